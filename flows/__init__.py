@@ -1,0 +1,1 @@
+"""Prefect flows: names, retries, artifacts and MLflow runs; no maths."""

@@ -1,0 +1,231 @@
+"""``params.yaml`` as frozen typed models: the only way a parameter enters the program.
+
+Every model refuses unknown keys and wrong types; :func:`load_params` turns whatever is wrong into one line that names
+the key. Defaults stand in ``params.yaml`` alone, so no field here has one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sketch2video.errors import UserError
+
+MAX_NUMBERS_PER_FRAME = 299
+"""The equation's hard limit: a frame is *fewer than 300* numbers."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class BaseParams(Section):
+    seed: int = Field(ge=0)
+    size: int = Field(ge=16, description="S: frames are S x S pixels")
+    frames: int = Field(ge=2, description="T: frames a clip")
+    workers: int = Field(ge=0, description="processes of a data stage; 0: one a core")
+
+
+class SyntheticParams(Section):
+    clips_per_combination: int = Field(ge=1)
+    held_out_combinations: int = Field(ge=1, le=144)
+    objects: Literal[1, 2]
+    moving_ground: bool
+
+
+class IngestParams(Section):
+    source: Literal["synthetic", "folder"]
+    folder: str
+    captions: str
+    shards: int = Field(ge=1, le=9999)
+    test_fraction: float = Field(gt=0, lt=1)
+    min_frames: int = Field(ge=1)
+    max_rejected: int = Field(ge=0)
+    synthetic: SyntheticParams
+
+
+class SketchParams(Section):
+    extractor: Literal["classical"]
+    smoothing: float = Field(ge=0)
+    contrast: float = Field(gt=0, lt=1)
+    min_length: float = Field(ge=0, lt=1)
+
+
+class FitParams(Section):
+    budget: int = Field(ge=8, le=MAX_NUMBERS_PER_FRAME)
+    strokes: int = Field(ge=1)
+    harmonics: int = Field(ge=2)
+    rounds: int = Field(ge=1)
+    stiffness: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _some_stroke_fits(self) -> Self:
+        if self.strokes * 5 > self.budget:
+            raise ValueError(f"fit.strokes: {self.strokes} strokes need at least {self.strokes * 5} numbers, fit.budget is {self.budget}")
+        return self
+
+
+class ValidateParams(Section):
+    min_ink: float = Field(ge=0, le=1)
+    max_ink: float = Field(gt=0, le=1)
+    min_fps: float = Field(gt=0)
+    max_fps: float = Field(gt=0)
+    max_ink_to_curve: float = Field(gt=0)
+    quantile: float = Field(gt=0, le=1)
+
+
+class TrainingParams(Section):
+    """How a network is trained; one loop reads it for all of them (``training/loop.py``)."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    gradient_clip: float = Field(gt=0)
+    gradient_accumulation: int = Field(ge=1)
+    ema_decay: float = Field(ge=0, lt=1)
+    checkpoint_every: int = Field(ge=1)
+    preview_every: int = Field(ge=0, description="0: only at the end")
+
+
+class TextEncoderParams(Section):
+    pretrained: str | None
+    vocabulary: int = Field(ge=64)
+    max_length: int = Field(ge=4)
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    training: TrainingParams
+
+
+class CurveVAEParams(Section):
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    latent_dim: int = Field(ge=1)
+    points: int = Field(ge=8)
+    kl_weight: float = Field(ge=0)
+    free_bits: float = Field(ge=0)
+    render_weight: float = Field(ge=0)
+    visibility_weight: float = Field(ge=0)
+    caption_dropout: float = Field(ge=0, le=1)
+    training: TrainingParams
+
+
+class AutoencoderParams(Section):
+    latent_channels: int = Field(ge=1)
+    halvings: int = Field(ge=1)
+    width: int = Field(ge=8)
+    sketch: bool
+    kl_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    training: TrainingParams
+
+
+class VideoLDMParams(Section):
+    patch: int = Field(ge=1)
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    text_dropout: float = Field(ge=0, le=1)
+    sketch_dropout: float = Field(ge=0, le=1)
+    fps_dropout: float = Field(ge=0, le=1)
+    sketch_corruption: float = Field(ge=0, le=1)
+    training: TrainingParams
+
+
+class EvaluateParams(Section):
+    clips: int = Field(ge=8)
+    batch_size: int = Field(ge=1)
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    sketch_guidance_scale: float = Field(ge=0)
+    bootstrap: int = Field(ge=0)
+
+
+class RegisterParams(Section):
+    name: str = Field(min_length=1)
+    metric: str = Field(min_length=1)
+    tolerance: float = Field(ge=0)
+    clips: int = Field(ge=8)
+
+
+class GenerateParams(Section):
+    model: str = Field(min_length=1)
+    output: str = Field(min_length=1)
+    batch_size: int = Field(ge=1)
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    sketch_guidance_scale: float = Field(ge=0)
+    fps: float = Field(gt=0)
+
+
+class Params(Section):
+    base: BaseParams
+    ingest: IngestParams
+    sketch: SketchParams
+    fit: FitParams
+    validate_: ValidateParams = Field(alias="validate")
+    text_encoder: TextEncoderParams
+    curve_vae: CurveVAEParams
+    autoencoder: AutoencoderParams
+    video_ldm: VideoLDMParams
+    evaluate: EvaluateParams
+    register_: RegisterParams = Field(alias="register")
+    generate: GenerateParams
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> Self:
+        factor = 2**self.autoencoder.halvings * self.video_ldm.patch
+        if self.base.size % factor:
+            raise ValueError(
+                f"base.size: {self.base.size} cannot be halved {self.autoencoder.halvings} times (autoencoder.halvings)"
+                f" and cut into patches of {self.video_ldm.patch} (video_ldm.patch); choose a multiple of {factor}"
+            )
+        for name in ("text_encoder", "curve_vae", "video_ldm"):
+            section = getattr(self, name)
+            if section.width % section.heads:
+                raise ValueError(f"{name}.width: {section.width} is not a multiple of {name}.heads ({section.heads})")
+        return self
+
+
+def load_params(path: Path | str = "params.yaml") -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        UserError: the file is missing or not YAML, or a key is unknown, missing, of a wrong type or of an impossible
+            value; the message names the key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); run the command in the project's folder") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_params(values, str(path))
+
+
+def parse_params(values: Any, source: str = "params") -> Params:
+    """Check already loaded values; see :func:`load_params`."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {'; '.join(_one_line(e) for e in error.errors())}") from error
+
+
+def _one_line(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key}; remove it or mend its spelling"
+    if error["type"] == "missing":
+        return f"missing key {key}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return message  # our own checks name their key
+    return f"{key}: {message[0].lower()}{message[1:]} (got {error['input']!r})"

@@ -1,0 +1,170 @@
+"""Clips in content-addressed shards: safetensors files that hold one array row a clip, and a parquet table beside them.
+
+A clip's shard follows from its id alone, so adding a video changes one shard and leaves the bytes of the others as they
+were. Each shard's header carries a *key*, the hash of everything that its content was made from; a stage that finds the
+key it would write leaves the file alone. Layout of a folder of shards::
+
+    data/clips/clips.parquet              one row a clip, with its `shard` and `row`
+    data/clips/shards/0007.safetensors    frames: uint8 (N, T, S, S, 3)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from sketch2video.errors import UserError
+from sketch2video.files import remove_partial, replacing
+
+SHARDS = "shards"
+
+
+def shard_of(clip_id: str, shards: int) -> int:
+    """The number of the shard, in [0, shards), that a clip belongs to."""
+    return int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "big") % shards
+
+
+def shard_path(folder: Path | str, shard: int) -> Path:
+    """Where shard number ``shard`` of a folder lies."""
+    return Path(folder) / SHARDS / f"{shard:04d}.safetensors"
+
+
+def write_shard(path: Path, arrays: dict[str, np.ndarray], clip_ids: Sequence[str], key: str) -> None:
+    """Write arrays of N rows each, for N clips, atomically and byte-identically when repeated."""
+    for name, array in arrays.items():
+        if len(array) != len(clip_ids):
+            raise ValueError(f"{name} has {len(array)} rows for {len(clip_ids)} clips")
+    with replacing(path) as partial:
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, partial, metadata={"key": key, "clip_ids": json.dumps(list(clip_ids))})
+
+
+def shard_key(path: Path) -> str | None:
+    """The key in a shard's header; None if there is no such file or it is damaged."""
+    try:
+        with safe_open(path, "np") as shard:
+            return (shard.metadata() or {}).get("key")
+    except (OSError, SafetensorError):
+        return None
+
+
+def clip_ids_of(path: Path) -> list[str]:
+    """The ids of a shard's clips, in the order of its rows."""
+    with safe_open(path, "np") as shard:
+        ids: list[str] = json.loads(shard.metadata()["clip_ids"])
+        return ids
+
+
+def read_shard(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a shard.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "np") as shard:
+            return {name: shard.get_tensor(name) for name in shard.keys()}
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read ({error}); remove it and run `dvc repro`") from error
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A parquet table.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as parquet, atomically."""
+    with replacing(path) as partial:
+        table.to_parquet(partial, index=False)
+
+
+class ShardReader:
+    """Random access to the clips of a folder of shards; only the rows that are asked for are read.
+
+    Args:
+        folder: a folder that holds ``shards/``.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._open: dict[int, Any] = {}
+
+    def __call__(self, name: str, shard: int, row: int) -> np.ndarray:
+        """Array ``name`` of one clip, without the leading clip axis."""
+        if shard not in self._open:
+            path = shard_path(self.folder, shard)
+            try:
+                self._open[shard] = safe_open(path, "np").__enter__()
+            except (OSError, SafetensorError) as error:
+                raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
+        return self._open[shard].get_slice(name)[row]
+
+    def batch(self, name: str, table: pd.DataFrame) -> np.ndarray:
+        """Array ``name`` of every row of ``table`` (columns ``shard`` and ``row``), in its order: (N, ...)."""
+        places = zip(table["shard"], table["row"], strict=True)
+        return np.stack([self(name, int(shard), int(row)) for shard, row in places])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "_open": {}}  # worker processes open the files themselves
+
+
+def sweep(folder: Path | str, wanted: Iterable[int]) -> None:
+    """Remove the shards of a folder that are not ``wanted`` any more, and what a killed process left."""
+    keep = {shard_path(folder, shard) for shard in wanted}
+    remove_partial(folder)
+    remove_partial(Path(folder) / SHARDS)
+    for path in (Path(folder) / SHARDS).glob("*.safetensors"):
+        if path not in keep:
+            path.unlink()
+
+
+def number_of_workers(workers: int) -> int:
+    """Processes to use: ``workers``, or one a core for 0."""
+    return workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+
+
+def map_jobs(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, description: str) -> list[Any]:
+    """Call ``function(*job)`` for every job in processes of their own, with a progress bar; results in order of jobs.
+
+    ``function`` must be importable (a module's top level). With one worker or one job everything stays in this process.
+    """
+    workers = min(number_of_workers(workers), len(jobs))
+    if workers <= 1:
+        return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
+    results: list[Any] = [None] * len(jobs)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_single_threaded) as pool:
+        places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
+        try:
+            for future in tqdm(as_completed(places), total=len(jobs), desc=description, unit="shard"):
+                results[places[future]] = future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return results
+
+
+def _single_threaded() -> None:
+    """Keep libraries in a worker to one thread: the parallelism is over shards."""
+    import cv2
+
+    cv2.setNumThreads(1)
