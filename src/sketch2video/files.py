@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -37,16 +37,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
             if partial.is_dir():
                 old = path.with_name(f"{PARTIAL_MARK}{uuid.uuid4().hex[:8]}-old-{path.name}")
                 if path.exists():
-                    os.replace(path, old)
-                os.replace(partial, path)
+                    path.replace(old)
+                partial.replace(path)
                 _remove(old)
             else:
-                os.replace(partial, path)
+                partial.replace(path)
         finally:
             _remove(partial)
     except OSError as error:
-        if error.errno in {13, 28, 30, 122}:
-            raise UserError(f"{path} cannot be written: {error.strerror}; free some space or choose another folder") from error
+        if error.errno in {errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT}:
+            raise UserError(
+                f"{path} cannot be written: {error.strerror}; free some space or choose another folder"
+            ) from error
         raise
 
 

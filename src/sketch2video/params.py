@@ -19,10 +19,14 @@ MAX_NUMBERS_PER_FRAME = 299
 
 
 class Section(BaseModel):
+    """A part of ``params.yaml``; frozen, strict, no unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class BaseParams(Section):
+    """What several stages share."""
+
     seed: int = Field(ge=0)
     size: int = Field(ge=16, description="S: frames are S x S pixels")
     frames: int = Field(ge=2, description="T: frames a clip")
@@ -30,6 +34,8 @@ class BaseParams(Section):
 
 
 class SyntheticParams(Section):
+    """The embedded scenes (``videos/synthetic.py``)."""
+
     clips_per_combination: int = Field(ge=1)
     held_out_combinations: int = Field(ge=1, le=144)
     objects: Literal[1, 2]
@@ -37,6 +43,8 @@ class SyntheticParams(Section):
 
 
 class IngestParams(Section):
+    """Where clips come from and how they are sharded."""
+
     source: Literal["synthetic", "folder"]
     folder: str
     captions: str
@@ -48,6 +56,8 @@ class IngestParams(Section):
 
 
 class SketchParams(Section):
+    """The line drawing of a frame."""
+
     extractor: Literal["classical"]
     smoothing: float = Field(ge=0)
     contrast: float = Field(gt=0, lt=1)
@@ -55,6 +65,8 @@ class SketchParams(Section):
 
 
 class FitParams(Section):
+    """The equation: its budget and how it is solved."""
+
     budget: int = Field(ge=8, le=MAX_NUMBERS_PER_FRAME)
     strokes: int = Field(ge=1)
     harmonics: int = Field(ge=2)
@@ -64,11 +76,16 @@ class FitParams(Section):
     @model_validator(mode="after")
     def _some_stroke_fits(self) -> Self:
         if self.strokes * 5 > self.budget:
-            raise ValueError(f"fit.strokes: {self.strokes} strokes need at least {self.strokes * 5} numbers, fit.budget is {self.budget}")
+            raise ValueError(
+                f"fit.strokes: {self.strokes} strokes need at least {self.strokes * 5} numbers,"
+                f" fit.budget is {self.budget}"
+            )
         return self
 
 
 class ValidateParams(Section):
+    """Bounds that the data must keep."""
+
     min_ink: float = Field(ge=0, le=1)
     max_ink: float = Field(gt=0, le=1)
     min_fps: float = Field(gt=0)
@@ -93,6 +110,8 @@ class TrainingParams(Section):
 
 
 class TextEncoderParams(Section):
+    """The text encoder that every system shares."""
+
     pretrained: str | None
     vocabulary: int = Field(ge=64)
     max_length: int = Field(ge=4)
@@ -103,6 +122,8 @@ class TextEncoderParams(Section):
 
 
 class CurveVAEParams(Section):
+    """Caption and noise to curve sequences."""
+
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
@@ -117,6 +138,8 @@ class CurveVAEParams(Section):
 
 
 class AutoencoderParams(Section):
+    """Frames to latents and back."""
+
     latent_channels: int = Field(ge=1)
     halvings: int = Field(ge=1)
     width: int = Field(ge=8)
@@ -127,6 +150,8 @@ class AutoencoderParams(Section):
 
 
 class VideoLDMParams(Section):
+    """The denoiser of latent videos."""
+
     patch: int = Field(ge=1)
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
@@ -139,6 +164,8 @@ class VideoLDMParams(Section):
 
 
 class EvaluateParams(Section):
+    """What is generated for the report, and how."""
+
     clips: int = Field(ge=8)
     batch_size: int = Field(ge=1)
     num_inference_steps: int = Field(ge=1)
@@ -148,6 +175,8 @@ class EvaluateParams(Section):
 
 
 class RegisterParams(Section):
+    """The registered model and its gate."""
+
     name: str = Field(min_length=1)
     metric: str = Field(min_length=1)
     tolerance: float = Field(ge=0)
@@ -155,6 +184,8 @@ class RegisterParams(Section):
 
 
 class GenerateParams(Section):
+    """Batch generation."""
+
     model: str = Field(min_length=1)
     output: str = Field(min_length=1)
     batch_size: int = Field(ge=1)
@@ -165,6 +196,8 @@ class GenerateParams(Section):
 
 
 class Params(Section):
+    """The whole of ``params.yaml``."""
+
     base: BaseParams
     ingest: IngestParams
     sketch: SketchParams

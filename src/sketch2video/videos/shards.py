@@ -75,7 +75,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with safe_open(path, "np") as shard:
-            return {name: shard.get_tensor(name) for name in shard.keys()}
+            return {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118 - not a dictionary
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read ({error}); remove it and run `dvc repro`") from error
 
@@ -140,10 +140,14 @@ def sweep(folder: Path | str, wanted: Iterable[int]) -> None:
 
 def number_of_workers(workers: int) -> int:
     """Processes to use: ``workers``, or one a core for 0."""
-    return workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    return (
+        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    )
 
 
-def map_jobs(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, description: str) -> list[Any]:
+def map_jobs(
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, description: str
+) -> list[Any]:
     """Call ``function(*job)`` for every job in processes of their own, with a progress bar; results in order of jobs.
 
     ``function`` must be importable (a module's top level). With one worker or one job everything stays in this process.
