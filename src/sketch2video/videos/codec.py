@@ -1,0 +1,370 @@
+"""Video files in and out, by streaming: no more than a few full frames are in memory at a time.
+
+PyAV brings FFmpeg along, so mp4, mkv, webm, avi and gif are read alike. Frames are what a player would show: turned as
+the file says, with square pixels, RGB.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+from PIL import Image
+
+from sketch2video.errors import UserError
+from sketch2video.files import replacing
+
+_FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg"
+"""FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
+
+_LOST = 0.05
+"""A file that ends this share of its promised duration too early (and three frames at least) is truncated."""
+_PALETTE_PIXELS = 2**20
+"""Pixels, evenly spread over a video, that its palette is made from."""
+
+
+class RejectedVideo(UserError):
+    """A video cannot be used.
+
+    Attributes:
+        path: the file.
+        reason: why, in one line.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}; choose another video or mend it"
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header promises; nothing is decoded.
+
+    Attributes:
+        width, height: of the stored pixels, before turning and stretching.
+        frames: None if the container does not say.
+        duration: seconds; None if the container does not say.
+        fps: mean frame rate; None if the container does not say.
+    """
+
+    width: int
+    height: int
+    frames: int | None
+    duration: float | None
+    fps: float | None
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """A whole action in T frames.
+
+    Attributes:
+        frames: uint8 (T, S, S, 3) RGB.
+        fps: frame rate of ``frames``: (T - 1) / seconds from the video's first frame to its last.
+        source_fps: mean frame rate of the video.
+        source_frames: decoded frames of the video.
+        source_width, source_height: of the stored pixels.
+    """
+
+    frames: np.ndarray
+    fps: float
+    source_fps: float
+    source_frames: int
+    source_width: int
+    source_height: int
+
+
+def probe_video(path: Path | str) -> VideoInfo:
+    """Read a video's header.
+
+    Raises:
+        RejectedVideo: the file is missing, empty or damaged, or has no video stream.
+    """
+    with _opened(path) as (container, stream):
+        return VideoInfo(
+            width=stream.width,
+            height=stream.height,
+            frames=stream.frames or None,
+            duration=container.duration / av.time_base if container.duration else None,
+            fps=float(stream.average_rate) if stream.average_rate else None,
+        )
+
+
+def read_frames(path: Path | str) -> Iterator[np.ndarray]:
+    """Yield a video's frames one by one: uint8 (H, W, 3) RGB, upright, with square pixels.
+
+    Raises:
+        RejectedVideo: the file is missing, empty, truncated or damaged, or has no video stream.
+    """
+    with _opened(path) as (container, stream):
+        pixel_aspect = _pixel_aspect(stream)
+        for frame in container.decode(stream):
+            picture: np.ndarray = frame.to_ndarray(format="rgb24")
+            if pixel_aspect != 1:
+                width = max(round(picture.shape[1] * pixel_aspect), 1)
+                picture = cv2.resize(picture, (width, picture.shape[0]), interpolation=cv2.INTER_AREA)
+            yield _upright(picture, frame.rotation)
+
+
+def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1) -> DecodedClip:
+    """Read the whole action of a video as T frames, evenly spread in time from its first frame to its last.
+
+    Each of the T moments shows the frame nearest in time, so variable frame rates keep their speed and a video of fewer
+    than T frames repeats some. The middle square is cut out and resized by area, without distortion.
+
+    Args:
+        path: an mp4, mkv, webm, avi or gif file.
+        frames: T, at least 2.
+        size: S, pixels.
+        min_frames: a video with fewer decoded frames is too short.
+
+    Raises:
+        RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream or is too short.
+    """
+    promised = _promised_clock(path)
+    picked = _pick(path, frames, size, promised)
+    if picked.clock != promised:
+        # What packets say about time is right for most files. The others tell at their end what would have been right.
+        picked = _pick(path, frames, size, picked.clock)
+    clock = picked.clock
+    if not clock.by_index and _far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
+        raise RejectedVideo(path, f"is damaged: nothing after {clock.last:.2f} s can be decoded")
+    if picked.count < min_frames:
+        raise RejectedVideo(path, f"is too short: {picked.count} frames, at least {min_frames} are needed")
+    span = clock.last - clock.first
+    source_fps = (picked.count - 1) / span if span > 0 else picked.rate
+    return DecodedClip(
+        frames=np.stack(picked.frames),
+        fps=(frames - 1) / span if span > 0 else picked.rate,
+        source_fps=source_fps,
+        source_frames=picked.count,
+        source_width=picked.width,
+        source_height=picked.height,
+    )
+
+
+def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
+    """Write an mp4 that ordinary players open (H.264, yuv420p, index in front), atomically and reproducibly.
+
+    Args:
+        path: ends in ``.mp4``.
+        frames: uint8 (T, H, W, 3) RGB; odd heights and widths are padded by one repeated row or column.
+        fps: frames a second.
+    """
+    _, height, width, _ = frames.shape
+    frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rate = Fraction(fps).limit_denominator(1001)
+    with (
+        replacing(path) as partial,
+        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container,
+    ):
+        # One thread: x264's output depends on their number.
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
+    """Write an endlessly repeated GIF with one palette for all frames, atomically.
+
+    Args:
+        path: ends in ``.gif``.
+        frames: uint8 (T, H, W, 3) RGB.
+        fps: frames a second; GIF keeps time in hundredths of a second, and the sum of them is kept right.
+    """
+    # One palette, from all frames at once: palettes of their own make still areas flicker.
+    pixels = frames.reshape(1, -1, 3)[:, :: max(1, frames.size // (3 * _PALETTE_PIXELS))]
+    palette = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, method=Image.Quantize.MEDIANCUT)
+    pictures = [
+        Image.fromarray(np.ascontiguousarray(picture)).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        for picture in frames
+    ]
+    moments = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
+    with replacing(path) as partial:
+        pictures[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=[max(int(d), 20) for d in np.diff(moments)],
+            loop=0,
+            disposal=1,
+            optimize=False,
+        )
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The time of a video's first and last frame in seconds, and whether frames count as evenly spaced.
+
+    Frames are dated by their place in the video (``by_index``) where their own timestamps are not in order, as with
+    B-frames in AVI.
+    """
+
+    first: float
+    last: float
+    by_index: bool
+
+
+@dataclass(frozen=True)
+class _Picked:
+    frames: list[np.ndarray]
+    clock: _Clock
+    count: int
+    rate: float
+    width: int
+    height: int
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file at its best video stream; FFmpeg's errors in the block say that the file is damaged."""
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise RejectedVideo(path, "is not a file" if path.exists() else "is missing")
+        if not path.stat().st_size:
+            raise RejectedVideo(path, "is empty")
+        container = av.open(str(path), options={"format_whitelist": _FORMATS})
+    except (av.FFmpegError, OSError) as error:
+        raise RejectedVideo(path, f"cannot be opened as a video ({_reason(error)})") from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            raise RejectedVideo(path, "has no video stream")
+        if not isinstance(stream.codec_context, VideoCodecContext):
+            raise RejectedVideo(path, "has a video stream of an unknown codec")
+        # Parallelism is over videos; each thread of a decoder would hold full frames.
+        stream.codec_context.thread_count = 1
+        try:
+            yield container, stream
+        except av.FFmpegError as error:
+            raise RejectedVideo(path, f"is damaged or truncated ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _rate(stream: VideoStream) -> float:
+    """Mean frame rate that the container states; 25 if it states none."""
+    return float(stream.average_rate or stream.guessed_rate or 25)
+
+
+def _seconds(moment: int, time_base: Fraction) -> float:
+    return float(moment * time_base)
+
+
+def _promised_clock(path: Path | str) -> _Clock:
+    """The span of a video by its packets, without decoding; NaN if they carry no times.
+
+    Raises:
+        RejectedVideo: packets are cut off, or end long before the duration that the container promises.
+    """
+    first, last, end = np.nan, np.nan, 0.0
+    with _opened(path) as (container, stream):
+        for packet in container.demux():
+            if packet.is_corrupt:
+                raise RejectedVideo(path, "is damaged or truncated (a packet is cut off)")
+            if not packet.size or packet.pts is None:
+                continue
+            time = _seconds(packet.pts, packet.time_base)
+            end = max(end, time + _seconds(packet.duration or 0, packet.time_base))
+            if packet.stream_index == stream.index and not packet.is_discard:
+                first, last = min(time, first), max(time, last)  # a comparison with NaN is false: `time` is taken
+        if not math.isnan(first):
+            _refuse_truncated(path, container, stream, end)
+    return _Clock(first, last, by_index=False)
+
+
+def _refuse_truncated(path: Path | str, container: InputContainer, stream: VideoStream, end: float) -> None:
+    """Compare the end of the last packet, of whatever stream, with what the header promises."""
+    promised = container.duration / av.time_base if container.duration else 0.0
+    if container.format.name == "avi":  # the duration of a cut AVI is estimated from the file's size
+        promised = max(promised, stream.frames / _rate(stream))
+    found = end - (container.start_time or 0) / av.time_base
+    if _far_below(found, promised, 1 / _rate(stream)):
+        raise RejectedVideo(path, f"is truncated: it ends after {found:.2f} s of {promised:.2f} s")
+    if container.format.name == "gif" and not _ends_with_gif_trailer(Path(path)):
+        raise RejectedVideo(path, "is truncated: a GIF ends with a trailer, which is missing")
+
+
+def _far_below(found: float, promised: float, frame_seconds: float) -> bool:
+    return promised - found > max(_LOST * promised, 3 * frame_seconds)
+
+
+def _ends_with_gif_trailer(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 1024), os.SEEK_END)
+        return file.read().rstrip(b"\0").endswith(b";")
+
+
+def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
+    """Decode a video once and convert the frames nearest to T moments, evenly spread over the clock's span.
+
+    The ``clock`` of the result is what the decoded frames call for: where it differs from the one given, the picked
+    frames are not the right ones.
+    """
+    moments = np.linspace(clock.first, clock.last, frames).tolist()
+    picked: list[np.ndarray] = []
+    first, time, before, count, in_order = 0.0, -math.inf, None, 0, True
+    with _opened(path) as (container, stream):
+        rate, pixel_aspect = _rate(stream), _pixel_aspect(stream)
+        for frame in container.decode(stream):
+            time_before = time
+            time = count / rate
+            if not clock.by_index and frame.pts is not None and frame.time_base is not None:
+                time = _seconds(frame.pts, frame.time_base)
+            in_order = in_order and time > time_before
+            first = time if before is None else first
+            while len(picked) < frames and moments[len(picked)] <= time:
+                moment = moments[len(picked)]
+                nearest = frame if before is None or time - moment < moment - time_before else before
+                picked.append(_square(nearest, size, pixel_aspect))
+            before, count = frame, count + 1
+        if before is None:
+            raise RejectedVideo(path, "has no frame that can be decoded")
+        picked += [_square(before, size, pixel_aspect)] * (frames - len(picked))
+        right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
+        return _Picked(picked, right, count, rate, stream.width, stream.height)
+
+
+def _pixel_aspect(stream: VideoStream) -> float:
+    """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 0.1 <= ratio <= 10 else 1.0
+
+
+def _square(frame: av.VideoFrame, size: int, pixel_aspect: float) -> np.ndarray:
+    """The middle square of a frame as it is shown: uint8 (S, S, 3)."""
+    picture = frame.to_ndarray(format="rgb24")
+    side = min(frame.width * pixel_aspect, frame.height)  # in heights of a pixel
+    width, height = max(round(side / pixel_aspect), 1), max(round(side), 1)
+    left, top = (frame.width - width) // 2, (frame.height - height) // 2
+    square = picture[top : top + height, left : left + width]
+    # Averaging over areas is right for shrinking only; enlarged, it shows the old pixels as blocks.
+    shrinks = min(width, height) >= size
+    resized = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return _upright(resized, frame.rotation)
+
+
+def _upright(picture: np.ndarray, rotation: int) -> np.ndarray:
+    """Turn a picture anticlockwise by ``rotation`` degrees, to the nearest quarter."""
+    return np.ascontiguousarray(np.rot90(picture, round(rotation / 90) % 4))
