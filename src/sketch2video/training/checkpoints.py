@@ -1,0 +1,119 @@
+"""Checkpoints: one safetensors file that is either whole or not there, in a folder named by what it was trained from.
+
+They lie outside DVC's outputs, because DVC removes the outputs of a stage before it runs the stage again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sketch2video.files import fingerprint, remove_partial, replacing, sha256_of_value
+
+FILE = "checkpoint.safetensors"
+KEPT_FOLDERS = 3
+"""Folders of one name that are kept; going back to recent parameters finds its training where it was."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CODE = [
+    *(_PACKAGE / folder for folder in ("videos", "sketches", "curves", "models", "training")),
+    _PACKAGE / "files.py",
+]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after ``step`` optimizer steps.
+
+    Attributes:
+        step: number of finished steps.
+        tensors: weights, their averages and the optimizer's moments by name.
+        state: everything else, JSON-able.
+    """
+
+    step: int
+    tensors: dict[str, torch.Tensor]
+    state: dict[str, Any]
+
+
+def folder_for(name: str, settings: Any, inputs: Iterable[Path | str], root: Path = Path("checkpoints")) -> Path:
+    """The folder of a training's checkpoint: ``root/<name>-<hash of settings, inputs and this package's code>``.
+
+    The code counts, because a finished training is not done again: with a changed loss it must be.
+
+    Args:
+        name: of the network.
+        settings: JSON-able values that the result depends on (the section's ``model_dump()``, the seed, ...).
+        inputs: files and folders that the result depends on.
+        root: where all checkpoints lie.
+
+    Raises:
+        UserError: an input is missing.
+    """
+    code = {p.relative_to(_PACKAGE).as_posix(): p.read_text() for root_ in _CODE for p in _sources(root_)}
+    key = sha256_of_value({"settings": settings, "inputs": fingerprint(inputs), "code": code})
+    return root / f"{name}-{key[:16]}"
+
+
+def _sources(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def remove_old_folders(folder: Path) -> None:
+    """Remove all but the newest folders of the same name as ``folder`` (which stays)."""
+    name = folder.name.rpartition("-")[0]
+    siblings = [p for p in folder.parent.glob(f"{name}-*") if p.is_dir() and p.name.rpartition("-")[0] == name]
+    others = sorted((p for p in siblings if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in others[KEPT_FOLDERS - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in place of the folder's older one, atomically.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written; the older checkpoint is still there.
+    """
+    remove_partial(folder)
+    # Clones: safetensors refuses tensors that share memory, as tied weights do.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
+    state = {"step": checkpoint.step, "state": checkpoint.state, "crc32": _crc32(tensors)}
+    with replacing(folder / FILE) as partial:
+        # Not `save_file`: a full disk is an OSError here, which `replacing` turns into a clear line.
+        partial.write_bytes(save(tensors, metadata={"training": json.dumps(state)}))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The folder's checkpoint; None, with a warning, if it is damaged, and None if there is none."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            state = json.loads(file.metadata()["training"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+        if state["crc32"] != _crc32(tensors):
+            raise ValueError("its checksum does not match")
+        return Checkpoint(state["step"], tensors, state["state"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is damaged (%s) and is ignored: training starts anew", path, error)
+        return None
+
+
+def _crc32(tensors: dict[str, torch.Tensor]) -> int:
+    value = 0
+    for name in sorted(tensors):
+        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), value)
+    return value
