@@ -1,0 +1,179 @@
+"""Ink → lines: thin the drawing, follow it from end to end, join what a pen would draw in one go.
+
+Pixels where three or more arms meet are taken out, which leaves simple paths and loops; each of them is followed by
+border following (Suzuki and Abe 1985, ``cv2.findContours``), which walks an open path there and back and a loop once.
+Ends that meet again at a junction, or across a small gap, are then joined, straightest continuation first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from skimage.morphology import skeletonize
+
+SMOOTHING = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
+"""Takes the staircase out of a chain of pixels before lengths are measured along it."""
+
+TANGENT = 6
+"""Pixels from an end over which its direction is measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A traced line: ``points`` (n, 2) float64 in pixels, centres at +0.5; ``closed`` if the last meets the first."""
+
+    points: np.ndarray
+    closed: bool
+
+    @property
+    def length(self) -> float:
+        """Length in pixels, the closing piece counted."""
+        steps = np.diff(self.points, axis=0, append=self.points[:1] if self.closed else self.points[-1:])
+        return float(np.hypot(steps[:, 0], steps[:, 1]).sum())
+
+
+def thin(ink: np.ndarray) -> np.ndarray:
+    """One-pixel lines of a drawing, bool (H, W) -> bool (H, W).
+
+    A solid area is something a person would outline, not something to skeletonise: of areas that survive an erosion,
+    only the border is kept.
+    """
+    mask = ink.astype(np.uint8)
+    solid = cv2.erode(mask, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    if solid.any():
+        mask = mask - cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) * (
+            cv2.dilate(solid, np.ones((5, 5), np.uint8))
+        )
+    return skeletonize(mask > 0)
+
+
+def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Line]:
+    """Follow the lines of a thinned drawing.
+
+    Args:
+        skeleton: bool (H, W), lines one pixel wide.
+        gap: ends up to this many pixels apart may be joined.
+        min_length: lines shorter than this many pixels are left out.
+
+    Returns:
+        Lines, longest first; the order is a function of the drawing alone.
+    """
+    paths = _simple_paths(skeleton)
+    lines = [Line(_smooth(p, closed), closed) for p, closed in _join(paths, gap)]
+    lines = [line for line in lines if len(line.points) > 1 and line.length >= min_length]
+    return sorted(lines, key=lambda line: (-line.length, line.points[0, 1], line.points[0, 0]))
+
+
+def _arms() -> np.ndarray:
+    """For each pattern of the 8 neighbours, how many separate arms leave the pixel."""
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    return ((bits == 1) & (np.roll(bits, 1, axis=1) == 0)).sum(1).astype(np.uint8)
+
+
+_ARMS = _arms()
+_NEIGHBOURS = np.array([[1, 2, 4], [128, 0, 8], [64, 32, 16]], np.float32)  # clockwise from the upper left
+
+
+def _simple_paths(skeleton: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    """Paths without junctions: (points, closed) with points (n, 2) float64 in pixels."""
+    mask = np.pad(skeleton.astype(np.uint8), 1)
+    code = cv2.filter2D(mask, cv2.CV_32F, _NEIGHBOURS).astype(np.uint8)
+    junctions = ((_ARMS[code] > 2) & (mask > 0)).astype(np.uint8)
+    if junctions.any():
+        mask[cv2.dilate(junctions, np.ones((3, 3), np.uint8)) > 0] = 0
+    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    paths = []
+    for contour, (_, _, _, parent) in zip(contours, hierarchy[0] if hierarchy is not None else (), strict=True):
+        if parent >= 0:  # the inner border of a loop, whose outer one is followed already
+            continue
+        chain = contour[:, 0, :] - 0.5  # the padding moved everything by one pixel
+        if len(chain) < 3:
+            paths.append((chain.astype(np.float64), False))
+            continue
+        turns = np.flatnonzero((np.roll(chain, 1, axis=0) == np.roll(chain, -1, axis=0)).all(1))
+        if len(turns) == 0:
+            paths.append((chain.astype(np.float64), True))
+            continue
+        runs = np.diff(turns, append=turns[0] + len(chain))
+        best = int(np.argmax(runs))
+        paths.append((chain[np.arange(turns[best], turns[best] + runs[best] + 1) % len(chain)].astype(np.float64), False))
+    return paths
+
+
+def _join(paths: list[tuple[np.ndarray, bool]], gap: float) -> list[tuple[np.ndarray, bool]]:
+    """Join open paths end to end; the straightest and nearest pairs first, a path's own two ends before others."""
+    done = [(points, True) for points, closed in paths if closed]
+    open_paths = [points for points, closed in paths if not closed]
+    if not open_paths:
+        return done
+    count = len(open_paths)
+    ends = np.array([p for points in open_paths for p in (points[0], points[-1])])
+    inner = np.array(
+        [p for points in open_paths for p in (points[min(TANGENT, len(points) - 1)], points[max(-TANGENT - 1, -len(points))])]
+    )
+    outward = ends - inner
+    size = np.hypot(outward[:, 0], outward[:, 1])
+    outward /= np.maximum(size, 1e-9)[:, None]
+    outward[size < 2] = 0.0  # a dot has no direction
+
+    between = ends[None] - ends[:, None]
+    distance = np.hypot(between[..., 0], between[..., 1])
+    first, second = np.nonzero((distance <= gap) & np.tri(2 * count, k=-1, dtype=bool).T)
+    same = first // 2 == second // 2
+    lengths = np.array([len(points) for points in open_paths])
+    keep = ~same | (lengths[first // 2] > 4 * gap)
+    first, second, same = first[keep], second[keep], same[keep]
+    apart = distance[first, second]
+    straight = -(outward[first] * outward[second]).sum(1)  # 1: goes straight on, -1: turns back
+    across = between[first, second] / np.maximum(apart, 1e-9)[:, None]
+    ahead = ((outward[first] - outward[second]) * across).sum(1) / 2
+    # Across a wide gap both ends must point at each other; at a junction any turn short of a hairpin will do.
+    wide = np.minimum(apart / 4.0, 1.0)
+    cost = apart / max(gap, 1e-9) + (1 - straight) / 2 + wide * (1 - ahead) - 1.0 * same
+    allowed = same | ((straight > -0.5) & (ahead > wide - 0.6))
+    order = np.lexsort((second, first, cost))
+
+    partner = np.full(2 * count, -1)
+    group = np.arange(count)
+    for i in order[allowed[order]]:
+        a, b = int(first[i]), int(second[i])
+        if partner[a] >= 0 or partner[b] >= 0:
+            continue
+        group_a, group_b = group[a // 2], group[b // 2]
+        if group_a == group_b and a // 2 != b // 2 and lengths[group == group_a].sum() <= 4 * gap:
+            continue
+        group[group == group_b] = group_a
+        partner[a], partner[b] = b, a
+    return done + _walk(open_paths, partner)
+
+
+def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    """Concatenate paths along their joined ends; end 2 i is the start of path i, 2 i + 1 its end."""
+    joined = []
+    seen = np.zeros(len(open_paths), bool)
+    starts = [end for end in range(len(partner)) if partner[end] < 0]
+    for start in starts + list(range(0, len(partner), 2)):  # open chains first, what is left are rings
+        if seen[start // 2]:
+            continue
+        pieces, end, closed = [], start, False
+        while True:
+            points = open_paths[end // 2]
+            seen[end // 2] = True
+            pieces.append(points if end % 2 == 0 else points[::-1])
+            end = partner[end ^ 1]
+            if end < 0 or seen[end // 2]:
+                closed = end == start and partner[start] >= 0
+                break
+        joined.append((np.concatenate(pieces), bool(closed)))
+    return joined
+
+
+def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
+    """A short moving average along the line; the ends of an open line stay."""
+    half = len(SMOOTHING) // 2
+    if len(points) < len(SMOOTHING):
+        return points
+    padded = np.pad(points, ((half, half), (0, 0)), mode="wrap" if closed else "reflect", **({} if closed else {"reflect_type": "odd"}))
+    return sum(weight * padded[i : i + len(points)] for i, weight in enumerate(SMOOTHING))

@@ -1,0 +1,387 @@
+"""Drawings through time → canonical strokes through time.
+
+Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink and solved again. For each frame
+
+1. every stroke is predicted to go on as it went, and searches its neighbourhood for the shift that brings it onto ink
+   (chamfer matching, Barrow et al. 1977);
+2. ink is assigned to the nearest point of a curve and each stroke is turned and scaled towards its ink (the closest
+   points of Besl and McKay 1992), then solved for: a ridge problem that is held near the moved stroke by a weight that
+   grows with k², so that place follows first and detail only where ink asks for it;
+3. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
+4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots.
+
+If hardly any stroke finds its ink again, the video was cut and all strokes begin anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sketch2video.curves.sequence import CurveSequence, cosines
+from sketch2video.curves.series import (
+    close,
+    direct_canonically,
+    harmonics_needed,
+    project,
+    resample,
+    start_canonically,
+    tails,
+)
+from sketch2video.curves.trace import Line, thin, trace
+
+POINTS = 96
+"""Pen positions at which a stroke meets the ink."""
+
+TOLERANCE = 0.3
+"""Root mean square error, in px, below which more harmonics would only draw the pixels' staircase."""
+
+GAP = 0.03
+"""Ends this far apart, in frame widths, may be joined into one line."""
+
+REACH = 0.025
+"""Ink this near to a stroke, in frame widths, is covered by it."""
+
+SEARCH = 0.08
+"""How far from where it was predicted a stroke is looked for, in frame widths."""
+
+
+def fit_curves(
+    ink: np.ndarray,
+    *,
+    budget: int = 288,
+    strokes: int = 8,
+    harmonics: int = 32,
+    rounds: int = 4,
+    stiffness: float = 0.001,
+) -> CurveSequence:
+    """Fit tracked, canonical strokes to a drawing through time.
+
+    One outline is one stroke for as long as it lives; a closed outline is a closed stroke that starts at its topmost
+    point and goes round clockwise; the pen position is the share of the arc length; strokes are ordered by birth, the
+    longer first.
+
+    Args:
+        ink: (T, H, W) uint8 or bool, non-zero (uint8: above 127) where there is ink.
+        budget: numbers a frame, visibilities counted.
+        strokes: S, the most strokes of a frame.
+        harmonics: K, the most harmonics of a stroke.
+        rounds: how often ink is assigned and strokes are solved again in a frame.
+        stiffness: weight of the previous frame's coefficients, which grows with k².
+
+    Raises:
+        TypeError: ``ink`` is not a uint8 or bool array.
+        ValueError: ``ink`` does not have three axes, or one of them is empty; the budget is too small for the strokes.
+    """
+    drawing = _checked(ink)
+    if budget < 5 * strokes:
+        raise ValueError(f"a budget of {budget} numbers cannot hold {strokes} strokes, which need {5 * strokes}")
+    frames, height, width = drawing.shape
+    tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness)
+    coefficients = np.zeros((frames, strokes, 2, harmonics))
+    visibility = np.zeros((frames, strokes), np.float32)
+    for t in range(frames):
+        tracker.advance(thin(drawing[t]))
+        coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
+        visibility[t] = tracker.alive
+    return CurveSequence((coefficients / width).astype(np.float32), visibility)
+
+
+def _checked(ink: np.ndarray) -> np.ndarray:
+    ink = np.asarray(ink)
+    if ink.ndim != 3 or 0 in ink.shape:
+        raise ValueError(f"ink must have the shape (frames, height, width), none of them zero, not {ink.shape}")
+    if ink.dtype == np.bool_:
+        return ink
+    if ink.dtype != np.uint8:
+        raise TypeError(f"ink must be uint8 (255 ink on 0) or bool, not {ink.dtype}")
+    return ink > 127
+
+
+@dataclass
+class _Frame:
+    """The ink of a frame: (N, 2) px, distances to it, and which ink pixel is nearest to each pixel."""
+
+    skeleton: np.ndarray
+    ink: np.ndarray
+    distance: np.ndarray
+    nearest: np.ndarray
+
+    @classmethod
+    def of(cls, skeleton: np.ndarray) -> _Frame:
+        rows, columns = np.nonzero(skeleton)
+        ink = np.stack([columns, rows], 1) + 0.5
+        if not len(ink):
+            return cls(skeleton, ink, np.zeros(skeleton.shape, np.float32), np.zeros(skeleton.shape, np.int32))
+        distance, labels = cv2.distanceTransformWithLabels(
+            (~skeleton).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        place = np.zeros(labels.max() + 1, np.int64)
+        place[labels[rows, columns]] = np.arange(len(ink))
+        return cls(skeleton, ink, distance, place[labels])
+
+    def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the pixels nearest to ``points`` (..., 2)."""
+        height, width = self.skeleton.shape
+        columns = np.clip(points[..., 0], 0, width - 1).astype(np.int64)
+        return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
+
+
+class _Tracker:
+    """Strokes of the present frame, in px."""
+
+    def __init__(
+        self, height: int, width: int, budget: int, strokes: int, harmonics: int, rounds: int, stiffness: float
+    ) -> None:
+        self.size = width
+        self.budget = budget - strokes  # what is left for coefficients
+        self.rounds = rounds
+        self.coefficients = np.zeros((strokes, 2, harmonics))
+        self.alive = np.zeros(strokes, bool)
+        self.closed = np.zeros(strokes, bool)
+        self.used = np.zeros(strokes, np.int64)
+        self.velocity = np.zeros((strokes, 2))
+        self.age = np.zeros(strokes, np.int64)
+        self.n = max(POINTS, 2 * harmonics)
+        self.basis = cosines(self.n, harmonics, midpoints=True)
+        self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
+        self.ridge = stiffness * self.n * np.arange(harmonics) ** 2.0
+        self.reach = max(REACH * width, 1.5)
+
+    @property
+    def harmonics(self) -> int:
+        return self.coefficients.shape[-1]
+
+    def advance(self, skeleton: np.ndarray) -> None:
+        """Carry the strokes over to the next frame."""
+        frame = _Frame.of(skeleton)
+        if not len(frame.ink):
+            self.alive[:] = False
+            return
+        if self.alive.any():
+            self._follow(frame)
+        uncovered = frame.ink[self._distance_to_strokes(frame.ink) > self.reach]
+        if len(uncovered):
+            self._give_birth(uncovered, skeleton.shape)
+
+    def samples(self, which: np.ndarray) -> np.ndarray:
+        """Strokes ``which`` at the midpoint grid: (M, n, 2) px."""
+        return np.matmul(self.basis, self.coefficients[which].swapaxes(-1, -2))
+
+    def _distance_to_strokes(self, points: np.ndarray) -> np.ndarray:
+        which = np.flatnonzero(self.alive)
+        if not len(which):
+            return np.full(len(points), np.inf)
+        return cKDTree(self.samples(which).reshape(-1, 2)).query(points)[0]
+
+    # Following
+
+    def _follow(self, frame: _Frame) -> None:
+        which = np.flatnonzero(self.alive)
+        before = self.coefficients[which]
+        moved = before.copy()
+        moved[..., 0] += self.velocity[which]
+        shift, misfit = self._search(moved, frame)
+        length = self._lengths(before)
+        if np.average(misfit, weights=length) > self.cut_misfit:
+            self.alive[:] = False
+            return
+        moved[..., 0] += shift
+        reach = 2.0 * self.reach
+        for turn in range(self.rounds):
+            weight, target, _ = self._targets(moved, frame, reach)
+            moved = self._similar(moved, weight, target)
+            if turn > 0:
+                moved = self._solve(moved, weight, target, which, softness=4.0 ** (self.rounds - 1 - turn))
+            reach = max(reach * 0.75, self.reach)
+        _, _, inked = self._targets(moved, frame, self.reach)
+        for i in np.flatnonzero(self.closed[which] & (inked > 0.5)):
+            loop = self._loop(moved[i], frame)
+            if loop is not None:
+                moved[i] = self._follow_loop(moved[i], loop, which[i])
+        keep = (inked > 0.5) & (self._lengths(moved) > 0.4 * length)
+        self.velocity[which] = moved[..., 0] - before[..., 0]
+        self.coefficients[which] = moved
+        self.age[which] += 1
+        self.alive[which[~keep]] = False
+
+    @property
+    def cut_misfit(self) -> float:
+        return 0.02 * self.size
+
+    def _lengths(self, coefficients: np.ndarray) -> np.ndarray:
+        steps = np.diff(np.matmul(self.basis, coefficients.swapaxes(-1, -2)), axis=1)
+        return np.hypot(steps[..., 0], steps[..., 1]).sum(1)
+
+    def _search(self, coefficients: np.ndarray, frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
+        """The shift (M, 2) that brings each stroke onto ink, and the mean truncated distance (M,) that it leaves."""
+        step = max(self.size / 64, 0.5)
+        offsets = np.arange(-round(SEARCH * self.size / step), round(SEARCH * self.size / step) + 1) * step
+        shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
+        points = np.matmul(self.basis[::3], coefficients.swapaxes(-1, -2))
+        truncated = np.minimum(frame.distance, 2.5 * self.reach)
+        rows, columns = frame.at(points[:, None] + shifts[None, :, None])
+        misfit = truncated[rows, columns].mean(-1)
+        best = np.argmin(misfit + 0.05 * np.hypot(shifts[:, 0], shifts[:, 1]), axis=1)
+        return shifts[best], misfit[np.arange(len(best)), best]
+
+    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where each pen position should be: weights (M, n), targets (M, n, 2), and the share (M,) that is inked."""
+        points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
+        count, n = points.shape[:2]
+        distance, nearest = cKDTree(points.reshape(-1, 2)).query(frame.ink, distance_upper_bound=reach)
+        found = np.isfinite(distance)
+        nearest = nearest[found]
+        pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
+        target = np.stack(
+            [np.bincount(nearest, frame.ink[found, axis], minlength=count * n) for axis in (0, 1)], axis=-1
+        ) / np.maximum(pulls, 1.0)[:, None]
+        rows, columns = frame.at(points)
+        pull = frame.ink[frame.nearest[rows, columns]]
+        apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
+        inked = apart <= reach
+        pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
+        bare = (pulls == 0) & inked
+        weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
+        target = np.where(bare[..., None], pull, target)
+        return weight, target, (apart <= self.reach).mean(1)
+
+    def _similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
+        points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
+        z, w = points[..., 0] + 1j * points[..., 1], target[..., 0] + 1j * target[..., 1]
+        total = weight.sum(1) + 1e-9
+        z0, w0 = (weight * z).sum(1) / total, (weight * w).sum(1) / total
+        z, w = z - z0[:, None], w - w0[:, None]
+        spread = (weight * np.abs(z) ** 2).sum(1)
+        hold = 0.1 * spread + 1e-6  # towards a = 1: short of evidence, a stroke is only shifted
+        a = ((weight * np.conj(z) * w).sum(1) + hold) / (spread + hold)
+        enough = total > 2
+        a, b = np.where(enough, a, 1.0), np.where(enough, w0, z0)
+        series = (coefficients[:, 0] + 1j * coefficients[:, 1]) * a[:, None]
+        series[:, 0] += b - a * z0
+        return np.stack([series.real, series.imag], 1)
+
+    def _solve(
+        self, prior: np.ndarray, weight: np.ndarray, target: np.ndarray, which: np.ndarray, softness: float
+    ) -> np.ndarray:
+        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior, over the harmonics that it uses."""
+        count, k = len(prior), self.harmonics
+        ridge = self.ridge * softness
+        normal = (weight @ self.outer).reshape(count, k, k)
+        normal[:, np.arange(k), np.arange(k)] += ridge + 0.01
+        right = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis) + prior * (ridge + 0.01)
+        unused = np.arange(k) >= self.used[which][:, None]
+        normal[unused[:, :, None] | unused[:, None, :]] = 0.0
+        stroke, harmonic = np.nonzero(unused)
+        normal[stroke, harmonic, harmonic] = 1.0
+        right = np.where(unused[:, None], 0.0, right)
+        solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)
+        closed = self.closed[which]
+        solved[closed] = close(solved[closed])
+        return solved
+
+    # Closed outlines
+
+    def _loop(self, coefficients: np.ndarray, frame: _Frame) -> Line | None:
+        """The loop that the ink near a closed stroke forms, if it forms one about as long as the stroke."""
+        points = self.basis @ coefficients.T
+        near = np.zeros(frame.skeleton.shape, np.uint8)
+        cv2.polylines(near, [(points * 16 - 8).round().astype(np.int32)], True, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        lines = trace(frame.skeleton & (near > 0), GAP * self.size)
+        if not lines or not lines[0].closed:
+            return None
+        steps = np.diff(points, axis=0, append=points[:1])
+        length = np.hypot(steps[:, 0], steps[:, 1]).sum()
+        return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
+
+    def _follow_loop(self, coefficients: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
+        """Coefficients of a loop, clockwise, started where the stroke's start is now."""
+        now = self.basis @ coefficients.T
+        samples = resample(start_canonically(loop.points), self.n, closed=True)
+        z, w = now @ [1, 1j], samples @ [1, 1j]
+        likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
+        shift = int(np.argmax(likeness))
+        # The peak between samples: a start that jumps from sample to sample would shake the whole stroke.
+        before, peak, after = likeness[shift - 1], likeness[shift], likeness[(shift + 1) % self.n]
+        fraction = 0.5 * (before - after) / min(before - 2 * peak + after, -1e-9)
+        turned = np.roll(samples, -shift, axis=0)
+        turned = _rotate(turned, fraction)
+        solved = project(turned, self.harmonics, closed=False)
+        self.used[stroke] = self._allowance(stroke, max(self.used[stroke], harmonics_needed(solved, TOLERANCE)))
+        solved[:, self.used[stroke] :] = 0.0
+        return close(solved)
+
+    def _allowance(self, stroke: int, wanted: int) -> int:
+        others = 2 * int(self.used[self.alive].sum() - self.used[stroke])
+        return int(min(wanted, self.harmonics, (self.budget - others) // 2))
+
+    # Births
+
+    def _give_birth(self, uncovered: np.ndarray, shape: tuple[int, ...]) -> None:
+        free = np.flatnonzero(~self.alive)
+        left = self.budget - 2 * int(self.used[self.alive].sum())
+        if not len(free) or left < 4:
+            return
+        mask = np.zeros(shape, bool)
+        mask[(uncovered[:, 1]).astype(int), (uncovered[:, 0]).astype(int)] = True
+        shortest = 0.05 * self.size if self.alive.any() else 0.0
+        lines = trace(mask, GAP * self.size, shortest)[: min(len(free), left // 4)]
+        if not lines:
+            return
+        series = []
+        for line in lines:
+            points = start_canonically(line.points) if line.closed else direct_canonically(line.points)
+            series.append(project(resample(points, self.n, line.closed), self.harmonics, line.closed))
+        counts = share_harmonics(series, np.array([line.length for line in lines]), left // 2, self.harmonics)
+        for slot, line, coefficients, count in zip(free, lines, series, counts, strict=False):
+            coefficients = coefficients.copy()
+            coefficients[:, count:] = 0.0
+            self.coefficients[slot] = close(coefficients) if line.closed else coefficients
+            self.alive[slot], self.closed[slot], self.used[slot] = True, line.closed, count
+            self.velocity[slot], self.age[slot] = 0.0, 0
+
+
+def _rotate(samples: np.ndarray, by: float) -> np.ndarray:
+    """Start a closed ring of samples ``by`` samples later, linearly interpolated."""
+    n = len(samples)
+    at = (np.arange(n) + by) % n
+    low = np.floor(at).astype(int)
+    part = (at - low)[:, None]
+    return samples[low % n] * (1 - part) + samples[(low + 1) % n] * part
+
+
+def share_harmonics(series: list[np.ndarray], lengths: np.ndarray, total: int, most: int) -> np.ndarray:
+    """Share ``total`` harmonics among strokes by need.
+
+    Each stroke has two; then harmonics go, one run at a time, to whichever stroke loses most squared error per harmonic,
+    weighted by its length, until all errors are below the tolerance or nothing is left.
+
+    Args:
+        series: M arrays (2, K), full series of the strokes, px.
+        lengths: (M,), px.
+        total: harmonics to share, at least 2 M.
+        most: the most harmonics of one stroke.
+    """
+    lost = np.stack([tails(c) for c in series]) * lengths[:, None]
+    enough = TOLERANCE**2 * lengths
+    counts = np.full(len(series), 2)
+    left = total - counts.sum()
+    while left > 0:
+        best, gain, run = -1, 0.0, 0
+        for i, count in enumerate(counts):
+            room = min(most - count, left)
+            if room <= 0 or lost[i, count] <= enough[i]:
+                continue
+            gains = (lost[i, count] - lost[i, count + 1 : count + room + 1]) / np.arange(1, room + 1)
+            longest = int(np.argmax(gains))
+            if gains[longest] > gain:
+                best, gain, run = i, float(gains[longest]), longest + 1
+        if best < 0:
+            break
+        counts[best] += run
+        left -= run
+    return counts

@@ -1,0 +1,65 @@
+"""Photograph → the lines that a person would draw, without learning.
+
+Based on Canny's detector (Canny 1986: non-maximum suppression and hysteresis along the gradient), with an
+edge-preserving bilateral filter (Tomasi and Manduchi 1998) in place of the Gaussian, so that texture goes and outlines
+stay sharp, and a gradient over colours: the channel of CIELAB that changes most decides, so that a red disc on a ground
+of the same lightness has an outline. People draw long connected lines and leave out speckle; so does this.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def extract_sketches(
+    frames: np.ndarray, *, smoothing: float = 1.0, contrast: float = 0.12, min_length: float = 0.08
+) -> np.ndarray:
+    """Draw the lines of a clip.
+
+    Args:
+        frames: uint8 (T, H, W, 3), RGB.
+        smoothing: radius of the edge-preserving filter, in hundredths of the frame's diagonal; 0: none.
+        contrast: change of lightness or colour across an edge that starts a line, as a share of the full range; lines
+            go on down to half of it.
+        min_length: shortest line that is kept, in frame widths.
+
+    Returns:
+        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide.
+
+    Raises:
+        TypeError: ``frames`` is not uint8.
+        ValueError: ``frames`` is not (T, H, W, 3).
+    """
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8:
+        raise TypeError(f"frames must be uint8, not {frames.dtype}")
+    if frames.ndim != 4 or frames.shape[-1] != 3:
+        raise ValueError(f"frames must have the shape (frames, height, width, 3), not {frames.shape}")
+    return np.stack([_sketch(frame, smoothing, contrast, min_length) for frame in frames]) if len(frames) else (
+        np.zeros(frames.shape[:3], np.uint8)
+    )
+
+
+def _sketch(frame: np.ndarray, smoothing: float, contrast: float, min_length: float) -> np.ndarray:
+    height, width = frame.shape[:2]
+    colours = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    if smoothing > 0:
+        sigma = max(smoothing * np.hypot(height, width) / 100, 0.8)
+        colours = cv2.bilateralFilter(colours, 2 * int(np.ceil(2 * sigma)) + 1, 100 * contrast, sigma)
+    colours = cv2.GaussianBlur(colours, (0, 0), 0.8)
+    # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
+    dx, dy = cv2.Scharr(colours, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(colours, cv2.CV_32F, 0, 1) / 16
+    strongest = np.argmax(dx**2 + dy**2, axis=-1)[..., None]
+    dx, dy = (np.take_along_axis(d, strongest, -1)[..., 0] for d in (dx, dy))
+    scale = 32767 / 200
+    edges = cv2.Canny(
+        *(np.clip(d * scale, -32767, 32767).astype(np.int16) for d in (dx, dy)),
+        50 * contrast * scale,
+        100 * contrast * scale,
+        L2gradient=True,
+    )
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= min_length * width
+    kept[0] = False
+    return np.where(kept[labels], np.uint8(255), np.uint8(0))
