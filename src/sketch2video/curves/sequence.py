@@ -106,9 +106,7 @@ class CurveSequence:
         about = {"format": FORMAT, "frames": frames, "strokes": strokes, "harmonics": harmonics, "unit": "frame widths"}
         with replacing(path) as folder:
             folder.mkdir()
-            save_file(
-                {"coefficients": self.coefficients, "visibility": self.visibility}, folder / "curves.safetensors"
-            )
+            save_file({"coefficients": self.coefficients, "visibility": self.visibility}, folder / "curves.safetensors")
             write_json(folder / "curves.json", about)
 
     @classmethod

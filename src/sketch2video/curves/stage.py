@@ -92,7 +92,10 @@ def summary(table: pd.DataFrame) -> dict[str, dict[str, float] | float]:
     """Mean and 90th percentile over clips of what was measured, and the most numbers that a frame takes."""
     if not len(table):
         return {"clips": 0}
-    about: dict[str, dict[str, float] | float] = {"clips": len(table), "num_parameters": int(table["num_parameters"].max())}
+    about: dict[str, dict[str, float] | float] = {
+        "clips": len(table),
+        "num_parameters": int(table["num_parameters"].max()),
+    }
     for name in MEASURED:
         about[name] = {"mean": float(table[name].mean()), "p90": float(table[name].quantile(0.9))}
     return about

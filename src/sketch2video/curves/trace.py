@@ -13,11 +13,15 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-SMOOTHING = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
+SMOOTHING = np.array([1.0, 2.0, 1.0]) / 4.0
 """Takes the staircase out of a chain of pixels before lengths are measured along it."""
 
 TANGENT = 6
 """Pixels from an end over which its direction is measured."""
+
+
+NEARLY_CLOSED = 0.1
+"""A line whose ends are nearer than this share of its length is an outline with a hole in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +64,10 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Lin
     Returns:
         Lines, longest first; the order is a function of the drawing alone.
     """
-    paths = _simple_paths(skeleton)
-    lines = [Line(_smooth(p, closed), closed) for p, closed in _join(paths, gap)]
+    paths, spurs = _simple_paths(skeleton, gap)
+    if spurs.any():
+        paths, _ = _simple_paths(skeletonize(skeleton & ~spurs), gap)
+    lines = [_line(points, closed) for points, closed in _join(paths, gap)]
     lines = [line for line in lines if len(line.points) > 1 and line.length >= min_length]
     return sorted(lines, key=lambda line: (-line.length, line.points[0, 1], line.points[0, 0]))
 
@@ -76,30 +82,59 @@ _ARMS = _arms()
 _NEIGHBOURS = np.array([[1, 2, 4], [128, 0, 8], [64, 32, 16]], np.float32)  # clockwise from the upper left
 
 
-def _simple_paths(skeleton: np.ndarray) -> list[tuple[np.ndarray, bool]]:
-    """Paths without junctions: (points, closed) with points (n, 2) float64 in pixels."""
+def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarray, bool]], np.ndarray]:
+    """Paths without junctions, and spurs.
+
+    Returns:
+        Paths as (points, closed) with points (n, 2) float64 in pixels; and bool (H, W), pixels of short paths that leave
+        a junction and end nowhere: what two sides of a sharp corner become where they run into each other.
+    """
     mask = np.pad(skeleton.astype(np.uint8), 1)
     code = cv2.filter2D(mask, cv2.CV_32F, _NEIGHBOURS).astype(np.uint8)
     junctions = ((_ARMS[code] > 2) & (mask > 0)).astype(np.uint8)
-    if junctions.any():
-        mask[cv2.dilate(junctions, np.ones((3, 3), np.uint8)) > 0] = 0
+    spurs = np.zeros(skeleton.shape, bool)
+    branching = bool(junctions.any())
+    if branching:
+        junctions = cv2.dilate(junctions, np.ones((3, 3), np.uint8))
+        mask[junctions > 0] = 0
+        beside = cv2.dilate(junctions, np.ones((3, 3), np.uint8))
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     paths = []
     for contour, (_, _, _, parent) in zip(contours, hierarchy[0] if hierarchy is not None else (), strict=True):
         if parent >= 0:  # the inner border of a loop, whose outer one is followed already
             continue
-        chain = contour[:, 0, :] - 0.5  # the padding moved everything by one pixel
-        if len(chain) < 3:
-            paths.append((chain.astype(np.float64), False))
-            continue
-        turns = np.flatnonzero((np.roll(chain, 1, axis=0) == np.roll(chain, -1, axis=0)).all(1))
-        if len(turns) == 0:
-            paths.append((chain.astype(np.float64), True))
-            continue
-        runs = np.diff(turns, append=turns[0] + len(chain))
-        best = int(np.argmax(runs))
-        paths.append((chain[np.arange(turns[best], turns[best] + runs[best] + 1) % len(chain)].astype(np.float64), False))
-    return paths
+        chain, closed = _unfold(contour[:, 0, :])
+        if branching and not closed and len(chain) <= gap:
+            (column, row), (last_column, last_row) = chain[0], chain[-1]
+            if bool(beside[row, column]) != bool(beside[last_row, last_column]):
+                spurs[chain[:, 1] - 1, chain[:, 0] - 1] = True
+        paths.append((chain - 0.5, closed))  # the padding moved everything by one pixel
+    return paths, spurs
+
+
+def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
+    """A followed border (m, 2) as a path: an open one is walked there and back, a closed one once around."""
+    if len(chain) < 3:
+        return chain, False
+    turns = np.flatnonzero((np.roll(chain, 1, axis=0) == np.roll(chain, -1, axis=0)).all(1))
+    if not len(turns):
+        return chain, True
+    runs = np.diff(turns, append=turns[0] + len(chain))
+    longest = int(np.argmax(runs))
+    return chain[np.arange(turns[longest], turns[longest] + runs[longest] + 1) % len(chain)], False
+
+
+def _line(points: np.ndarray, closed: bool) -> Line:
+    """A line without staircase; one whose ends nearly meet, for its length, is taken for closed."""
+    if not closed and len(points) > 8:
+        (x, y), (left, top), (right, bottom) = points[-1] - points[0], points.min(0), points.max(0)
+        closed = bool(np.hypot(x, y) < NEARLY_CLOSED * len(points)) and _area(points) > 0.2 * (right - left) * (bottom - top)
+    return Line(_smooth(points, closed), closed)
+
+
+def _area(points: np.ndarray) -> float:
+    x, y = points[:, 0], points[:, 1]
+    return 0.5 * abs(float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()))
 
 
 def _join(paths: list[tuple[np.ndarray, bool]], gap: float) -> list[tuple[np.ndarray, bool]]:
@@ -111,7 +146,11 @@ def _join(paths: list[tuple[np.ndarray, bool]], gap: float) -> list[tuple[np.nda
     count = len(open_paths)
     ends = np.array([p for points in open_paths for p in (points[0], points[-1])])
     inner = np.array(
-        [p for points in open_paths for p in (points[min(TANGENT, len(points) - 1)], points[max(-TANGENT - 1, -len(points))])]
+        [
+            p
+            for points in open_paths
+            for p in (points[min(TANGENT, len(points) - 1)], points[max(-TANGENT - 1, -len(points))])
+        ]
     )
     outward = ends - inner
     size = np.hypot(outward[:, 0], outward[:, 1])
@@ -175,5 +214,10 @@ def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
     half = len(SMOOTHING) // 2
     if len(points) < len(SMOOTHING):
         return points
-    padded = np.pad(points, ((half, half), (0, 0)), mode="wrap" if closed else "reflect", **({} if closed else {"reflect_type": "odd"}))
+    padded = np.pad(
+        points,
+        ((half, half), (0, 0)),
+        mode="wrap" if closed else "reflect",
+        **({} if closed else {"reflect_type": "odd"}),
+    )
     return sum(weight * padded[i : i + len(points)] for i, weight in enumerate(SMOOTHING))

@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from sketch2video.curves.sequence import CurveSequence, cosines
 from sketch2video.curves.series import (
+    LEFT,
     close,
     direct_canonically,
     harmonics_needed,
@@ -36,7 +37,7 @@ from sketch2video.curves.trace import Line, thin, trace
 POINTS = 96
 """Pen positions at which a stroke meets the ink."""
 
-TOLERANCE = 0.3
+TOLERANCE = 0.2
 """Root mean square error, in px, below which more harmonics would only draw the pixels' staircase."""
 
 GAP = 0.03
@@ -82,12 +83,13 @@ def fit_curves(
     frames, height, width = drawing.shape
     tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness)
     coefficients = np.zeros((frames, strokes, 2, harmonics))
-    visibility = np.zeros((frames, strokes), np.float32)
+    visible, closed, born = np.zeros((3, frames, strokes), bool)
     for t in range(frames):
         tracker.advance(thin(drawing[t]))
         coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
-        visibility[t] = tracker.alive
-    return CurveSequence((coefficients / width).astype(np.float32), visibility)
+        visible[t], closed[t], born[t] = tracker.alive, tracker.alive & tracker.closed, tracker.alive & (tracker.age == 0)
+    coefficients = start_lives_canonically(coefficients, closed, born)
+    return CurveSequence((coefficients / width).astype(np.float32), visible.astype(np.float32))
 
 
 def _checked(ink: np.ndarray) -> np.ndarray:
@@ -190,18 +192,17 @@ class _Tracker:
             self.alive[:] = False
             return
         moved[..., 0] += shift
-        reach = 2.0 * self.reach
+        rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
             weight, target, _ = self._targets(moved, frame, reach)
-            moved = self._similar(moved, weight, target)
-            if turn > 0:
-                moved = self._solve(moved, weight, target, which, softness=4.0 ** (self.rounds - 1 - turn))
+            rigid = self._similar(rigid, weight, target)
+            moved = self._solve(rigid, weight, target, which, 4.0 ** (self.rounds - 1 - turn)) if turn else rigid
             reach = max(reach * 0.75, self.reach)
         _, _, inked = self._targets(moved, frame, self.reach)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5)):
             loop = self._loop(moved[i], frame)
             if loop is not None:
-                moved[i] = self._follow_loop(moved[i], loop, which[i])
+                moved[i] = self._follow_loop(moved[i], rigid[i], loop, which[i])
         keep = (inked > 0.5) & (self._lengths(moved) > 0.4 * length)
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
@@ -228,7 +229,9 @@ class _Tracker:
         best = np.argmin(misfit + 0.05 * np.hypot(shifts[:, 0], shifts[:, 1]), axis=1)
         return shifts[best], misfit[np.arange(len(best)), best]
 
-    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _targets(
+        self, coefficients: np.ndarray, frame: _Frame, reach: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where each pen position should be: weights (M, n), targets (M, n, 2), and the share (M,) that is inked."""
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
@@ -236,9 +239,10 @@ class _Tracker:
         found = np.isfinite(distance)
         nearest = nearest[found]
         pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
-        target = np.stack(
-            [np.bincount(nearest, frame.ink[found, axis], minlength=count * n) for axis in (0, 1)], axis=-1
-        ) / np.maximum(pulls, 1.0)[:, None]
+        target = (
+            np.stack([np.bincount(nearest, frame.ink[found, axis], minlength=count * n) for axis in (0, 1)], axis=-1)
+            / np.maximum(pulls, 1.0)[:, None]
+        )
         rows, columns = frame.at(points)
         pull = frame.ink[frame.nearest[rows, columns]]
         apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
@@ -290,7 +294,9 @@ class _Tracker:
         """The loop that the ink near a closed stroke forms, if it forms one about as long as the stroke."""
         points = self.basis @ coefficients.T
         near = np.zeros(frame.skeleton.shape, np.uint8)
-        cv2.polylines(near, [(points * 16 - 8).round().astype(np.int32)], True, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        cv2.polylines(
+            near, [(points * 16 - 8).round().astype(np.int32)], True, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4
+        )
         lines = trace(frame.skeleton & (near > 0), GAP * self.size)
         if not lines or not lines[0].closed:
             return None
@@ -298,22 +304,19 @@ class _Tracker:
         length = np.hypot(steps[:, 0], steps[:, 1]).sum()
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
-    def _follow_loop(self, coefficients: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
-        """Coefficients of a loop, clockwise, started where the stroke's start is now."""
-        now = self.basis @ coefficients.T
+    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
+        """Coefficients of a loop, clockwise, started where the stroke's start is now, held near the stroke's shape."""
         samples = resample(start_canonically(loop.points), self.n, closed=True)
-        z, w = now @ [1, 1j], samples @ [1, 1j]
-        likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
-        shift = int(np.argmax(likeness))
-        # The peak between samples: a start that jumps from sample to sample would shake the whole stroke.
-        before, peak, after = likeness[shift - 1], likeness[shift], likeness[(shift + 1) % self.n]
-        fraction = 0.5 * (before - after) / min(before - 2 * peak + after, -1e-9)
-        turned = np.roll(samples, -shift, axis=0)
-        turned = _rotate(turned, fraction)
-        solved = project(turned, self.harmonics, closed=False)
-        self.used[stroke] = self._allowance(stroke, max(self.used[stroke], harmonics_needed(solved, TOLERANCE)))
-        solved[:, self.used[stroke] :] = 0.0
-        return close(solved)
+        samples = rotate(samples, alignment(self.basis @ moved.T, samples))
+        found = project(samples, self.harmonics)
+        wanted = max(self.used[stroke], harmonics_needed(found, TOLERANCE))
+        used = self.used[stroke] = self._allowance(stroke, wanted)
+        even = np.ones((1, self.n))
+        rigid = self._similar(rigid[None], even, samples[None])[0]
+        ridge = np.where(rigid.any(0), self.ridge, 0.0)
+        held = (found * self.n / 2 + rigid * ridge) / (self.n / 2 + ridge)
+        held[:, used:] = 0.0
+        return close(held)
 
     def _allowance(self, stroke: int, wanted: int) -> int:
         others = 2 * int(self.used[self.alive].sum() - self.used[stroke])
@@ -345,13 +348,56 @@ class _Tracker:
             self.velocity[slot], self.age[slot] = 0.0, 0
 
 
-def _rotate(samples: np.ndarray, by: float) -> np.ndarray:
-    """Start a closed ring of samples ``by`` samples later, linearly interpolated."""
-    n = len(samples)
+def alignment(ring: np.ndarray, other: np.ndarray) -> float:
+    """By how many samples ``other`` must be rotated to run beside ``ring``: both (n, 2), closed, evenly sampled.
+
+    The least mean square distance after a shift of place is where the circular cross-correlation peaks; a parabola finds
+    the peak between samples, since a start that jumps from sample to sample would shake the whole stroke.
+    """
+    z, w = (points @ [1, 1j] for points in (ring, other))
+    likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
+    top = int(np.argmax(likeness))
+    before, peak, after = likeness[top - 1], likeness[top], likeness[(top + 1) % len(z)]
+    return top + 0.5 * (before - after) / min(before - 2 * peak + after, -1e-9)
+
+
+def rotate(ring: np.ndarray, by: float) -> np.ndarray:
+    """Start a closed ring of samples (..., n, 2) ``by`` samples later, linearly interpolated."""
+    n = ring.shape[-2]
     at = (np.arange(n) + by) % n
     low = np.floor(at).astype(int)
     part = (at - low)[:, None]
-    return samples[low % n] * (1 - part) + samples[(low + 1) % n] * part
+    return ring[..., low % n, :] * (1 - part) + ring[..., (low + 1) % n, :] * part
+
+
+def start_lives_canonically(coefficients: np.ndarray, closed: np.ndarray, born: np.ndarray) -> np.ndarray:
+    """Start every closed stroke, over its whole life, where its mean outline is topmost.
+
+    One frame's pixels decide badly where a round outline is topmost; all frames of its life together decide well.
+
+    Args:
+        coefficients: (T, S, 2, K), px.
+        closed: (T, S) bool, closed visible strokes.
+        born: (T, S) bool, frames in which a new stroke begins in its slot.
+    """
+    out = coefficients.copy()
+    frames, _, _, harmonics = coefficients.shape
+    n = max(POINTS, 4 * harmonics)
+    basis = cosines(n, harmonics, midpoints=True)
+    for slot in np.flatnonzero(closed.any(0)):
+        begins = np.flatnonzero(born[:, slot] & closed[:, slot])
+        for begin in begins:
+            end = begin + 1
+            while end < frames and closed[end, slot] and not born[end, slot]:
+                end += 1
+            rings = np.matmul(basis, coefficients[begin:end, slot].swapaxes(-1, -2))
+            centred = rings - rings.mean(1, keepdims=True)
+            mean = (centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9)).mean(0)
+            start = int(np.argmin(mean[:, 1] + LEFT * mean[:, 0]))
+            if start not in (0, n - 1):
+                used = coefficients[begin:end, slot] != 0
+                out[begin:end, slot] = close(project(rotate(rings, start), harmonics) * used)
+    return out
 
 
 def share_harmonics(series: list[np.ndarray], lengths: np.ndarray, total: int, most: int) -> np.ndarray:

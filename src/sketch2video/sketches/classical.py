@@ -36,8 +36,10 @@ def extract_sketches(
         raise TypeError(f"frames must be uint8, not {frames.dtype}")
     if frames.ndim != 4 or frames.shape[-1] != 3:
         raise ValueError(f"frames must have the shape (frames, height, width, 3), not {frames.shape}")
-    return np.stack([_sketch(frame, smoothing, contrast, min_length) for frame in frames]) if len(frames) else (
-        np.zeros(frames.shape[:3], np.uint8)
+    return (
+        np.stack([_sketch(frame, smoothing, contrast, min_length) for frame in frames])
+        if len(frames)
+        else (np.zeros(frames.shape[:3], np.uint8))
     )
 
 
