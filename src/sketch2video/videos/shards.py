@@ -14,21 +14,26 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from sketch2video.errors import UserError
-from sketch2video.files import remove_partial, replacing
+from sketch2video.files import PARTIAL_MARK, remove_partial, replacing
 
 SHARDS = "shards"
+
+_SAFETENSORS_TYPES = {"uint8": "U8", "bool": "BOOL", "int64": "I64", "float16": "F16", "float32": "F32"}
 
 
 def shard_of(clip_id: str, shards: int) -> int:
@@ -41,14 +46,80 @@ def shard_path(folder: Path | str, shard: int) -> Path:
     return Path(folder) / SHARDS / f"{shard:04d}.safetensors"
 
 
+class ShardWriter:
+    """A shard that is being written clip by clip; see :func:`writing_shard`.
+
+    Attributes:
+        notes: JSON-able values for the shard's header; :func:`shard_notes` reads them.
+    """
+
+    def __init__(self, spool: Path) -> None:
+        self.notes: dict[str, Any] = {}
+        self._clip_ids: list[str] = []
+        self._kinds: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
+        self._spool = spool
+
+    def add(self, clip_id: str, arrays: dict[str, np.ndarray]) -> None:
+        """Append one clip: arrays without the clip axis, the same names, types and shapes for all clips of a shard."""
+        kinds = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+        if self._clip_ids and kinds != self._kinds:
+            raise ValueError(f"{clip_id} has {kinds}, the clips before it have {self._kinds}")
+        self._kinds = kinds
+        self._clip_ids.append(clip_id)
+        for name, array in arrays.items():
+            with (self._spool / name).open("ab") as file:
+                file.write(np.ascontiguousarray(array).data)
+
+    def _assemble(self, path: Path, key: str) -> None:
+        """Write the safetensors file: length of the header, header, arrays, widest type first so that all are aligned.
+
+        The header is written here because that of the ``safetensors`` library lists its metadata in random order.
+        """
+        names = sorted(self._kinds, key=lambda name: (-self._kinds[name][0].itemsize, name))
+        metadata = {"key": key, "clip_ids": json.dumps(self._clip_ids), "notes": json.dumps(self.notes, sort_keys=True)}
+        header: dict[str, Any] = {"__metadata__": metadata}
+        end = 0
+        for name in names:
+            dtype, shape = self._kinds[name]
+            begin, end = end, end + (self._spool / name).stat().st_size
+            header[name] = {
+                "dtype": _SAFETENSORS_TYPES[dtype.name],
+                "shape": [len(self._clip_ids), *shape],
+                "data_offsets": [begin, end],
+            }
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with path.open("wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for name in names:
+                with (self._spool / name).open("rb") as rows:
+                    shutil.copyfileobj(rows, file)
+
+
+@contextmanager
+def writing_shard(path: Path, key: str) -> Iterator[ShardWriter]:
+    """Write a shard atomically, byte-identically when repeated, and with no more than one clip in memory."""
+    with replacing(path) as partial, TemporaryDirectory(prefix=PARTIAL_MARK, dir=partial.parent) as spool:
+        writer = ShardWriter(Path(spool))
+        yield writer
+        writer._assemble(partial, key)
+
+
 def write_shard(path: Path, arrays: dict[str, np.ndarray], clip_ids: Sequence[str], key: str) -> None:
-    """Write arrays of N rows each, for N clips, atomically and byte-identically when repeated."""
+    """Write arrays of N rows each, for N clips; as :func:`writing_shard` does."""
     for name, array in arrays.items():
         if len(array) != len(clip_ids):
             raise ValueError(f"{name} has {len(array)} rows for {len(clip_ids)} clips")
-    with replacing(path) as partial:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, partial, metadata={"key": key, "clip_ids": json.dumps(list(clip_ids))})
+    with writing_shard(path, key) as shard:
+        for row, clip_id in enumerate(clip_ids):
+            shard.add(clip_id, {name: array[row] for name, array in arrays.items()})
+
+
+def shard_notes(path: Path) -> dict[str, Any]:
+    """What the writer of a shard noted in its header."""
+    with safe_open(path, "np") as shard:
+        notes: dict[str, Any] = json.loads(shard.metadata()["notes"])
+        return notes
 
 
 def shard_key(path: Path) -> str | None:
@@ -65,6 +136,15 @@ def clip_ids_of(path: Path) -> list[str]:
     with safe_open(path, "np") as shard:
         ids: list[str] = json.loads(shard.metadata()["clip_ids"])
         return ids
+
+
+def array_shape(path: Path, name: str) -> tuple[int, ...] | None:
+    """Shape (N, ...) of an array in a shard, by its header alone; None if it is not there or the file is damaged."""
+    try:
+        with safe_open(path, "np") as shard:
+            return tuple(shard.get_slice(name).get_shape())
+    except (OSError, SafetensorError):
+        return None
 
 
 def read_shard(path: Path) -> dict[str, np.ndarray]:
