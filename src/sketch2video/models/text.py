@@ -1,0 +1,105 @@
+"""Text conditions: captions as the token states of a frozen text encoder.
+
+The encoder is any that ``transformers`` saves in a folder with its tokenizer: ours (a small BERT), or a pretrained CLIP
+text model or T5 encoder. Nothing here relies on a pooled output, which these models define differently or not at all:
+consumers attend to the token states. The empty caption stands for "no caption" in classifier-free guidance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    BertModel,
+    CLIPTextModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
+
+from sketch2video.errors import UserError
+
+_BATCH = 256
+_ENCODERS: dict[str, Callable[..., PreTrainedModel]] = {
+    "bert": partial(BertModel.from_pretrained, add_pooling_layer=False),
+    "clip": CLIPTextModel.from_pretrained,
+    "clip_text_model": CLIPTextModel.from_pretrained,
+    "t5": T5EncoderModel.from_pretrained,
+}
+
+
+class TextCondition(NamedTuple):
+    """Captions as a network sees them.
+
+    Attributes:
+        hidden: float32 (N, L, D), the state of every token; zero after a caption's end.
+        mask: bool (N, L), True at the tokens of the caption.
+    """
+
+    hidden: torch.Tensor
+    mask: torch.Tensor
+
+    def to(self, device: torch.device | str) -> TextCondition:
+        """The same condition on another device."""
+        return TextCondition(self.hidden.to(device), self.mask.to(device))
+
+
+def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """A tokenizer and its frozen text encoder, in evaluation mode and float32.
+
+    Args:
+        source: a folder written by ``save_pretrained``, or a hub id of a CLIP, T5 or BERT-like model.
+
+    Raises:
+        UserError: there is no such folder or model, or it is not a text encoder.
+    """
+    if Path(source).is_absolute() and not Path(source).is_dir():
+        raise UserError(f"{source} is missing; run `dvc repro train_text_encoder` to make it")
+    try:
+        config = AutoConfig.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        load = _ENCODERS.get(config.model_type, AutoModel.from_pretrained)
+        model = load(source, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{source} cannot be loaded as a text encoder ({reason}); give a folder with a tokenizer and a model,"
+            " or the hub id of a CLIP or T5 model and a network connection"
+        ) from error
+    if tokenizer.pad_token is None:
+        raise UserError(
+            f"{source} has a tokenizer without a padding token; choose a CLIP, T5 or BERT-like text encoder"
+        )
+    return tokenizer, model.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def encode_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, captions: Sequence[str]) -> TextCondition:
+    """Token states of captions, on the model's device.
+
+    L is the length of the longest caption in tokens; what is longer than the model can read is cut off.
+    """
+    tokens = tokenizer(
+        list(captions), padding=True, truncation=True, max_length=_longest(tokenizer, model), return_tensors="pt"
+    ).to(model.device)
+    mask = tokens["attention_mask"].bool()
+    parts = zip(tokens["input_ids"].split(_BATCH), tokens["attention_mask"].split(_BATCH), strict=True)
+    states = [model(input_ids=ids, attention_mask=attention).last_hidden_state for ids, attention in parts]
+    return TextCondition(torch.cat(states).float() * mask[..., None], mask)
+
+
+def pooled_mean(text: TextCondition) -> torch.Tensor:
+    """The mean state of each caption's tokens: (N, D). A caption without tokens gives zeros."""
+    return text.hidden.sum(1) / text.mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def _longest(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
+    # A tokenizer that knows no limit says 1e30, and T5, whose positions are relative, has no limit in its config.
+    return min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
