@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
 SMOOTHING = np.array([1.0, 2.0, 1.0]) / 4.0
@@ -69,7 +70,38 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Lin
         paths, _ = _simple_paths(skeletonize(skeleton & ~spurs), gap)
     lines = [_line(points, closed) for points, closed in _join(paths, gap)]
     lines = [line for line in lines if len(line.points) > 1 and line.length >= min_length]
-    return sorted(lines, key=lambda line: (-line.length, line.points[0, 1], line.points[0, 0]))
+    return sorted(lines, key=_rank)
+
+
+def link(lines: list[Line], count: int, gap: float) -> list[Line]:
+    """At most ``count`` lines: where there are more, nearest ends are joined, as by a pen that is not lifted.
+
+    Ends are joined greedily, nearest first (the greedy edge heuristic for tours), across gaps of at most ``gap`` pixels;
+    then the longest lines are kept. A closed line stays by itself if it is among the ``count`` longest.
+    """
+    if len(lines) <= count:
+        return lines
+    whole = [line for line in lines[:count] if line.closed]
+    paths = [line.points for i, line in enumerate(lines) if not (line.closed and i < count)]
+    number = len(paths)
+    ends = np.array([p for points in paths for p in (points[0], points[-1])])
+    pairs = cKDTree(ends).query_pairs(gap, output_type="ndarray")
+    pairs = pairs[pairs[:, 0] // 2 != pairs[:, 1] // 2]
+    apart = np.hypot(*(ends[pairs[:, 0]] - ends[pairs[:, 1]]).T)
+    partner, group = np.full(2 * number, -1), np.arange(number)
+    for a, b in pairs[np.lexsort((pairs[:, 1], pairs[:, 0], apart))]:
+        if number + len(whole) <= count:
+            break
+        if partner[a] < 0 and partner[b] < 0 and group[a // 2] != group[b // 2]:
+            group[group == group[b // 2]] = group[a // 2]
+            partner[a], partner[b] = b, a
+            number -= 1
+    linked = whole + [Line(points, False) for points, _ in _walk(paths, partner)]
+    return sorted(linked, key=_rank)[:count]
+
+
+def _rank(line: Line) -> tuple[float, float, float]:
+    return -line.length, float(line.points[0, 1]), float(line.points[0, 0])
 
 
 def _arms() -> np.ndarray:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import scipy.fft
 from scipy.spatial import cKDTree
 
 from sketch2video.curves.sequence import CurveSequence, cosines
@@ -32,7 +33,7 @@ from sketch2video.curves.series import (
     start_canonically,
     tails,
 )
-from sketch2video.curves.trace import Line, thin, trace
+from sketch2video.curves.trace import Line, link, thin, trace
 
 POINTS = 96
 """Pen positions at which a stroke meets the ink."""
@@ -48,6 +49,15 @@ REACH = 0.025
 
 SEARCH = 0.08
 """How far from where it was predicted a stroke is looked for, in frame widths."""
+
+LINK = 0.15
+"""The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
+
+RELUCTANCE = 0.15
+"""Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
+
+CUT = 0.35
+"""Below this correlation, at the best shift, two drawings are of different shots (the same shot: 0.6 and more)."""
 
 
 def fit_curves(
@@ -132,6 +142,21 @@ class _Frame:
         return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
 
 
+def _spectrum(skeleton: np.ndarray) -> np.ndarray:
+    """Fourier transform of a blurred, small, centred drawing of unit energy."""
+    height, width = skeleton.shape
+    scale = min(64 / max(height, width), 1.0)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = cv2.GaussianBlur(cv2.resize(skeleton.astype(np.float32), size, interpolation=cv2.INTER_AREA), (0, 0), 0.8)
+    small -= small.mean()
+    return scipy.fft.rfft2(small / max(float(np.linalg.norm(small)), 1e-9))
+
+
+def _likeness(spectrum: np.ndarray, other: np.ndarray) -> float:
+    """Largest circular cross-correlation of two drawings, at most 1."""
+    return float(scipy.fft.irfft2(np.conj(spectrum) * other).max())
+
+
 class _Tracker:
     """Strokes of the present frame, in px."""
 
@@ -147,6 +172,7 @@ class _Tracker:
         self.used = np.zeros(strokes, np.int64)
         self.velocity = np.zeros((strokes, 2))
         self.age = np.zeros(strokes, np.int64)
+        self.spectrum = np.zeros(0)
         self.n = max(POINTS, 2 * harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
         self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
@@ -160,8 +186,11 @@ class _Tracker:
     def advance(self, skeleton: np.ndarray) -> None:
         """Carry the strokes over to the next frame."""
         frame = _Frame.of(skeleton)
-        if not len(frame.ink):
+        spectrum = _spectrum(skeleton)
+        if not len(frame.ink) or (self.alive.any() and _likeness(self.spectrum, spectrum) < CUT):
             self.alive[:] = False
+        self.spectrum = spectrum
+        if not len(frame.ink):
             return
         if self.alive.any():
             self._follow(frame)
@@ -186,12 +215,8 @@ class _Tracker:
         before = self.coefficients[which]
         moved = before.copy()
         moved[..., 0] += self.velocity[which]
-        shift, misfit = self._search(moved, frame)
         length = self._lengths(before)
-        if np.average(misfit, weights=length) > self.cut_misfit:
-            self.alive[:] = False
-            return
-        moved[..., 0] += shift
+        moved[..., 0] += self._search(moved, length, frame)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
             weight, target, _ = self._targets(moved, frame, reach)
@@ -209,25 +234,23 @@ class _Tracker:
         self.age[which] += 1
         self.alive[which[~keep]] = False
 
-    @property
-    def cut_misfit(self) -> float:
-        return 0.02 * self.size
-
     def _lengths(self, coefficients: np.ndarray) -> np.ndarray:
         steps = np.diff(np.matmul(self.basis, coefficients.swapaxes(-1, -2)), axis=1)
         return np.hypot(steps[..., 0], steps[..., 1]).sum(1)
 
-    def _search(self, coefficients: np.ndarray, frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
-        """The shift (M, 2) that brings each stroke onto ink, and the mean truncated distance (M,) that it leaves."""
+    def _search(self, coefficients: np.ndarray, length: np.ndarray, frame: _Frame) -> np.ndarray:
+        """The shift (M, 2) that brings each stroke onto ink; all go one way unless the ink says otherwise."""
         step = max(self.size / 64, 0.5)
-        offsets = np.arange(-round(SEARCH * self.size / step), round(SEARCH * self.size / step) + 1) * step
+        side = round(SEARCH * self.size / step)
+        offsets = np.arange(-side, side + 1) * step
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
         points = np.matmul(self.basis[::3], coefficients.swapaxes(-1, -2))
         truncated = np.minimum(frame.distance, 2.5 * self.reach)
         rows, columns = frame.at(points[:, None] + shifts[None, :, None])
         misfit = truncated[rows, columns].mean(-1)
-        best = np.argmin(misfit + 0.05 * np.hypot(shifts[:, 0], shifts[:, 1]), axis=1)
-        return shifts[best], misfit[np.arange(len(best)), best]
+        together = np.average(misfit, axis=0, weights=length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
+        aside = shifts - shifts[np.argmin(together)]
+        return shifts[np.argmin(misfit + RELUCTANCE * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
     def _targets(
         self, coefficients: np.ndarray, frame: _Frame, reach: float
@@ -332,7 +355,7 @@ class _Tracker:
         mask = np.zeros(shape, bool)
         mask[(uncovered[:, 1]).astype(int), (uncovered[:, 0]).astype(int)] = True
         shortest = 0.05 * self.size if self.alive.any() else 0.0
-        lines = trace(mask, GAP * self.size, shortest)[: min(len(free), left // 4)]
+        lines = link(trace(mask, GAP * self.size, shortest), min(len(free), left // 4), LINK * self.size)
         if not lines:
             return
         series = []
