@@ -113,7 +113,7 @@ class TextEncoderParams(Section):
     """The text encoder that every system shares."""
 
     pretrained: str | None
-    vocabulary: int = Field(ge=64)
+    vocabulary: int = Field(ge=261, description="tokens; 256 bytes and 5 special ones are always there")
     max_length: int = Field(ge=4)
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
@@ -146,6 +146,7 @@ class AutoencoderParams(Section):
     sketch: bool
     kl_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
+    perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
     training: TrainingParams
 
 
