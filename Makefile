@@ -1,0 +1,71 @@
+# What a person types. `make` alone lists it; README.md explains it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+# A CPU build saves a large download: make setup TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+# A file of profiles/ without its ending; empty leaves params.yaml as it is.
+PROFILE ?=
+# A CSV path_to_video,caption[,label][,split] or `synthetic`; empty leaves params.yaml as it is.
+SOURCE ?=
+PROMPTS ?= prompts/demo.txt
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with everything in it (TORCH=... chooses the build of PyTorch)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+.PHONY: demo
+demo: $(READY) ## Main job: data, training, report, registration, videos (PROFILE=smoke|gpu, SOURCE=captions.csv)
+	$(if $(PROFILE),sketch2video profile $(PROFILE))
+	$(if $(SOURCE),sketch2video source $(SOURCE))
+	python -m flows.server run -- $(MAKE) --no-print-directory .demo
+	@echo
+	@echo "report   $(CURDIR)/reports/index.html"
+	@echo "videos   $(CURDIR)/outputs"
+	@echo "runs     mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db   (or make up)"
+
+.PHONY: .demo
+.demo:
+	dvc repro
+	python -m flows.register
+	python -m flows.generate $(PROMPTS)
+
+.PHONY: up
+up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
+	python -m flows.server up
+
+.PHONY: lint
+lint: $(READY) ## Check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+.PHONY: test
+test: lint ## Check style and types, run the fast tests (a tiny run of the whole graph among them)
+	pytest -m "not slow"
+
+.PHONY: test-all
+test-all: lint ## Run the slow tests, too
+	pytest
+
+.PHONY: clean
+clean: ## Remove everything made: data, models, reports, checkpoints, videos, runs (not .venv, not your own videos)
+	rm -rf data/clips data/sketches data/curves data/latents data/validated.json models reports checkpoints outputs
+	find mlruns -mindepth 1 ! -name .gitkeep -delete
+	rm -rf .dvc/cache .dvc/tmp .prefect

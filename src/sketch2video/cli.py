@@ -1,0 +1,123 @@
+"""The command line: data stages for DVC, and edits of ``params.yaml`` for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sketch2video.errors import UserError
+
+# Commands import what they run, so that `--help` answers at once.
+
+app = typer.Typer(
+    name="sketch2video",
+    help="Text to hand-drawn sketch to video. The commands read params.yaml in the current folder; "
+    "`dvc repro` runs the stages in order.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+STAGES = "Stages (run by DVC)"
+PARAMETERS = "Parameters"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from sketch2video import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    from sketch2video.tracking.environment import quiet
+
+    quiet()
+
+
+@app.command(rich_help_panel=STAGES)
+def ingest() -> None:
+    """Cut videos, or the embedded scenes, into clips: data/clips."""
+    from sketch2video.params import load_params
+    from sketch2video.videos.ingest import ingest as run
+
+    run(load_params())
+
+
+@app.command(rich_help_panel=STAGES)
+def sketch() -> None:
+    """Draw the lines of every frame: data/sketches."""
+    from sketch2video.params import load_params
+    from sketch2video.sketches.stage import sketch as run
+
+    run(load_params())
+
+
+@app.command(rich_help_panel=STAGES)
+def fit() -> None:
+    """Fit the equation to every drawing, with strokes tracked through time: data/curves."""
+    from sketch2video.curves.stage import fit as run
+    from sketch2video.params import load_params
+
+    run(load_params())
+
+
+@app.command(rich_help_panel=STAGES)
+def validate() -> None:
+    """Check clips and curves; bad data ends the run here, with the rows named."""
+    from sketch2video.params import load_params
+    from sketch2video.videos.expectations import validate as run
+
+    run(load_params())
+
+
+@app.command(rich_help_panel=PARAMETERS)
+def profile(
+    name: Annotated[str | None, typer.Argument(help="A file of profiles/, without its ending.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Name the profiles and exit.")] = False,
+) -> None:
+    """Write a profile's differences into params.yaml (`git checkout params.yaml` brings the defaults back)."""
+    from sketch2video.profiles import apply_profile, profile_names
+
+    if list_:
+        for known in profile_names():
+            typer.echo(known)
+        return
+    if name is None:
+        raise UserError(f"name a profile: {', '.join(profile_names())}")
+    apply_profile(name)
+    typer.echo(f"params.yaml now has the profile {name}; `git diff params.yaml` shows what changed")
+
+
+@app.command(rich_help_panel=PARAMETERS)
+def source(
+    captions: Annotated[
+        str,
+        typer.Argument(
+            metavar="CSV|synthetic",
+            help="A CSV path_to_video,caption[,label][,split] with paths relative to it, or the embedded scenes.",
+        ),
+    ],
+) -> None:
+    """Choose the videos: a CSV of captions, or `synthetic` for the embedded scenes."""
+    from sketch2video.profiles import set_source
+
+    set_source(captions)
+    typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
+
+
+def main() -> None:
+    """Run the command line; a :class:`UserError` ends it with one line on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"sketch2video: {error}", file=sys.stderr)
+        sys.exit(2)

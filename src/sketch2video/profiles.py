@@ -1,0 +1,142 @@
+"""Edits of ``params.yaml`` that keep its comments: profiles, and where the videos come from.
+
+A profile (``profiles/gpu.yaml``) holds only what differs from the defaults. Applying one writes the differences into
+``params.yaml``, where git shows them and DVC sees them; there is no second layer of configuration at run time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from sketch2video.errors import UserError
+from sketch2video.files import replacing
+from sketch2video.params import parse_params
+
+SYNTHETIC = "synthetic"
+"""The name of the embedded source, in place of a CSV's path."""
+
+
+def profile_names(profiles: Path | str = "profiles") -> list[str]:
+    """Names of the profiles in a folder, sorted."""
+    return sorted(path.stem for path in Path(profiles).glob("*.yaml"))
+
+
+def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path | str = "profiles") -> None:
+    """Write a profile's differences into a parameter file; see :func:`edit_params`.
+
+    Raises:
+        UserError: there is no such profile, or what it says is not valid.
+    """
+    path = Path(profiles) / f"{name}.yaml"
+    if name not in profile_names(profiles):
+        raise UserError(
+            f"there is no profile {name!r} in {profiles}; known: {', '.join(profile_names(profiles)) or 'none'}"
+            " (the defaults come back with `git checkout params.yaml`)"
+        )
+    differences = _load(path)
+    if not isinstance(differences, Mapping):
+        raise UserError(f"{path}: a profile is a mapping like params.yaml, this is {type(differences).__name__}")
+    edit_params(differences, params, source=str(path))
+
+
+def set_source(source: str, params: Path | str = "params.yaml") -> None:
+    """Let ``ingest`` read a folder of captioned videos, or the embedded scenes again.
+
+    Args:
+        source: path of a CSV with the columns ``path_to_video,caption[,label][,split]``, or ``synthetic``.
+        params: the parameter file to edit.
+
+    Raises:
+        UserError: the file is missing, cannot be read as UTF-8, or lacks a column.
+    """
+    if source == SYNTHETIC:
+        edit_params({"ingest": {"source": SYNTHETIC}}, params)
+        return
+    path = Path(source)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            columns = next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{source} cannot be read as CSV ({error}); give the path of a CSV or {SYNTHETIC!r}") from error
+    missing = [name for name in ("path_to_video", "caption") if name not in columns]
+    if missing:
+        raise UserError(f"{source} has no column {' and no column '.join(missing)}; its first line names the columns")
+    edit_params(
+        {"ingest": {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}}, params, source=source
+    )
+
+
+def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yaml", source: str = "edit") -> None:
+    """Merge ``differences`` into a parameter file: comments and order stay, the result is checked, the write is atomic.
+
+    Args:
+        differences: nested as in the file; every key must exist there.
+        params: the file.
+        source: named in error messages.
+
+    Raises:
+        UserError: a key is unknown, or the result would not be valid; the file then stays as it was.
+    """
+    values = _load(Path(params))
+    if not isinstance(values, Mapping):
+        raise UserError(f"{params} is not a mapping of sections; restore it with `git checkout {params}`")
+    _merge(values, differences, source)
+    parse_params(_plain(values), source)
+    text = io.StringIO()
+    _yaml().dump(values, text)
+    with replacing(params) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _merge(values: Any, differences: Mapping[str, Any], source: str, place: str = "") -> None:
+    for key, value in differences.items():
+        if key not in values:
+            raise UserError(f"{source}: unknown key {place}{key}; remove it or mend its spelling")
+        if isinstance(values[key], Mapping) and isinstance(value, Mapping):
+            _merge(values[key], value, source, f"{place}{key}.")
+        else:
+            values[key] = value
+
+
+def _plain(value: Any) -> Any:
+    """The same values in Python's own types, which strict models ask for."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _load(path: Path) -> Any:
+    try:
+        return _yaml().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); run the command in the project's folder") from error
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes ``null`` as the word; the library's own choice is an empty value."""
+
+    def represent_none(self, data: None) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # long lines stay lines
+    yaml.Representer = _Representer
+    return yaml
