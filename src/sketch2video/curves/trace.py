@@ -160,7 +160,9 @@ def _line(points: np.ndarray, closed: bool) -> Line:
     """A line without staircase; one whose ends nearly meet, for its length, is taken for closed."""
     if not closed and len(points) > 8:
         (x, y), (left, top), (right, bottom) = points[-1] - points[0], points.min(0), points.max(0)
-        closed = bool(np.hypot(x, y) < NEARLY_CLOSED * len(points)) and _area(points) > 0.2 * (right - left) * (bottom - top)
+        closed = bool(np.hypot(x, y) < NEARLY_CLOSED * len(points)) and _area(points) > 0.2 * (right - left) * (
+            bottom - top
+        )
     return Line(_smooth(points, closed), closed)
 
 

@@ -53,6 +53,15 @@ SEARCH = 0.08
 LINK = 0.15
 """The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
 
+SHORTEST = 0.05
+"""Length in frame widths below which uncovered ink is not worth a new stroke."""
+
+STRAY = 0.02
+"""Mean distance to the ink, in frame widths, at which a stroke has lost it."""
+
+_ENDS = np.stack([np.ones(1024), (-1.0) ** np.arange(1024)], axis=1)
+"""cos(k pi u) at u = 0 and u = 1."""
+
 RELUCTANCE = 0.15
 """Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
 
@@ -97,7 +106,11 @@ def fit_curves(
     for t in range(frames):
         tracker.advance(thin(drawing[t]))
         coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
-        visible[t], closed[t], born[t] = tracker.alive, tracker.alive & tracker.closed, tracker.alive & (tracker.age == 0)
+        visible[t], closed[t], born[t] = (
+            tracker.alive,
+            tracker.alive & tracker.closed,
+            tracker.alive & (tracker.age == 0),
+        )
     coefficients = start_lives_canonically(coefficients, closed, born)
     return CurveSequence((coefficients / width).astype(np.float32), visible.astype(np.float32))
 
@@ -178,6 +191,7 @@ class _Tracker:
         self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
         self.ridge = stiffness * self.n * np.arange(harmonics) ** 2.0
         self.reach = max(REACH * width, 1.5)
+        self.gap = max(GAP * width, 3.0)
 
     @property
     def harmonics(self) -> int:
@@ -187,16 +201,19 @@ class _Tracker:
         """Carry the strokes over to the next frame."""
         frame = _Frame.of(skeleton)
         spectrum = _spectrum(skeleton)
-        if not len(frame.ink) or (self.alive.any() and _likeness(self.spectrum, spectrum) < CUT):
-            self.alive[:] = False
+        before = self.alive.copy()
+        if not len(frame.ink) or (before.any() and _likeness(self.spectrum, spectrum) < CUT):
+            before[:] = self.alive[:] = False
         self.spectrum = spectrum
         if not len(frame.ink):
             return
         if self.alive.any():
             self._follow(frame)
+            self._close_rings(frame)
         uncovered = frame.ink[self._distance_to_strokes(frame.ink) > self.reach]
         if len(uncovered):
-            self._give_birth(uncovered, skeleton.shape)
+            # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
+            self._give_birth(uncovered, skeleton.shape, np.flatnonzero(~self.alive & ~before))
 
     def samples(self, which: np.ndarray) -> np.ndarray:
         """Strokes ``which`` at the midpoint grid: (M, n, 2) px."""
@@ -219,16 +236,16 @@ class _Tracker:
         moved[..., 0] += self._search(moved, length, frame)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
-            weight, target, _ = self._targets(moved, frame, reach)
+            weight, target, _, _ = self._targets(moved, frame, reach)
             rigid = self._similar(rigid, weight, target)
             moved = self._solve(rigid, weight, target, which, 4.0 ** (self.rounds - 1 - turn)) if turn else rigid
             reach = max(reach * 0.75, self.reach)
-        _, _, inked = self._targets(moved, frame, self.reach)
+        _, _, inked, apart = self._targets(moved, frame, self.reach)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5)):
-            loop = self._loop(moved[i], frame)
+            loop = self._loop((self.basis @ moved[i].T)[None], frame)
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop, which[i])
-        keep = (inked > 0.5) & (self._lengths(moved) > 0.4 * length)
+        keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.age[which] += 1
@@ -254,8 +271,8 @@ class _Tracker:
 
     def _targets(
         self, coefficients: np.ndarray, frame: _Frame, reach: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where each pen position should be: weights (M, n), targets (M, n, 2), and the share (M,) that is inked."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Where pen positions should be: weights (M, n), targets (M, n, 2), share inked (M,), distance to ink (M,)."""
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
         distance, nearest = cKDTree(points.reshape(-1, 2)).query(frame.ink, distance_upper_bound=reach)
@@ -274,7 +291,7 @@ class _Tracker:
         bare = (pulls == 0) & inked
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
         target = np.where(bare[..., None], pull, target)
-        return weight, target, (apart <= self.reach).mean(1)
+        return weight, target, (apart <= self.reach).mean(1), apart.mean(1)
 
     def _similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
@@ -313,18 +330,16 @@ class _Tracker:
 
     # Closed outlines
 
-    def _loop(self, coefficients: np.ndarray, frame: _Frame) -> Line | None:
-        """The loop that the ink near a closed stroke forms, if it forms one about as long as the stroke."""
-        points = self.basis @ coefficients.T
+    def _loop(self, samples: np.ndarray, frame: _Frame) -> Line | None:
+        """The loop that the ink near strokes (M, n, 2) forms, if it forms one about as long as they are."""
         near = np.zeros(frame.skeleton.shape, np.uint8)
-        cv2.polylines(
-            near, [(points * 16 - 8).round().astype(np.int32)], True, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4
-        )
-        lines = trace(frame.skeleton & (near > 0), GAP * self.size)
+        pixels = (samples * 16 - 8).round().astype(np.int32)
+        cv2.polylines(near, list(pixels), False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        lines = trace(frame.skeleton & (near > 0), self.gap)
         if not lines or not lines[0].closed:
             return None
-        steps = np.diff(points, axis=0, append=points[:1])
-        length = np.hypot(steps[:, 0], steps[:, 1]).sum()
+        steps = np.diff(samples, axis=1)
+        length = np.hypot(steps[..., 0], steps[..., 1]).sum()
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
     def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
@@ -347,15 +362,16 @@ class _Tracker:
 
     # Births
 
-    def _give_birth(self, uncovered: np.ndarray, shape: tuple[int, ...]) -> None:
-        free = np.flatnonzero(~self.alive)
+    def _give_birth(self, uncovered: np.ndarray, shape: tuple[int, ...], free: np.ndarray) -> None:
         left = self.budget - 2 * int(self.used[self.alive].sum())
-        if not len(free) or left < 4:
-            return
         mask = np.zeros(shape, bool)
-        mask[(uncovered[:, 1]).astype(int), (uncovered[:, 0]).astype(int)] = True
-        shortest = 0.05 * self.size if self.alive.any() else 0.0
-        lines = link(trace(mask, GAP * self.size, shortest), min(len(free), left // 4), LINK * self.size)
+        mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
+        shortest = SHORTEST * self.size if self.alive.any() else 0.0
+        lines = trace(mask, self.gap, shortest)
+        room = min(len(free), left // 4)
+        if len(lines) > room:
+            self._make_room(lines[room].length)
+        lines = link(lines, room, LINK * self.size) if room else []
         if not lines:
             return
         series = []
@@ -369,6 +385,29 @@ class _Tracker:
             self.coefficients[slot] = close(coefficients) if line.closed else coefficients
             self.alive[slot], self.closed[slot], self.used[slot] = True, line.closed, count
             self.velocity[slot], self.age[slot] = 0.0, 0
+
+    def _make_room(self, length: float) -> None:
+        """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
+        which = np.flatnonzero(self.alive)
+        if len(which):
+            lengths = self._lengths(self.coefficients[which])
+            if 2 * lengths.min() < length:
+                self.alive[which[np.argmin(lengths)]] = False
+
+    def _close_rings(self, frame: _Frame) -> None:
+        """Retire open strokes whose ink has become one loop; it is then uncovered and born as one closed stroke."""
+        which = np.flatnonzero(self.alive & ~self.closed)
+        if not len(which):
+            return
+        ends = np.matmul(self.coefficients[which], _ENDS[: self.harmonics]).swapaxes(1, 2).reshape(-1, 2)
+        near = np.hypot(*(ends[:, None] - ends).T) + np.diag(np.full(len(ends), np.inf)) < 2 * self.gap
+        meeting = near.any(1).reshape(-1, 2).all(1)
+        if not meeting.any():
+            return
+        which = which[meeting]
+        loop = self._loop(self.samples(which), frame)
+        if loop is not None:
+            self.alive[which] = False
 
 
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:
