@@ -164,8 +164,13 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
     Args:
         path: ends in ``.mp4``.
         frames: uint8 (T, H, W, 3) RGB; odd heights and widths are padded by one repeated row or column.
-        fps: frames a second.
+        fps: frames a second, above 0.
+
+    Raises:
+        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
+        UserError: the file cannot be written.
     """
+    _check_frames(frames, fps)
     _, height, width, _ = frames.shape
     frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     rate = Fraction(fps).limit_denominator(1001)
@@ -187,8 +192,13 @@ def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
     Args:
         path: ends in ``.gif``.
         frames: uint8 (T, H, W, 3) RGB.
-        fps: frames a second; GIF keeps time in hundredths of a second, and the sum of them is kept right.
+        fps: frames a second, above 0; GIF counts in hundredths of a second, and the sum of them is kept right.
+
+    Raises:
+        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
+        UserError: the file cannot be written.
     """
+    _check_frames(frames, fps)
     # One palette, from all frames at once: palettes of their own make still areas flicker.
     pixels = frames.reshape(1, -1, 3)[:, :: max(1, frames.size // (3 * _PALETTE_PIXELS))]
     palette = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, method=Image.Quantize.MEDIANCUT)
@@ -208,6 +218,13 @@ def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
             disposal=1,
             optimize=False,
         )
+
+
+def _check_frames(frames: np.ndarray, fps: float) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
+        raise ValueError(f"frames must be uint8 (T, H, W, 3) and some, not {frames.dtype} {frames.shape}")
+    if not 0 < fps < math.inf:
+        raise ValueError(f"the frame rate must be above 0, not {fps}")
 
 
 @dataclass(frozen=True)
