@@ -1,1 +1,6 @@
-""""""
+"""Systems: how trained networks become text to video. All are ``DiffusionPipeline`` subclasses, called alike."""
+
+from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.sketch_ldm import SketchToVideoPipeline, assemble
+
+__all__ = ["SketchToVideoPipeline", "VideoOutput", "assemble"]

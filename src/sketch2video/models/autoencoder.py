@@ -1,0 +1,163 @@
+"""The frame autoencoder: frame <-> latent, with a decoder that sees the sketch.
+
+What the sketch already says, the latent need not carry: given the ink at every scale, the decoder puts edges where the
+drawing has them, and a latent of a few channels is left with colour, shading and ground. Resolution changes by folding
+pixels into channels and back (space-to-depth; Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution",
+eq. 4), which loses nothing and is the cheapest way on a CPU. The posterior is a diagonal Gaussian as in Kingma &
+Welling 2014, with a small KL weight that only keeps the latent's scale bounded (Rombach et al. 2022, section 3.1).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.errors import UserError
+
+LOG_VARIANCE_RANGE = (-20.0, 10.0)
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian over latents, both (N, C, h, w)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparametrised sample for standard normal ``noise`` of the mean's shape."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+
+    def kl(self) -> Tensor:
+        """Divergence from the standard normal, nats a latent number: scalar (Kingma & Welling 2014, appendix B)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance).mean()
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        return x + self.second(functional.silu(self.first(functional.silu(x))))
+
+
+class SketchAutoencoder(ModelMixin, ConfigMixin):
+    """Space-to-depth autoencoder of single frames whose decoder is conditioned on the sketch.
+
+    Args:
+        latent_channels: C, channels of the latent.
+        halvings: the latent is 2**halvings times smaller than the frame along both axes.
+        width: channels at the latent's resolution; half of them at each doubling of the resolution.
+        sketch: whether the decoder takes the sketch.
+        blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
+    """
+
+    @register_to_config
+    def __init__(
+        self, latent_channels: int = 4, halvings: int = 3, width: int = 128, sketch: bool = True, blocks: int = 2
+    ) -> None:
+        super().__init__()
+        channels = [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]  # from fine to coarse
+        self.encoder_in = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
+        self.encoder = nn.Sequential()
+        for fine, coarse in pairwise(channels):
+            self.encoder.append(ResidualBlock(fine))
+            self.encoder.append(nn.PixelUnshuffle(2))
+            self.encoder.append(nn.Conv2d(4 * fine, coarse, 1))
+        for _ in range(blocks):
+            self.encoder.append(ResidualBlock(channels[-1]))
+        self.encoder_out = nn.Conv2d(channels[-1], 2 * latent_channels, 1)
+
+        self.decoder_in = nn.Conv2d(latent_channels, channels[-1], 3, padding=1)
+        self.decoder = nn.ModuleList()
+        self.enlarge = nn.ModuleList()
+        self.ink = nn.ModuleList()
+        for level in reversed(range(halvings)):
+            if sketch:
+                self.ink.append(_InkFeatures(2 ** (level + 1), channels[level]))
+            depth = blocks if level == halvings - 1 else 1
+            self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
+            finer, kernel = (channels[level - 1], 1) if level else (3, 3)
+            widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
+            self.enlarge.append(nn.Sequential(widen, nn.PixelShuffle(2)))
+
+    @property
+    def factor(self) -> int:
+        """How many pixels one latent position spans along an axis."""
+        return int(2**self.config.halvings)
+
+    def encode(self, frames: Tensor) -> Posterior:
+        """The posterior over a frame's latent.
+
+        Args:
+            frames: (N, 3, H, W) in [-1, 1]; both sides multiples of :attr:`factor`.
+
+        Raises:
+            ValueError: a side cannot be halved often enough.
+        """
+        if frames.shape[-1] % self.factor or frames.shape[-2] % self.factor:
+            raise ValueError(
+                f"frames are {tuple(frames.shape[-2:])}, but both sides must be multiples of {self.factor}"
+            )
+        moments = self.encoder_out(self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, 2))))
+        mean, log_variance = moments.float().chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def decode(self, latents: Tensor, ink: Tensor | None = None) -> Tensor:
+        """Frames of latents.
+
+        Args:
+            latents: (N, C, h, w).
+            ink: (N, 1, H, W) in [0, 1]; a blank sheet if None. Ignored by an autoencoder without a sketch.
+
+        Returns:
+            (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
+        """
+        x = self.decoder_in(latents)
+        if self.config.sketch and ink is None:
+            height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
+            ink = latents.new_zeros(len(latents), 1, height, width)
+        for place, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
+            if self.config.sketch:
+                x = x + self.ink[place](ink)
+            x = enlarge(blocks(x))
+        return x
+
+    def forward(self, frames: Tensor, ink: Tensor | None = None) -> Tensor:
+        """Reconstruction of frames (N, 3, H, W) through the posterior's mean."""
+        return self.decode(self.encode(frames).mean, ink)
+
+
+class _InkFeatures(nn.Sequential):
+    """The drawing folded to a decoder level's resolution: every pixel of it is still there, as a channel."""
+
+    def __init__(self, fold: int, channels: int) -> None:
+        super().__init__(nn.PixelUnshuffle(fold), nn.Conv2d(fold**2, channels, 3, padding=1))
+
+
+def load_autoencoder(folder: Path | str) -> SketchAutoencoder:
+    """A trained autoencoder, frozen and in evaluation mode.
+
+    Raises:
+        UserError: the folder is missing or damaged.
+    """
+    try:
+        model = SketchAutoencoder.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{folder} cannot be loaded as an autoencoder ({reason}); run `dvc repro train_autoencoder`"
+        ) from error
+    return model.requires_grad_(False).eval()

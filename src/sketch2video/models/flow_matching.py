@@ -1,0 +1,85 @@
+"""Flow matching on straight lines between data and noise (Lipman et al. 2023; Liu et al. 2023, "Rectified Flow").
+
+With data x0, noise e and a time t in [0, 1]::
+
+    x_t = (1 - t) x0 + t e            v = dx_t / dt = e - x0
+
+The conventions are those of diffusers' ``FlowMatchEulerDiscreteScheduler``: t is its sigma, and sampling goes from
+t = 1 to t = 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sketch2video.models.video_transformer import VideoTransformer
+
+
+def logit_normal_times(count: int, generator: torch.Generator, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Times in (0, 1) whose logit is normal (Esser et al. 2024, section 3.1): most lie where the velocity is hard.
+
+    Returns:
+        (count,) float32 on the generator's device.
+    """
+    return torch.sigmoid(mean + std * torch.randn(count, generator=generator, device=generator.device))
+
+
+def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+    """x_t for a time (N,) a sample; ``data`` and ``noise`` are (N, ...)."""
+    time = time.view(-1, *[1] * (data.ndim - 1))
+    return (1 - time) * data + time * noise
+
+
+def sampling_times(steps: int) -> list[float]:
+    """The times 1 ... 1/steps at which Euler's method with equal steps asks for the velocity."""
+    return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
+
+
+def guided_velocity(
+    transformer: VideoTransformer,
+    latents: Tensor,
+    time: Tensor,
+    ink: Tensor | None,
+    text: Tensor | None,
+    text_mask: Tensor | None,
+    fps: Tensor | None,
+    guidance_scale: float,
+    sketch_guidance_scale: float,
+) -> Tensor:
+    """The velocity, pushed away from what it would be without the sketch and without the text.
+
+    Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the sketch s and the text c, as in
+    Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
+
+        v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
+
+    A velocity whose weight is zero is not computed: both scales at 1 take one pass, one of them two.
+
+    Args:
+        transformer: the network.
+        latents: (N, T, C, h, w).
+        time: (N,) in [0, 1].
+        ink, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there, whose
+            scale then has no influence.
+        guidance_scale: w_c.
+        sketch_guidance_scale: w_s.
+    """
+    text_weight = guidance_scale if text is not None else 1.0
+    ink_weight = sketch_guidance_scale if ink is not None else 1.0
+    weights = {(True, True): text_weight, (True, False): ink_weight - text_weight, (False, False): 1.0 - ink_weight}
+    velocity = torch.zeros_like(latents)
+    for (with_ink, with_text), weight in weights.items():
+        if weight == 0.0:
+            continue
+        part = transformer(
+            latents,
+            time,
+            ink=ink if with_ink else None,
+            text=text if with_text else None,
+            text_mask=text_mask if with_text else None,
+            fps=fps,
+        )
+        velocity = velocity + weight * part.to(velocity.dtype)
+    return velocity

@@ -1,0 +1,186 @@
+"""The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
+
+Every patch is a token, and a token starts from its patch and from the piece of the drawing that the patch covers.
+Blocks look along space and along time by turns (Ma et al. 2024, "Latte", variant 1). Text enters by cross-attention
+and, pooled, together with the time and the frame rate as the modulation of every block; on small data the pooled way is
+the one by which colours are learned. Each condition can be missing, sample by sample, which is what guidance needs
+(Ho & Salimans 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.models.blocks import (
+    Attention,
+    ConditionedBlock,
+    fourier_features,
+    grid_positions,
+    timestep_features,
+)
+
+POSITION_OCTAVES = 7
+FPS_OCTAVES = 4
+FPS_RANGE = 256.0
+TIME_FEATURES = 128
+
+
+class VideoTransformer(ModelMixin, ConfigMixin):
+    """Velocity of a noisy latent video, given any of text, sketch and frame rate.
+
+    Args:
+        latent_channels: C.
+        factor: how many pixels one latent position spans along an axis.
+        patch: latent positions along each axis that one token covers.
+        width: D, width of the tokens.
+        layers: number of blocks.
+        heads: attention heads, a divisor of D.
+        text_width: width of the text encoder's hidden states.
+        sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
+        latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
+            works on ``(latents - mean) / std``. The pipeline reads them from here.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 4,
+        factor: int = 8,
+        patch: int = 2,
+        width: int = 128,
+        layers: int = 6,
+        heads: int = 4,
+        text_width: int = 128,
+        sample_size: int = 64,
+        sample_frames: int = 16,
+        latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+        latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
+            raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
+        self.patch_in = nn.Linear(latent_channels * patch**2, width)
+        self.ink_in = InkStem(factor * patch, width)
+        self.no_ink = nn.Parameter(torch.zeros(width))
+        self.position_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
+        self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.fps_in = nn.Sequential(nn.Linear(2 * FPS_OCTAVES, width), nn.SiLU(), nn.Linear(width, width))
+        self.no_fps = nn.Parameter(torch.zeros(width))
+        self.no_text = nn.Parameter(torch.randn(text_width) * 0.02)
+        self.text_norm = nn.LayerNorm(text_width)
+        self.text_query = nn.Parameter(torch.randn(width))
+        self.text_pool = Attention(width, heads, text_width)
+        self.blocks = nn.ModuleList(
+            ConditionedBlock(width, heads, text_width, "time" if layer % 2 else "space") for layer in range(layers)
+        )
+        self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation_out = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        self.patch_out = nn.Linear(width, latent_channels * patch**2)
+        for last in (self.modulation_out[1], self.patch_out):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        ink: Tensor | None = None,
+        text: Tensor | None = None,
+        text_mask: Tensor | None = None,
+        fps: Tensor | None = None,
+        ink_mask: Tensor | None = None,
+    ) -> Tensor:
+        """The velocity ``noise - data`` at ``latents = (1 - t) data + t noise``.
+
+        Args:
+            latents: (N, T, C, h, w), normalised; h and w multiples of the patch.
+            timestep: (N,), t in [0, 1]: 1 is pure noise.
+            ink: (N, T, 1, H, W) in [0, 1], H and W ``factor`` times h and w; None: no sample has a sketch.
+            text: (N, L, text_width), hidden states of the captions; None: no sample has a caption.
+            text_mask: (N, L) bool, True at real tokens; a row without any has no caption. All True if None.
+            fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
+            ink_mask: (N,) bool, False where a sample has no sketch after all. All True if None.
+
+        Returns:
+            (N, T, C, h, w)
+
+        Raises:
+            ValueError: shapes that do not belong together.
+        """
+        patch, factor = self.config.patch, self.config.factor
+        if latents.ndim != 5 or latents.shape[2] != self.config.latent_channels:
+            raise ValueError(
+                f"latents are {tuple(latents.shape)}, expected (N, T, {self.config.latent_channels}, h, w)"
+            )
+        samples, frames, _, height, width = latents.shape
+        if height % patch or width % patch:
+            raise ValueError(f"latents of {height} x {width} cannot be cut into patches of {patch}")
+        if ink is not None and ink.shape != (samples, frames, 1, height * factor, width * factor):
+            expected = (samples, frames, 1, height * factor, width * factor)
+            raise ValueError(f"ink is {tuple(ink.shape)}, expected {expected}")
+
+        rows, columns = height // patch, width // patch
+        x = self.patch_in(functional.pixel_unshuffle(latents, patch).movedim(2, -1).flatten(2, 3))  # (N, T, P, D)
+        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES).flatten(1)
+        x = x + self.position_in(positions).unflatten(0, (frames, -1)) + self._ink_tokens(ink, ink_mask)
+        context, context_mask = self._text_tokens(samples, text, text_mask)
+        condition = self.time_in(timestep_features(timestep, TIME_FEATURES)) + self._fps_vector(samples, fps)
+        condition = condition + self.text_pool(self.text_query.expand(samples, 1, -1), context, context_mask)[:, 0]
+        for block in self.blocks:
+            x = block(x, condition, context, context_mask)
+        shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
+        out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
+        return functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch)
+
+    def _ink_tokens(self, ink: Tensor | None, ink_mask: Tensor | None) -> Tensor:
+        """What the drawing adds to every token: (N, T, P, D), or (D,) without any drawing."""
+        if ink is None:
+            return self.no_ink
+        tokens = self.ink_in(ink.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, ink.shape[:2])
+        return tokens if ink_mask is None else torch.where(ink_mask[:, None, None, None], tokens, self.no_ink)
+
+    def _text_tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The captions after a learned token that stands for "no caption": (N, 1 + L, text_width) and its mask."""
+        null = self.no_text.expand(samples, 1, -1)
+        always = torch.ones(samples, 1, dtype=torch.bool, device=null.device)
+        if text is None:
+            return null, always
+        present = mask.bool() if mask is not None else always.expand(-1, text.shape[1])
+        return torch.cat([null, self.text_norm(text)], dim=1), torch.cat([always, present], dim=1)
+
+    def _fps_vector(self, samples: int, fps: Tensor | None) -> Tensor:
+        """The frame rate's part of the modulation: (N, D)."""
+        if fps is None:
+            return self.no_fps.expand(samples, -1)
+        octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / torch.tensor(FPS_RANGE).log2()
+        return torch.where((fps > 0)[:, None], self.fps_in(fourier_features(octave, FPS_OCTAVES)), self.no_fps)
+
+
+class InkStem(nn.Sequential):
+    """Drawing -> one vector for every token's piece of it, by halving the resolution again and again.
+
+    Args:
+        pixels: how many pixels of the drawing one token covers along an axis, a power of two.
+        width: D of the vector.
+    """
+
+    def __init__(self, pixels: int, width: int) -> None:
+        halvings = pixels.bit_length() - 1
+        if 2**halvings != pixels:
+            raise ValueError(f"a token covers {pixels} pixels of the drawing; it must be a power of two")
+        super().__init__()
+        channels = 1
+        for level in range(halvings):
+            wider = max(width >> (halvings - 1 - level), 8)
+            kernel = 3 if level < halvings - 1 else 1
+            self.append(nn.PixelUnshuffle(2))
+            self.append(nn.Conv2d(4 * channels, wider, kernel, padding=kernel // 2))
+            if level < halvings - 1:
+                self.append(nn.SiLU())
+            channels = wider
