@@ -1,0 +1,97 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sketch2video.errors import UserError
+from sketch2video.params import load_params
+from sketch2video.profiles import apply_profile, edit_params, profile_names, set_source
+
+DEFAULTS = Path("params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def params(tmp_path):
+    return Path(shutil.copy("params.yaml", tmp_path))
+
+
+def leaves(values, place=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{place}{key}.")
+        else:
+            yield f"{place}{key}", value
+
+
+def test_an_edit_without_differences_leaves_every_byte(params):
+    edit_params({}, params)
+    assert params.read_text() == DEFAULTS
+
+
+def test_an_edit_changes_its_values_and_no_comment(params):
+    edit_params({"fit": {"strokes": 4}, "curve_vae": {"training": {"steps": 7}}}, params)
+    old, new = dict(leaves(yaml.safe_load(DEFAULTS))), dict(leaves(yaml.safe_load(params.read_text())))
+    assert {key for key in old if old[key] != new[key]} == {"fit.strokes", "curve_vae.training.steps"}
+    assert [line.partition("#")[2] for line in params.read_text().splitlines()] == [
+        line.partition("#")[2] for line in DEFAULTS.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_profiles_hold_valid_differences_only(params, name):
+    apply_profile(name, params)
+    load_params(params)
+    profile = dict(leaves(yaml.safe_load(Path(f"profiles/{name}.yaml").read_text())))
+    applied = dict(leaves(yaml.safe_load(params.read_text())))
+    assert {key: applied[key] for key in profile} == profile
+    same = [key for key, value in leaves(yaml.safe_load(DEFAULTS)) if key in profile and profile[key] == value]
+    assert not same, "a profile repeats a default"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fit: {bugdet: 3}", r"unknown key fit\.bugdet"),
+        ("fit: {budget: 300}", r"fit\.budget"),
+        ("fit: 3", "fit"),
+        ("- fit", "a profile is a mapping"),
+        ("fit: {", "not valid YAML"),
+    ],
+)
+def test_a_wrong_profile_changes_nothing(params, tmp_path, text, message):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        apply_profile("mine", params, profiles=tmp_path)
+    assert params.read_text() == DEFAULTS
+
+
+def test_an_unknown_profile_names_the_known_ones(params):
+    for name in ("huge", "../params", "default"):
+        with pytest.raises(UserError, match=r"known: gpu, smoke.*git checkout"):
+            apply_profile(name, params)
+
+
+def test_the_source_is_a_csv_or_the_scenes(params, tmp_path):
+    folder = tmp_path / "my videos"
+    folder.mkdir()
+    (folder / "list.csv").write_text("path_to_video,caption\na.mp4,a cat\n")
+    set_source(str(folder / "list.csv"), params)
+    ingest = load_params(params).ingest
+    assert (ingest.source, ingest.folder, ingest.captions) == ("folder", folder.as_posix(), "list.csv")
+    set_source("synthetic", params)
+    assert load_params(params).ingest.source == "synthetic"
+
+
+def test_a_source_that_is_none(params, tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        set_source(str(tmp_path / "nothing.csv"), params)
+    with pytest.raises(UserError, match="cannot be read"):
+        set_source(str(tmp_path), params)
+    (tmp_path / "list.csv").write_text("path_to_video,text\na.mp4,a cat\n")
+    with pytest.raises(UserError, match="no column caption"):
+        set_source(str(tmp_path / "list.csv"), params)
+    (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read"):
+        set_source(str(tmp_path / "list.csv"), params)
+    assert params.read_text() == DEFAULTS
