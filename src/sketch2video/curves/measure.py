@@ -50,7 +50,7 @@ def fit_error(sequence: CurveSequence, ink: np.ndarray) -> FitError:
 
 
 def rendered_discrepancy(drawn: np.ndarray, ink: np.ndarray) -> float:
-    """See :class:`FitError`; both uint8 (T, H, W). 0 if both are empty, and no more than 1 is lost by drawing nothing."""
+    """See :class:`FitError`; both uint8 (T, H, W). 0 if both are empty."""
     difference = total = 0.0
     for hypothesis, actual in zip(drawn, ink, strict=True):
         a, b = (cv2.GaussianBlur(x.astype(np.float32) / 255, (0, 0), BLUR) for x in (hypothesis, actual))

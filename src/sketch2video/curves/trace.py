@@ -14,9 +14,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
-SMOOTHING = np.array([1.0, 2.0, 1.0]) / 4.0
-"""Takes the staircase out of a chain of pixels before lengths are measured along it."""
-
 TANGENT = 6
 """Pixels from an end over which its direction is measured."""
 
@@ -76,8 +73,8 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Lin
 def link(lines: list[Line], count: int, gap: float) -> list[Line]:
     """At most ``count`` lines: where there are more, nearest ends are joined, as by a pen that is not lifted.
 
-    Ends are joined greedily, nearest first (the greedy edge heuristic for tours), across gaps of at most ``gap`` pixels;
-    then the longest lines are kept. A closed line stays by itself if it is among the ``count`` longest.
+    Ends are joined greedily, nearest first (the greedy edge heuristic for tours), across gaps of at most ``gap``
+    pixels; then the longest lines are kept. A closed line stays by itself if it is among the ``count`` longest.
     """
     if len(lines) <= count:
         return lines
@@ -118,8 +115,8 @@ def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarr
     """Paths without junctions, and spurs.
 
     Returns:
-        Paths as (points, closed) with points (n, 2) float64 in pixels; and bool (H, W), pixels of short paths that leave
-        a junction and end nowhere: what two sides of a sharp corner become where they run into each other.
+        Paths as (points, closed) with points (n, 2) float64 in pixels; and bool (H, W), pixels of short paths that
+        leave a junction and end nowhere: what two sides of a sharp corner become where they run into each other.
     """
     mask = np.pad(skeleton.astype(np.uint8), 1)
     code = cv2.filter2D(mask, cv2.CV_32F, _NEIGHBOURS).astype(np.uint8)
@@ -148,7 +145,8 @@ def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
     """A followed border (m, 2) as a path: an open one is walked there and back, a closed one once around."""
     if len(chain) < 3:
         return chain, False
-    turns = np.flatnonzero((np.roll(chain, 1, axis=0) == np.roll(chain, -1, axis=0)).all(1))
+    around = np.concatenate([chain[-1:], chain, chain[:1]])
+    turns = np.flatnonzero((around[2:] == around[:-2]).all(1))
     if not len(turns):
         return chain, True
     runs = np.diff(turns, append=turns[0] + len(chain))
@@ -244,14 +242,11 @@ def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.nd
 
 
 def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
-    """A short moving average along the line; the ends of an open line stay."""
-    half = len(SMOOTHING) // 2
-    if len(points) < len(SMOOTHING):
+    """Binomial average of three neighbours, against the staircase of pixels; the ends of an open line stay."""
+    if len(points) < 3:
         return points
-    padded = np.pad(
-        points,
-        ((half, half), (0, 0)),
-        mode="wrap" if closed else "reflect",
-        **({} if closed else {"reflect_type": "odd"}),
+    first, last = (
+        (points[-1:], points[:1]) if closed else (2 * points[:1] - points[1:2], 2 * points[-1:] - points[-2:-1])
     )
-    return sum(weight * padded[i : i + len(points)] for i, weight in enumerate(SMOOTHING))
+    around = np.concatenate([first, points, last])
+    return (around[:-2] + 2 * around[1:-1] + around[2:]) / 4

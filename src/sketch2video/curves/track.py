@@ -15,6 +15,7 @@ If hardly any stroke finds its ink again, the video was cut and all strokes begi
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import cv2
@@ -47,8 +48,11 @@ GAP = 0.03
 REACH = 0.025
 """Ink this near to a stroke, in frame widths, is covered by it."""
 
-SEARCH = 0.08
+SEARCH = 0.1
 """How far from where it was predicted a stroke is looked for, in frame widths."""
+
+OUTLINE = 0.3
+"""A closed stroke longer than this, in frame widths, is an outline that is traced anew in every frame."""
 
 LINK = 0.15
 """The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
@@ -100,19 +104,23 @@ def fit_curves(
     if budget < 5 * strokes:
         raise ValueError(f"a budget of {budget} numbers cannot hold {strokes} strokes, which need {5 * strokes}")
     frames, height, width = drawing.shape
+    skeletons = [thin(picture) for picture in drawing]
     tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness)
-    coefficients = np.zeros((frames, strokes, 2, harmonics))
-    visible, closed, born = np.zeros((3, frames, strokes), bool)
-    for t in range(frames):
-        tracker.advance(thin(drawing[t]))
-        coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
-        visible[t], closed[t], born[t] = (
-            tracker.alive,
-            tracker.alive & tracker.closed,
-            tracker.alive & (tracker.age == 0),
-        )
-    coefficients = start_lives_canonically(coefficients, closed, born)
-    return CurveSequence((coefficients / width).astype(np.float32), visible.astype(np.float32))
+    past = _Past(np.zeros((frames, strokes, 2, harmonics)), *np.zeros((2, frames, strokes), np.int64))
+    anchor, carried = 0, tracker
+    for t, skeleton in enumerate(skeletons):
+        tracker.advance(skeleton)
+        past.keep(t, tracker)
+        if t and tracker.found_outline:
+            anchor, carried = t, copy.deepcopy(tracker)
+    # An outline that formed late, of strokes that stood for it before, is carried back to the frames before.
+    carried.life_count = tracker.life_count
+    for t in range(anchor - 1, -1, -1):
+        carried.advance(skeletons[t])
+        past.keep(t, carried)
+    start_canonically_for_life(past.coefficients, past.life, past.closed)
+    coefficients, visibility = in_order(past.coefficients, past.life)
+    return CurveSequence((coefficients / width).astype(np.float32), visibility)
 
 
 def _checked(ink: np.ndarray) -> np.ndarray:
@@ -124,6 +132,21 @@ def _checked(ink: np.ndarray) -> np.ndarray:
     if ink.dtype != np.uint8:
         raise TypeError(f"ink must be uint8 (255 ink on 0) or bool, not {ink.dtype}")
     return ink > 127
+
+
+@dataclass
+class _Past:
+    """What was tracked: coefficients (T, S, 2, K) px, and (T, S) which life each stroke belongs to (0: none), closed."""
+
+    coefficients: np.ndarray
+    life: np.ndarray
+    closed: np.ndarray
+
+    def keep(self, t: int, tracker: _Tracker) -> None:
+        """Remember the present frame of the tracker as frame ``t``."""
+        self.coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
+        self.life[t] = tracker.life * tracker.alive
+        self.closed[t] = tracker.closed & tracker.alive
 
 
 @dataclass
@@ -184,7 +207,9 @@ class _Tracker:
         self.closed = np.zeros(strokes, bool)
         self.used = np.zeros(strokes, np.int64)
         self.velocity = np.zeros((strokes, 2))
-        self.age = np.zeros(strokes, np.int64)
+        self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
+        self.life_count = 0
+        self.found_outline = False
         self.spectrum = np.zeros(0)
         self.n = max(POINTS, 2 * harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
@@ -202,6 +227,7 @@ class _Tracker:
         frame = _Frame.of(skeleton)
         spectrum = _spectrum(skeleton)
         before = self.alive.copy()
+        self.found_outline = False
         if not len(frame.ink) or (before.any() and _likeness(self.spectrum, spectrum) < CUT):
             before[:] = self.alive[:] = False
         self.spectrum = spectrum
@@ -213,7 +239,7 @@ class _Tracker:
         uncovered = frame.ink[self._distance_to_strokes(frame.ink) > self.reach]
         if len(uncovered):
             # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
-            self._give_birth(uncovered, skeleton.shape, np.flatnonzero(~self.alive & ~before))
+            self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
 
     def samples(self, which: np.ndarray) -> np.ndarray:
         """Strokes ``which`` at the midpoint grid: (M, n, 2) px."""
@@ -236,19 +262,19 @@ class _Tracker:
         moved[..., 0] += self._search(moved, length, frame)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
-            weight, target, _, _ = self._targets(moved, frame, reach)
+            weight, target = self._targets(moved, frame, reach)
             rigid = self._similar(rigid, weight, target)
             moved = self._solve(rigid, weight, target, which, 4.0 ** (self.rounds - 1 - turn)) if turn else rigid
             reach = max(reach * 0.75, self.reach)
-        _, _, inked, apart = self._targets(moved, frame, self.reach)
-        for i in np.flatnonzero(self.closed[which] & (inked > 0.5)):
+        apart = frame.distance[frame.at(np.matmul(self.basis, moved.swapaxes(-1, -2)))]
+        inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
+        for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
             loop = self._loop((self.basis @ moved[i].T)[None], frame)
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop, which[i])
         keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
-        self.age[which] += 1
         self.alive[which[~keep]] = False
 
     def _lengths(self, coefficients: np.ndarray) -> np.ndarray:
@@ -257,11 +283,9 @@ class _Tracker:
 
     def _search(self, coefficients: np.ndarray, length: np.ndarray, frame: _Frame) -> np.ndarray:
         """The shift (M, 2) that brings each stroke onto ink; all go one way unless the ink says otherwise."""
-        step = max(self.size / 64, 0.5)
-        side = round(SEARCH * self.size / step)
-        offsets = np.arange(-side, side + 1) * step
+        offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
-        points = np.matmul(self.basis[::3], coefficients.swapaxes(-1, -2))
+        points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
         truncated = np.minimum(frame.distance, 2.5 * self.reach)
         rows, columns = frame.at(points[:, None] + shifts[None, :, None])
         misfit = truncated[rows, columns].mean(-1)
@@ -269,13 +293,12 @@ class _Tracker:
         aside = shifts - shifts[np.argmin(together)]
         return shifts[np.argmin(misfit + RELUCTANCE * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
-    def _targets(
-        self, coefficients: np.ndarray, frame: _Frame, reach: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Where pen positions should be: weights (M, n), targets (M, n, 2), share inked (M,), distance to ink (M,)."""
+    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where each pen position should be, (M, n, 2), and the weight (M, n) of that: 0 where no ink is in reach."""
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
-        distance, nearest = cKDTree(points.reshape(-1, 2)).query(frame.ink, distance_upper_bound=reach)
+        tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
+        distance, nearest = tree.query(frame.ink, distance_upper_bound=reach)
         found = np.isfinite(distance)
         nearest = nearest[found]
         pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
@@ -291,7 +314,7 @@ class _Tracker:
         bare = (pulls == 0) & inked
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
         target = np.where(bare[..., None], pull, target)
-        return weight, target, (apart <= self.reach).mean(1), apart.mean(1)
+        return weight, target
 
     def _similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
@@ -362,9 +385,9 @@ class _Tracker:
 
     # Births
 
-    def _give_birth(self, uncovered: np.ndarray, shape: tuple[int, ...], free: np.ndarray) -> None:
+    def _give_birth(self, uncovered: np.ndarray, frame: _Frame, free: np.ndarray) -> None:
         left = self.budget - 2 * int(self.used[self.alive].sum())
-        mask = np.zeros(shape, bool)
+        mask = np.zeros(frame.skeleton.shape, bool)
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
         lines = trace(mask, self.gap, shortest)
@@ -384,7 +407,9 @@ class _Tracker:
             coefficients[:, count:] = 0.0
             self.coefficients[slot] = close(coefficients) if line.closed else coefficients
             self.alive[slot], self.closed[slot], self.used[slot] = True, line.closed, count
-            self.velocity[slot], self.age[slot] = 0.0, 0
+            self.life_count += 1
+            self.velocity[slot], self.life[slot] = 0.0, self.life_count
+            self.found_outline |= line.closed and line.length > len(frame.ink) / 2
 
     def _make_room(self, length: float) -> None:
         """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
@@ -405,6 +430,8 @@ class _Tracker:
         if not meeting.any():
             return
         which = which[meeting]
+        if self._lengths(self.coefficients[which]).sum() < OUTLINE * self.size:
+            return
         loop = self._loop(self.samples(which), frame)
         if loop is not None:
             self.alive[which] = False
@@ -413,13 +440,13 @@ class _Tracker:
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:
     """By how many samples ``other`` must be rotated to run beside ``ring``: both (n, 2), closed, evenly sampled.
 
-    The least mean square distance after a shift of place is where the circular cross-correlation peaks; a parabola finds
-    the peak between samples, since a start that jumps from sample to sample would shake the whole stroke.
+    The least mean square distance after a shift of place is where the circular cross-correlation peaks; a parabola
+    finds the peak between samples, since a start that jumps from sample to sample would shake the whole stroke.
     """
     z, w = (points @ [1, 1j] for points in (ring, other))
     likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
     top = int(np.argmax(likeness))
-    before, peak, after = likeness[top - 1], likeness[top], likeness[(top + 1) % len(z)]
+    before, peak, after = (float(likeness[(top + i) % len(z)]) for i in (-1, 0, 1))
     return top + 0.5 * (before - after) / min(before - 2 * peak + after, -1e-9)
 
 
@@ -432,41 +459,63 @@ def rotate(ring: np.ndarray, by: float) -> np.ndarray:
     return ring[..., low % n, :] * (1 - part) + ring[..., (low + 1) % n, :] * part
 
 
-def start_lives_canonically(coefficients: np.ndarray, closed: np.ndarray, born: np.ndarray) -> np.ndarray:
-    """Start every closed stroke, over its whole life, where its mean outline is topmost.
+def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, closed: np.ndarray) -> None:
+    """Start every closed stroke, over its whole life, where its mean outline is topmost; in place.
 
     One frame's pixels decide badly where a round outline is topmost; all frames of its life together decide well.
 
     Args:
         coefficients: (T, S, 2, K), px.
-        closed: (T, S) bool, closed visible strokes.
-        born: (T, S) bool, frames in which a new stroke begins in its slot.
+        life: (T, S), which life a stroke belongs to; 0: none.
+        closed: (T, S), non-zero for closed strokes.
     """
-    out = coefficients.copy()
-    frames, _, _, harmonics = coefficients.shape
+    harmonics = coefficients.shape[-1]
     n = max(POINTS, 4 * harmonics)
     basis = cosines(n, harmonics, midpoints=True)
-    for slot in np.flatnonzero(closed.any(0)):
-        begins = np.flatnonzero(born[:, slot] & closed[:, slot])
-        for begin in begins:
-            end = begin + 1
-            while end < frames and closed[end, slot] and not born[end, slot]:
-                end += 1
-            rings = np.matmul(basis, coefficients[begin:end, slot].swapaxes(-1, -2))
-            centred = rings - rings.mean(1, keepdims=True)
-            mean = (centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9)).mean(0)
-            start = int(np.argmin(mean[:, 1] + LEFT * mean[:, 0]))
-            if start not in (0, n - 1):
-                used = coefficients[begin:end, slot] != 0
-                out[begin:end, slot] = close(project(rotate(rings, start), harmonics) * used)
-    return out
+    for name in np.unique(life[closed > 0]):
+        lived = life == name
+        rings = np.matmul(basis, coefficients[lived].swapaxes(-1, -2))
+        centred = rings - rings.mean(1, keepdims=True)
+        mean = (centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9)).mean(0)
+        start = int(np.argmin(mean[:, 1] + LEFT * mean[:, 0]))
+        if start not in (0, n - 1):
+            used = coefficients[lived] != 0
+            coefficients[lived] = close(project(rotate(rings, start), harmonics) * used)
+
+
+def in_order(coefficients: np.ndarray, life: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Strokes by the rule: earlier births first, of one frame's births the longer first, each in the first free slot.
+
+    A slot rests for a frame between two lives where it can, so that they do not look like one stroke that jumps.
+
+    Returns:
+        Coefficients (T, S, 2, K) and visibility (T, S) float32.
+    """
+    frames, strokes, _, harmonics = coefficients.shape
+    names = [int(name) for name in np.unique(life) if name]
+    times = {name: np.flatnonzero((life == name).any(1)) for name in names}
+    births = np.array([coefficients[times[name][0]][life[times[name][0]] == name][0] for name in names])
+    points = np.matmul(births.reshape(-1, 2, harmonics), cosines(POINTS, harmonics).T)
+    lengths = np.hypot(*np.moveaxis(np.diff(points, axis=-1), 1, 0)).sum(-1)
+    out, taken = np.zeros_like(coefficients), np.zeros((frames + 2, strokes), bool)  # a frame before and one after
+    visibility = np.zeros((frames, strokes), np.float32)
+    for i in sorted(range(len(names)), key=lambda i: (times[names[i]][0], -lengths[i], names[i])):
+        lived = times[names[i]]
+        first, last = lived[0], lived[-1]
+        rested = np.flatnonzero(~taken[first : last + 3].any(0))
+        free = rested if len(rested) else np.flatnonzero(~taken[first + 1 : last + 2].any(0))
+        slot = free[0]
+        taken[first + 1 : last + 2, slot] = True
+        out[lived, slot] = coefficients[life == names[i]]
+        visibility[lived, slot] = 1.0
+    return out, visibility
 
 
 def share_harmonics(series: list[np.ndarray], lengths: np.ndarray, total: int, most: int) -> np.ndarray:
     """Share ``total`` harmonics among strokes by need.
 
-    Each stroke has two; then harmonics go, one run at a time, to whichever stroke loses most squared error per harmonic,
-    weighted by its length, until all errors are below the tolerance or nothing is left.
+    Each stroke has two; then harmonics go, one run at a time, to whichever stroke loses most squared error per
+    harmonic, weighted by its length, until all errors are below the tolerance or nothing is left.
 
     Args:
         series: M arrays (2, K), full series of the strokes, px.
