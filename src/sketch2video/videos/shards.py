@@ -18,6 +18,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -231,6 +232,9 @@ def map_jobs(
     """Call ``function(*job)`` for every job in processes of their own, with a progress bar; results in order of jobs.
 
     ``function`` must be importable (a module's top level). With one worker or one job everything stays in this process.
+
+    Raises:
+        UserError: a process was killed from outside.
     """
     workers = min(number_of_workers(workers), len(jobs))
     if workers <= 1:
@@ -241,6 +245,10 @@ def map_jobs(
         try:
             for future in tqdm(as_completed(places), total=len(jobs), desc=description, unit="shard"):
                 results[places[future]] = future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"{description}: a process was killed, often for want of memory; lower base.workers"
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
