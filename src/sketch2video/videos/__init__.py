@@ -14,14 +14,44 @@ from sketch2video.videos.codec import (
     write_gif,
     write_video,
 )
+from sketch2video.videos.shards import ShardReader, read_table
+from sketch2video.videos.sources import SourceClip, read_captions
+from sketch2video.videos.synthetic import (
+    COLOURS,
+    MOTIONS,
+    SHAPES,
+    Combination,
+    RenderedScene,
+    Scene,
+    caption_of,
+    combinations,
+    held_out,
+    render_scene,
+    sample_scene,
+)
 
 __all__ = [
+    "COLOURS",
+    "MOTIONS",
+    "SHAPES",
+    "Combination",
     "DecodedClip",
     "RejectedVideo",
+    "RenderedScene",
+    "Scene",
+    "ShardReader",
+    "SourceClip",
     "VideoInfo",
+    "caption_of",
+    "combinations",
+    "held_out",
     "probe_video",
+    "read_captions",
     "read_clip",
     "read_frames",
+    "read_table",
+    "render_scene",
+    "sample_scene",
     "write_gif",
     "write_video",
 ]
