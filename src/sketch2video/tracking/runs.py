@@ -1,0 +1,211 @@
+"""MLflow runs: what a training was given, how it went, and what came out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param, RunStatus
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME, MLFLOW_USER
+
+from sketch2video.errors import UserError
+from sketch2video.files import sha256_of_value
+
+EXPERIMENT = "sketch2video"
+SECONDS = "wall_seconds"
+STORE = Path("mlruns")
+"""Where runs are kept unless ``MLFLOW_TRACKING_URI`` names a place; relative to the project's folder."""
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or the absolute URI of the SQLite database in ``mlruns/`` below the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(STORE / 'mlflow.db').resolve()}"
+
+
+class TrackedRun:
+    """A :class:`~sketch2video.training.loop.RunLogger` that writes to MLflow; made by :func:`tracked_run`.
+
+    The run starts with :meth:`begin`, since only the training knows whether its checkpoint belongs to an earlier run.
+
+    Args:
+        name: of the run; the stage's name.
+        params: what to record, by section; nested keys are joined by dots.
+        lock: DVC's lock file, whose hashes of data are recorded.
+    """
+
+    def __init__(self, name: str, params: Mapping[str, Any], lock: Path = Path("dvc.lock")) -> None:
+        self.name = name
+        self.params = flatten(params)
+        self.lock = lock
+        self._client: MlflowClient | None = None
+        self._run_id: str | None = None
+        self._started = time.monotonic()
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, which starts if it has not yet."""
+        return self._run_id or self.begin(None)
+
+    @property
+    def client(self) -> MlflowClient:
+        """The client of the tracking store."""
+        if self._client is None:
+            if "MLFLOW_TRACKING_URI" not in os.environ:
+                STORE.mkdir(exist_ok=True)
+            self._client = MlflowClient(tracking_uri())
+        return self._client
+
+    def begin(self, run_id: str | None) -> str:
+        """Go on with the run ``run_id``, or start a new one if that is None or was deleted.
+
+        Raises:
+            UserError: the tracking store cannot be reached.
+        """
+        with _store_errors():
+            if run_id is not None and self._is_there(run_id):
+                self.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+            else:
+                run = self.client.create_run(_experiment(self.client), tags=self._tags())
+                run_id = run.info.run_id
+                recorded = [Param(key, str(value)) for key, value in self.params.items()]
+                self.client.log_batch(run_id, params=recorded)
+        self._run_id = run_id
+        return run_id
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record values after ``step`` steps."""
+        now = int(time.time() * 1000)
+        recorded = [Metric(key, float(value), now, step) for key, value in values.items()]
+        with _store_errors():
+            self.client.log_batch(self.run_id, metrics=recorded)
+
+    def figure(self, path: Path) -> None:
+        """Keep a copy of a picture, under ``previews``."""
+        with _store_errors():
+            self.client.log_artifact(self.run_id, str(path), "previews")
+
+    def folder(self, path: Path, name: str) -> None:
+        """Keep a copy of a folder, such as a finished model, under ``name``."""
+        with _store_errors():
+            self.client.log_artifacts(self.run_id, str(path), name)
+
+    def finish(self, status: int) -> None:
+        """Record the wall time, of earlier parts too, and how the run ended; nothing if it never began."""
+        if self._run_id is None:
+            return
+        with _store_errors():
+            before = self.client.get_run(self._run_id).data.metrics.get(SECONDS, 0.0)
+            self.metrics({SECONDS: before + time.monotonic() - self._started}, 0)
+            self.client.set_terminated(self._run_id, RunStatus.to_string(status))
+
+    def _is_there(self, run_id: str) -> bool:
+        try:
+            return self.client.get_run(run_id).info.lifecycle_stage == LifecycleStage.ACTIVE
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+    def _tags(self) -> dict[str, str]:
+        data = data_hashes(self.lock)
+        return {
+            MLFLOW_RUN_NAME: self.name,
+            MLFLOW_SOURCE_NAME: f"flows/{self.name}.py",
+            MLFLOW_USER: os.environ.get("USER", ""),
+            "device": device_name(),
+            **({"data": sha256_of_value(data)} if data else {}),
+            **data,
+            **git_state(),
+        }
+
+
+@contextmanager
+def tracked_run(name: str, params: Mapping[str, Any], lock: Path = Path("dvc.lock")) -> Iterator[TrackedRun]:
+    """Record what happens in the block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
+
+    See :class:`TrackedRun` for the arguments.
+
+    Raises:
+        UserError: the tracking store cannot be reached.
+    """
+    run = TrackedRun(name, params, lock)
+    try:
+        yield run
+    except Exception:
+        run.finish(RunStatus.FAILED)
+        raise
+    except BaseException:
+        run.finish(RunStatus.KILLED)
+        raise
+    run.finish(RunStatus.FINISHED)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, keys joined by dots: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def data_hashes(lock: Path) -> dict[str, str]:
+    """DVC's hash of every output below ``data/`` that ``dvc.lock`` knows, by path; empty without such a file."""
+    if not lock.is_file():
+        return {}
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+    outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+    return {output["path"]: output["md5"] for output in outputs if output["path"].startswith("data/")}
+
+
+def git_state() -> dict[str, str]:
+    """The commit of the current folder and whether files differ from it, as tags; empty outside a repository."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {MLFLOW_GIT_COMMIT: commit, "git.changed": str(bool(changes)).lower()}
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=30)
+    return result.stdout.strip()
+
+
+def device_name() -> str:
+    """The accelerator's name, or the processor and its number of threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _experiment(client: MlflowClient) -> str:
+    """The id of the project's experiment; made if needed, with its artifacts beside our own database."""
+    known: Experiment | None = client.get_experiment_by_name(EXPERIMENT)
+    if known is not None:
+        return known.experiment_id
+    own = "MLFLOW_TRACKING_URI" not in os.environ
+    return client.create_experiment(EXPERIMENT, (STORE / "artifacts").resolve().as_uri() if own else None)
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"MLflow at {tracking_uri()} does not answer as it should ({reason}); see MLFLOW_TRACKING_URI"
+        ) from error
