@@ -1,9 +1,9 @@
 """The equation: a drawing through time as fewer than 300 numbers a frame."""
 
-from sketch2video.curves.export import to_svg
+from sketch2video.curves.export import to_animated_svg, to_svg
 from sketch2video.curves.measure import FitError, fit_error
 from sketch2video.curves.render import render_ink
 from sketch2video.curves.sequence import CurveSequence
 from sketch2video.curves.track import fit_curves
 
-__all__ = ["CurveSequence", "FitError", "fit_curves", "fit_error", "render_ink", "to_svg"]
+__all__ = ["CurveSequence", "FitError", "fit_curves", "fit_error", "render_ink", "to_animated_svg", "to_svg"]

@@ -41,8 +41,8 @@ def fit_error(sequence: CurveSequence, ink: np.ndarray) -> FitError:
         rows, columns = np.nonzero(ink[t] > 127)
         pixels, curve = np.stack([columns, rows], 1) + 0.5, points[t][shown].reshape(-1, 2)
         if len(pixels) and len(curve):
-            there[t] = cKDTree(curve).query(pixels)[0].mean()
-            back[t] = cKDTree(pixels).query(curve)[0].mean()
+            there[t] = np.mean(cKDTree(curve).query(pixels)[0])
+            back[t] = np.mean(cKDTree(pixels).query(curve)[0])
         else:
             there[t], back[t] = width * (len(pixels) > 0), width * (len(curve) > 0)
     drawn = sequence.render(height, width)

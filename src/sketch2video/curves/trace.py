@@ -124,9 +124,8 @@ def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarr
     spurs = np.zeros(skeleton.shape, bool)
     branching = bool(junctions.any())
     if branching:
-        junctions = cv2.dilate(junctions, np.ones((3, 3), np.uint8))
-        mask[junctions > 0] = 0
-        beside = cv2.dilate(junctions, np.ones((3, 3), np.uint8))
+        mask[cv2.dilate(junctions, np.ones((3, 3), np.uint8)) > 0] = 0
+        beside = cv2.dilate(junctions, np.ones((5, 5), np.uint8))
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     paths = []
     for contour, (_, _, _, parent) in zip(contours, hierarchy[0] if hierarchy is not None else (), strict=True):

@@ -136,7 +136,7 @@ def _checked(ink: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Past:
-    """What was tracked: coefficients (T, S, 2, K) px, and (T, S) which life each stroke belongs to (0: none), closed."""
+    """What was tracked: coefficients (T, S, 2, K) px; (T, S) the life a stroke belongs to, 0 for none, and if closed."""
 
     coefficients: np.ndarray
     life: np.ndarray
@@ -185,7 +185,7 @@ def _spectrum(skeleton: np.ndarray) -> np.ndarray:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     small = cv2.GaussianBlur(cv2.resize(skeleton.astype(np.float32), size, interpolation=cv2.INTER_AREA), (0, 0), 0.8)
     small -= small.mean()
-    return scipy.fft.rfft2(small / max(float(np.linalg.norm(small)), 1e-9))
+    return np.asarray(scipy.fft.rfft2(np.asarray(small / max(float(np.linalg.norm(small)), 1e-9), np.float32)))
 
 
 def _likeness(spectrum: np.ndarray, other: np.ndarray) -> float:
@@ -249,7 +249,7 @@ class _Tracker:
         which = np.flatnonzero(self.alive)
         if not len(which):
             return np.full(len(points), np.inf)
-        return cKDTree(self.samples(which).reshape(-1, 2)).query(points)[0]
+        return np.asarray(cKDTree(self.samples(which).reshape(-1, 2)).query(points)[0])
 
     # Following
 
@@ -298,7 +298,7 @@ class _Tracker:
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
         tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
-        distance, nearest = tree.query(frame.ink, distance_upper_bound=reach)
+        distance, nearest = map(np.asarray, tree.query(frame.ink, distance_upper_bound=reach))
         found = np.isfinite(distance)
         nearest = nearest[found]
         pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)

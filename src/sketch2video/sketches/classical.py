@@ -53,15 +53,11 @@ def _sketch(frame: np.ndarray, smoothing: float, contrast: float, min_length: fl
     # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
     dx, dy = cv2.Scharr(colours, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(colours, cv2.CV_32F, 0, 1) / 16
     strongest = np.argmax(dx**2 + dy**2, axis=-1)[..., None]
-    dx, dy = (np.take_along_axis(d, strongest, -1)[..., 0] for d in (dx, dy))
     scale = 32767 / 200
-    edges = cv2.Canny(
-        *(np.clip(d * scale, -32767, 32767).astype(np.int16) for d in (dx, dy)),
-        50 * contrast * scale,
-        100 * contrast * scale,
-        L2gradient=True,
-    )
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
+    gradient = (np.take_along_axis(d, strongest, -1)[..., 0] * scale for d in (dx, dy))
+    across, down = (np.clip(d, -32767, 32767).astype(np.int16) for d in gradient)
+    edges = cv2.Canny(across, down, 50 * contrast * scale, 100 * contrast * scale, L2gradient=True)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
     kept = stats[:, cv2.CC_STAT_AREA] >= min_length * width
     kept[0] = False
     return np.where(kept[labels], np.uint8(255), np.uint8(0))
