@@ -38,9 +38,9 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     """
     a, b = _feature_pair(features_a, features_b)
     mean_a, mean_b = a.mean(0), b.mean(0)
-    root_a = np.linalg.qr(a - mean_a, mode="r") / math.sqrt(len(a) - 1)
-    root_b = np.linalg.qr(b - mean_b, mode="r") / math.sqrt(len(b) - 1)
-    trace_of_root = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    root_a = np.linalg.qr(a - mean_a)[1] / math.sqrt(len(a) - 1)
+    root_b = np.linalg.qr(b - mean_b)[1] / math.sqrt(len(b) - 1)
+    trace_of_root = np.linalg.norm(root_a @ root_b.T, "nuc")
     distance = ((mean_a - mean_b) ** 2).sum() + (root_a**2).sum() + (root_b**2).sum() - 2 * trace_of_root
     return max(float(distance), 0.0)
 

@@ -1,0 +1,271 @@
+"""The stage ``evaluate``: generate for the held-out captions, judge, compare with real clips, report.
+
+Every caption becomes a video twice: from the text alone, where the system draws its own curves, and with the curves
+that were fitted to the real clip (``_fitted`` in the scores' names). The difference is the curve model's share of the
+error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sketch2video.errors import UserError
+from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
+from sketch2video.evaluation.generation import GeneratedClips, Sampling, fitted_curves, generate_clips
+from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
+from sketch2video.evaluation.report import Example, write_report
+from sketch2video.evaluation.scores import (
+    LEAST_CLIPS,
+    Evaluation,
+    Score,
+    distance_scores,
+    halves,
+    inception_scores,
+    peak_signal_to_noise,
+    share_scores,
+    spread_evenly,
+)
+from sketch2video.files import fingerprint, replacing, write_json
+from sketch2video.params import Params
+from sketch2video.training.checkpoints import folder_for, remove_old_folders
+from sketch2video.videos.shards import ShardReader, read_table
+
+Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+"""Frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), batch by batch."""
+
+SUFFIXES = {"text": "", "fitted": "_fitted"}
+"""The two ways to generate, and how the names of their scores end."""
+
+EXAMPLES, FAILURES = 8, 6
+"""Clips that the report shows: chosen beforehand, and the first that went wrong."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the outputs of the data stages lie."""
+
+    clips: Path = Path("data/clips")
+    sketches: Path = Path("data/sketches")
+    curves: Path = Path("data/curves")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the judges saw of one set of clips, in the order of the rows."""
+
+    video: Verdict
+    sketch: Verdict
+
+
+def evaluate(
+    params: Params,
+    *,
+    data: Data | None = None,
+    model: Path = Path("models/sketch_ldm"),
+    reports: Path = Path("reports"),
+    checkpoints: Path = Path("checkpoints"),
+    load_pipeline: Callable[[Path], Any] | None = None,
+) -> Evaluation:
+    """Score a model on the test split; write ``metrics.json``, ``evaluation.json``, ``plots/`` and ``index.html``.
+
+    Args:
+        params: of the whole graph; ``base`` and ``evaluate`` are read.
+        data: outputs of ingest, sketch and fit.
+        model: folder of the assembled pipeline.
+        reports: where everything is written.
+        checkpoints: generated clips are kept below it, so that the same call goes on after a kill.
+        load_pipeline: loads ``model``; by default diffusers does, onto the best device.
+
+    Raises:
+        UserError: data or model are missing or damaged, or there is no clip at all.
+    """
+    data = data or Data()
+    rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
+    sampling = Sampling(
+        num_frames=params.base.frames,
+        num_inference_steps=params.evaluate.num_inference_steps,
+        guidance_scale=params.evaluate.guidance_scale,
+        sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
+        batch_size=params.evaluate.batch_size,
+        seed=params.base.seed,
+    )
+    protocol = {
+        "split": split,
+        "clips": len(rows),
+        "frames": params.base.frames,
+        "size": params.base.size,
+        "video_judge": judge_path("video").name,
+        "sketch_judge": judge_path("sketch").name,
+        "model": fingerprint([model])[:12],
+        "sampling": asdict(sampling),
+    }
+    folder = folder_for("evaluate", {**protocol, "rows": rows.to_json()}, [data.curves, *_systems()], checkpoints)
+    remove_old_folders(folder)
+    pipeline = (load_pipeline or load_sketch_ldm)(model)
+    generated = {
+        "text": generate_clips(pipeline, rows, sampling, folder, "text"),
+        "fitted": generate_clips(pipeline, rows, sampling, folder, "fitted", data.curves),
+    }
+
+    real = look_at(_real_batches(data, rows, sampling.batch_size))
+    seen = {way: look_at(clips.batches()) for way, clips in generated.items()}
+    scores, left_out = score(rows, real, seen, params.evaluate.bootstrap, protocol)
+    scores["psnr_fitted"] = _psnr(generated["fitted"], _real_batches(data, rows, sampling.batch_size), protocol)
+    seconds = {way: clips.seconds / len(rows) for way, clips in generated.items()}
+    evaluation = Evaluation(scores, left_out, seconds, protocol)
+    asked_and_judged = pd.DataFrame(columns=["attribute", "asked", "judged"])
+    if can_be_judged(rows):
+        asked_and_judged = word_pairs(seen["text"].video, rows)
+    examples, failures = _examples(data, rows, generated, seen)
+    _write(reports, evaluation, asked_and_judged)
+    write_report(reports, evaluation, asked_and_judged, examples, failures)
+    return evaluation
+
+
+def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]:
+    """The clips to evaluate on, spread evenly over captions, and the name of their split.
+
+    Where the test split is empty, as with a handful of videos, clips of the training split stand in, and every score
+    says so.
+
+    Raises:
+        UserError: the table is empty.
+    """
+    if not len(table):
+        raise UserError("data/clips holds no clip to evaluate on; add videos to the source and run `dvc repro`")
+    split = "test" if (table["split"] == "test").any() else "train"
+    return spread_evenly(table[table["split"] == split], number), split
+
+
+def load_sketch_ldm(folder: Path) -> Any:
+    """The assembled pipeline, on the best device, without a progress bar of its own."""
+    from sketch2video.systems import SketchToVideoPipeline
+
+    try:
+        pipeline = SketchToVideoPipeline.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} is not a complete model ({error}); run `dvc repro` to make it") from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def look_at(batches: Batches) -> Seen:
+    """Show clips and their drawings to the judges, batch by batch."""
+    video, sketch = load_judge("video"), load_judge("sketch")
+    verdicts = [(judge_clips(video, frames), judge_clips(sketch, ink)) for frames, ink in batches]
+    return Seen(Verdict.concatenate([v for v, _ in verdicts]), Verdict.concatenate([s for _, s in verdicts]))
+
+
+def score(
+    rows: pd.DataFrame, real: Seen, seen: dict[str, Seen], bootstrap: int, protocol: dict[str, Any]
+) -> tuple[dict[str, Score], dict[str, str]]:
+    """Every score that the data allow, and the names of the others with the reason.
+
+    Args:
+        rows: the N evaluated clips.
+        real: what the judges saw of the real clips and of the drawings of their fitted curves.
+        seen: what they saw of the generated ones, for each way.
+        bootstrap: resamples for intervals.
+        protocol: goes with every score.
+    """
+    scores: dict[str, Score] = {}
+    left_out: dict[str, str] = {}
+    if can_be_judged(rows):
+        for way, suffix in SUFFIXES.items():
+            scores |= share_scores("faithfulness", seen[way].video, rows, protocol, suffix)
+        scores |= share_scores("sketch_faithfulness", seen["text"].sketch, rows, protocol)
+        scores |= share_scores("judge_accuracy", real.video, rows, protocol)
+        scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
+        for way, suffix in SUFFIXES.items():
+            scores |= inception_scores(f"is_embedded{suffix}", seen[way].video, bootstrap, protocol)
+        scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
+    else:
+        reason = "needs clips whose shape, colour and motion are known, in words that the embedded judge knows"
+        left_out |= dict.fromkeys(["faithfulness", "sketch_faithfulness", "judge_accuracy", "is_embedded"], reason)
+    if len(rows) >= LEAST_CLIPS:
+        for way, suffix in SUFFIXES.items():
+            found = distance_scores(seen[way].video, real.video, halves(rows), bootstrap, protocol)
+            scores |= {f"{name}{suffix}": one for name, one in found.items()}
+    else:
+        reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
+        left_out |= dict.fromkeys(["fvd_embedded", "kvd_embedded"], reason)
+    return scores, left_out
+
+
+def _real_batches(data: Data, rows: pd.DataFrame, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Real clips, and the drawings of the curves that were fitted to them."""
+    reader = ShardReader(data.clips)
+    for start in range(0, len(rows), batch_size):
+        batch = rows.iloc[start : start + batch_size]
+        frames = reader.batch("frames", batch)
+        drawings = [curves.render(*frames.shape[2:4]) for curves in fitted_curves(data.curves, batch)]
+        yield frames, np.stack(drawings)
+
+
+def _psnr(generated: GeneratedClips, real: Batches, protocol: dict[str, Any]) -> Score:
+    """Mean PSNR of the clips painted over fitted curves, to the clips that these were fitted to."""
+    pairs = zip(generated.batches(), real, strict=True)
+    values = np.concatenate([peak_signal_to_noise(mine, true) for (mine, _), (true, _) in pairs])
+    return Score(float(values.mean()), protocol=protocol | {"clips": len(values), "unit": "dB"})
+
+
+def _examples(
+    data: Data, rows: pd.DataFrame, generated: dict[str, GeneratedClips], seen: dict[str, Seen]
+) -> tuple[list[Example], list[Example]]:
+    """Clips chosen beforehand, evenly over the rows, and the first clips from text that are not as asked."""
+    chosen = sorted(set(np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(int).tolist()))
+    wrong: list[int] = []
+    if can_be_judged(rows):
+        wrong = np.flatnonzero(~right_words(seen["text"].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
+    wanted = sorted({*chosen, *wrong})
+    table = rows.iloc[wanted]
+    painted = {way: clips.pick(wanted) for way, clips in generated.items()}
+    real, drawn = next(_real_batches(data, table, len(table)))
+    extracted = ShardReader(data.sketches).batch("ink", table)
+    examples = {}
+    for place, index in enumerate(wanted):
+        tracks = {
+            "real": real[place],
+            "sketch": extracted[place],
+            "fitted curves": drawn[place],
+            "painted over fitted": painted["fitted"][place][0],
+            "drawn from text": painted["text"][place][1],
+            "generated from text": painted["text"][place][0],
+        }
+        verdicts = {}
+        if can_be_judged(rows):
+            for title, way in (("painted over fitted", "fitted"), ("generated from text", "text")):
+                verdict = seen[way].video
+                words = {name: verdict.words(name)[index] for name in verdict.probabilities}
+                verdicts[title] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
+        examples[index] = Example(rows["caption"].iloc[index], tracks, verdicts)
+    return [examples[i] for i in chosen], [examples[i] for i in wrong]
+
+
+def _write(reports: Path, evaluation: Evaluation, asked_and_judged: pd.DataFrame) -> None:
+    """The numbers alone, for DVC; the numbers with all that belongs to them; the tables that DVC plots."""
+    write_json(reports / "metrics.json", evaluation.metrics())
+    write_json(reports / "evaluation.json", asdict(evaluation))
+    shares = [
+        {"score": name, "share": one.value, "low": one.interval[0], "high": one.interval[1]}
+        for name, one in evaluation.scores.items()
+        if one.interval is not None and one.protocol.get("interval") == "Wilson"
+    ]
+    with replacing(reports / "plots" / "evaluate") as folder:
+        folder.mkdir()
+        pd.DataFrame(shares, columns=["score", "share", "low", "high"]).to_csv(folder / "shares.csv", index=False)
+        for name in ATTRIBUTES:
+            pairs = asked_and_judged[asked_and_judged["attribute"] == name]
+            pairs[["asked", "judged"]].to_csv(folder / f"confusion_{name}.csv", index=False)
+
+
+def _systems() -> list[Path]:
+    """The code that samples: with a changed pipeline the clips must be generated anew."""
+    return sorted((Path(__file__).parents[1] / "systems").glob("*.py"))

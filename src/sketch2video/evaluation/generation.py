@@ -1,0 +1,142 @@
+"""Generating the clips that are judged: each finished batch is kept on disk, so that a killed evaluation goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from sketch2video.curves import CurveSequence
+from sketch2video.files import replacing
+from sketch2video.videos.shards import ShardReader
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a pipeline is called.
+
+    Attributes:
+        num_frames: T.
+        num_inference_steps, guidance_scale, sketch_guidance_scale: see the pipeline.
+        batch_size: clips a call; the noise of a clip does not depend on it.
+        seed: with a clip's id the seed of the clip.
+    """
+
+    num_frames: int
+    num_inference_steps: int
+    guidance_scale: float
+    sketch_guidance_scale: float
+    batch_size: int
+    seed: int
+
+
+class GeneratedClips:
+    """Generated clips on disk, in batches.
+
+    Args:
+        paths: the batches' files, in order.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Frames uint8 (N, T, S, S, 3) and the drawings under them uint8 (N, T, S, S), batch by batch."""
+        for path in self.paths:
+            with safe_open(path, "np") as file:
+                frames, *curves = (file.get_tensor(name) for name in ("frames", "coefficients", "visibility"))
+            sequences = (CurveSequence(*both) for both in zip(*curves, strict=True))
+            yield frames, np.stack([sequence.render(*frames.shape[2:4]) for sequence in sequences])
+
+    def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Frames and drawing of single clips, by their numbers in ascending order."""
+        clips = (clip for batch in self.batches() for clip in zip(*batch, strict=True))
+        wanted = set(numbers)
+        return [clip for number, clip in enumerate(clips) if number in wanted]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all calls of the pipeline."""
+        return sum(seconds for path in self.paths if (seconds := _finished(path)) is not None)
+
+
+def clip_seed(seed: int, clip_id: str) -> int:
+    """The seed of one clip's noise: always the same, whatever else is generated."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()[:7], "big")
+
+
+def fitted_curves(folder: Path, rows: pd.DataFrame) -> list[CurveSequence]:
+    """The curves that ``fit`` found for clips."""
+    reader = ShardReader(folder)
+    both = zip(reader.batch("coefficients", rows), reader.batch("visibility", rows), strict=True)
+    return [CurveSequence(coefficients, visibility) for coefficients, visibility in both]
+
+
+def generate_clips(
+    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, curves: Path | None = None
+) -> GeneratedClips:
+    """Generate a clip for every row's caption; batches that ``folder`` already holds are left as they are.
+
+    Args:
+        pipeline: called as :class:`~sketch2video.systems.sketch_ldm.SketchToVideoPipeline` is.
+        rows: with ``clip_id``, ``caption`` and ``fps``, and ``shard`` and ``row`` where curves are given.
+        sampling: how the pipeline is called.
+        folder: where batches are kept; one folder for everything that they depend on.
+        name: of this series of batches, and in the progress bar.
+        curves: folder of fitted curves, from which the pipeline is given each clip's; None: it draws its own.
+    """
+    paths = []
+    with tqdm(total=len(rows), desc=f"generate ({name})", unit="clip") as bar:
+        for start in range(0, len(rows), sampling.batch_size):
+            batch = rows.iloc[start : start + sampling.batch_size]
+            paths.append(folder / f"{name}-{start:05d}.safetensors")
+            if _finished(paths[-1]) is None:
+                given = fitted_curves(curves, batch) if curves is not None else None
+                _generate(pipeline, batch, sampling, given, paths[-1])
+            bar.update(len(batch))
+    return GeneratedClips(paths)
+
+
+def _generate(
+    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, curves: list[CurveSequence] | None, path: Path
+) -> None:
+    begin = time.perf_counter()
+    out = pipeline(
+        rows["caption"].tolist(),
+        num_frames=sampling.num_frames,
+        fps=[float(fps) for fps in rows["fps"]],
+        guidance_scale=sampling.guidance_scale,
+        sketch_guidance_scale=sampling.sketch_guidance_scale,
+        num_inference_steps=sampling.num_inference_steps,
+        generator=[torch.Generator().manual_seed(clip_seed(sampling.seed, clip_id)) for clip_id in rows["clip_id"]],
+        curves=curves,
+        output_type="np",
+    )
+    seconds = time.perf_counter() - begin
+    arrays = {
+        "frames": (np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8),
+        "coefficients": np.stack([c.coefficients for c in out.curves]),
+        "visibility": np.stack([c.visibility for c in out.curves]),
+    }
+    with replacing(path) as partial:
+        save_file(arrays, partial, metadata={"seconds": json.dumps(seconds)})
+
+
+def _finished(path: Path) -> float | None:
+    """The seconds that a finished batch took; None if there is none, or it is damaged."""
+    try:
+        with safe_open(path, "np") as file:
+            return float(json.loads(file.metadata()["seconds"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,238 @@
+"""The judges: small classifiers that say what a video, or a sketch, shows.
+
+They are trained once, by ``python -m flows.train_judge``, on scenes of their own that show every combination, and are
+frozen with the project: ``judge/video-<hash>`` and ``judge/sketch-<hash>``, named by the SHA-256 of their weights.
+Nothing but evaluation may use them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sketch2video.errors import UserError
+from sketch2video.files import sha256_of_file
+from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES
+
+ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
+"""What a judge can tell apart: the words of each attribute, in the order of its logits."""
+
+JUDGE_FOLDER = Path(__file__).parent / "judge"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+HASH_DIGITS = 12
+
+
+class Verdict(NamedTuple):
+    """What a judge says about N clips.
+
+    Attributes:
+        probabilities: for each attribute that it judges, float32 (N, words).
+        features: float32 (N, D), what its heads see; the features of ``fvd_embedded`` and ``kvd_embedded``.
+    """
+
+    probabilities: dict[str, np.ndarray]
+    features: np.ndarray
+
+    @classmethod
+    def concatenate(cls, verdicts: Sequence[Verdict]) -> Verdict:
+        """One verdict about all clips of several."""
+        names = verdicts[0].probabilities
+        return cls(
+            {name: np.concatenate([v.probabilities[name] for v in verdicts]) for name in names},
+            np.concatenate([v.features for v in verdicts]),
+        )
+
+    def words(self, attribute: str) -> list[str]:
+        """The likeliest word of an attribute for each clip."""
+        return [ATTRIBUTES[attribute][i] for i in self.probabilities[attribute].argmax(1)]
+
+    def joint_probabilities(self) -> np.ndarray:
+        """Probability of each combination of words, attributes taken as independent given the clip: (N, product)."""
+        joint = np.ones((len(self.features), 1))
+        for p in self.probabilities.values():
+            p = p.astype(np.float64)
+            p /= p.sum(1, keepdims=True)
+            joint = (joint[:, :, None] * p[:, None]).reshape(len(p), -1)
+        return joint
+
+
+class Judge(ModelMixin, ConfigMixin):
+    """Classifier of clips: finds the object in each frame, looks at it closely, follows it through time.
+
+    A small network masks the object in every frame. Its place, extent and area as functions of time say how it moves. A
+    window around it, cut out at one scale whatever its size (as in Jaderberg et al. 2015, "Spatial Transformer
+    Networks"), says what it looks like; a shape of ten pixels then needs no more capacity than a large one.
+
+    Args:
+        channels: 3 for video, 1 for sketches.
+        attributes: keys of ``ATTRIBUTES`` that get a head each.
+        size: side of the frames that the network sees, pixels; others are resized.
+        window: side of the window, samples.
+        width: channels of the first layers.
+        feature_dim: width of each part of the features: object, frame, movement.
+        moments: points in time at which the movement is read; clips of any length are interpolated to them.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: int,
+        attributes: list[str],
+        size: int = 64,
+        window: int = 28,
+        width: int = 24,
+        feature_dim: int = 48,
+        moments: int = 16,
+    ) -> None:
+        super().__init__()
+        self.size, self.window, self.moments = size, window, moments
+        # 2×2 pixels become channels: every pixel is seen at a quarter of the cost of full resolution.
+        self.finder = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            _convolution(4 * channels, width),
+            _convolution(width, 2 * width, stride=2),
+            _Residual(2 * width),
+        )
+        self.mask = nn.Conv2d(2 * width, 1, 1)
+        self.looker = nn.Sequential(
+            _convolution(channels, width),
+            _convolution(width, 2 * width, stride=2),
+            _convolution(2 * width, 4 * width, stride=2),
+            nn.Flatten(),
+        )
+        self.object = nn.Linear(4 * width * math.ceil(window / 4) ** 2, feature_dim)
+        self.frame = nn.Linear(2 * width, feature_dim)
+        self.movement = nn.Sequential(
+            nn.Linear(moments * 5, 2 * feature_dim), nn.SiLU(), nn.Linear(2 * feature_dim, feature_dim)
+        )
+        self.heads = nn.ModuleDict({name: nn.Linear(3 * feature_dim, len(ATTRIBUTES[name])) for name in attributes})
+
+    def forward(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Judge clips.
+
+        Args:
+            clips: (N, T, channels, H, W) in [0, 1], any T ≥ 2.
+
+        Returns:
+            Logits of each attribute (N, words), features (N, 3 · feature_dim), the mask's logits
+            (N, T, size / 4, size / 4).
+        """
+        n, t = clips.shape[:2]
+        frames = 2 * clips.flatten(0, 1) - 1
+        if frames.shape[-2:] != (self.size, self.size):
+            frames = F.interpolate(frames, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
+        maps = self.finder(frames)
+        mask = self.mask(maps).float().squeeze(1)
+        place, extent, area = _moments_of(torch.sigmoid(mask).square())
+        seen = self.looker(_cut_out(frames, place.detach(), extent.detach(), self.window))
+        track = torch.cat([4 * place, 4 * extent, area.log() / 4], 1).unflatten(0, (n, t))
+        track = F.interpolate(track.mT, self.moments, mode="linear", align_corners=True).flatten(1)
+        parts = [
+            self.object(seen).unflatten(0, (n, t)).mean(1),
+            self.frame(maps.mean((2, 3))).unflatten(0, (n, t)).mean(1),
+            self.movement(track),
+        ]
+        features = F.silu(torch.cat([part.float() for part in parts], 1))
+        return {name: head(features) for name, head in self.heads.items()}, features, mask.unflatten(0, (n, t))
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU(inplace=True)
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def _moments_of(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a mask is, in frame widths from the frame's middle.
+
+    Args:
+        masks: (B, h, w), non-negative.
+
+    Returns:
+        Centre (B, 2) as x, y; standard deviation along x and y (B, 2); share of the frame that it covers (B, 1).
+    """
+    h, w = masks.shape[-2:]
+    weights = masks / masks.sum((1, 2), keepdim=True).clamp_min(1e-3)
+    x = (torch.arange(w, device=masks.device) + 0.5) / w - 0.5
+    y = (torch.arange(h, device=masks.device) + 0.5) / h - 0.5
+    along = (weights.sum(1), x), (weights.sum(2), y)
+    centre = torch.stack([p @ u for p, u in along], 1)
+    variance = torch.stack([p @ u**2 for p, u in along], 1) - centre**2
+    return centre, variance.clamp_min(1e-5).sqrt(), masks.mean((1, 2)).clamp_min(1e-4)[:, None]
+
+
+def _cut_out(frames: Tensor, centre: Tensor, extent: Tensor, window: int) -> Tensor:
+    """A square window around an object, 6.4 standard deviations wide: (B, C, S, S) to (B, C, window, window)."""
+    half = 3.2 * extent.amax(1).clamp(0.03, 0.5)
+    steps = (torch.arange(window, device=frames.device) + 0.5) / window * 2 - 1
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1)
+    # grid_sample counts from -1 to 1 over the frame, twice our frame widths from the middle.
+    grid = 2 * (centre[:, None, None] + half[:, None, None, None] * offsets)
+    return F.grid_sample(frames, grid.to(frames.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def judge_clips(judge: Judge, clips: np.ndarray, batch_size: int = 32) -> Verdict:
+    """Let a judge look at clips.
+
+    Args:
+        judge: :func:`load_judge`.
+        clips: uint8; (N, T, H, W, 3) for the video judge, (N, T, H, W) ink for the sketch judge; N ≥ 1, T ≥ 2.
+        batch_size: clips at a time; does not change the verdict.
+    """
+    verdicts = []
+    with torch.inference_mode():
+        for start in range(0, len(clips), batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + batch_size])).to(judge.device)
+            batch = batch.unsqueeze(2) if batch.ndim == 4 else batch.movedim(-1, 2)
+            logits, features, _ = judge(batch.float() / 255)
+            probabilities = {name: values.softmax(1).cpu().numpy() for name, values in logits.items()}
+            verdicts.append(Verdict(probabilities, features.cpu().numpy()))
+    return Verdict.concatenate(verdicts)
+
+
+@cache
+def load_judge(kind: str, folder: Path = JUDGE_FOLDER) -> Judge:
+    """The frozen judge of a kind, in evaluation mode.
+
+    Args:
+        kind: "video" or "sketch".
+        folder: holds one folder ``<kind>-<hash>``.
+
+    Raises:
+        UserError: there is not exactly one such judge, or its weights are not those that its name says.
+    """
+    path = judge_path(kind, folder)
+    found = sha256_of_file(path / WEIGHTS)[:HASH_DIGITS]
+    if path.name != f"{kind}-{found}":
+        raise UserError(f"the weights in {path} have SHA-256 {found}…, not what their name says; restore them with git")
+    judge: Judge = Judge.from_pretrained(path, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    return judge.eval().requires_grad_(False)
+
+
+def judge_path(kind: str, folder: Path = JUDGE_FOLDER) -> Path:
+    """Folder of the frozen judge of a kind; its name is the judge's name in reports."""
+    paths = sorted(folder.glob(f"{kind}-*/{WEIGHTS}"))
+    if len(paths) != 1:
+        raise UserError(
+            f"{folder} holds {len(paths)} judges of {kind}s instead of one; `python -m flows.train_judge` makes it"
+        )
+    return paths[0].parent

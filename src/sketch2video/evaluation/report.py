@@ -1,0 +1,153 @@
+"""The report: one HTML file that shows a person everything, without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sketch2video.evaluation.faithfulness import confusion
+from sketch2video.evaluation.scores import Evaluation, Score
+from sketch2video.files import replacing
+
+FRAME_MILLISECONDS = 125
+
+HEADINGS = {
+    "faithfulness": "Generated from the text alone",
+    "faithfulness_fitted": "Painted over fitted curves",
+    "sketch_faithfulness": "The generated sketches alone",
+    "judge_accuracy": "Real clips: what the judge itself gets right",
+    "sketch_judge_accuracy": "Drawings of fitted curves: what the sketch judge gets right",
+}
+"""Groups of shares, in the report's order."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip in all its forms.
+
+    Attributes:
+        caption: what was asked.
+        tracks: by title, uint8 (T, S, S, 3), or (T, S, S) ink that is shown dark on light.
+        verdicts: by title of a track, the words that the judge saw and whether they are as asked.
+    """
+
+    caption: str
+    tracks: dict[str, np.ndarray]
+    verdicts: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)
+
+
+def write_report(
+    reports: Path,
+    evaluation: Evaluation,
+    asked_and_judged: pd.DataFrame,
+    examples: list[Example],
+    failures: list[Example],
+) -> None:
+    """Write ``index.html``.
+
+    Args:
+        reports: where it goes; ``plots/*.csv`` in it with columns ``step`` and ``loss`` are shown as loss curves.
+        evaluation: the scores.
+        asked_and_judged: from ``faithfulness.word_pairs``; empty where nothing can be judged.
+        examples, failures: clips to show.
+    """
+    environment = Environment(
+        loader=PackageLoader("sketch2video.evaluation"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(animation=animation, number=number, percent=percent)
+    page = environment.get_template("report.html.j2").render(
+        scores=evaluation.scores,
+        groups=share_groups(evaluation.scores),
+        distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
+        others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
+        left_out=evaluation.left_out,
+        seconds=evaluation.seconds_per_clip,
+        protocol=evaluation.protocol,
+        confusions={name: confusion(asked_and_judged, name) for name in asked_and_judged["attribute"].unique()},
+        curves={path.stem: loss_curve(pd.read_csv(path)) for path in loss_tables(reports / "plots")},
+        examples=examples,
+        failures=failures,
+    )
+    with replacing(reports / "index.html") as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def share_groups(scores: dict[str, Score]) -> list[tuple[str, dict[str, Score]]]:
+    """Heading and scores by attribute, of every group of shares that there is."""
+    pattern = re.compile(rf"({'|'.join(sorted(HEADINGS, key=len))})_(shape|colour|motion|joint)(_fitted)?")
+    groups: dict[str, dict[str, Score]] = {}
+    for name, score in scores.items():
+        if match := pattern.fullmatch(name):
+            groups.setdefault(match[1] + (match[3] or ""), {})[match[2]] = score
+    return [(heading, groups[name]) for name, heading in HEADINGS.items() if name in groups]
+
+
+def loss_tables(folder: Path) -> list[Path]:
+    """CSV files of a folder that hold a loss curve."""
+    return [path for path in sorted(folder.glob("*.csv")) if {"step", "loss"} <= set(pd.read_csv(path, nrows=0))]
+
+
+def loss_curve(table: pd.DataFrame) -> str:
+    """An SVG element: the loss and its terms over steps, logarithmic where all of them are positive."""
+    terms = [name for name in table.select_dtypes("number") if name not in {"step", "learning_rate"}]
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 8, "font.family": "sans-serif"}
+    ):
+        figure = Figure(figsize=(4.2, 2.5), layout="constrained")
+        axes = figure.add_subplot()
+        for name in terms:
+            strong = name == "loss"
+            axes.plot(
+                table["step"], table[name], label=name, linewidth=1.8 if strong else 0.9, zorder=3 if strong else 2
+            )
+        if (table[terms] > 0).all(axis=None):
+            axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def animation(clip: np.ndarray) -> str:
+    """A clip as an animated WebP in a data URI; ink is shown dark on light."""
+    frames = [Image.fromarray(frame) for frame in (255 - clip if clip.ndim == 3 else clip)]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=[frame.convert("RGB") for frame in frames[1:]],
+        duration=FRAME_MILLISECONDS,
+        loop=0,
+        quality=80,
+        method=4,
+    )
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; a dash for nothing."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one digit."""
+    return f"{100 * share:.1f}%"
