@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -240,7 +241,7 @@ def map_jobs(
     if workers <= 1:
         return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
     results: list[Any] = [None] * len(jobs)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_single_threaded) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
         places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
         try:
             for future in tqdm(as_completed(places), total=len(jobs), desc=description, unit="shard"):
@@ -255,8 +256,17 @@ def map_jobs(
     return results
 
 
-def _single_threaded() -> None:
-    """Keep libraries in a worker to one thread: the parallelism is over shards."""
+def _start_worker() -> None:
+    """Keep a worker's libraries to one thread, since the parallelism is over shards, and let it end with its parent."""
     import cv2
 
     cv2.setNumThreads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """Without this, the workers of a killed command would go on writing beside the command that is started again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
