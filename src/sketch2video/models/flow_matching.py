@@ -66,8 +66,8 @@ def guided_velocity(
         guidance_scale: w_c.
         sketch_guidance_scale: w_s.
     """
-    text_weight = guidance_scale if text is not None else 1.0
     ink_weight = sketch_guidance_scale if ink is not None else 1.0
+    text_weight = guidance_scale if text is not None else ink_weight
     weights = {(True, True): text_weight, (True, False): ink_weight - text_weight, (False, False): 1.0 - ink_weight}
     velocity = torch.zeros_like(latents)
     for (with_ink, with_text), weight in weights.items():

@@ -1,0 +1,61 @@
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+
+from sketch2video.models.flow_matching import guided_velocity, interpolate, logit_normal_times, sampling_times
+
+
+class Counting(torch.nn.Module):
+    """Velocities that tell which conditions were given: 1 alone, + 10 with a sketch, + 100 with text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, latents, time, ink, text, text_mask, fps):
+        self.calls += 1
+        return torch.full_like(latents, 1.0 + 10.0 * (ink is not None) + 100.0 * (text is not None))
+
+
+def guided(text_scale: float, sketch_scale: float, *, ink: bool = True, text: bool = True) -> tuple[float, int]:
+    network, some = Counting(), torch.zeros(1, 1)
+    conditions = (some if ink else None, some if text else None, None, None)
+    out = guided_velocity(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, sketch_scale)
+    return float(out), network.calls
+
+
+@pytest.mark.parametrize(("text_scale", "sketch_scale", "passes"), [(1, 1, 1), (4, 1, 2), (2, 2, 2), (3, 0.5, 3)])
+def test_guidance_is_composed_as_in_instruct_pix2pix(text_scale: float, sketch_scale: float, passes: int) -> None:
+    # without anything 1, with a sketch 11, with both 111
+    expected = 1 + sketch_scale * (11 - 1) + text_scale * (111 - 11)
+    assert guided(text_scale, sketch_scale) == (pytest.approx(expected), passes)
+
+
+def test_a_condition_that_is_not_there_is_not_guided() -> None:
+    assert guided(4, 3, ink=False) == (pytest.approx(1 + 4 * 100), 2)
+    assert guided(4, 3, text=False) == (pytest.approx(1 + 3 * 10), 2)
+    assert guided(4, 3, ink=False, text=False) == (1.0, 1)
+
+
+def test_the_line_goes_from_data_to_noise() -> None:
+    data, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    torch.testing.assert_close(interpolate(data, noise, torch.tensor([0.0, 1.0])), torch.stack([data[0], noise[1]]))
+    slope = (interpolate(data, noise, torch.full((2,), 0.7)) - interpolate(data, noise, torch.full((2,), 0.6))) / 0.1
+    torch.testing.assert_close(slope, noise - data, atol=1e-4, rtol=1e-4)
+
+
+def test_times_have_a_normal_logit() -> None:
+    logits = torch.logit(logit_normal_times(20_000, torch.Generator().manual_seed(0), mean=-0.5, std=1.2).double())
+    assert logits.mean() == pytest.approx(-0.5, abs=0.03)
+    assert logits.std() == pytest.approx(1.2, abs=0.03)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_schedulers_euler_steps_end_at_the_data(steps: int) -> None:
+    scheduler, data, noise = FlowMatchEulerDiscreteScheduler(), torch.randn(4), torch.randn(4)
+    scheduler.set_timesteps(sigmas=sampling_times(steps))
+    x = noise
+    for timestep in scheduler.timesteps:
+        torch.testing.assert_close(x, interpolate(data[None], noise[None], timestep[None] / 1000)[0])
+        x = scheduler.step(noise - data, timestep, x, return_dict=False)[0]
+    torch.testing.assert_close(x, data)
