@@ -95,6 +95,13 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, capt
     return TextCondition(torch.cat(states).float() * mask[..., None], mask)
 
 
+def captions_of(text: TextCondition, index: torch.Tensor, device: torch.device) -> TextCondition:
+    """The rows ``index`` of a table of captions, on a device, without the columns that none of them needs."""
+    hidden, mask = text.hidden[index.cpu()], text.mask[index.cpu()]
+    longest = int(mask.sum(1).max())
+    return TextCondition(hidden[:, :longest].to(device), mask[:, :longest].to(device))
+
+
 def pooled_mean(text: TextCondition) -> torch.Tensor:
     """The mean state of each caption's tokens: (N, D). A caption without tokens gives zeros."""
     return text.hidden.sum(1) / text.mask.sum(1, keepdim=True).clamp(min=1)

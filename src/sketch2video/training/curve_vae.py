@@ -14,14 +14,13 @@ from sketch2video.curves.measure import rendered_discrepancy
 from sketch2video.files import replacing
 from sketch2video.models.curve_vae import CurveVAE, Strokes, cosine_basis, frame_times
 from sketch2video.models.flow_matching import interpolate
-from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
+from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.params import CurveVAEParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.condition import draw_ink
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet
-from sketch2video.training.video_ldm import captions_of
 
 ANNEALING = 0.25
 """Share of the training in which the KL's weight grows to its full value."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from sketch2video.files import read_json, replacing
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
 from sketch2video.models.flow_matching import guided_velocity, interpolate, logit_normal_times, sampling_times
-from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
+from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.params import Params, VideoLDMParams
 from sketch2video.training.checkpoints import folder_for
@@ -221,10 +221,3 @@ class VideoLDMTask(Task):
         latents = data * self.latent_std + self.latent_mean
         clips = zip(latents, ink, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
-
-
-def captions_of(text: TextCondition, index: Tensor, device: torch.device) -> TextCondition:
-    """The rows of a table of captions, on a device, without the columns that none of them needs."""
-    hidden, mask = text.hidden[index.cpu()], text.mask[index.cpu()]
-    longest = int(mask.sum(1).max())
-    return TextCondition(hidden[:, :longest].to(device), mask[:, :longest].to(device))
