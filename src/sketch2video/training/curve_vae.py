@@ -29,6 +29,9 @@ PRIOR_DRAWS = 8
 """Points of the flow that are learned for each clip in a step: the flow is far cheaper than the rest."""
 RENDER_SIZE = 32
 """Side in px of the drawings that the loss compares: a line two px wide pulls at lines within some px of it."""
+RENDER_POINTS = 64
+RENDERED_CLIPS = 16
+"""Clips of a batch of which a frame is drawn in a step; drawing one of each would take longer than all the rest."""
 HELD_OUT_CLIPS = 256
 PREVIEW_CLIPS = 8
 
@@ -149,9 +152,9 @@ class CurveVAETask(Task):
         with torch.autocast(device.type, enabled=False):
             distance, motion = point_errors(strokes.coefficients(), coefficients, visibility, section.points)
             seen = functional.binary_cross_entropy_with_logits(strokes.visibility, visibility)
-            each = torch.arange(samples, device=device)
-            moment = torch.randint(frames, (samples,), generator=generator, device=device)
-            drawing = drawing_error(strokes, coefficients, visibility, (each, moment))
+            clips = torch.randperm(samples, generator=generator, device=device)[:RENDERED_CLIPS]
+            moments = torch.randint(frames, clips.shape, generator=generator, device=device)
+            drawing = drawing_error(strokes, coefficients, visibility, (clips, moments))
             nats = posterior.kl().mean(0)
             kl = nats.clamp_min(section.free_bits).sum()
             loss = (
@@ -263,8 +266,9 @@ def drawing_error(strokes: Strokes, coefficients: Tensor, visibility: Tensor, wh
         visibility: (N, T, S), the truth.
         which: clip and frame numbers of the frames that are drawn.
     """
-    hypothesis = render_ink(
-        strokes.coefficients()[which], strokes.visibility[which].sigmoid(), RENDER_SIZE, RENDER_SIZE
+    curves = (
+        (strokes.coefficients()[which], strokes.visibility[which].sigmoid()),
+        (coefficients[which], visibility[which]),
     )
-    actual = render_ink(coefficients[which], visibility[which], RENDER_SIZE, RENDER_SIZE)
+    hypothesis, actual = (render_ink(*one, RENDER_SIZE, RENDER_SIZE, points=RENDER_POINTS) for one in curves)
     return (hypothesis - actual).square().mean() / actual.square().mean().clamp_min(1e-3)
