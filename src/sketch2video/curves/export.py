@@ -59,7 +59,7 @@ def _bezier(coefficients: np.ndarray, pieces: int) -> np.ndarray:
     ends = np.matmul(coefficients, cosines(pieces + 1, len(k)).T).swapaxes(1, 2)
     third = np.matmul(coefficients, (-k * np.sin(np.outer(u, k))).T).swapaxes(1, 2) / (3 * pieces)
     controls = np.stack([ends[:, :-1], ends[:, :-1] + third[:, :-1], ends[:, 1:] - third[:, 1:]], axis=2)
-    return np.concatenate([controls.reshape(len(coefficients), -1, 2), ends[:, -1:]], axis=1)
+    return np.concatenate([controls.reshape(len(coefficients), 3 * pieces, 2), ends[:, -1:]], axis=1)
 
 
 def _path(points: np.ndarray) -> str:

@@ -16,6 +16,7 @@ If hardly any stroke finds its ink again, the video was cut and all strokes begi
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -34,7 +35,7 @@ from sketch2video.curves.series import (
     start_canonically,
     tails,
 )
-from sketch2video.curves.trace import Line, link, thin, trace
+from sketch2video.curves.trace import NEARLY_CLOSED, Line, link, thin, trace
 
 POINTS = 96
 """Pen positions at which a stroke meets the ink."""
@@ -136,7 +137,7 @@ def _checked(ink: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Past:
-    """What was tracked: coefficients (T, S, 2, K) px; (T, S) the life a stroke belongs to, 0 for none, and if closed."""
+    """What was tracked: coefficients (T, S, 2, K) px; (T, S) the life of each stroke, 0 for none; (T, S) if closed."""
 
     coefficients: np.ndarray
     life: np.ndarray
@@ -176,6 +177,12 @@ class _Frame:
         height, width = self.skeleton.shape
         columns = np.clip(points[..., 0], 0, width - 1).astype(np.int64)
         return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
+
+    def distance_from(self, points: np.ndarray) -> np.ndarray:
+        """Distance in px of ``points`` (..., 2) to the ink; outside the frame it goes on growing."""
+        height, width = self.skeleton.shape
+        outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
+        return self.distance[self.at(points)] + outside
 
 
 def _spectrum(skeleton: np.ndarray) -> np.ndarray:
@@ -266,10 +273,10 @@ class _Tracker:
             rigid = self._similar(rigid, weight, target)
             moved = self._solve(rigid, weight, target, which, 4.0 ** (self.rounds - 1 - turn)) if turn else rigid
             reach = max(reach * 0.75, self.reach)
-        apart = frame.distance[frame.at(np.matmul(self.basis, moved.swapaxes(-1, -2)))]
+        apart = frame.distance_from(np.matmul(self.basis, moved.swapaxes(-1, -2)))
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop((self.basis @ moved[i].T)[None], frame)
+            loop = self._loop([self.basis @ moved[i].T], frame)
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop, which[i])
         keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
@@ -286,9 +293,8 @@ class _Tracker:
         offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
         points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
-        truncated = np.minimum(frame.distance, 2.5 * self.reach)
-        rows, columns = frame.at(points[:, None] + shifts[None, :, None])
-        misfit = truncated[rows, columns].mean(-1)
+        apart = frame.distance_from(points[:, None] + shifts[None, :, None])
+        misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
         together = np.average(misfit, axis=0, weights=length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
         return shifts[np.argmin(misfit + RELUCTANCE * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
@@ -353,16 +359,15 @@ class _Tracker:
 
     # Closed outlines
 
-    def _loop(self, samples: np.ndarray, frame: _Frame) -> Line | None:
-        """The loop that the ink near strokes (M, n, 2) forms, if it forms one about as long as they are."""
+    def _loop(self, polylines: Sequence[np.ndarray], frame: _Frame) -> Line | None:
+        """The loop that the ink near polylines (n, 2) forms, if it forms one about as long as they are."""
         near = np.zeros(frame.skeleton.shape, np.uint8)
-        pixels = (samples * 16 - 8).round().astype(np.int32)
-        cv2.polylines(near, list(pixels), False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        pixels = [(points * 16 - 8).round().astype(np.int32) for points in polylines]
+        cv2.polylines(near, pixels, False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
         lines = trace(frame.skeleton & (near > 0), self.gap)
         if not lines or not lines[0].closed:
             return None
-        steps = np.diff(samples, axis=1)
-        length = np.hypot(steps[..., 0], steps[..., 1]).sum()
+        length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
     def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
@@ -424,17 +429,17 @@ class _Tracker:
         which = np.flatnonzero(self.alive & ~self.closed)
         if not len(which):
             return
+        samples = self.samples(which)
         ends = np.matmul(self.coefficients[which], _ENDS[: self.harmonics]).swapaxes(1, 2).reshape(-1, 2)
-        near = np.hypot(*(ends[:, None] - ends).T) + np.diag(np.full(len(ends), np.inf)) < 2 * self.gap
+        apart = np.hypot(*(ends[:, None] - ends).T) + np.diag(np.full(len(ends), np.inf))
+        bridge = np.maximum(2 * self.gap, NEARLY_CLOSED * self._lengths(self.coefficients[which])).repeat(2)
+        near = apart < np.minimum(bridge[:, None], bridge)
         meeting = near.any(1).reshape(-1, 2).all(1)
-        if not meeting.any():
+        if self._lengths(self.coefficients[which[meeting]]).sum() < OUTLINE * self.size:
             return
-        which = which[meeting]
-        if self._lengths(self.coefficients[which]).sum() < OUTLINE * self.size:
-            return
-        loop = self._loop(self.samples(which), frame)
-        if loop is not None:
-            self.alive[which] = False
+        bridges = [ends[[a, b]] for a, b in np.argwhere(np.triu(near)) if meeting[a // 2] and meeting[b // 2]]
+        if self._loop([*samples[meeting], *bridges], frame) is not None:
+            self.alive[which[meeting]] = False
 
 
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:

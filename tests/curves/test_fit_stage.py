@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from sketch2video.curves import fit_curves
+from sketch2video.curves.stage import fit
+from sketch2video.errors import UserError
+from sketch2video.params import load_params
+from sketch2video.videos.shards import read_shard, shard_path, write_shard, write_table
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+PARAMS = PARAMS.model_copy(update={"base": PARAMS.base.model_copy(update={"workers": 1})})
+
+
+def write_drawings(folder: Path, shards: dict[int, int]) -> dict[str, Path]:
+    """One circle a clip; ``shards`` maps a shard's number to the radius of its circles."""
+    rows = []
+    for shard, radius in shards.items():
+        ink = np.zeros((2, 3, 48, 48), np.uint8)
+        for place in np.ndindex(2, 3):
+            cv2.circle(ink[place], (20 + place[1], 24), radius, 255)
+        ids = [f"clip-{shard}-{row}" for row in range(2)]
+        write_shard(shard_path(folder / "sketches", shard), {"ink": ink}, ids, key=f"{shard} {radius}")
+        rows += [
+            {
+                "clip_id": name,
+                "caption": "a circle",
+                "label": None,
+                "split": "train",
+                "fps": 8.0,
+                "shard": shard,
+                "row": row,
+            }
+            for row, name in enumerate(ids)
+        ]
+    write_table(pd.DataFrame(rows), folder / "clips" / "clips.parquet")
+    paths = {name: folder / name for name in ("clips", "sketches", "curves")}
+    return {**paths, "report": folder / "reports" / "fit.json"}
+
+
+def test_every_drawing_is_fitted_measured_and_reported(tmp_path):
+    paths = write_drawings(tmp_path, {0: 10, 2: 14})
+    fit(PARAMS, **paths)
+    table = pd.read_parquet(paths["curves"] / "curves.parquet")
+    assert list(table["clip_id"]) == ["clip-0-0", "clip-0-1", "clip-2-0", "clip-2-1"]
+    assert {"caption", "label", "split", "fps", "shard", "row", "num_parameters", "strokes"} <= set(table)
+    assert (table["num_parameters"] < 300).all()
+    assert (table["strokes"] == 1).all()
+    assert (table["ink_to_curve_px"] < 1).all()
+    arrays = read_shard(shard_path(paths["curves"], 2))
+    expected = fit_curves(read_shard(shard_path(paths["sketches"], 2))["ink"][1])
+    np.testing.assert_array_equal(arrays["coefficients"][1], expected.coefficients)
+    np.testing.assert_array_equal(arrays["visibility"][1], expected.visibility)
+    report = json.loads(paths["report"].read_text())
+    assert report["clips"] == 4
+    assert report["ink_to_curve_px"]["mean"] == pytest.approx(table["ink_to_curve_px"].mean())
+    assert report["rendered_discrepancy"]["p90"] == pytest.approx(table["rendered_discrepancy"].quantile(0.9))
+
+
+def test_only_what_changed_is_fitted_again(tmp_path):
+    paths = write_drawings(tmp_path, {0: 10, 2: 14})
+    fit(PARAMS, **paths)
+    first = pd.read_parquet(paths["curves"] / "curves.parquet")
+    files = {shard: shard_path(paths["curves"], shard) for shard in (0, 2)}
+    written = {shard: path.stat().st_mtime_ns for shard, path in files.items()}
+    fit(PARAMS, **write_drawings(tmp_path, {0: 10, 2: 12}))
+    assert files[0].stat().st_mtime_ns == written[0]
+    assert files[2].stat().st_mtime_ns != written[2]
+    again = pd.read_parquet(paths["curves"] / "curves.parquet")
+    pd.testing.assert_frame_equal(again[:2], first[:2])
+    fit(PARAMS, **write_drawings(tmp_path, {2: 12}))
+    assert not files[0].exists()
+
+
+def test_a_missing_shard_is_a_clear_error(tmp_path):
+    paths = write_drawings(tmp_path, {0: 10})
+    shard_path(paths["sketches"], 0).unlink()
+    with pytest.raises(UserError, match=r"0000\.safetensors is missing"):
+        fit(PARAMS, **paths)

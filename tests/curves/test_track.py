@@ -1,0 +1,139 @@
+import inspect
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sketch2video.curves import fit_curves, fit_error
+from sketch2video.curves.sequence import cosines
+from sketch2video.curves.series import project
+from sketch2video.curves.track import alignment, in_order, rotate, share_harmonics
+from sketch2video.params import load_params
+from sketch2video.sketches import extract_sketches
+from sketch2video.videos.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+
+
+def outlines_at(outlines: np.ndarray, n: int) -> np.ndarray:
+    """True outlines (T, 128, 2) at n pen positions from u = 0 to u = 1."""
+    ring = np.concatenate([outlines, outlines[:, :1]], axis=1)
+    at = np.linspace(0, 128, n)
+    return np.stack([[np.interp(at, np.arange(129), axis) for axis in frame.T] for frame in ring]).swapaxes(1, 2)
+
+
+@pytest.mark.parametrize("place", range(len(SHAPES)))
+def test_one_outline_is_one_canonical_stroke_for_as_long_as_it_lives(place):
+    what = Combination(SHAPES[place], "purple", MOTIONS[place])
+    scene = render_scene(sample_scene(np.random.default_rng(place), [what]), 64, 12)
+    sequence = fit_curves(extract_sketches(scene.frames))
+    assert (sequence.visible.sum(1) == 1).all()
+    assert sequence.visible[:, 0].all()
+    points, truth = sequence.points(128)[:, 0] * 64, outlines_at(scene.outlines[:, 0], 128) * 64
+    # The same pen position, not the nearest point: start, direction and parametrisation are the rule's.
+    assert np.linalg.norm(points - truth, axis=-1).mean() < 3.0
+    moved = (points[1:] - points[:-1]) - (truth[1:] - truth[:-1])
+    assert np.linalg.norm(moved, axis=-1).mean() < 0.8
+    np.testing.assert_allclose(points[:, 0], points[:, -1], atol=1e-3)  # closed stays closed
+
+
+def circle(column: float, row: float, radius: float, size: int = 96) -> np.ndarray:
+    ink = np.zeros((size, size), np.uint8)
+    cv2.circle(ink, (round(column * 16), round(row * 16)), round(radius * 16), 255, 1, cv2.LINE_8, 4)
+    return ink
+
+
+def test_a_fast_object_is_the_same_stroke():
+    ink = np.stack([circle(16 + 6 * t, 48, 12) for t in range(10)])
+    sequence = fit_curves(ink)
+    assert sequence.visible[:, 0].all()
+    assert not sequence.visible[:, 1:].any()
+    steps = np.diff(sequence.points(32)[:, 0] * 96, axis=0)
+    assert np.linalg.norm(steps - [6, 0], axis=-1).mean() < 0.5
+
+
+def test_a_cut_starts_new_strokes():
+    house = np.zeros((96, 96), np.uint8)
+    cv2.polylines(house, [np.array([[60, 90], [60, 60], [75, 45], [90, 60], [90, 90]])], True, 255)
+    ink = np.stack([circle(25, 25, 15)] * 3 + [house] * 3)
+    sequence = fit_curves(ink)
+    assert fit_error(sequence, ink).curve_to_ink < 1
+    assert fit_error(sequence, ink).ink_to_curve < 1
+
+
+def test_what_appears_is_born_and_what_goes_is_retired():
+    both, one = np.maximum(circle(25, 48, 12), circle(70, 48, 9)), circle(25, 48, 12)
+    visible = fit_curves(np.stack([one, one, both, both, one, one])).visible
+    np.testing.assert_array_equal(visible.sum(1), [1, 1, 2, 2, 1, 1])
+    assert visible[:, 0].all()
+
+
+def test_an_outline_that_closes_late_was_one_stroke_all_along():
+    whole = circle(48, 48, 20)
+    broken = whole.copy()
+    broken[60:, 44:50] = 0
+    broken[44:50, :40] = 0
+    visible = fit_curves(np.stack([broken] * 2 + [whole] * 3)).visible
+    assert visible[:, 0].all()
+    assert (visible.sum(1) == 1).all()
+
+
+def test_the_budget_holds_on_noise():
+    noise = (np.random.default_rng(0).random((3, 64, 64)) < 0.1).astype(np.uint8) * 255
+    for budget, strokes in ((288, 8), (100, 16), (40, 8)):
+        assert fit_curves(noise, budget=budget, strokes=strokes).num_parameters <= budget
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (2, 8, 8), (2, 5, 90), (2, 90, 5)])
+@pytest.mark.parametrize("value", [0, 255])
+def test_odd_frames_do_not_break(shape, value):
+    sequence = fit_curves(np.full(shape, value, np.uint8))
+    assert len(sequence) == shape[0]
+    if not value:
+        assert not sequence.visible.any()
+
+
+def test_a_budget_that_holds_no_stroke_is_refused():
+    with pytest.raises(ValueError, match="budget of 10"):
+        fit_curves(np.zeros((1, 8, 8), np.uint8), budget=10, strokes=8)
+
+
+def test_defaults_are_those_of_the_parameter_file():
+    defaults = {name: p.default for name, p in inspect.signature(fit_curves).parameters.items() if name != "ink"}
+    assert defaults == PARAMS.fit.model_dump()
+
+
+def test_alignment_undoes_a_rotation_of_the_start():
+    u = np.arange(96) / 96 * 2 * np.pi
+    ring = np.stack([np.cos(u) + 0.3 * np.cos(2 * u), np.sin(u) - 0.2 * np.sin(3 * u)], 1)
+    for by in (0.0, 5.0, 40.25, 90.5):
+        turned = rotate(ring + 7.0, by)
+        assert (alignment(ring, turned) + by + 0.1) % 96 == pytest.approx(0.1, abs=0.1)
+
+
+def test_harmonics_go_where_corners_are():
+    u = (np.arange(96) + 0.5) / 96
+    straight = np.stack([30 - 30 * np.cos(np.pi * u), 0 * u], 1)
+    zigzag = np.stack([60 * u, 30 * np.abs((4 * u) % 1 - 0.5)], 1)
+    series = [project(line, 32) for line in (straight, zigzag)]
+    counts = share_harmonics(series, np.array([60.0, 80.0]), 24, 32)
+    assert counts.sum() <= 24
+    assert counts[0] == 2
+    for line, coefficients, count in zip((straight, zigzag), series, counts, strict=True):
+        kept = cosines(96, 32, midpoints=True)[:, :count] @ coefficients[:, :count].T
+        assert np.sqrt(((kept - line) ** 2).sum(1).mean()) < 1.5
+
+
+def test_lives_are_ordered_by_birth_and_length_and_slots_rest():
+    lengths = {1: 1.0, 2: 3.0, 3: 2.0, 4: 9.0}
+    life = np.array([[1, 2, 0], [1, 2, 0], [3, 2, 0], [3, 2, 4]])
+    coefficients = np.zeros((4, 3, 2, 2))
+    for name, length in lengths.items():
+        coefficients[life == name, 0, 1] = length
+    ordered, visibility = in_order(coefficients, life)
+    np.testing.assert_array_equal(ordered[0, :, 0, 1], [3, 1, 0])
+    np.testing.assert_array_equal(visibility[:, 0], 1)
+    # Life 3 follows life 1 at once, so it takes the third slot; then only the second is free for life 4.
+    np.testing.assert_array_equal(ordered[2:, 2, 0, 1], [2, 2])
+    np.testing.assert_array_equal(ordered[:, 1, 0, 1], [1, 1, 0, 9])
