@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from sketch2video.errors import UserError
 from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
@@ -32,8 +31,9 @@ from sketch2video.evaluation.scores import (
     share_scores,
     spread_evenly,
 )
-from sketch2video.files import fingerprint, replacing, write_json
+from sketch2video.files import replacing, write_json
 from sketch2video.params import Params
+from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 from sketch2video.videos.shards import ShardReader, read_table
 
@@ -71,7 +71,7 @@ def evaluate(
     model: Path = Path("models/sketch_ldm"),
     reports: Path = Path("reports"),
     checkpoints: Path = Path("checkpoints"),
-    load_pipeline: Callable[[Path], Any] | None = None,
+    load: Callable[[Path], Any] = load_pipeline,
 ) -> Evaluation:
     """Score a model on the test split; write ``metrics.json``, ``evaluation.json``, ``plots/`` and ``index.html``.
 
@@ -81,7 +81,7 @@ def evaluate(
         model: folder of the assembled pipeline.
         reports: where everything is written.
         checkpoints: generated clips are kept below it, so that the same call goes on after a kill.
-        load_pipeline: loads ``model``; by default diffusers does, onto the best device.
+        load: makes a pipeline of ``model``.
 
     Raises:
         UserError: data or model are missing or damaged, or there is no clip at all.
@@ -103,12 +103,12 @@ def evaluate(
         "size": params.base.size,
         "video_judge": judge_path("video").name,
         "sketch_judge": judge_path("sketch").name,
-        "model": fingerprint([model])[:12],
+        "model": content_hash(model)[:12],
         "sampling": asdict(sampling),
     }
-    folder = folder_for("evaluate", {**protocol, "rows": rows.to_json()}, [data.curves, *_systems()], checkpoints)
+    folder = folder_for("evaluate", {**protocol, "rows": rows.to_json()}, [data.curves, *_sampling_code()], checkpoints)
     remove_old_folders(folder)
-    pipeline = (load_pipeline or load_sketch_ldm)(model)
+    pipeline = load(model)
     generated = {
         "text": generate_clips(pipeline, rows, sampling, folder, "text"),
         "fitted": generate_clips(pipeline, rows, sampling, folder, "fitted", data.curves),
@@ -142,18 +142,6 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
         raise UserError("data/clips holds no clip to evaluate on; add videos to the source and run `dvc repro`")
     split = "test" if (table["split"] == "test").any() else "train"
     return spread_evenly(table[table["split"] == split], number), split
-
-
-def load_sketch_ldm(folder: Path) -> Any:
-    """The assembled pipeline, on the best device, without a progress bar of its own."""
-    from sketch2video.systems import SketchToVideoPipeline
-
-    try:
-        pipeline = SketchToVideoPipeline.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} is not a complete model ({error}); run `dvc repro` to make it") from error
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def look_at(batches: Batches) -> Seen:
@@ -266,6 +254,7 @@ def _write(reports: Path, evaluation: Evaluation, asked_and_judged: pd.DataFrame
             pairs[["asked", "judged"]].to_csv(folder / f"confusion_{name}.csv", index=False)
 
 
-def _systems() -> list[Path]:
-    """The code that samples: with a changed pipeline the clips must be generated anew."""
-    return sorted((Path(__file__).parents[1] / "systems").glob("*.py"))
+def _sampling_code() -> list[Path]:
+    """The code that generates: when it changes, the clips must be generated anew."""
+    package = Path(__file__).parents[1]
+    return [package / "evaluation" / "generation.py", *sorted((package / "systems").glob("*.py"))]

@@ -8,6 +8,8 @@ Nothing but evaluation may use them.
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sketch2video.errors import UserError
-from sketch2video.files import sha256_of_file
+from sketch2video.files import replacing, sha256_of_file
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES
 
 ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
@@ -233,6 +235,28 @@ def judge_path(kind: str, folder: Path = JUDGE_FOLDER) -> Path:
     paths = sorted(folder.glob(f"{kind}-*/{WEIGHTS}"))
     if len(paths) != 1:
         raise UserError(
-            f"{folder} holds {len(paths)} judges of {kind}s instead of one; `python -m flows.train_judge` makes it"
+            f"{folder} holds {len(paths)} judges named {kind}-… instead of one; `python -m flows.train_judge` makes it"
         )
     return paths[0].parent
+
+
+def store_judge(judge: Judge, kind: str, folder: Path = JUDGE_FOLDER) -> Path:
+    """Write a judge in half precision under the name that its weights give it, in place of the one of its kind.
+
+    Args:
+        judge: the trained network; it is left in half precision.
+        kind: "video" or "sketch".
+        folder: holds the judges.
+
+    Returns:
+        The judge's folder, ``<kind>-<hash>``.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        judge.half().save_pretrained(temporary, safe_serialization=True)
+        name = f"{kind}-{sha256_of_file(Path(temporary) / WEIGHTS)[:HASH_DIGITS]}"
+        with replacing(folder / name) as partial:
+            shutil.copytree(temporary, partial)
+    for other in folder.glob(f"{kind}-*"):
+        if other.name != name:
+            shutil.rmtree(other)
+    return folder / name

@@ -7,22 +7,23 @@ ever seen. Batch k is a function of (seed, k) alone, so the same command gives t
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from sketch2video.curves import fit_curves
 from sketch2video.curves.sequence import cosines
 from sketch2video.evaluation.judge import ATTRIBUTES, Judge, judge_clips
 from sketch2video.params import TrainingParams
-from sketch2video.training.loop import Batch, Task
+from sketch2video.sketches import extract_sketches
+from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.videos.synthetic import Combination, combinations, render_scene, sample_scene
 
 JUDGE_STREAM = 0x10D6E
@@ -42,6 +43,12 @@ TRAINING = TrainingParams(
     preview_every=0,
 )
 """Not in params.yaml: a judge that follows the user's parameters could not compare two users' scores."""
+
+
+TRAINING_FRAMES = 6
+"""Frames of a training clip: enough to tell movements apart, and a third of the work."""
+
+SIZE = 64
 
 
 class Sample(NamedTuple):
@@ -78,7 +85,9 @@ def video_sample(rng: np.random.Generator, what: Combination, size: int, frames:
 
 
 def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
-    """A scene's true outline, drawn as an extractor, a fitted or a generated curve would draw it."""
+    """A drawing of a scene: its fitted curves, the extractor's lines, or its true outline drawn none too well."""
+    if rng.random() < 0.2:
+        return _extracted_sample(rng, what, size, frames)
     scene = sample_scene(rng, [what])
     harmonics = int(np.exp(rng.uniform(math.log(8), math.log(64))))
     bend = rng.uniform(0, 0.012) * _smooth_noise(rng)
@@ -102,6 +111,15 @@ def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames
         sigma = rng.uniform(0.3, 0.7)
         ink = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in ink])
     return Sample(ink, mask, what)
+
+
+def _extracted_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
+    """What the data stages make of a scene: lines, or the curves that are fitted to them."""
+    rendered = render_scene(sample_scene(rng, [what]), size, frames)
+    ink = extract_sketches(rendered.frames)
+    if rng.random() < 0.7:
+        ink = fit_curves(ink).render(size, size)
+    return Sample(*_mirrored(rng, ink, rendered.masks, what))
 
 
 MAKERS = {"video": video_sample, "sketch": sketch_sample}
@@ -168,13 +186,10 @@ def _in_other_light(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
 
 
 def _compressed(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
-    quality = int(rng.integers(35, 90))
-    frames = []
-    for frame in clip:
-        buffer = io.BytesIO()
-        Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
-        frames.append(np.asarray(Image.open(buffer)))
-    return np.stack(frames)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))]
+    # OpenCV takes and gives BGR.
+    coded = [cv2.imencode(".jpg", frame[..., ::-1], quality)[1] for frame in clip]
+    return np.stack([np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1] for data in coded])
 
 
 def _smooth_noise(rng: np.random.Generator) -> np.ndarray:
@@ -273,3 +288,17 @@ class JudgeTask(Task):
         }
         right["joint"] = np.logical_and.reduce(list(right.values()))
         return {f"accuracy_{name}": float(r.mean()) for name, r in right.items()}
+
+
+def train_judge(kind: str, *, checkpoint_folder: Path, logger: RunLogger, seed: int = 0) -> tuple[Judge, TrainResult]:
+    """Train a judge of a kind, "video" or "sketch", from scratch; see :func:`~sketch2video.training.loop.train`."""
+    torch.manual_seed(seed)
+    attributes = list(ATTRIBUTES) if kind == "video" else ["shape", "motion"]
+    judge = Judge(channels=3 if kind == "video" else 1, attributes=attributes, size=SIZE)
+    judge = judge.to(memory_format=torch.channels_last)
+    scenes = JudgeScenes(kind, TRAINING.steps * TRAINING.batch_size, SIZE, TRAINING_FRAMES, seed)
+    task = JudgeTask(judge, JudgeScenes(kind, 432, SIZE, 16, seed + 1))
+    result = train(
+        task, scenes, TRAINING, name=f"{kind} judge", checkpoint_folder=checkpoint_folder, seed=seed, logger=logger
+    )
+    return judge, result

@@ -1,0 +1,41 @@
+"""Trains the frozen judges of the evaluation again: ``python -m flows.train_judge [video] [sketch]``.
+
+Not a stage: the judges ship with the project, so that scores compare between clones. Run it only when the synthetic
+scenes change; scores from before and after do not compare, and the judges' names say so.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from prefect import flow
+
+from sketch2video.evaluation import judge, judge_training
+from sketch2video.tracking.runs import tracked_run
+from sketch2video.training.checkpoints import folder_for
+
+
+@flow(name="train-judge", log_prints=True)
+def train_judge(kind: str, seed: int = 0) -> None:
+    """Train a judge and put it in the place of the one that ships.
+
+    Args:
+        kind: "video" or "sketch".
+        seed: of weights and scenes.
+    """
+    settings = {"kind": kind, "seed": seed, "training": judge_training.TRAINING.model_dump()}
+    code = [Path(module.__file__ or "") for module in (judge, judge_training)]
+    with tracked_run("train_judge", settings) as run:
+        trained, result = judge_training.train_judge(
+            kind, checkpoint_folder=folder_for(f"judge_{kind}", settings, code), logger=run, seed=seed
+        )
+        path = judge.store_judge(trained, kind)
+        run.folder(path, path.name)
+    found = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
+    print(f"{path}: {found} on scenes that training did not show, spoilt like its own")
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or ["video", "sketch"]:
+        train_judge(chosen)

@@ -1,0 +1,185 @@
+"""The whole evaluation with the frozen judges, on pipelines whose right scores are known."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.errors import UserError
+from sketch2video.evaluation.evaluate import Data, evaluate
+from sketch2video.evaluation.generation import clip_seed
+from sketch2video.params import load_params
+from sketch2video.sketches import extract_sketches
+from sketch2video.videos.shards import write_shard, write_table
+from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
+
+SIZE, FRAMES, TEST_CLIPS = 32, 5, 18
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Outputs of the data stages for a few clips, and the clips by caption."""
+    folder = tmp_path_factory.mktemp("world")
+    scenes = [sample_scene(np.random.default_rng([7, i]), [combinations()[(43 * i) % 216]]) for i in range(TEST_CLIPS)]
+    frames = np.stack([render_scene(scene, SIZE, FRAMES).frames for scene in scenes])
+    inks = np.stack([extract_sketches(clip) for clip in frames])
+    curves = [fit_curves(ink) for ink in inks]
+    ids = [f"clip{i:02d}" for i in range(TEST_CLIPS)]
+    arrays = {name: np.stack([getattr(c, name) for c in curves]) for name in ("coefficients", "visibility")}
+    for name, content in (("clips", {"frames": frames}), ("sketches", {"ink": inks}), ("curves", arrays)):
+        write_shard(folder / name / "shards" / "0000.safetensors", content, ids, "key")
+    table = pd.DataFrame([scene.combination for scene in scenes], columns=["shape", "colour", "motion"]).assign(
+        clip_id=ids,
+        caption=[f"{scene.label} ({i})" for i, scene in enumerate(scenes)],
+        label=[scene.label for scene in scenes],
+        split="test",
+        fps=8.0,
+        shard=0,
+        row=range(TEST_CLIPS),
+    )
+    model = folder / "model"
+    model.mkdir()
+    (model / "weights").write_text("some")
+    data = Data(folder / "clips", folder / "sketches", folder / "curves")
+    clips = dict(zip(table["caption"], zip(frames, curves, strict=True), strict=True))
+    return SimpleNamespace(data=data, table=table, model=model, clips=clips)
+
+
+class Copier:
+    """A pipeline that answers every caption with the real clip: the perfect generator."""
+
+    def __init__(self, clips, calls_before_death=None):
+        self.clips, self.calls, self.calls_before_death = clips, [], calls_before_death
+
+    def __call__(self, captions, num_frames, fps, generator, curves, output_type, **settings):
+        if self.calls_before_death is not None and len(self.calls) == self.calls_before_death:
+            raise KeyboardInterrupt
+        self.calls.append((list(captions), [g.initial_seed() for g in generator], curves is not None))
+        assert (num_frames, output_type, len(fps)) == (FRAMES, "np", len(captions))
+        assert set(settings) == {"guidance_scale", "sketch_guidance_scale", "num_inference_steps"}
+        frames = np.stack([self.clips[caption][0] for caption in captions])
+        drawn = [self.clips[caption][1] for caption in captions]
+        for mine, given in zip(drawn, curves or drawn, strict=True):
+            np.testing.assert_array_equal(mine.coefficients, given.coefficients)
+        return SimpleNamespace(frames=frames / np.float32(255), curves=drawn, sketches=None)
+
+
+class Blind(Copier):
+    """A pipeline that answers everything with grey and a straight line."""
+
+    def __call__(self, captions, **arguments):
+        out = super().__call__(captions, **arguments)
+        line = np.zeros((FRAMES, 8, 2, 32), np.float32)
+        line[:, 0, :, :2] = [[0.5, 0.2], [0.5, 0.0]]
+        visible = np.zeros((FRAMES, 8), np.float32)
+        visible[:, 0] = 1
+        return SimpleNamespace(
+            frames=np.full_like(out.frames, 0.5), curves=[CurveSequence(line, visible) for _ in captions]
+        )
+
+
+def run(world, tmp_path, pipeline, table=None, clips=TEST_CLIPS):
+    params = load_params()
+    params = params.model_copy(
+        update={
+            "base": params.base.model_copy(update={"size": SIZE, "frames": FRAMES}),
+            "evaluate": params.evaluate.model_copy(update={"clips": clips, "batch_size": 4, "bootstrap": 10}),
+        }
+    )
+    write_table(world.table if table is None else table, world.data.clips / "clips.parquet")
+    return evaluate(
+        params,
+        data=world.data,
+        model=world.model,
+        reports=tmp_path / "reports",
+        checkpoints=tmp_path / "checkpoints",
+        load=lambda _: pipeline,
+    )
+
+
+def test_a_perfect_generator_scores_what_real_clips_score(world, tmp_path):
+    evaluation = run(world, tmp_path, Copier(world.clips))
+    metrics = json.loads((tmp_path / "reports" / "metrics.json").read_text())
+    assert metrics == evaluation.metrics()
+    assert evaluation.left_out == {}
+    for attribute in ("shape", "colour", "motion", "joint"):
+        assert metrics[f"faithfulness_{attribute}"] == metrics[f"judge_accuracy_{attribute}"] > 0.6
+    assert metrics["sketch_faithfulness_joint"] == metrics["sketch_judge_accuracy_joint"]
+    assert metrics["fvd_embedded"] == pytest.approx(metrics["fvd_embedded_floor"])
+    assert metrics["is_embedded_fitted"] == pytest.approx(metrics["is_embedded_real"])
+    assert metrics["psnr_fitted"] == 100
+
+
+def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path):
+    metrics = run(world, tmp_path, Blind(world.clips)).metrics()
+    assert metrics["faithfulness_joint"] < 0.2
+    assert metrics["sketch_faithfulness_joint"] < 0.3
+    assert metrics["fvd_embedded"] > 2 * metrics["fvd_embedded_floor"]
+    assert metrics["psnr_fitted"] < 30
+    assert "What went wrong" in (tmp_path / "reports" / "index.html").read_text()
+
+
+def test_scores_carry_their_protocol(world, tmp_path):
+    run(world, tmp_path, Copier(world.clips))
+    stored = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
+    score = stored["scores"]["fvd_embedded"]
+    assert score["protocol"]["video_judge"].startswith("video-")
+    assert (score["protocol"]["clips_generated"], score["protocol"]["clips_real"]) == (9, 9)
+    assert score["interval"][0] < score["value"] < score["interval"][1]
+    for attribute in ("shape", "colour", "motion"):
+        pairs = pd.read_csv(tmp_path / "reports" / "plots" / "evaluate" / f"confusion_{attribute}.csv")
+        assert len(pairs) == TEST_CLIPS
+        share = (pairs["asked"] == pairs["judged"]).mean()
+        assert share == pytest.approx(stored["scores"][f"faithfulness_{attribute}"]["value"])
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(world, tmp_path):
+    undisturbed = Copier(world.clips)
+    expected = run(world, tmp_path / "a", undisturbed).metrics()
+    killed = Copier(world.clips, calls_before_death=7)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "b", killed)
+    again = Copier(world.clips)
+    assert run(world, tmp_path / "b", again).metrics() == expected
+    assert killed.calls + again.calls == undisturbed.calls
+    world_again = Copier(world.clips)
+    run(world, tmp_path / "b", world_again)
+    assert world_again.calls == []
+
+
+def test_a_clips_noise_depends_on_nothing_but_its_id_and_the_seed(world, tmp_path):
+    pipeline = Copier(world.clips)
+    run(world, tmp_path, pipeline)
+    ids = world.table.set_index("caption")["clip_id"]
+    seeds = {}
+    for captions, found, _ in pipeline.calls:
+        for caption, seed in zip(captions, found, strict=True):
+            assert seed == seeds.setdefault(caption, seed) == clip_seed(load_params().base.seed, ids[caption])
+    assert len(set(seeds.values())) == TEST_CLIPS
+
+
+def test_without_labels_the_scores_that_need_them_are_left_out(world, tmp_path):
+    bare = world.table.assign(shape=None, colour=None, motion=None, label=None)
+    evaluation = run(world, tmp_path, Copier(world.clips), bare)
+    assert {"fvd_embedded", "kvd_embedded", "fvd_embedded_fitted", "psnr_fitted"} <= set(evaluation.scores)
+    assert not any(name.startswith(("faithfulness", "judge", "is_")) for name in evaluation.scores)
+    page = (tmp_path / "reports" / "index.html").read_text()
+    assert all(
+        name in page and "shape, colour and motion are known" in reason for name, reason in evaluation.left_out.items()
+    )
+
+
+def test_five_videos_are_few_but_no_error(world, tmp_path):
+    few = world.table.head(5).assign(shape=None, colour=None, motion=None, label=None, split="train")
+    evaluation = run(world, tmp_path, Copier(world.clips), few)
+    assert set(evaluation.scores) == {"psnr_fitted"}
+    assert evaluation.left_out["fvd_embedded"].endswith("in the train split, there are 5")
+    assert "There is no test split" in (tmp_path / "reports" / "index.html").read_text()
+
+
+def test_no_clip_at_all_is_the_users_to_mend(world, tmp_path):
+    with pytest.raises(UserError, match="no clip"):
+        run(world, tmp_path, Copier(world.clips), world.table.head(0))
