@@ -16,7 +16,7 @@ def _seed() -> None:
 
 @pytest.fixture
 def vae() -> CurveVAE:
-    vae = CurveVAE(STROKES, HARMONICS, TEXT, width=16, layers=2, heads=2, latent_dim=4, time_harmonics=6, budget=40)
+    vae = CurveVAE(STROKES, HARMONICS, TEXT, width=16, layers=2, heads=2, latent_dim=4, time_terms=6, budget=40)
     with torch.no_grad():  # heads start near zero; what they say should matter here
         for parameter in vae.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -165,6 +165,15 @@ def test_within_budget_leaves_alone_what_fits_and_clears_what_is_not_visible() -
     shown = visibility > 0.5
     torch.testing.assert_close(kept[shown], coefficients[shown])
     assert (kept[~shown] == 0).all()
+
+
+def test_within_budget_clears_what_no_eye_would_miss() -> None:
+    coefficients = torch.full((1, 2, 1, 2, 5), 1e-4)
+    coefficients[..., 0] = 0.5
+    coefficients[..., 2] = 0.1
+    kept = within_budget(coefficients, torch.ones(1, 2, 1), 100)
+    assert (kept[..., :3] == coefficients[..., :3]).all()  # a small one under a large one stays: it is in the series
+    assert (kept[..., 3:] == 0).all()
 
 
 def test_the_prior_learns_heaps_that_depend_on_the_caption() -> None:

@@ -1,9 +1,9 @@
 """The curve VAE: caption and noise -> the strokes of a whole clip.
 
-A clip is a function of time t in [0, 1]. What the decoder predicts for stroke s are cosine series *in time*, the same
+A clip is a function of time t in [0, 1]. What the decoder predicts for stroke s are series *in time*, near kin of the
 equation that draws a stroke in space::
 
-    q_s(t) = sum_j w_{s,j} cos(j pi t)        q in {place, log size, visibility logit, shape}
+    q_s(t) = sum_j w_{s,j} cos(j pi t) + w'_{s,j} sin(j pi t)        q in {place, log size, visibility logit, shape}
 
 so that a sequence may have any number of frames and moves smoothly. A stroke's harmonics are split into *place* (k = 0,
 the centroid of its points), *size* (their root mean square distance from it) and *shape* (k >= 1, divided by the size),
@@ -32,8 +32,10 @@ from sketch2video.models.blocks import Attention, FeedForward, timestep_features
 VISIBLE = 0.5
 MIN_SIZE = 1e-3
 """Frame widths; a stroke smaller than this is a dot whose shape cannot be told."""
+NEGLIGIBLE = 5e-4
+"""Frame widths, root mean square; harmonics that together move a line less than this are left out of samples."""
 LOG_VARIANCE_RANGE = (-10.0, 4.0)
-ENCODER_TIME_HARMONICS = 8
+ENCODER_TIME_TERMS = 8
 TIME_FEATURES = 64
 MOTION_MIDDLE = (0.5, 0.5, -2.0, 0.0)
 MOTION_SCALE = (0.3, 0.3, 0.5, 5.0)
@@ -90,6 +92,17 @@ def cosine_basis(at: Tensor, harmonics: int) -> Tensor:
     return torch.cos(math.pi * at[:, None] * torch.arange(harmonics, device=at.device, dtype=at.dtype))
 
 
+def time_basis(times: Tensor, terms: int) -> Tensor:
+    """1, cos(pi t), sin(pi t), cos(2 pi t), sin(2 pi t) ... for ``times`` (T,): (T, terms).
+
+    The period is twice the clip, so that a motion need not end where it began; without the sines everything would have
+    to stand still at both ends.
+    """
+    angle = math.pi * times[:, None] * torch.arange(1, terms // 2 + 1, device=times.device, dtype=times.dtype)
+    waves = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
+    return torch.cat([torch.ones_like(times)[:, None], waves], dim=-1)[:, :terms]
+
+
 class CurveVAE(ModelMixin, ConfigMixin):
     """Text-conditioned variational autoencoder of curve sequences.
 
@@ -101,7 +114,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         layers: of the decoder; the encoder has half as many.
         heads: of the attention.
         latent_dim: Z, numbers in the latent of a clip.
-        time_harmonics: J, terms of the series in time.
+        time_terms: J, terms of the series in time, sines and cosines.
         budget: most numbers a frame that :meth:`sample` gives back, visibilities counted.
     """
 
@@ -115,7 +128,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         layers: int = 2,
         heads: int = 4,
         latent_dim: int = 32,
-        time_harmonics: int = 16,
+        time_terms: int = 16,
         budget: int = 288,
     ) -> None:
         super().__init__()
@@ -124,7 +137,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         self.register_buffer("harmonic_scale", falling, persistent=False)
 
         self.frame_in = nn.Sequential(nn.Linear(2 * harmonics + 2, width), nn.SiLU(), nn.Linear(width, width))
-        self.series_in = nn.Linear(ENCODER_TIME_HARMONICS * width, width)
+        self.series_in = nn.Linear(ENCODER_TIME_TERMS * width, width)
         self.encoder_strokes = nn.Parameter(0.5 * torch.randn(strokes, width))
         self.encoder_fps = _FrameRate(width)
         self.encoder = nn.ModuleList(_Block(width, heads) for _ in range(max(layers // 2, 1)))
@@ -136,8 +149,8 @@ class CurveVAE(ModelMixin, ConfigMixin):
         self.decoder_strokes = nn.Parameter(0.5 * torch.randn(strokes, width))
         self.decoder_fps = _FrameRate(width)
         self.decoder = nn.ModuleList(_Block(width, heads, text_width) for _ in range(layers))
-        self.shape_out = _Head(width, time_harmonics * 2 * (harmonics - 1))
-        self.motion_out = _Head(width, time_harmonics * len(MOTION_SCALE))
+        self.shape_out = _Head(width, time_terms * 2 * (harmonics - 1))
+        self.motion_out = _Head(width, time_terms * len(MOTION_SCALE))
         self.register_buffer("motion_scale", torch.tensor(MOTION_SCALE), persistent=False)
         self.register_buffer("motion_middle", torch.tensor(MOTION_MIDDLE), persistent=False)
 
@@ -161,7 +174,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
             dim=-1,
         )
         tokens = self.frame_in(features) * visibility[..., None]
-        basis = cosine_basis(frame_times(frames, tokens.device), ENCODER_TIME_HARMONICS) / frames
+        basis = time_basis(frame_times(frames, tokens.device), ENCODER_TIME_TERMS) / frames
         tokens = torch.einsum("ntsd,tj->nsjd", tokens, basis.to(tokens.dtype)).flatten(-2)
         x = torch.cat([self.encoder_fps(fps)[:, None], self.series_in(tokens) + self.encoder_strokes], dim=1)
         seen = functional.pad((visibility > VISIBLE).any(1), (1, 0), value=True)
@@ -187,7 +200,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         x = torch.cat([clip, clip + self.decoder_strokes], dim=1)
         for block in self.decoder:
             x = block(x, context=text_hidden, context_mask=text_mask)
-        basis = cosine_basis(times.float(), self.config.time_harmonics)
+        basis = time_basis(times.float(), self.config.time_terms)
         motion = _series(self.motion_out(x[:, 1:]), basis) * self.motion_scale + self.motion_middle
         shape = _series(self.shape_out(x[:, 1:]), basis).unflatten(-1, (2, -1)) * self.harmonic_scale
         return Strokes(motion[..., :2], motion[..., 2], shape, motion[..., 3])
@@ -224,9 +237,6 @@ class CurveVAE(ModelMixin, ConfigMixin):
         probability = strokes.visibility.sigmoid()
         visibility = probability * (probability > VISIBLE)
         return within_budget(strokes.coefficients(), visibility, self.config.budget), visibility
-
-
-ENCODER_TIME_HARMONICS = 8
 
 
 class LatentFlow(nn.Module):
@@ -283,26 +293,28 @@ class LatentFlow(nn.Module):
 
 
 def within_budget(coefficients: Tensor, visibility: Tensor, budget: int) -> Tensor:
-    """Zero what is least missed, until a frame takes at most ``budget`` numbers, its S visibilities counted.
+    """Zero what is not missed, and what is least missed, until a frame takes at most ``budget`` numbers.
 
-    Strokes lose their highest harmonics first, whichever lie furthest below the others in energy: the pairs that stay
-    are those of the largest *tails*, and a tail never grows with k. One choice holds for a whole clip, so that nothing
-    flickers. Strokes that are not visible become zero.
+    Strokes lose their highest harmonics, wherever the least energy lies in and above them: what stays are the
+    harmonics with the largest *tails*, and a tail never grows with k. One choice holds for a whole clip, so that
+    nothing flickers. Strokes that are not visible become zero.
 
     Args:
-        coefficients: (N, T, S, 2, K).
-        visibility: (N, T, S).
+        coefficients: (N, T, S, 2, K), frame widths.
+        visibility: (N, T, S); all S of them count against the budget.
         budget: numbers a frame.
     """
     count, _, strokes, _, harmonics = coefficients.shape
-    coefficients = coefficients * (visibility > VISIBLE)[..., None, None]
-    energy = coefficients.square().sum((1, 3))  # (N, S, K)
-    tails = energy.flip(-1).cumsum(-1).flip(-1)
-    tails[..., 0] += 1e6 * (tails[..., 0] > 0)  # a visible stroke has a place before another one has detail
+    seen = visibility > VISIBLE
+    coefficients = coefficients * seen[..., None, None]
+    energy = coefficients.square().sum((1, 3)) / (2 * seen.sum(1).clamp_min(1))[..., None]  # Parseval: mean square
+    tails = energy.flip(-1).cumsum(-1).flip(-1)  # (N, S, K)
+    needed = tails > NEGLIGIBLE**2
+    tails[..., 0].masked_fill_(seen.any(1), torch.inf)  # every stroke has a place before any has detail
     pairs = min((budget - strokes) // 2, strokes * harmonics)
     kept = torch.zeros(count, strokes * harmonics, dtype=torch.bool, device=coefficients.device)
     kept.scatter_(1, tails.flatten(1).topk(pairs, dim=1).indices, True)
-    return coefficients * kept.view(count, 1, strokes, 1, harmonics)
+    return coefficients * (kept.view_as(needed) & needed)[:, None, :, None]
 
 
 def frame_times(frames: int, device: torch.device | None = None) -> Tensor:
@@ -311,8 +323,12 @@ def frame_times(frames: int, device: torch.device | None = None) -> Tensor:
 
 
 def _series(weights: Tensor, basis: Tensor) -> Tensor:
-    """Sum series in time: weights (N, S, J Q) and basis (T, J) -> (N, T, S, Q) float32."""
-    return torch.einsum("nsjq,tj->ntsq", weights.float().unflatten(-1, (basis.shape[1], -1)), basis)
+    """Sum series in time: weights (N, S, J Q) and basis (T, J) -> (N, T, S, Q) float32.
+
+    Not in bfloat16, which would let points tremble by a tenth of a pixel.
+    """
+    with torch.autocast(weights.device.type, enabled=False):
+        return torch.einsum("nsjq,tj->ntsq", weights.float().unflatten(-1, (basis.shape[1], -1)), basis)
 
 
 class _Block(nn.Module):
