@@ -164,11 +164,10 @@ class _Frame:
         rows, columns = np.nonzero(skeleton)
         ink = np.stack([columns, rows], 1) + 0.5
         if not len(ink):
-            return cls(skeleton, ink, np.zeros(skeleton.shape, np.float32), np.zeros(skeleton.shape, np.int32))
-        distance, labels = cv2.distanceTransformWithLabels(
-            (~skeleton).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        place = np.zeros(labels.max() + 1, np.int64)
+            return cls(skeleton, ink, np.zeros(skeleton.shape, np.float32), np.zeros(skeleton.shape, np.int64))
+        empty = (~skeleton).astype(np.uint8)
+        distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        place = np.zeros(int(labels.max()) + 1, np.int64)
         place[labels[rows, columns]] = np.arange(len(ink))
         return cls(skeleton, ink, distance, place[labels])
 
@@ -395,7 +394,7 @@ class _Tracker:
         mask = np.zeros(frame.skeleton.shape, bool)
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
-        lines = trace(mask, self.gap, shortest)
+        lines = trace(_without_specks(mask, shortest / 2), self.gap, shortest)
         room = min(len(free), left // 4)
         if len(lines) > room:
             self._make_room(lines[room].length)
@@ -442,6 +441,14 @@ class _Tracker:
             self.alive[which[meeting]] = False
 
 
+def _without_specks(mask: np.ndarray, least: float) -> np.ndarray:
+    """Connected parts of at least ``least`` pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return np.asarray(kept[labels])
+
+
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:
     """By how many samples ``other`` must be rotated to run beside ``ring``: both (n, 2), closed, evenly sampled.
 
@@ -465,7 +472,7 @@ def rotate(ring: np.ndarray, by: float) -> np.ndarray:
 
 
 def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, closed: np.ndarray) -> None:
-    """Start every closed stroke, over its whole life, where its mean outline is topmost; in place.
+    """Start every closed stroke, over its whole life, where its median outline is topmost; in place.
 
     One frame's pixels decide badly where a round outline is topmost; all frames of its life together decide well.
 
@@ -481,8 +488,8 @@ def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, close
         lived = life == name
         rings = np.matmul(basis, coefficients[lived].swapaxes(-1, -2))
         centred = rings - rings.mean(1, keepdims=True)
-        mean = (centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9)).mean(0)
-        start = int(np.argmin(mean[:, 1] + LEFT * mean[:, 0]))
+        usual = np.median(centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9), axis=0)
+        start = int(np.argmin(usual[:, 1] + LEFT * usual[:, 0]))
         if start not in (0, n - 1):
             used = coefficients[lived] != 0
             coefficients[lived] = close(project(rotate(rings, start), harmonics) * used)

@@ -11,6 +11,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+WIDEST = 4.0
+"""Most of the filter's radius in px: its cost grows with the square, and a large frame's outlines are sharp enough."""
+
 
 def extract_sketches(
     frames: np.ndarray, *, smoothing: float = 1.0, contrast: float = 0.12, min_length: float = 0.08
@@ -47,7 +50,7 @@ def _sketch(frame: np.ndarray, smoothing: float, contrast: float, min_length: fl
     height, width = frame.shape[:2]
     colours = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     if smoothing > 0:
-        sigma = max(smoothing * np.hypot(height, width) / 100, 0.8)
+        sigma = float(np.clip(smoothing * np.hypot(height, width) / 100, 0.8, WIDEST))
         colours = cv2.bilateralFilter(colours, 2 * int(np.ceil(2 * sigma)) + 1, 100 * contrast, sigma)
     colours = cv2.GaussianBlur(colours, (0, 0), 0.8)
     # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
