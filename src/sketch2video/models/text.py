@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -67,7 +68,7 @@ def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreT
         tokenizer = AutoTokenizer.from_pretrained(source)
         load = _ENCODERS.get(config.model_type, AutoModel.from_pretrained)
         model = load(source, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"{source} cannot be loaded as a text encoder ({reason}); give a folder with a tokenizer and a model,"
