@@ -74,7 +74,7 @@ def test_it_learns_and_the_saved_encoder_reads_captions(clips):
 
 @pytest.mark.slow
 def test_the_default_encoder_tells_unseen_combinations_and_the_order_of_words(tmp_path):
-    """Mean token states of an untrained encoder tell 75% of the motions: "left to right" and "right to left" are one."""
+    """An untrained encoder tells 75% of the motions: the mean of its states forgets which side comes first."""
     rng, unseen, rows = np.random.default_rng(0), held_out(36, 0), []
     for combination in combinations() * 8:
         scene = sample_scene(rng, [combination])
