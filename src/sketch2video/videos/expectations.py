@@ -7,7 +7,6 @@ their own first (:func:`clips_with_facts`, :func:`curves_with_facts`), so that a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -256,7 +255,6 @@ def run_checks(
         expectations: by the same names.
         docs: folder that the pages are written to.
     """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the library is imported
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,

@@ -1,0 +1,169 @@
+"""The real graph on tiny parameters, in a copy of the project: every command as a user types it."""
+
+import ast
+import json
+from pathlib import Path
+
+import av
+import pytest
+import yaml
+
+from sketch2video.profiles import edit_params
+
+STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "curves/stage.py"} | {
+    "validate": "videos/expectations.py"
+}
+"""Modules of the stages that are commands, below src/sketch2video; the others are flows of the stage's name."""
+
+NOT_RESULTS = {"errors.py", "params.py", "files.py", "cli.py", "training/pictures.py"}
+"""Code that decides nothing about a stage's outputs: messages, the reading of values that DVC compares, pictures."""
+
+KILLED = """
+import os, runpy, signal, sys
+from sketch2video.training import loop
+from sketch2video.videos import shards
+
+module, limit = sys.argv[1], int(sys.argv[2])
+assemble, save, done = shards.ShardWriter._assemble, loop.save_checkpoint, []
+
+def half_a_shard(self, path, key):
+    done.append(path)
+    if len(done) == limit:
+        path.write_bytes(b"half a shard")
+        os.kill(os.getpid(), signal.SIGKILL)
+    assemble(self, path, key)
+
+def last_checkpoint(folder, checkpoint):
+    save(folder, checkpoint)
+    if checkpoint.step == limit:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+shards.ShardWriter._assemble, loop.save_checkpoint = half_a_shard, last_checkpoint
+sys.argv = sys.argv[:1] + sys.argv[3:]
+runpy.run_module(module, run_name="__main__")
+"""
+
+
+def code_of(entry, seen):
+    """Add to ``seen`` all files of the package that a file imports, names followed through re-exporting packages."""
+    seen.add(entry)
+    for node in ast.walk(ast.parse(entry.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("sketch2video."):
+            continue
+        for alias in node.names:
+            path = file_of(node.module, alias.name)
+            relative = path.relative_to("src/sketch2video").as_posix()
+            if path not in seen and relative not in NOT_RESULTS and not relative.startswith("tracking/"):
+                code_of(path, seen)
+    return seen
+
+
+def file_of(module, name):
+    """The file that defines what ``from module import name`` gives."""
+    place = Path("src", *module.split("."))
+    for candidate in (place / name / "__init__.py", place / f"{name}.py", place.with_suffix(".py")):
+        if candidate.exists():
+            return candidate
+    for node in ast.walk(ast.parse((place / "__init__.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and name in {alias.asname or alias.name for alias in node.names}:
+            return file_of(node.module, name)
+    raise AssertionError(f"{module} does not define {name}")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
+    entry = Path("src/sketch2video", ENTRIES[stage]) if stage in ENTRIES else Path("flows", f"{stage}.py")
+    named = {Path(dep) for dep in STAGES[stage]["deps"]}
+    used = code_of(entry, set())
+    missing = sorted(str(file) for file in used if not ({file, *file.parents} & named))
+    assert not missing, f"dvc.yaml, stage {stage}: add to deps: {missing}"
+    spare = sorted(str(dep) for dep in named if dep.parts[0] in ("src", "flows") and not covers(dep, used))
+    assert not spare, f"dvc.yaml, stage {stage}: nothing here uses {spare}"
+
+
+def covers(dep, files):
+    return any(dep == file or dep in file.parents for file in files)
+
+
+def test_the_graph_makes_what_it_promises(finished):
+    outputs = [
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in STAGES.values()
+        for kind in ("outs", "metrics", "plots")
+        for out in stage.get(kind, [])
+    ]
+    assert [out for out in outputs if not (finished.folder / out).exists()] == []
+    metrics = json.loads((finished.folder / "reports/metrics.json").read_text())
+    assert all(isinstance(value, float | int) for value in metrics.values())
+    assert any(name.startswith("faithfulness") for name in metrics)
+
+
+def test_registration_and_generation_end_in_videos_that_players_open(finished):
+    videos = sorted((finished.folder / "outputs").rglob("*.mp4"))
+    prompts = [
+        line for line in Path("prompts/demo.txt").read_text().splitlines() if line.strip() and not line.startswith("#")
+    ]
+    assert len(videos) >= len(prompts)
+    for path in videos:
+        with av.open(str(path)) as video:
+            assert video.streams.video[0].codec_context.pix_fmt == "yuv420p"
+            assert sum(1 for _ in video.decode(video=0)) >= 2
+
+
+def test_a_second_run_does_nothing(finished):
+    before = {path: path.stat().st_mtime_ns for path in (finished.folder / "models").rglob("*")}
+    said = finished.run("dvc", "repro")
+    assert "Running stage" not in said
+    assert "up to date" in said
+    assert {path: path.stat().st_mtime_ns for path in (finished.folder / "models").rglob("*")} == before
+
+
+def test_a_change_of_fit_concerns_fit_and_what_follows_alone(finished):
+    parameters = finished.folder / "params.yaml"
+    before = parameters.read_bytes()
+    try:
+        edit_params({"fit": {"stiffness": 0.002}}, parameters)
+        changed = json.loads(finished.run("dvc", "status", "--json"))
+        planned = finished.run("dvc", "repro", "--dry")
+    finally:
+        parameters.write_bytes(before)
+    assert set(changed) == {"fit"}
+    assert "Stage 'ingest' didn't change" in planned
+    assert "Stage 'sketch' didn't change" in planned
+    assert "Running stage 'fit'" in planned
+
+
+def test_a_killed_data_stage_goes_on_to_the_same_bytes(finished, fresh):
+    edit_params({"base": {"workers": 1}}, fresh.folder / "params.yaml")
+    for stage, output in (("ingest", "clips"), ("sketch", "sketches"), ("fit", "curves")):
+        command = f"import sys; sys.argv[1:] = []; from sketch2video.cli import app; app(['{stage}'])"
+        (fresh.folder / "stage.py").write_text(command)
+        fresh.run("python", "-c", KILLED, "stage", 3, expected=-9)
+        assert len(list((fresh.folder / "data" / output / "shards").glob("0*.safetensors"))) == 2
+        fresh.run("sketch2video", stage)
+        assert fresh.bytes_of(f"data/{output}") == finished.bytes_of(f"data/{output}")
+
+
+def test_a_killed_training_goes_on_to_the_same_model(finished, fresh):
+    """The text encoder stands for all: they share the loop, whose own tests cover the networks."""
+    (fresh.folder / "data").mkdir(exist_ok=True)
+    (fresh.folder / "data/clips").symlink_to(finished.folder / "data/clips")
+    fresh.run("python", "-c", KILLED, "flows.train_text_encoder", 4, expected=-9)
+    assert not (fresh.folder / "models/text_encoder").exists()
+    fresh.run("python", "-m", "flows.train_text_encoder")
+    assert fresh.bytes_of("models/text_encoder") == finished.bytes_of("models/text_encoder")
+    report = "reports/train_text_encoder.json"
+    assert (fresh.folder / report).read_bytes() == (finished.folder / report).read_bytes()
+
+
+def test_bad_data_stop_the_graph_before_any_training(finished, fresh):
+    for folder in ("clips", "curves"):
+        (fresh.folder / "data").mkdir(exist_ok=True)
+        (fresh.folder / "data" / folder).symlink_to(finished.folder / "data" / folder)
+    edit_params({"validate": {"min_ink": 0.39}}, fresh.folder / "params.yaml")
+    said = fresh.run("sketch2video", "validate", expected=2)
+    assert "curves.ink_coverage" in said
+    assert "Traceback" not in said
+    assert not (fresh.folder / "data/validated.json").exists()
