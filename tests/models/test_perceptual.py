@@ -60,7 +60,9 @@ def test_vgg16_weights_are_read_by_torchvisions_names(suffix: str, tmp_path) -> 
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
 
     frames = torch.rand(1, 3, 16, 16)
-    normal = (frames - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    normal = (frames - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+        3, 1, 1
+    )
     features = vgg16_perceptual_distance(path).features(frames * 2 - 1)
     for got, layers in zip(features, (4, 9, 16), strict=True):
         want = reference[:layers](normal)

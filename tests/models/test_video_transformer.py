@@ -109,7 +109,9 @@ def test_positions_are_shares_of_the_clip() -> None:
     positions = grid_positions(2, 1, 4)
     torch.testing.assert_close(positions[0], torch.tensor([0.25, 0.5, 0.125]))
     torch.testing.assert_close(positions[-1], torch.tensor([0.75, 0.5, 0.875]))
-    torch.testing.assert_close(fourier_features(torch.tensor(0.25), 2), torch.tensor([0.5**0.5, 1, 0.5**0.5, 0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        fourier_features(torch.tensor(0.25), 2), torch.tensor([0.5**0.5, 1, 0.5**0.5, 0]), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(

@@ -184,12 +184,10 @@ class SketchToVideoPipeline(DiffusionPipeline):
         """
         if sketches is not None and curves is not None:
             raise ValueError("sketches and curves were both given; give one of them")
-        if sketches is not None and (
-            sketches.ndim != 4 or sketches.dtype != np.uint8 or sketches.shape[2] != sketches.shape[3]
-        ):
-            raise ValueError(
-                f"sketches are {sketches.dtype} {sketches.shape}, expected uint8 (N, T, H, H): square frames"
-            )
+        if sketches is not None:
+            square = sketches.ndim == 4 and sketches.shape[2] == sketches.shape[3]
+            if not square or sketches.dtype != np.uint8:
+                raise ValueError(f"sketches are {sketches.dtype} {sketches.shape}, expected square uint8 (N, T, H, H)")
         for caption in captions or []:
             if not isinstance(caption, str) or not caption.strip():
                 raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
@@ -219,10 +217,9 @@ class SketchToVideoPipeline(DiffusionPipeline):
         if drawn and num_frames and drawn != num_frames:
             raise ValueError(f"num_frames is {num_frames}, but the drawings have {drawn} frames; leave num_frames out")
         frames = drawn or num_frames or self.transformer.config.sample_frames
-        if frames < 1 or num_inference_steps < 1:
-            raise ValueError(
-                f"num_frames ({frames}) and num_inference_steps ({num_inference_steps}) must be at least 1"
-            )
+        for name, value in {"num_frames": frames, "num_inference_steps": num_inference_steps}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
         if not np.all(np.asarray(fps) > 0):
             raise ValueError(f"fps is {fps}; it must be above 0")
         if output_type not in {"np", "pt", "pil", "latent"}:

@@ -1,0 +1,176 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sketch2video.curves import CurveSequence
+from sketch2video.errors import UserError
+from sketch2video.systems import SketchToVideoPipeline, assemble
+
+CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_pipeline_folder: Path) -> SketchToVideoPipeline:
+    """Untrained, but with weights away from their initial zeros, so that every condition has influence."""
+    loaded = SketchToVideoPipeline.from_pretrained(tiny_pipeline_folder)
+    loaded.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in loaded.transformer.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return loaded
+
+
+def seeded(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def drawing(frames: int, size: int) -> np.ndarray:
+    """A bar that moves to the right: uint8 (T, size, size)."""
+    ink = np.zeros((frames, size, size), np.uint8)
+    for t in range(frames):
+        ink[t, size // 4 : -size // 4, size // 4 + t] = 255
+    return ink
+
+
+def test_videos_curves_and_drawings_belong_together(pipeline) -> None:
+    out = pipeline(CAPTIONS, num_inference_steps=2, generator=seeded(0, 1))
+    assert out.frames.shape == (2, 8, 32, 32, 3)
+    assert out.frames.dtype == np.float32
+    assert 0 <= out.frames.min() < out.frames.max() <= 1
+    assert out.sketches.dtype == np.uint8
+    for curves, sketch in zip(out.curves, out.sketches, strict=True):
+        assert curves.num_parameters < 300
+        np.testing.assert_array_equal(curves.render(32, 32), sketch)
+
+
+def test_a_video_depends_on_its_seed_and_not_on_its_batch(pipeline) -> None:
+    together = pipeline([*CAPTIONS, CAPTIONS[0]], num_inference_steps=2, generator=seeded(5, 6, 7)).frames
+    alone = pipeline(CAPTIONS[1], num_inference_steps=2, generator=seeded(6)).frames
+    np.testing.assert_allclose(together[1:2], alone, atol=1e-3)
+    assert np.abs(together[0] - together[2]).max() > 0.01
+
+
+def test_a_new_process_makes_the_same_video(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, numpy, torch; from sketch2video.systems import SketchToVideoPipeline as P;"
+        "p = P.from_pretrained(sys.argv[1]); g = [torch.Generator().manual_seed(3)];"
+        "numpy.save(sys.argv[2], p('a blue star grows', num_inference_steps=2, generator=g).frames)"
+    )
+    file = tmp_path / "frames.npy"
+    subprocess.run([sys.executable, "-c", script, tiny_pipeline_folder, file], check=True, capture_output=True)
+    here = SketchToVideoPipeline.from_pretrained(tiny_pipeline_folder)
+    np.testing.assert_allclose(
+        np.load(file), here("a blue star grows", num_inference_steps=2, generator=seeded(3)).frames, atol=1e-5
+    )
+    assert not [path for path in tiny_pipeline_folder.rglob("*") if path.suffix in {".bin", ".pt", ".pkl"}]
+
+
+def test_the_users_own_drawing_is_followed(pipeline) -> None:
+    ink = drawing(6, 32)
+    out = pipeline(CAPTIONS[0], sketches=ink[None], num_inference_steps=2, generator=seeded(0))
+    blank = pipeline(CAPTIONS[0], sketches=np.zeros_like(ink)[None], num_inference_steps=2, generator=seeded(0))
+    assert out.frames.shape == (1, 6, 32, 32, 3)
+    np.testing.assert_array_equal(out.sketches[0], ink)
+    assert out.curves is None
+    assert np.abs(out.frames - blank.frames).max() > 0.01
+
+
+@pytest.mark.parametrize("size", [16, 128])
+def test_a_drawing_of_another_size_is_resized(pipeline, size: int) -> None:
+    out = pipeline(sketches=drawing(2, size)[None], num_inference_steps=1)
+    assert out.sketches.shape == (1, 2, 32, 32)
+    assert out.sketches.max() > 100, "thin lines must not fade away"
+
+
+def test_the_users_own_curves_are_drawn(pipeline) -> None:
+    coefficients = np.zeros((3, 1, 2, 4), np.float32)
+    coefficients[:, 0, :, :2] = [[0.5, 0.3], [0.5, 0.0]]
+    curves = CurveSequence(coefficients, np.ones((3, 1), np.float32))
+    out = pipeline(curves=[curves, curves], num_inference_steps=1)
+    assert out.frames.shape == (2, 3, 32, 32, 3)
+    np.testing.assert_array_equal(out.sketches[1], curves.render(32, 32))
+
+
+@pytest.mark.parametrize("scale", ["guidance_scale", "sketch_guidance_scale"])
+def test_guidance_changes_the_video(pipeline, scale: str) -> None:
+    arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2, "guidance_scale": 1.0}
+    plain = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames
+    pushed = pipeline(CAPTIONS[0], **{**arguments, scale: 5.0}, generator=seeded(0)).frames
+    assert np.abs(plain - pushed).max() > 0.01
+
+
+def test_the_caption_and_the_frame_rate_matter(pipeline) -> None:
+    arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2}
+    first = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames
+    other = pipeline(CAPTIONS[1], **arguments, generator=seeded(0)).frames
+    faster = pipeline(CAPTIONS[0], **arguments, fps=30.0, generator=seeded(0)).frames
+    assert np.abs(first - other).max() > 0.005
+    assert np.abs(first - faster).max() > 0.005
+
+
+def test_without_captions_there_are_videos_of_anything(pipeline) -> None:
+    out = pipeline(num_videos=3, num_frames=5, num_inference_steps=1, generator=seeded(0, 1, 2))
+    assert out.frames.shape == (3, 5, 32, 32, 3)
+
+
+@pytest.mark.parametrize(("output_type", "shape"), [("pt", (1, 2, 3, 32, 32)), ("latent", (1, 2, 4, 8, 8))])
+def test_tensors_come_in_diffusers_order(pipeline, output_type: str, shape: tuple[int, ...]) -> None:
+    frames = pipeline(CAPTIONS[0], num_frames=2, num_inference_steps=1, output_type=output_type).frames
+    assert isinstance(frames, torch.Tensor)
+    assert frames.shape == shape
+
+
+def test_images_and_tuples_are_given_as_in_diffusers(pipeline) -> None:
+    frames, curves, sketches = pipeline(
+        CAPTIONS, num_frames=3, num_inference_steps=1, output_type="pil", return_dict=False
+    )
+    assert [len(video) for video in frames] == [3, 3]
+    assert frames[0][0].size == (32, 32)
+    assert len(curves) == len(sketches) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"captions": ["a star", " "]}, "a caption is ' '; give words"),
+        ({"captions": []}, "numbers of videos disagree or are zero: captions 0"),
+        ({"captions": CAPTIONS, "generator": [torch.Generator()]}, "captions 2, generator 1"),
+        ({"captions": CAPTIONS, "num_videos": 3}, "captions 2, num_videos 3"),
+        ({"captions": CAPTIONS, "sketches": np.zeros((1, 2, 8, 8), np.uint8)}, "captions 2, sketches 1"),
+        ({"sketches": np.zeros((1, 2, 8, 8), np.float32)}, r"float32 .* expected square uint8 \(N, T, H, H\)"),
+        ({"sketches": np.zeros((1, 2, 8, 9), np.uint8)}, "expected square uint8"),
+        ({"sketches": np.zeros((1, 2, 8, 8), np.uint8), "num_frames": 5}, "num_frames is 5, but the drawings have 2"),
+        ({"sketches": np.zeros((1, 2, 8, 8), np.uint8), "curves": []}, "give one of them"),
+        ({"num_frames": -1}, "num_frames is -1; it must be at least 1"),
+        ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"fps": 0.0}, "fps is 0.0; it must be above 0"),
+        ({"output_type": "gif"}, "choose np, pt, pil or latent"),
+    ],
+)
+def test_arguments_that_do_not_belong_together_are_refused(pipeline, arguments, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipeline(**arguments)
+
+
+def test_the_parts_are_assembled(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    parts = {"curve_vae": "curve_vae", "autoencoder": "autoencoder", "video_ldm": "transformer"}
+    folders = {name: tiny_pipeline_folder / folder for name, folder in parts.items()}
+    shutil.copytree(tiny_pipeline_folder / "text_encoder", tmp_path / "text")
+    shutil.copytree(tiny_pipeline_folder / "tokenizer", tmp_path / "text", dirs_exist_ok=True)
+    assemble(tmp_path / "pipeline", text_encoder=tmp_path / "text", **folders)
+
+    arguments = {"captions": CAPTIONS[0], "num_inference_steps": 1}
+    first, second = (
+        SketchToVideoPipeline.from_pretrained(folder)(**arguments, generator=seeded(1)).frames
+        for folder in (tiny_pipeline_folder, tmp_path / "pipeline")
+    )
+    np.testing.assert_array_equal(first, second)
+
+    with pytest.raises(UserError, match="nowhere cannot be loaded as VideoTransformer"):
+        assemble(tmp_path / "other", text_encoder=tmp_path / "text", **{**folders, "video_ldm": tmp_path / "nowhere"})
+    assert not (tmp_path / "other").exists()

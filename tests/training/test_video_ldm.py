@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import small_params
+
+from sketch2video.errors import UserError
+from sketch2video.files import read_json
+from sketch2video.models.autoencoder import SketchAutoencoder
+from sketch2video.models.text import TextCondition
+from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.training.data import ShardDataset, clips_of_split
+from sketch2video.training.latents import encode_latents
+from sketch2video.training.loop import SilentLogger, TrainResult
+from sketch2video.training.video_ldm import VideoLDMTask, captions_of, train_video_ldm
+
+
+@pytest.fixture(scope="session")
+def encoded(scenes: Path) -> Path:
+    """The scenes with an untrained autoencoder and its latents."""
+    torch.manual_seed(0)
+    SketchAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(scenes / "autoencoder")
+    encode_latents(clips=scenes / "clips", autoencoder=scenes / "autoencoder", latents=scenes / "latents")
+    return scenes
+
+
+def run(encoded: Path, folder: Path, steps: int, **changes) -> TrainResult:
+    names = ("latents", "curves", "autoencoder")
+    where = {name: encoded / name for name in names} | {"text_encoder": encoded / "text"}
+    params = small_params("video_ldm", steps, width=32, layers=2, heads=2, **changes)
+    return train_video_ldm(params, SilentLogger(), folder / "video_ldm", **where, checkpoints=folder / "checkpoints")
+
+
+def test_training_improves_held_out_clips(encoded: Path, tmp_path: Path) -> None:
+    short, long = run(encoded, tmp_path / "short", 1), run(encoded, tmp_path / "long", 30)
+    assert long.metrics["loss_test"] < 0.9 * short.metrics["loss_test"]
+    assert {"loss", "loss_test", "loss_test_without_sketch", "loss_test_without_text"} <= long.metrics.keys()
+
+
+def test_the_folder_holds_the_latents_statistics_and_sizes(encoded: Path, tmp_path: Path) -> None:
+    run(encoded, tmp_path, 2)
+    config = VideoTransformer.from_pretrained(tmp_path / "video_ldm").config
+    statistics = read_json(encoded / "latents" / "latents.json")
+    np.testing.assert_allclose(config.latent_mean, statistics["mean"])
+    np.testing.assert_allclose(config.latent_std, statistics["std"])
+    assert (config.sample_size, config.sample_frames, config.factor, config.text_width) == (32, 4, 4, 32)
+
+
+def test_pictures_show_real_drawn_and_generated(encoded: Path, tmp_path: Path) -> None:
+    run(encoded, tmp_path, 2)
+    previews = sorted(path.name for path in (tmp_path / "checkpoints").rglob("previews/*"))
+    assert previews == ["video_ldm-000002.gif", "video_ldm-000002.png"]
+
+
+def test_the_same_seed_trains_the_same_network(encoded: Path, tmp_path: Path) -> None:
+    first, second = (run(encoded, tmp_path / name, 3).metrics for name in ("first", "second"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("dropped", "part"), [("text_dropout", "text_norm"), ("sketch_dropout", "ink_in"), ("fps_dropout", "fps_in")]
+)
+def test_a_dropped_condition_leaves_no_trace(encoded: Path, dropped: str, part: str) -> None:
+    arrays = {"latents": encoded / "latents", "coefficients": encoded / "curves", "visibility": encoded / "curves"}
+    dataset = ShardDataset(clips_of_split(encoded / "curves" / "curves.parquet", "train"), arrays, ["fps"])
+    text = TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    sizes = {"latent_channels": 2, "latent_mean": [0.0, 0.0], "latent_std": [1.0, 1.0], "factor": 4}
+    torch.manual_seed(0)
+    network = VideoTransformer(**sizes, width=16, layers=1, heads=2, text_width=16)
+    for parameter in network.parameters():  # away from the zeros that let no gradient through
+        parameter.data += 0.1 * torch.randn_like(parameter)
+
+    def gradient(share: float) -> float:
+        others = dict.fromkeys(("text_dropout", "sketch_dropout", "fps_dropout"), 0.0)
+        section = small_params("video_ldm", 1, **{**others, dropped: share}).video_ldm
+        task = VideoLDMTask(network, section, SketchAutoencoder(2, 2, 16), text, text, dataset)
+        network.zero_grad(set_to_none=False)
+        task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(0), 0.0)[0].backward()
+        return float(sum(p.grad.abs().sum() for p in getattr(network, part).parameters()))
+
+    assert gradient(0.0) > 0
+    assert gradient(1.0) == 0
+
+
+def test_captions_are_cut_to_the_longest_that_is_asked_for() -> None:
+    mask = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])
+    table = TextCondition(torch.randn(3, 3, 2), mask)
+    some = captions_of(table, torch.tensor([1, 0]), torch.device("cpu"))
+    torch.testing.assert_close(some.hidden, table.hidden[[1, 0], :2])
+    assert some.mask.tolist() == [[True, False], [True, True]]
+
+
+def test_missing_latents_are_named(encoded: Path, tmp_path: Path) -> None:
+    where = {"curves": encoded / "curves", "autoencoder": encoded / "autoencoder", "text_encoder": encoded / "text"}
+    with pytest.raises(UserError, match=r"nowhere.*latents\.json is missing"):
+        train_video_ldm(small_params("video_ldm", 1), SilentLogger(), tmp_path, latents=tmp_path / "nowhere", **where)
