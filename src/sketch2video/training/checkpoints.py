@@ -115,5 +115,5 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 def _crc32(tensors: dict[str, torch.Tensor]) -> int:
     value = 0
     for name in sorted(tensors):
-        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), value)
+        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return value
