@@ -178,8 +178,9 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
         replacing(path) as partial,
         av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container,
     ):
-        # One thread: x264's output depends on their number.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1"})
+        # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives other
+        # bytes for the same frames if they are as small as 32 x 32.
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))

@@ -1,0 +1,293 @@
+"""Batch generation: prompts → a folder of videos, drawings, a manifest and a contact sheet.
+
+The folder is the state. A video's files carry in their names a hash of everything that they were made from (model,
+caption, seed, drawing, settings), and each file is whole or not there; so what an interrupted run finished is known by
+the names, and another model or another prompt never overwrites a video.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sketch2video.curves import CurveSequence, to_animated_svg
+from sketch2video.errors import UserError
+from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value
+from sketch2video.params import FitParams, GenerateParams, SketchParams
+from sketch2video.systems.contact_sheet import write_contact_sheet
+from sketch2video.systems.drawings import load_drawing
+from sketch2video.systems.prompts import MAX_SEED, Prompt
+from sketch2video.videos import probe_video, write_gif, write_video
+
+VERSION = 1
+"""Raised whenever the same prompt would give another video."""
+
+ENDINGS = {"video": ".mp4", "gif": ".gif", "sketch_video": ".sketch.mp4", "sketch_svg": ".sketch.svg"}
+"""Files of a video, by their name in the manifest."""
+MANIFEST = "manifest.jsonl"
+CONTACT_SHEET = "contact_sheet.png"
+
+SKETCH_SCALE = 4
+"""Pixels of a sketch video for one of the model's frames, along each axis: lines have no resolution of their own."""
+KEY_DIGITS = 12
+SLUG_LENGTH = 48
+
+
+@dataclass(frozen=True)
+class Model:
+    """A pipeline and where it came from.
+
+    Attributes:
+        pipeline: called as a :class:`~sketch2video.systems.sketch_ldm.SketchToVideoPipeline`.
+        reference: as the user named it.
+        version: of the registered model; None for a folder.
+        content_hash: of the pipeline's files.
+    """
+
+    pipeline: Any
+    reference: str
+    version: str | None
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One video to be generated.
+
+    Attributes:
+        caption: what to show.
+        seed: of all its randomness.
+        num_frames: T; None: the model's own length.
+        fps: frame rate.
+        curves: T frames drawn by the user, to be followed; None: the model draws.
+    """
+
+    caption: str
+    seed: int
+    num_frames: int | None
+    fps: float
+    curves: CurveSequence | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """A generated video.
+
+    Attributes:
+        frames: uint8 (T, S, S, 3) RGB.
+        curves: what it follows, T frames.
+        fps: frame rate.
+    """
+
+    frames: np.ndarray
+    curves: CurveSequence
+    fps: float
+
+
+def generate_videos(pipeline: Any, requests: Sequence[Request], params: GenerateParams) -> list[Video]:
+    """Generate videos in one call: their lengths must agree, and all or none are drawn by the user.
+
+    A request gives the same video whatever else is in the call, up to the rounding of floating-point sums.
+    """
+    curves = [request.curves for request in requests if request.curves is not None]
+    out = pipeline(
+        [request.caption for request in requests],
+        num_frames=None if curves else requests[0].num_frames,
+        fps=[request.fps for request in requests],
+        guidance_scale=params.guidance_scale,
+        sketch_guidance_scale=params.sketch_guidance_scale,
+        num_inference_steps=params.num_inference_steps,
+        generator=[torch.Generator().manual_seed(request.seed) for request in requests],
+        curves=curves or None,
+        output_type="np",
+    )
+    frames = (np.asarray(out.frames) * 255).round().astype(np.uint8)
+    rates = (request.fps for request in requests)
+    return [Video(*each) for each in zip(frames, out.curves, rates, strict=True)]
+
+
+def batches(kinds: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
+    """Indices of items of the same kind, at most ``batch_size`` at a time, in order."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, kind in enumerate(kinds):
+        groups.setdefault(kind, []).append(index)
+    for group in groups.values():
+        for start in range(0, len(group), batch_size):
+            yield group[start : start + batch_size]
+
+
+def seeds_of(prompts: Sequence[Prompt], seed: int) -> list[int]:
+    """The seed of each prompt: its own, or ``seed``; prompts alike without one count up from it, so that they differ.
+
+    A prompt's seed does not depend on other prompts around it.
+    """
+    seeds, seen = [], dict[Prompt, int]()
+    for prompt in prompts:
+        if prompt.seed is not None:
+            seeds.append(prompt.seed)
+            continue
+        alike = replace(prompt, row=0)
+        seeds.append((seed + seen.get(alike, 0)) % (MAX_SEED + 1))
+        seen[alike] = seen.get(alike, 0) + 1
+    return seeds
+
+
+def slug(caption: str) -> str:
+    """A caption as part of a file's name: lower-case ASCII letters, digits and hyphens; "video" if none are left."""
+    return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "video"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A prompt of the batch, its key and where its files go."""
+
+    prompt: Prompt
+    seed: int
+    key: str
+    stem: str
+    output: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {name: self.output / f"{self.stem}{ending}" for name, ending in ENDINGS.items()}
+
+    @property
+    def done(self) -> bool:
+        return all(path.is_file() for path in self.files.values())
+
+    def write(self, video: Video) -> None:
+        files = self.files
+        height, width = video.frames.shape[1:3]
+        ink = video.curves.render(SKETCH_SCALE * height, SKETCH_SCALE * width, SKETCH_SCALE)
+        write_video(files["sketch_video"], np.repeat(255 - ink[..., None], 3, axis=-1), video.fps)
+        with replacing(files["sketch_svg"]) as partial:
+            svg = to_animated_svg(video.curves, video.fps, SKETCH_SCALE * height, SKETCH_SCALE * width, SKETCH_SCALE)
+            partial.write_text(svg, encoding="utf-8")
+        write_gif(files["gif"], video.frames, video.fps)
+        write_video(files["video"], video.frames, video.fps)
+
+
+def generate_batch(
+    model: Model,
+    prompts: Sequence[Prompt],
+    output: Path,
+    params: GenerateParams,
+    *,
+    seed: int,
+    sketch: SketchParams,
+    fit: FitParams,
+) -> list[dict[str, Any]]:
+    """Generate a video for every prompt into a folder; those that are already there are left alone.
+
+    For each prompt an mp4, a GIF, its drawing as mp4 and as animated SVG; ``manifest.jsonl`` with a row for each of
+    these prompts in their order; ``contact_sheet.png`` with all of them. What other prompts or models left in the
+    folder stays there and is not listed.
+
+    Prompts are cut into batches in the same way whether or not some of them are done, so that an interrupted run ends
+    with the same bytes as an undisturbed one.
+
+    Args:
+        model: what generates.
+        prompts: what is asked for.
+        output: the folder; made if needed.
+        params: how the pipeline is called.
+        seed: of prompts that name none; see :func:`seeds_of`.
+        sketch: for lines in photographs that the user gives.
+        fit: for drawings that the user gives.
+
+    Returns:
+        The rows of the manifest.
+
+    Raises:
+        UserError: a drawing cannot be used, or the folder cannot be written.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is not a folder; choose another output")
+    remove_partial(output)
+    settings = params.model_dump(include={"num_inference_steps", "guidance_scale", "sketch_guidance_scale", "fps"})
+    lines = {"sketch": sketch.model_dump(), "fit": fit.model_dump()}
+    jobs = [
+        _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output)
+        for index, (prompt, chosen) in enumerate(zip(prompts, seeds_of(prompts, seed), strict=True))
+    ]
+    _follow_order(jobs)
+
+    def row(index: int) -> dict[str, Any]:
+        job = jobs[index]
+        video = probe_video(job.files["video"])
+        return {
+            "index": index,
+            "caption": job.prompt.caption,
+            "seed": job.seed,
+            "num_frames": video.frames,
+            "fps": video.fps,
+            "sketch": job.prompt.sketch.name if job.prompt.sketch else None,
+            **{name: path.name for name, path in job.files.items()},
+            "model": model.reference,
+            "model_version": model.version,
+            "model_hash": model.content_hash,
+            "settings": settings,
+            "key": job.key,
+        }
+
+    rows = {index: row(index) for index, job in enumerate(jobs) if job.done}
+    config = model.pipeline.transformer.config
+    with tqdm(total=len(jobs), initial=len(rows), desc="generate", unit="video") as bar:
+        for batch in batches([(p.num_frames, p.sketch is not None) for p in prompts], params.batch_size):
+            if rows.keys() >= set(batch):
+                continue
+            requests = []
+            for job in (jobs[index] for index in batch):
+                request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
+                if job.prompt.sketch is not None:
+                    frames = job.prompt.num_frames or config.sample_frames
+                    drawing = load_drawing(job.prompt.sketch, frames, config.sample_size, sketch, fit)
+                    request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
+                requests.append(request)
+            for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):
+                if index not in rows:
+                    jobs[index].write(video)
+                    rows[index] = row(index)
+                    bar.update()
+            _write_manifest(output, rows)
+    _write_manifest(output, rows)
+    everything = [rows[index] for index in range(len(jobs))]
+    write_contact_sheet(output / CONTACT_SHEET, [_tile(output, each) for each in everything])
+    return everything
+
+
+def _job(index: int, prompt: Prompt, seed: int, made_of: dict[str, Any], lines: dict[str, Any], output: Path) -> _Job:
+    made_of |= {"version": VERSION, "caption": prompt.caption, "seed": seed, "num_frames": prompt.num_frames}
+    if prompt.sketch is not None:
+        made_of |= {"drawing": sha256_of_file(prompt.sketch), "suffix": prompt.sketch.suffix.lower(), **lines}
+    key = sha256_of_value(made_of)[:KEY_DIGITS]
+    return _Job(prompt, seed, key, f"{index:04d}-{slug(prompt.caption)}-{key}", output)
+
+
+def _follow_order(jobs: Sequence[_Job]) -> None:
+    """Rename files whose prompts have another place in the prompts file than before."""
+    wanted = {path for job in jobs for path in job.files.values()}
+    for job in jobs:
+        for name, path in job.files.items():
+            before = (other for other in job.output.glob(f"*-{job.key}{ENDINGS[name]}") if other not in wanted)
+            if not path.exists() and (other := next(before, None)) is not None:
+                other.replace(path)
+
+
+def _write_manifest(output: Path, rows: dict[int, dict[str, Any]]) -> None:
+    with replacing(output / MANIFEST) as partial:
+        partial.write_text(
+            "".join(f"{json.dumps(rows[i], ensure_ascii=False)}\n" for i in sorted(rows)), encoding="utf-8"
+        )
+
+
+def _tile(output: Path, row: dict[str, Any]) -> tuple[str, Path, Path]:
+    return row["caption"], output / row["sketch_video"], output / row["video"]

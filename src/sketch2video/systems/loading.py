@@ -1,0 +1,53 @@
+"""A folder written by ``save_pretrained`` → a pipeline that is ready to be called, whichever system it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from diffusers import DiffusionPipeline
+
+from sketch2video.errors import UserError
+from sketch2video.files import read_json, sha256_of_file, sha256_of_value
+from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
+
+SYSTEMS: dict[str, type[DiffusionPipeline]] = {"SketchToVideoPipeline": SketchToVideoPipeline}
+"""Pipelines by the name that ``model_index.json`` gives them."""
+
+INDEX = "model_index.json"
+
+
+def load_pipeline(folder: Path | str) -> DiffusionPipeline:
+    """Load a system's pipeline onto the accelerator, or the CPU if there is none.
+
+    Raises:
+        UserError: the folder is missing, damaged, or holds another pipeline.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).is_file():
+        raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` or name another model")
+    name = read_json(folder / INDEX).get("_class_name")
+    if name not in SYSTEMS:
+        raise UserError(f"{folder} holds the pipeline {name}, not one of {', '.join(SYSTEMS)}; name another model")
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # it reports layers of an encoder that nobody uses
+    diffusers.utils.logging.disable_progress_bar()
+    try:
+        pipeline = SYSTEMS[name].from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the libraries raise whatever their parts raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{folder} cannot be loaded ({reason}); run `dvc repro` or name another model") from error
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        diffusers.utils.logging.enable_progress_bar()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def content_hash(folder: Path | str) -> str:
+    """Hexadecimal SHA-256 over names and bytes of a folder's files; the same wherever the folder lies."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return sha256_of_value({path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files})
