@@ -96,7 +96,7 @@ def lines_of(frames: np.ndarray, size: int, sketch: SketchParams) -> np.ndarray:
     """
     ink = [ink_of_drawing(frame) for frame in frames]
     drawn = [i for i in ink if i is not None]
-    if len(drawn) == len(frames):
+    if len(drawn) == len(frames) and any(i.any() for i in drawn):
         return np.stack(drawn)
     small = np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
     return extract_sketches(small, **sketch.model_dump(exclude={"extractor"}))
@@ -105,7 +105,8 @@ def lines_of(frames: np.ndarray, size: int, sketch: SketchParams) -> np.ndarray:
 def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
     """The ink of a line drawing, dark on light or light on dark; None if the picture is none.
 
-    A line drawing is a ground of one brightness, under light that may be uneven, with thin lines of clear contrast.
+    A line drawing is a ground of one brightness, under light that may be uneven, with thin lines of clear contrast, or
+    with nothing on it yet.
 
     Args:
         picture: uint8 (H, H, 3) RGB.
@@ -129,8 +130,8 @@ def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
         return None  # the ground has a texture
     if ink.any():
         half_widths = cv2.distanceTransform(ink, cv2.DIST_L2, 5)[ink > 0]
-        if np.quantile(half_widths, 0.95) > 0.03 * side:
-            return None  # areas, not lines
+        if np.quantile(half_widths, 0.95) > 0.03 * side or np.median(darkness[ink > 0]) < 0.38:
+            return None  # areas or shades, not lines
     # The pen's middle: the fit would take a thick line for an area and follow both of its borders.
     return skeletonize(ink > 0).astype(np.uint8) * 255
 
