@@ -9,7 +9,8 @@ TORCH ?= torch==2.13.0
 PROFILE ?=
 # A CSV path_to_video,caption[,label][,split] or `synthetic`; empty leaves params.yaml as it is.
 SOURCE ?=
-PROMPTS ?= prompts/demo.txt
+# What is generated in the end; videos of your own bring their own captions.
+PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Main job: data, training, report, registration, videos (PROFILE=smoke|gpu, SOURCE=captions.csv)
 	$(if $(PROFILE),sketch2video profile $(PROFILE))
 	$(if $(SOURCE),sketch2video source $(SOURCE))
-	python -m flows.server run -- $(MAKE) --no-print-directory .demo
+	python -m flows.server run -- $(MAKE) --no-print-directory .demo PROMPTS=$(PROMPTS)
 	@echo
 	@echo "report   $(CURDIR)/reports/index.html"
 	@echo "videos   $(CURDIR)/outputs"
@@ -44,6 +45,7 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 .demo:
 	dvc repro
 	python -m flows.register
+	sketch2video captions > reports/captions.txt
 	python -m flows.generate $(PROMPTS)
 
 .PHONY: up

@@ -2,9 +2,11 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from sketch2video import __version__
+from sketch2video.videos.shards import write_table
 
 
 def sketch2video(*arguments, folder):
@@ -57,3 +59,11 @@ def test_a_profile_is_written_into_the_parameters(tmp_path):
     before = (tmp_path / "params.yaml").read_text()
     assert sketch2video("profile", "smoke", folder=tmp_path).returncode == 0
     assert (tmp_path / "params.yaml").read_text() != before
+
+
+def test_captions_that_training_did_not_see(tmp_path):
+    clips = pd.DataFrame({"caption": ["a", "b", "c", "b"], "split": ["train", "test", "test", "test"]})
+    write_table(clips, tmp_path / "data/clips/clips.parquet")
+    assert sketch2video("captions", folder=tmp_path).stdout == "b\nc\n"
+    assert sketch2video("captions", "--limit", "1", folder=tmp_path).stdout == "b\n"
+    assert sketch2video("captions", "--limit", "0", folder=tmp_path).returncode == 2

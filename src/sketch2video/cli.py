@@ -22,6 +22,7 @@ app = typer.Typer(
 
 STAGES = "Stages (run by DVC)"
 PARAMETERS = "Parameters"
+DATA = "Data"
 
 
 def _show_version(wanted: bool) -> None:
@@ -112,6 +113,18 @@ def source(
 
     set_source(captions)
     typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
+
+
+@app.command(rich_help_panel=DATA)
+def captions(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
+) -> None:
+    """Print captions that training did not see, one a line: a prompts file for `python -m flows.generate`."""
+    from sketch2video.videos.shards import read_table
+
+    table = read_table("data/clips/clips.parquet")
+    for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
+        typer.echo(caption)
 
 
 def main() -> None:

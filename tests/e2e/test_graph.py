@@ -2,6 +2,8 @@
 
 import ast
 import json
+import signal
+import sys
 from pathlib import Path
 
 import av
@@ -20,30 +22,7 @@ ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "
 NOT_RESULTS = {"errors.py", "params.py", "files.py", "cli.py", "training/pictures.py"}
 """Code that decides nothing about a stage's outputs: messages, the reading of values that DVC compares, pictures."""
 
-KILLED = """
-import os, runpy, signal, sys
-from sketch2video.training import loop
-from sketch2video.videos import shards
-
-module, limit = sys.argv[1], int(sys.argv[2])
-assemble, save, done = shards.ShardWriter._assemble, loop.save_checkpoint, []
-
-def half_a_shard(self, path, key):
-    done.append(path)
-    if len(done) == limit:
-        path.write_bytes(b"half a shard")
-        os.kill(os.getpid(), signal.SIGKILL)
-    assemble(self, path, key)
-
-def last_checkpoint(folder, checkpoint):
-    save(folder, checkpoint)
-    if checkpoint.step == limit:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-shards.ShardWriter._assemble, loop.save_checkpoint = half_a_shard, last_checkpoint
-sys.argv = sys.argv[:1] + sys.argv[3:]
-runpy.run_module(module, run_name="__main__")
-"""
+KILLED = Path(__file__).with_name("killed.py")
 
 
 def code_of(entry, seen):
@@ -136,34 +115,40 @@ def test_a_change_of_fit_concerns_fit_and_what_follows_alone(finished):
 
 
 def test_a_killed_data_stage_goes_on_to_the_same_bytes(finished, fresh):
-    edit_params({"base": {"workers": 1}}, fresh.folder / "params.yaml")
+    edit_params({"base": {"workers": 1}}, fresh.folder / "params.yaml")  # so that the killed process writes the shards
+    third_shard = ("sketch2video.videos.shards:ShardWriter._assemble", 3)
+    command = Path(sys.executable).with_name("sketch2video")
     for stage, output in (("ingest", "clips"), ("sketch", "sketches"), ("fit", "curves")):
-        command = f"import sys; sys.argv[1:] = []; from sketch2video.cli import app; app(['{stage}'])"
-        (fresh.folder / "stage.py").write_text(command)
-        fresh.run("python", "-c", KILLED, "stage", 3, expected=-9)
-        assert len(list((fresh.folder / "data" / output / "shards").glob("0*.safetensors"))) == 2
+        fresh.run("python", KILLED, *third_shard, command, stage, expected=-signal.SIGKILL)
+        assert len(list((fresh.folder / "data" / output / "shards").glob("0*"))) == 2
         fresh.run("sketch2video", stage)
         assert fresh.bytes_of(f"data/{output}") == finished.bytes_of(f"data/{output}")
 
 
 def test_a_killed_training_goes_on_to_the_same_model(finished, fresh):
     """The text encoder stands for all: they share the loop, whose own tests cover the networks."""
-    (fresh.folder / "data").mkdir(exist_ok=True)
-    (fresh.folder / "data/clips").symlink_to(finished.folder / "data/clips")
-    fresh.run("python", "-c", KILLED, "flows.train_text_encoder", 4, expected=-9)
+    link_data(finished, fresh)
+    third_checkpoint = ("sketch2video.training.loop:save_checkpoint", 3)  # after those of steps 0 and 2 of 6
+    fresh.run("python", KILLED, *third_checkpoint, "flows/train_text_encoder.py", expected=-signal.SIGKILL)
     assert not (fresh.folder / "models/text_encoder").exists()
+    assert fresh.bytes_of("checkpoints")
     fresh.run("python", "-m", "flows.train_text_encoder")
     assert fresh.bytes_of("models/text_encoder") == finished.bytes_of("models/text_encoder")
     report = "reports/train_text_encoder.json"
     assert (fresh.folder / report).read_bytes() == (finished.folder / report).read_bytes()
 
 
-def test_bad_data_stop_the_graph_before_any_training(finished, fresh):
-    for folder in ("clips", "curves"):
-        (fresh.folder / "data").mkdir(exist_ok=True)
-        (fresh.folder / "data" / folder).symlink_to(finished.folder / "data" / folder)
+def test_bad_data_end_the_stage_with_one_line_a_check(finished, fresh):
+    link_data(finished, fresh)
     edit_params({"validate": {"min_ink": 0.39}}, fresh.folder / "params.yaml")
     said = fresh.run("sketch2video", "validate", expected=2)
-    assert "curves.ink_coverage" in said
+    assert "curves.ink_coverage: expect_column_values_to_be_between(min_value=0.39" in said
     assert "Traceback" not in said
     assert not (fresh.folder / "data/validated.json").exists()
+
+
+def link_data(finished, fresh):
+    """Let one project read the clips and curves of another."""
+    (fresh.folder / "data").mkdir(exist_ok=True)
+    for name in ("clips", "curves"):
+        (fresh.folder / "data" / name).symlink_to(finished.folder / "data" / name)
