@@ -13,7 +13,7 @@ from sketch2video.curves import CurveSequence
 from sketch2video.models.curve_vae import CurveVAE, take_apart
 from sketch2video.models.text import encode_text, load_text_encoder
 from sketch2video.params import Params, load_params
-from sketch2video.training.curve_vae import drawing_error, point_errors, train_curve_vae
+from sketch2video.training.curve_vae import drawing_error, mean_distance, stroke_errors, train_curve_vae
 from sketch2video.training.loop import SilentLogger
 from sketch2video.training.text_encoder import train_tokenizer
 from sketch2video.videos.shards import shard_path, write_shard, write_table
@@ -89,33 +89,59 @@ def run(project: Path, steps: int, name: str = "vae") -> dict[str, float]:
 def curves(seed: int = 0) -> tuple[Tensor, Tensor]:
     torch.manual_seed(seed)
     fall = torch.arange(1, HARMONICS + 1).float().pow(-1.5)
+    coefficients = 0.15 * torch.randn(2, FRAMES, STROKES, 2, HARMONICS) * fall
+    coefficients[..., 0] += 0.5
     visibility = torch.ones(2, FRAMES, STROKES)
     visibility[0, 3:, 1] = 0
-    return 0.5 * fall.new_tensor([0.6] + [0.2] * (HARMONICS - 1)) + 0.1 * torch.randn(
-        2, FRAMES, STROKES, 2, HARMONICS
-    ) * fall, visibility
+    return coefficients, visibility
 
 
-def test_point_errors_are_distances_between_drawn_points() -> None:
+def errors(hypothesis: Tensor, actual: Tensor, visibility: Tensor) -> list[float]:
+    parts = (take_apart(one, visibility) for one in (hypothesis, actual))
+    return [one.item() for one in stroke_errors(*parts, points=16)]
+
+
+def test_mean_distance_is_that_between_drawn_points() -> None:
     (actual, visibility), (hypothesis, _) = curves(0), curves(1)
-    distance, motion = point_errors(hypothesis, actual, visibility, 16)
-    shown = visibility.numpy()
     a, b = (
-        np.stack([CurveSequence(c, v).points(16) for c, v in zip(x.numpy(), shown, strict=True)])
+        np.stack([CurveSequence(*clip).points(16) for clip in zip(x.numpy(), visibility.numpy(), strict=True)])
         for x in (actual, hypothesis)
     )
-    apart = np.linalg.norm(a - b, axis=-1).mean(-1)  # (N, T, S)
-    steps = np.linalg.norm(np.diff(a, axis=1) - np.diff(b, axis=1), axis=-1).mean(-1)
-    assert float(distance) == pytest.approx(apart[shown > 0].mean(), rel=1e-3)
-    assert float(motion) == pytest.approx(steps[(shown[:, 1:] > 0) & (shown[:, :-1] > 0)].mean(), rel=1e-3)
+    seen = visibility > 0
+    apart = np.linalg.norm(a - b, axis=-1)[seen.numpy()]
+    assert mean_distance((actual - hypothesis)[seen], 16).item() == pytest.approx(apart.mean(), rel=1e-3)
 
 
-def test_point_errors_of_clips_without_strokes_are_zero_and_have_a_gradient() -> None:
+def test_each_error_sees_its_own_cause() -> None:
+    actual, visibility = curves()
+    moved = actual.clone()
+    moved[..., :, 0] += torch.tensor([0.03, 0.04])
+    assert errors(moved, actual, visibility) == pytest.approx([0.05, 0, 0, 0], abs=2e-4)
+
+    larger = torch.cat([actual[..., :1], 1.1 * actual[..., 1:]], dim=-1)
+    spread = take_apart(actual, visibility).log_size.exp()[visibility > 0].mean().item()
+    place, size, shape, _ = errors(larger, actual, visibility)
+    assert [place, size, shape] == pytest.approx([0, spread * math.log(1.1), 0], abs=2e-4)
+
+    trembling = actual.clone()
+    trembling[:, 1::2, :, 0, 0] += 0.02
+    assert errors(trembling, actual, visibility)[3] == pytest.approx(0.02, abs=2e-4)
+
+
+def test_errors_bound_the_distance_of_points() -> None:
+    (actual, visibility), (hypothesis, _) = curves(0), curves(1)
+    hypothesis = actual + 0.02 * (hypothesis - actual)  # small, so that a change of log size is one of size
+    distance = mean_distance((hypothesis - actual)[visibility > 0], 16).item()
+    assert distance <= 1.01 * sum(errors(hypothesis, actual, visibility)[:3])
+
+
+def test_errors_of_clips_without_strokes_are_zero_and_have_a_gradient() -> None:
     actual, visibility = curves()
     hypothesis = actual.clone().requires_grad_()
-    distance, motion = point_errors(hypothesis, actual, torch.zeros_like(visibility), 16)
-    (distance + motion).backward()
-    assert distance.item() == motion.item() == 0
+    nothing = torch.zeros_like(visibility)
+    total = sum(stroke_errors(take_apart(hypothesis, nothing), take_apart(actual, nothing), points=16))
+    total.backward()
+    assert total.item() == 0
     assert (hypothesis.grad == 0).all()
 
 

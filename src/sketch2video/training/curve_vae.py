@@ -12,7 +12,7 @@ from torch.nn import functional
 from sketch2video.curves import CurveSequence, render_ink
 from sketch2video.curves.measure import rendered_discrepancy
 from sketch2video.files import replacing
-from sketch2video.models.curve_vae import CurveVAE, Strokes, cosine_basis, frame_times
+from sketch2video.models.curve_vae import VISIBLE, CurveVAE, Strokes, cosine_basis, frame_times, take_apart
 from sketch2video.models.flow_matching import interpolate
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.params import CurveVAEParams, Params
@@ -150,7 +150,8 @@ class CurveVAETask(Task):
         strokes = self.module.decode(latents, text.hidden, text.mask, frame_times(frames, device), fps)
         prior = self._prior_loss(latents.detach(), text, generator)
         with torch.autocast(device.type, enabled=False):
-            distance, motion = point_errors(strokes.coefficients(), coefficients, visibility, section.points)
+            actual = take_apart(coefficients, visibility)
+            place, size, shape, motion = stroke_errors(strokes, actual, section.points)
             seen = functional.binary_cross_entropy_with_logits(strokes.visibility, visibility)
             clips = torch.randperm(samples, generator=generator, device=device)[:RENDERED_CLIPS]
             moments = torch.randint(frames, clips.shape, generator=generator, device=device)
@@ -158,7 +159,9 @@ class CurveVAETask(Task):
             nats = posterior.kl().mean(0)
             kl = nats.clamp_min(section.free_bits).sum()
             loss = (
-                distance
+                place
+                + size
+                + shape
                 + motion
                 + section.visibility_weight * seen
                 + section.render_weight * drawing
@@ -166,7 +169,9 @@ class CurveVAETask(Task):
                 + PRIOR_WEIGHT * prior
             )
         return loss, {
-            "distance_px": distance * self.size,
+            "place_px": place * self.size,
+            "size_px": size * self.size,
+            "shape_px": shape * self.size,
             "motion_px": motion * self.size,
             "visibility": seen,
             "drawing": drawing,
@@ -191,8 +196,8 @@ class CurveVAETask(Task):
         posterior = self.module.encode(coefficients, visibility, batch["fps"])
         times = frame_times(visibility.shape[1], visibility.device)
         strokes = self.module.decode(posterior.mean, text.hidden, text.mask, times, batch["fps"])
-        distance, _ = point_errors(strokes.coefficients(), coefficients, visibility, self.section.points)
-        right = (strokes.visibility > 0) == (visibility > 0.5)
+        distance = mean_distance((strokes.coefficients() - coefficients)[visibility > VISIBLE], self.section.points)
+        right = (strokes.visibility > 0) == (visibility > VISIBLE)
         drawings = (
             self._drawn(*curves)
             for curves in ((strokes.coefficients(), strokes.visibility.sigmoid()), (coefficients, visibility))
@@ -230,25 +235,38 @@ class CurveVAETask(Task):
         return batch, captions_of(self.held_out_text, batch["index"], device)
 
 
-def point_errors(hypothesis: Tensor, actual: Tensor, visibility: Tensor, points: int) -> tuple[Tensor, Tensor]:
-    """How far drawn points are from where they should be, and how wrong their steps from frame to frame are.
+def stroke_errors(hypothesis: Strokes, actual: Strokes, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """How far strokes are from where they should be, by cause.
+
+    The distance between points that a pen draws at the same moment is at most the sum of the first three, and each has
+    a gradient of its own: in the distance itself a wrong place would drown a corner that is missing.
 
     Args:
-        hypothesis: coefficients (N, T, S, 2, K) float32, frame widths.
-        actual: true coefficients of the same shape.
-        visibility: true visibility (N, T, S); only strokes above one half count, and only their steps between frames
-            in both of which they are seen.
+        hypothesis: strokes of clips, float32.
+        actual: the true strokes, with visibility in [0, 1]; only strokes above one half count, and only their steps
+            between frames in both of which they are seen.
         points: pen positions a stroke.
 
     Returns:
-        Mean distances in frame widths, two scalars; zero where nothing is seen.
+        Means in frame widths, four scalars, zero where nothing is seen: distances of places; differences of sizes;
+        distances of points, with the true place and size; and how wrong the steps of points from frame to frame are.
     """
-    basis = cosine_basis(torch.linspace(0, 1, points, device=actual.device), actual.shape[-1])
-    error = hypothesis - actual
-    seen = visibility > 0.5
-    steps = (error[:, 1:] - error[:, :-1])[seen[:, 1:] & seen[:, :-1]]
-    distance, motion = (_lengths(part @ basis.T) for part in (error[seen], steps))
-    return distance, motion
+    seen = actual.visibility > VISIBLE
+    size = actual.log_size.exp()
+    place = _lengths((hypothesis.place - actual.place)[seen][..., None])
+    log_size = (hypothesis.log_size - actual.log_size)[seen]
+    sizes = _lengths((size[seen] * log_size)[:, None, None])
+    bent = (hypothesis.shape - actual.shape)[seen] * size[seen][:, None, None]
+    shape = mean_distance(functional.pad(bent, (1, 0)), points)
+    errors = hypothesis.coefficients() - actual.coefficients()
+    motion = mean_distance((errors[:, 1:] - errors[:, :-1])[seen[:, 1:] & seen[:, :-1]], points)
+    return place, sizes, shape, motion
+
+
+def mean_distance(coefficients: Tensor, points: int) -> Tensor:
+    """Mean distance from the origin of ``points`` points of curves (M, 2, K): a scalar, zero if there is none."""
+    at = torch.linspace(0, 1, points, device=coefficients.device)
+    return _lengths(coefficients @ cosine_basis(at, coefficients.shape[-1]).T)
 
 
 def _lengths(vectors: Tensor) -> Tensor:
