@@ -179,21 +179,34 @@ class RegisterParams(Section):
     """The registered model and its gate."""
 
     name: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
+    metric: Literal[
+        "faithfulness_shape",
+        "faithfulness_colour",
+        "faithfulness_motion",
+        "faithfulness_joint",
+        "fvd_embedded",
+        "kvd_embedded",
+    ]
+    metric_without_labels: Literal["fvd_embedded", "kvd_embedded"]
     tolerance: float = Field(ge=0)
     clips: int = Field(ge=8)
 
 
-class GenerateParams(Section):
-    """Batch generation."""
+class SamplingParams(Section):
+    """How a pipeline is called."""
 
-    model: str = Field(min_length=1)
-    output: str = Field(min_length=1)
     batch_size: int = Field(ge=1)
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     sketch_guidance_scale: float = Field(ge=0)
     fps: float = Field(gt=0)
+
+
+class GenerateParams(SamplingParams):
+    """Batch generation."""
+
+    model: str = Field(min_length=1)
+    output: str = Field(min_length=1)
 
 
 class Params(Section):

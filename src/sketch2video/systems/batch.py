@@ -21,7 +21,7 @@ from tqdm import tqdm
 from sketch2video.curves import CurveSequence, to_animated_svg
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value
-from sketch2video.params import FitParams, GenerateParams, SketchParams
+from sketch2video.params import FitParams, SamplingParams, SketchParams
 from sketch2video.systems.contact_sheet import write_contact_sheet
 from sketch2video.systems.drawings import load_drawing
 from sketch2video.systems.prompts import MAX_SEED, Prompt
@@ -92,7 +92,7 @@ class Video:
     fps: float
 
 
-def generate_videos(pipeline: Any, requests: Sequence[Request], params: GenerateParams) -> list[Video]:
+def generate_videos(pipeline: Any, requests: Sequence[Request], params: SamplingParams) -> list[Video]:
     """Generate videos in one call: their lengths must agree, and all or none are drawn by the user.
 
     A request gives the same video whatever else is in the call, up to the rounding of floating-point sums.
@@ -179,7 +179,7 @@ def generate_batch(
     model: Model,
     prompts: Sequence[Prompt],
     output: Path,
-    params: GenerateParams,
+    params: SamplingParams,
     *,
     seed: int,
     sketch: SketchParams,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -69,6 +69,18 @@ def read_prompts(path: Path | str) -> list[Prompt]:
     if not prompts:
         raise UserError(f"{path} has no prompts; write one caption a line")
     return prompts
+
+
+def parse_prompts(rows: Sequence[Mapping[str, Any]], source: str) -> list[Prompt]:
+    """Check rows that come from elsewhere than a file; they cannot name drawings.
+
+    Raises:
+        UserError: a row is wrong; the message names it.
+    """
+    for row, values in enumerate(rows, start=1):
+        if unknown := [name for name in values if name not in COLUMNS[:-1]]:
+            raise UserError(f"{source} row {row}: unknown column {unknown[0]!r}; there are {', '.join(COLUMNS[:-1])}")
+    return [_checked(values, f"{source} row {row}", row, Path()) for row, values in enumerate(rows, start=1)]
 
 
 def _text_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,0 +1,189 @@
+"""The gate: a challenger becomes champion only if it is not worse, both judged together on the same prompts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sketch2video.evaluation.evaluate import evaluated_rows
+from sketch2video.evaluation.faithfulness import can_be_judged
+from sketch2video.evaluation.generation import Sampling, generate_clips
+from sketch2video.evaluation.judge import Verdict, judge_clips, judge_path, load_judge
+from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, share_scores
+from sketch2video.params import Params, RegisterParams
+from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.tracking.registry import (
+    CHALLENGER,
+    CHAMPION,
+    CONTENT_HASH,
+    aliased_version,
+    client,
+    locate_model,
+    registry_errors,
+)
+from sketch2video.training.checkpoints import folder_for, remove_old_folders
+from sketch2video.videos.shards import ShardReader, read_table
+
+LOWER_IS_BETTER = ("fvd_embedded", "kvd_embedded")
+"""Metrics that are distances. The others are shares of clips, where higher is better."""
+
+TAG = "gate."
+"""How the tags of a decision begin."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate decided about a version, and why.
+
+    Attributes:
+        promoted: whether the version is the champion from now on.
+        reason: in one line.
+        metric: what was compared; None if the data allow no metric.
+        challenger, champion: the scores; None where there are none.
+        champion_version: whom the challenger met; None if there was no champion.
+        tolerance: see ``register.tolerance``.
+        clips: generated clips of each model.
+        split: where their captions are from.
+        judge: name and hash of the judge.
+    """
+
+    promoted: bool
+    reason: str
+    metric: str | None
+    challenger: float | None
+    champion: float | None
+    champion_version: str | None
+    tolerance: float
+    clips: int
+    split: str
+    judge: str
+
+    def tags(self) -> dict[str, str]:
+        """The decision as tags of the version; what is None is left out."""
+        return {f"{TAG}{name}": str(value) for name, value in asdict(self).items() if value is not None}
+
+
+def pass_gate(
+    params: Params,
+    version: str,
+    *,
+    clips: Path = Path("data/clips"),
+    checkpoints: Path = Path("checkpoints"),
+) -> dict[str, str]:
+    """Decide whether a version becomes the champion, and write the decision into the registry.
+
+    A version that is the champion already, or that has met the present champion before, is not judged again.
+
+    Args:
+        params: ``register`` is the gate's; ``evaluate`` and ``base`` say how clips are generated.
+        version: of the registered model ``register.name``.
+        clips: output of ingest, for the captions.
+        checkpoints: generated clips are kept below it, so that a killed run goes on.
+
+    Returns:
+        The decision's tags; see :class:`Decision`.
+
+    Raises:
+        UserError: there are no captions, or a model cannot be loaded.
+    """
+    name = params.register_.name
+    champion = aliased_version(name, CHAMPION)
+    with registry_errors():
+        tags = client().get_model_version(name, version).tags
+    known = {key: value for key, value in tags.items() if key.startswith(TAG)}
+    if champion is not None and known:
+        met = known.get(f"{TAG}champion_version")
+        if champion.version == version or (met == champion.version and known.get(f"{TAG}promoted") == "False"):
+            return known
+    decision = decide(params, version, None if champion is None else str(champion.version), clips, checkpoints)
+    with registry_errors():
+        for key in known:
+            client().delete_model_version_tag(name, version, key)
+        for key, value in decision.tags().items():
+            client().set_model_version_tag(name, version, key, value)
+        if decision.promoted:
+            client().set_registered_model_alias(name, CHAMPION, version)
+    return decision.tags()
+
+
+def decide(params: Params, version: str, champion: str | None, clips: Path, checkpoints: Path) -> Decision:
+    """Judge a version, together with the champion if there is another one; see :func:`pass_gate`."""
+    gate = params.register_
+    rows, split = evaluated_rows(read_table(clips / "clips.parquet"), gate.clips)
+    versions = {CHALLENGER: version} | ({CHAMPION: champion} if champion not in (None, version) else {})
+    verdicts = {role: _judge(params, v, rows, checkpoints) for role, v in versions.items()}
+    metric = chosen_metric(gate, can_be_judged(rows), len(rows))
+    scores: dict[str, float | None] = {CHALLENGER: None, CHAMPION: None}
+    if metric in LOWER_IS_BETTER:
+        real = judge_clips(load_judge("video"), ShardReader(clips).batch("frames", rows))
+        scores |= {r: distance_scores(v, real, halves(rows), 0, {})[metric].value for r, v in verdicts.items()}
+    elif metric is not None:
+        scores |= {r: share_scores("faithfulness", v, rows, {})[metric].value for r, v in verdicts.items()}
+    promoted, reason = compare(metric, scores[CHALLENGER], scores[CHAMPION], gate.tolerance, CHAMPION in versions)
+    return Decision(
+        promoted=promoted,
+        reason=reason,
+        metric=metric,
+        challenger=scores[CHALLENGER],
+        champion=scores[CHAMPION],
+        champion_version=versions.get(CHAMPION),
+        tolerance=gate.tolerance,
+        clips=len(rows),
+        split=split,
+        judge=judge_path("video").name,
+    )
+
+
+def chosen_metric(gate: RegisterParams, labelled: bool, clips: int) -> str | None:
+    """``register.metric``, or ``register.metric_without_labels`` where it needs labels that the data have not.
+
+    None if that is a distance and there are too few clips for one.
+    """
+    metric = gate.metric if labelled or gate.metric in LOWER_IS_BETTER else gate.metric_without_labels
+    return None if metric in LOWER_IS_BETTER and clips < LEAST_CLIPS else metric
+
+
+def compare(
+    metric: str | None, challenger: float | None, champion: float | None, tolerance: float, contested: bool
+) -> tuple[bool, str]:
+    """Whether a challenger is not worse than the champion, and the reason in one line.
+
+    A share may fall short of the champion's by ``tolerance``, a distance may exceed the champion's by the share
+    ``tolerance`` of it.
+
+    Args:
+        metric: what the scores are; None if they cannot be compared.
+        challenger, champion: the scores.
+        tolerance: how much worse a challenger may be.
+        contested: whether there is a champion.
+    """
+    if not contested:
+        return True, "there was no champion"
+    if metric is None or challenger is None or champion is None:
+        return False, f"fewer than {LEAST_CLIPS} clips: cannot be compared with the champion"
+    if metric in LOWER_IS_BETTER:
+        bound = champion + tolerance * abs(champion)
+        return challenger <= bound, f"{metric} {challenger:.4g}, at most {bound:.4g} is allowed"
+    bound = champion - tolerance
+    return challenger >= bound, f"{metric} {challenger:.4g}, at least {bound:.4g} is needed"
+
+
+def _judge(params: Params, version: str, rows: Any, checkpoints: Path) -> Verdict:
+    """What the video judge sees in the clips that a version generates for the rows' captions."""
+    folder = locate_model(f"models:/{params.register_.name}/{version}").folder
+    sampling = Sampling(
+        num_frames=params.base.frames,
+        num_inference_steps=params.evaluate.num_inference_steps,
+        guidance_scale=params.evaluate.guidance_scale,
+        sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
+        batch_size=params.evaluate.batch_size,
+        seed=params.base.seed,
+    )
+    settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
+    kept = folder_for("gate", settings, [], checkpoints)
+    remove_old_folders(kept)
+    generated = generate_clips(load_pipeline(folder), rows, sampling, kept, f"version {version}")
+    judge = load_judge("video")
+    verdicts = [judge_clips(judge, frames) for frames, _ in generated.batches()]
+    return Verdict.concatenate(verdicts)

@@ -1,0 +1,92 @@
+"""The registered model: what ``mlflow models serve`` runs. MLflow executes this file ("models from code"); no pickles.
+
+A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``. The parameters
+``num_inference_steps``, ``guidance_scale``, ``sketch_guidance_scale`` and ``fps`` hold for all rows. The answer has a
+row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an animated SVG; ``seed``, with which
+the same video can be asked for again.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+from pydantic import ValidationError
+
+from sketch2video.curves import to_animated_svg
+from sketch2video.errors import UserError
+from sketch2video.params import SamplingParams
+from sketch2video.systems.batch import SKETCH_SCALE, Request, Video, batches, generate_videos, seeds_of
+from sketch2video.systems.loading import load_pipeline
+from sketch2video.systems.prompts import Prompt, parse_prompts
+from sketch2video.videos import write_video
+
+
+class ServedPipeline(PythonModel):
+    """A pipeline behind MLflow's interface; the artifact ``pipeline`` is its folder."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the pipeline."""
+        self.pipeline = load_pipeline(context.artifacts["pipeline"])
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Generate a video for each row; see the module's description.
+
+        Raises:
+            MlflowException: a row or a parameter is wrong; the server answers with status 400 and the reason.
+        """
+        try:
+            prompts = parse_prompts(_rows(model_input), "request")
+            settings = SamplingParams.model_validate({**context.model_config, **(params or {})})
+        except (UserError, ValidationError) as error:
+            raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
+        videos = self._generate(prompts, settings)
+        answers = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
+        return pd.DataFrame(answers)
+
+    def _generate(self, prompts: list[Prompt], settings: SamplingParams) -> list[tuple[Video, int]]:
+        requests = [
+            Request(prompt.caption, seed, prompt.num_frames, settings.fps)
+            for prompt, seed in zip(prompts, seeds_of(prompts, 0), strict=True)
+        ]
+        videos: dict[int, Video] = {}
+        for batch in batches([request.num_frames for request in requests], settings.batch_size):
+            made = generate_videos(self.pipeline, [requests[index] for index in batch], settings)
+            videos |= dict(zip(batch, made, strict=True))
+        return [(videos[index], request.seed) for index, request in enumerate(requests)]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as Python values; what is missing in a column of whole numbers makes them all floats on their way here."""
+    rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    whole = {"seed", "num_frames"}
+    return [
+        {
+            str(name): int(value) if name in whole and value is not None and float(value).is_integer() else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def _mp4(video: Video) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        write_video(path, video.frames, video.fps)
+        return base64.b64encode(path.read_bytes()).decode()
+
+
+def _svg(video: Video) -> str:
+    height, width = (SKETCH_SCALE * side for side in video.frames.shape[1:3])
+    return to_animated_svg(video.curves, video.fps, height, width, SKETCH_SCALE)
+
+
+set_model(ServedPipeline())

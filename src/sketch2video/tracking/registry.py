@@ -1,0 +1,202 @@
+"""The MLflow registered model: versions of the assembled pipeline, and the aliases ``challenger`` and ``champion``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+from sketch2video.errors import UserError
+from sketch2video.params import SamplingParams
+from sketch2video.systems.loading import INDEX, content_hash
+from sketch2video.tracking import pyfunc_model
+from sketch2video.tracking.runs import TrackedRun, tracking_uri
+
+CHALLENGER = "challenger"
+"""Alias of the version that was registered last."""
+CHAMPION = "champion"
+"""Alias of the best version so far, by the gate."""
+
+CONTENT_HASH = "content_hash"
+"""Tag of a version: hash of the pipeline's files."""
+
+REQUIREMENTS = (
+    "av",
+    "diffusers",
+    "mlflow",
+    "numpy",
+    "opencv-python-headless",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "scikit-image",
+    "scipy",
+    "svgpathtools",
+    "tokenizers",
+    "torch",
+    "tqdm",
+    "transformers",
+)
+"""What a served model imports."""
+
+_PACKAGE = Path(__file__).parents[1]
+_MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A pipeline's folder and the version of the registered model that it belongs to, if it does."""
+
+    folder: Path
+    version: str | None
+
+
+def register_version(folder: Path, name: str, settings: SamplingParams, run: TrackedRun) -> str:
+    """Make a pipeline a version of a registered model, and that version the ``challenger``.
+
+    The version holds the pipeline, this package's code, a signature, an input example and pinned requirements. A
+    pipeline that is a version already is not registered again.
+
+    Args:
+        folder: the assembled pipeline.
+        name: of the registered model.
+        settings: defaults of the served model's parameters.
+        run: the MLflow run that a new version belongs to.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        UserError: the folder holds no pipeline, or the registry does not answer.
+    """
+    if not (folder / INDEX).is_file():
+        raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` to make it")
+    content = content_hash(folder)
+    version = find_version(name, content)
+    with registry_errors():
+        if version is None:
+            with mlflow.start_run(run.run_id):
+                logged = mlflow.pyfunc.log_model(
+                    name=name,
+                    python_model=pyfunc_model.__file__,
+                    artifacts={"pipeline": str(folder.resolve())},
+                    code_paths=[str(_PACKAGE)],
+                    signature=signature(settings),
+                    input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
+                    pip_requirements=requirements(),
+                    model_config=settings.model_dump(include=set(SamplingParams.model_fields)),
+                )
+            version = mlflow.register_model(logged.model_uri, name, tags={CONTENT_HASH: content})
+        client().set_registered_model_alias(name, CHALLENGER, version.version)
+    return str(version.version)
+
+
+def find_version(name: str, content: str) -> ModelVersion | None:
+    """The latest version of a registered model with this content hash; None if there is none."""
+    with registry_errors():
+        try:
+            known = client().search_model_versions(f"name = '{name}' and tags.{CONTENT_HASH} = '{content}'")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+    return max(known, key=lambda version: int(version.version), default=None)
+
+
+def aliased_version(name: str, alias: str) -> ModelVersion | None:
+    """The version of a registered model that has an alias; None if there is none."""
+    with registry_errors():
+        try:
+            return client().get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+
+def locate_model(reference: str) -> LocatedModel:
+    """Find the pipeline that ``models:/name@alias``, ``models:/name/version`` or a folder's path names.
+
+    Raises:
+        UserError: there is no such model, version or folder.
+    """
+    if not reference.startswith("models:"):
+        if not (Path(reference) / INDEX).is_file():
+            raise UserError(
+                f"{reference} is no pipeline folder; name one, or a registered model such as"
+                f" models:/sketch2video@{CHAMPION}"
+            )
+        return LocatedModel(Path(reference), None)
+    match = _MODELS_URI.fullmatch(reference)
+    if match is None:
+        raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; mend it")
+    name, alias, number = match["name"], match["alias"], match["version"]
+    with registry_errors(f"{reference} is not in the registry; run `python -m flows.register`, or name a folder"):
+        version = (
+            client().get_model_version_by_alias(name, alias) if alias else client().get_model_version(name, number)
+        )
+        folder = Path(
+            mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}", tracking_uri=tracking_uri())
+        )
+        artifact = Model.load(str(folder)).flavors["python_function"]["artifacts"]["pipeline"]["path"]
+    return LocatedModel(folder / artifact, str(number))
+
+
+def signature(settings: SamplingParams) -> ModelSignature:
+    """What the served model takes and gives; see :mod:`sketch2video.tracking.pyfunc_model`."""
+    numbers = [
+        ParamSpec("num_inference_steps", "long", settings.num_inference_steps),
+        *(
+            ParamSpec(name, "double", getattr(settings, name))
+            for name in ("guidance_scale", "sketch_guidance_scale", "fps")
+        ),
+    ]
+    return ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec("string", "caption"),
+                ColSpec("long", "seed", required=False),
+                ColSpec("long", "num_frames", required=False),
+            ]
+        ),
+        outputs=Schema([ColSpec("string", "video"), ColSpec("string", "sketch"), ColSpec("long", "seed")]),
+        params=ParamSchema(numbers),
+    )
+
+
+def requirements() -> list[str]:
+    """``REQUIREMENTS`` at the installed versions, without the mark of a local build such as ``+cpu``."""
+    return [f"{name}=={installed_version(name).partition('+')[0]}" for name in REQUIREMENTS]
+
+
+def client() -> MlflowClient:
+    """A client of the tracking store and its registry, to which MLflow's own functions are pointed as well."""
+    mlflow.set_tracking_uri(tracking_uri())
+    return MlflowClient()
+
+
+@contextmanager
+def registry_errors(message: str | None = None) -> Iterator[None]:
+    """Turn MLflow's errors into a :class:`UserError` with this message, or with MLflow's reason."""
+    client()
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            message or f"the registry at {tracking_uri()} does not answer as it should ({reason})"
+        ) from error
