@@ -51,8 +51,8 @@ def test_videos_curves_and_drawings_belong_together(pipeline) -> None:
 def test_a_video_depends_on_its_seed_and_not_on_its_batch(pipeline) -> None:
     together = pipeline([*CAPTIONS, CAPTIONS[0]], num_inference_steps=2, generator=seeded(5, 6, 7)).frames
     alone = pipeline(CAPTIONS[1], num_inference_steps=2, generator=seeded(6)).frames
-    np.testing.assert_allclose(together[1:2], alone, atol=1e-3)
-    assert np.abs(together[0] - together[2]).max() > 0.01
+    np.testing.assert_allclose(together[1:2], alone, atol=0.05)  # sums in bfloat16 round by the size of a batch
+    assert np.abs(together[1:2] - alone).mean() < 0.1 * np.abs(together[0] - together[2]).mean()
 
 
 def test_a_new_process_makes_the_same_video(tiny_pipeline_folder: Path, tmp_path: Path) -> None:

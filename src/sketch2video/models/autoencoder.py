@@ -44,13 +44,14 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
-        return x + self.second(functional.silu(self.first(functional.silu(x))))
+        return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
 
 
 class SketchAutoencoder(ModelMixin, ConfigMixin):

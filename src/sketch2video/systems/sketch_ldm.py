@@ -25,6 +25,7 @@ from sketch2video.models.flow_matching import guided_velocity, sampling_times
 from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.output import VideoOutput
+from sketch2video.training.loop import precision
 
 FRAMES_AT_ONCE = 64
 """Frames that are decoded together; bounds the memory of long videos."""
@@ -139,17 +140,18 @@ class SketchToVideoPipeline(DiffusionPipeline):
         # 5. Denoise
         self.scheduler.set_timesteps(sigmas=sampling_times(num_inference_steps), device=device)
         for timestep in self.progress_bar(self.scheduler.timesteps):
-            velocity = guided_velocity(
-                self.transformer,
-                latents,
-                (timestep / self.scheduler.config.num_train_timesteps).expand(count),
-                ink=ink,
-                text=text.hidden if captions else None,
-                text_mask=text.mask if captions else None,
-                fps=rates,
-                guidance_scale=guidance_scale,
-                sketch_guidance_scale=sketch_guidance_scale,
-            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
+                velocity = guided_velocity(
+                    self.transformer,
+                    latents,
+                    (timestep / self.scheduler.config.num_train_timesteps).expand(count),
+                    ink=ink,
+                    text=text.hidden if captions else None,
+                    text_mask=text.mask if captions else None,
+                    fps=rates,
+                    guidance_scale=guidance_scale,
+                    sketch_guidance_scale=sketch_guidance_scale,
+                )
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
 
         # 6. Decode
