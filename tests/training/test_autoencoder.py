@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import small_params
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from sketch2video.models.autoencoder import load_autoencoder
 from sketch2video.training.autoencoder import clip_dataset, held_out_frames, mean_psnr, to_network, train_autoencoder
 from sketch2video.training.loop import SilentLogger, TrainResult
+from tests.training.small import small_params
 
 
 def run(scenes: Path, folder: Path, steps: int, **changes) -> TrainResult:

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import small_params
 
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
@@ -14,6 +13,7 @@ from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.latents import encode_latents
 from sketch2video.training.loop import SilentLogger, TrainResult
 from sketch2video.training.video_ldm import VideoLDMTask, captions_of, train_video_ldm
+from tests.training.small import small_params
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from small_videos import CODECS, encode, encode_sound, noisy, number_of, numbered
 
 from sketch2video.videos.codec import RejectedVideo, probe_video, read_clip, read_frames, write_gif, write_video
+from tests.videos.small_videos import CODECS, encode, encode_sound, noisy, number_of, numbered
 
 
 @pytest.mark.parametrize("suffix", CODECS)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from small_videos import encode, noisy, number_of, numbered
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
@@ -18,6 +17,7 @@ from sketch2video.params import parse_params
 from sketch2video.videos.ingest import ingest
 from sketch2video.videos.shards import ShardReader, clip_ids_of, read_shard, shard_path
 from sketch2video.videos.synthetic import combinations, held_out
+from tests.videos.small_videos import encode, noisy, number_of, numbered
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 FRAMES, SIZE = 4, 16
