@@ -146,9 +146,8 @@ def locate_model(reference: str) -> LocatedModel:
         raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; mend it")
     name, alias, number = match["name"], match["alias"], match["version"]
     with registry_errors(f"{reference} is not in the registry; run `python -m flows.register`, or name a folder"):
-        version = (
-            client().get_model_version_by_alias(name, alias) if alias else client().get_model_version(name, number)
-        )
+        if alias:
+            number = client().get_model_version_by_alias(name, alias).version
         folder = Path(
             mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}", tracking_uri=tracking_uri())
         )
