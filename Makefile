@@ -15,6 +15,9 @@ PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/d
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Files are spread over processes, whole files: what a file's tests share is made once. One thread each, so that the
+# processes do not take each other's cores.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
@@ -60,11 +63,11 @@ lint: $(READY) ## Check style and types
 
 .PHONY: test
 test: lint ## Check style and types, run the fast tests (a tiny run of the whole graph among them)
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 .PHONY: test-all
 test-all: lint ## Run the slow tests, too
-	pytest
+	$(PYTEST)
 
 .PHONY: clean
 clean: ## Remove everything made: data, models, reports, checkpoints, videos, runs (not .venv, not your own videos)
