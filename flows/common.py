@@ -75,7 +75,8 @@ def run_training(section: str, train: Callable[[Params, RunLogger, Path], TrainR
 
 def recorded(params: Params, *sections: str) -> dict[str, Any]:
     """The parameters that a run records: the section ``base`` and those that are named."""
-    return {name: getattr(params, name).model_dump() for name in ("base", *sections)}
+    values = params.model_dump(by_alias=True)
+    return {name: values[name] for name in ("base", *sections)}
 
 
 def write_curve(path: Path, history: list[dict[str, float]]) -> None:
