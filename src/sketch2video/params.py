@@ -145,6 +145,7 @@ class AutoencoderParams(Section):
     width: int = Field(ge=8)
     sketch: bool
     kl_weight: float = Field(ge=0)
+    line_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
     training: TrainingParams

@@ -5,7 +5,14 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from sketch2video.models.autoencoder import load_autoencoder
-from sketch2video.training.autoencoder import clip_dataset, held_out_frames, mean_psnr, to_network, train_autoencoder
+from sketch2video.training.autoencoder import (
+    clip_dataset,
+    held_out_frames,
+    line_weights,
+    mean_psnr,
+    to_network,
+    train_autoencoder,
+)
 from sketch2video.training.loop import SilentLogger, TrainResult
 from tests.training.small import small_params
 
@@ -67,6 +74,16 @@ def test_psnr_agrees_with_torchmetrics() -> None:
     frames = (target + 0.1 * torch.randn_like(target)).clamp(-1, 1)
     reference = peak_signal_noise_ratio(frames, target, data_range=2.0, reduction="elementwise_mean", dim=(1, 2, 3))
     assert mean_psnr(frames, target) == pytest.approx(float(reference), abs=1e-4)
+
+
+def test_errors_near_lines_weigh_more() -> None:
+    ink = torch.zeros(1, 1, 16, 16)
+    ink[..., 8] = 1.0
+    weights = line_weights(ink, 4.0)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[0, 0, 3, 6:11] == pytest.approx(5 * float(weights[0, 0, 3, 0]))
+    assert weights[0, 0, 3, 5] == weights[0, 0, 3, 11] == weights[0, 0, 3, 0]
+    assert line_weights(ink, 0.0).eq(1).all()
 
 
 def test_bytes_span_the_networks_range() -> None:
