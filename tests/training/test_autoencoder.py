@@ -18,13 +18,13 @@ from tests.training.small import small_params
 
 
 def run(scenes: Path, folder: Path, steps: int, **changes) -> TrainResult:
-    params = small_params("autoencoder", steps, width=16, latent_channels=2, **changes)
+    params = small_params("autoencoder", steps, width=32, latent_channels=4, **changes)
     where = {"clips": scenes / "clips", "curves": scenes / "curves", "checkpoints": folder / "checkpoints"}
     return train_autoencoder(params, SilentLogger(), folder / "autoencoder", **where)
 
 
 def test_training_improves_held_out_frames(scenes: Path, tmp_path: Path) -> None:
-    short, long = run(scenes, tmp_path / "short", 2), run(scenes, tmp_path / "long", 30)
+    short, long = run(scenes, tmp_path / "short", 2), run(scenes, tmp_path / "long", 50)
     assert long.metrics["psnr"] > short.metrics["psnr"] + 1
     assert -1 <= long.metrics["ssim"] <= 1
     assert {"error", "perceptual", "kl"} <= long.history[-1].keys()
