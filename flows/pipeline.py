@@ -1,0 +1,112 @@
+"""The graph, run and watched by Prefect, owned by DVC: deployments ``pipeline``, ``train`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import deque
+from graphlib import TopologicalSorter
+
+from prefect import get_run_logger, task
+from prefect.settings import PREFECT_API_URL
+
+from flows.common import execute, stage_flow
+from sketch2video.errors import UserError
+
+Graph = dict[str, set[str]]
+"""Stages, each with those that it depends on."""
+
+BUSY = ("is being blocked by", "Unable to acquire lock")
+"""What DVC says when another run of it holds a stage or the project."""
+
+SHOWN_LINES = 20
+"""Lines of a failed stage's output that its error repeats."""
+
+
+@stage_flow
+def pipeline(target: str | None = None) -> None:
+    """Bring the graph up to date: ``dvc repro``, one task a stage.
+
+    Args:
+        target: the stage to end with; default: all stages.
+    """
+    graph = read_graph()
+    if target is not None and target not in graph:
+        raise UserError(f"there is no stage {target} in dvc.yaml; choose one of {', '.join(graph)}")
+    for stage in in_order(graph, None if target is None else needed_by(graph, target)):
+        run_stage.with_options(task_run_name=stage)(stage)
+
+
+@task
+def run_stage(stage: str) -> None:
+    """``dvc repro --single-item``: run a stage if something that it depends on has changed.
+
+    Raises:
+        UserError: the stage fails, or another run of DVC is busy with it.
+    """
+    log = get_run_logger()
+    last: deque[str] = deque(maxlen=SHOWN_LINES)
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    process = subprocess.Popen(
+        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        for line in process.stdout or []:
+            if line.strip():
+                last.append(line.rstrip())
+                log.info("%s", line.rstrip())
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+    if process.returncode:
+        if any(sign in line for line in last for sign in BUSY):
+            raise UserError(f"stage {stage} is busy in another `dvc repro`; run this again when that has ended")
+        raise UserError(f"stage {stage} failed: {last[-1] if last else 'without a word'}; its log says more")
+
+
+def stage_environment() -> dict[str, str]:
+    """Environment of a stage: its flow reports to this flow's server, and its progress bars are short."""
+    # What Prefect tells the process of this flow about itself is not true of the stage's flow.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
+    if url := PREFECT_API_URL.value():
+        kept["PREFECT_API_URL"] = url
+    return kept | {"TQDM_MININTERVAL": "30", "PYTHONUNBUFFERED": "1"}
+
+
+def read_graph() -> Graph:
+    """The graph of ``dvc.yaml``, as DVC sees it.
+
+    Raises:
+        UserError: DVC cannot read it.
+    """
+    done = subprocess.run([sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise UserError(f"`dvc dag` fails ({reason}); run this in the project's folder")
+    return parse_dot(done.stdout)
+
+
+def parse_dot(dot: str) -> Graph:
+    """Stages and what they depend on, from ``dvc dag --dot``."""
+    graph: Graph = {stage: set() for stage in re.findall(r'^"([^"]+)";$', dot, re.MULTILINE)}
+    for before, after in re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.MULTILINE):
+        graph[after].add(before)
+    return graph
+
+
+def needed_by(graph: Graph, target: str) -> set[str]:
+    """A stage and all that it depends on, near and far."""
+    return {target}.union(*(needed_by(graph, stage) for stage in graph[target]))
+
+
+def in_order(graph: Graph, stages: set[str] | None = None) -> list[str]:
+    """Stages (default: all) such that each comes after those that it depends on."""
+    return [stage for stage in TopologicalSorter(graph).static_order() if stages is None or stage in stages]
+
+
+if __name__ == "__main__":
+    execute(pipeline, *sys.argv[1:2])
