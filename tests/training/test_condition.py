@@ -77,3 +77,9 @@ def test_ink_is_what_the_curves_render(curves) -> None:
     assert ink.shape == (2, FRAMES, 1, 16, 24)
     expected = CurveSequence(curves[0][1].numpy(), curves[1][1].numpy()).render(16, 24)
     np.testing.assert_array_equal((ink[1, :, 0] * 255).round().numpy(), expected)
+
+
+def test_without_a_visible_stroke_the_sheet_is_blank(curves) -> None:
+    ink = draw_ink(curves[0][0], torch.zeros_like(curves[1][0]), 16, 16)
+    assert ink.shape == (FRAMES, 1, 16, 16)
+    assert not ink.any()

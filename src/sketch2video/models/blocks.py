@@ -10,6 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """The layer itself, with weights and bias of zero: a branch that ends in it starts without any influence."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def fourier_features(x: Tensor, octaves: int) -> Tensor:
     """Sines and cosines of ``2^k pi x`` for k in [0, octaves): (...,) -> (..., 2 * octaves), float32."""
     angles = x.float()[..., None] * (math.pi * 2.0 ** torch.arange(octaves, device=x.device))
@@ -120,10 +127,8 @@ class ConditionedBlock(nn.Module):
         self.text_attention = Attention(width, heads, context_width)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
         self.feed_forward = FeedForward(width)
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
-        for last in (self.text_attention.out, self.modulation[1]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        zeroed(self.text_attention.out)
+        self.modulation = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 6 * width)))
 
     def forward(self, x: Tensor, condition: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
         """Mix tokens.

@@ -17,13 +17,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.models.blocks import (
-    Attention,
-    ConditionedBlock,
-    fourier_features,
-    grid_positions,
-    timestep_features,
-)
+from sketch2video.models.blocks import ConditionedBlock, fourier_features, grid_positions, timestep_features, zeroed
 
 POSITION_OCTAVES = 7
 FPS_OCTAVES = 4
@@ -72,19 +66,30 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.fps_in = nn.Sequential(nn.Linear(2 * FPS_OCTAVES, width), nn.SiLU(), nn.Linear(width, width))
         self.no_fps = nn.Parameter(torch.zeros(width))
-        self.no_text = nn.Parameter(torch.randn(text_width) * 0.02)
-        self.text_norm = nn.LayerNorm(text_width)
-        self.text_query = nn.Parameter(torch.randn(width))
-        self.text_pool = Attention(width, heads, text_width)
+        self.register_buffer("text_mean", torch.zeros(text_width))
+        self.register_buffer("text_std", torch.ones(text_width))
+        self.no_text = nn.Parameter(torch.randn(text_width))
+        self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(
             ConditionedBlock(width, heads, text_width, "time" if layer % 2 else "space") for layer in range(layers)
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation_out = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
-        self.patch_out = nn.Linear(width, latent_channels * patch**2)
-        for last in (self.modulation_out[1], self.patch_out):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
+        self.patch_out = zeroed(nn.Linear(width, latent_channels * patch**2))
+
+    def centre_text(self, text: Tensor, mask: Tensor) -> None:
+        """Take the statistics of the text encoder's features from captions, by which all captions are standardised.
+
+        Frozen encoders give all tokens much in common, which hides what differs; see :func:`pooled`. The statistics are
+        saved with the weights.
+
+        Args:
+            text: (N, L, text_width), hidden states of the training captions.
+            mask: (N, L) bool.
+        """
+        words = text[mask].float()
+        self.text_mean.copy_(words.mean(0))
+        self.text_std.copy_(words.std(0).clamp_min(1e-4))
 
     def forward(
         self,
@@ -131,7 +136,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         x = x + self.position_in(positions).unflatten(0, (frames, -1)) + self._ink_tokens(ink, ink_mask)
         context, context_mask = self._text_tokens(samples, text, text_mask)
         condition = self.time_in(timestep_features(timestep, TIME_FEATURES)) + self._fps_vector(samples, fps)
-        condition = condition + self.text_pool(self.text_query.expand(samples, 1, -1), context, context_mask)[:, 0]
+        words = torch.cat([~context_mask[:, 1:].any(1, keepdim=True), context_mask[:, 1:]], dim=1)
+        condition = condition + self.text_in(pooled(context, words))
         for block in self.blocks:
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
@@ -146,13 +152,17 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         return tokens if ink_mask is None else torch.where(ink_mask[:, None, None, None], tokens, self.no_ink)
 
     def _text_tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The captions after a learned token that stands for "no caption": (N, 1 + L, text_width) and its mask."""
+        """The captions behind a learned token that all of them share: (N, 1 + L, text_width) and its mask.
+
+        Without it a sample that has no caption would have nothing to attend to.
+        """
         null = self.no_text.expand(samples, 1, -1)
         always = torch.ones(samples, 1, dtype=torch.bool, device=null.device)
         if text is None:
             return null, always
         present = mask.bool() if mask is not None else always.expand(-1, text.shape[1])
-        return torch.cat([null, self.text_norm(text)], dim=1), torch.cat([always, present], dim=1)
+        tokens = (text - self.text_mean) / self.text_std
+        return torch.cat([null, tokens], dim=1), torch.cat([always, present], dim=1)
 
     def _fps_vector(self, samples: int, fps: Tensor | None) -> Tensor:
         """The frame rate's part of the modulation: (N, D)."""
@@ -160,6 +170,16 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             return self.no_fps.expand(samples, -1)
         octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / torch.tensor(FPS_RANGE).log2()
         return torch.where((fps > 0)[:, None], self.fps_in(fourier_features(octave, FPS_OCTAVES)), self.no_fps)
+
+
+def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
+    """The mean (N, D) of tokens (N, L, D) where the mask (N, L) is True, scaled to a root mean square of 1.
+
+    Tokens that were centred over the training captions cancel in the mean but for what makes a caption different from
+    others; the scaling makes that difference as large as the time's features, so that it is learned as early.
+    """
+    mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return functional.rms_norm(mean, mean.shape[-1:])
 
 
 class InkStem(nn.Sequential):

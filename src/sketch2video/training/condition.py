@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.curves import CurveSequence
+from sketch2video.curves.sequence import VISIBLE
 
 WOBBLE = 0.12
 """Standard deviation of a harmonic's error, as a share of the stroke's size over k, at full strength."""
@@ -40,11 +41,13 @@ def draw_ink(coefficients: Tensor, visibility: Tensor, height: int, width: int) 
     Returns:
         (..., 1, height, width) float32 in [0, 1], on the device of ``coefficients``.
     """
-    leading = visibility.shape[:-1]
-    # Frames are drawn independently of each other, so those of many clips are drawn as one sequence.
-    frames = CurveSequence(coefficients.flatten(0, -4).cpu().numpy(), visibility.flatten(0, -2).cpu().numpy())
+    # Frames are drawn independently of each other, so those of many clips are drawn as one sequence, and strokes that
+    # none of them shows are left out: most of the time goes into evaluating the curves.
+    shown = visibility.flatten(0, -2).cpu()
+    used = (shown > VISIBLE).any(0)
+    frames = CurveSequence(coefficients.flatten(0, -4).cpu()[:, used].numpy(), shown[:, used].numpy())
     ink = torch.from_numpy(frames.render(height, width)).to(coefficients.device)
-    return (ink.float() / 255).view(*leading, 1, height, width)
+    return (ink.float() / 255).view(*visibility.shape[:-1], 1, height, width)
 
 
 def corrupt_curves(

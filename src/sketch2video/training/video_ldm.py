@@ -78,6 +78,7 @@ def train_video_ldm(
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
     )
+    transformer.centre_text(text_train.hidden, text_train.mask)
     arrays = {"latents": latents, "coefficients": curves, "visibility": curves}
     held_out = ShardDataset(test_table, arrays, ["fps"])
     task = VideoLDMTask(transformer, section, decoder, text_train, text_test, held_out)
