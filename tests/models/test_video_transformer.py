@@ -100,16 +100,16 @@ def test_a_token_sees_its_own_piece_of_the_drawing() -> None:
     assert not ink.grad[0, 0, :, :8].any()
 
 
-def test_blocks_mix_along_their_own_axis_only() -> None:
+def test_blocks_mix_as_far_as_they_reach() -> None:
     x = torch.randn(1, 3, 4, 16)
     other = x.clone()
     other[0, 1, 2] = torch.randn(16)
     arguments = (torch.randn(1, 16), torch.randn(1, 2, 8), torch.ones(1, 2, dtype=torch.bool))
-    for axis in ("space", "time"):
-        block = shaken(ConditionedBlock(16, 2, 8, axis))
+    for reach, frames in (("frame", slice(1, 2)), ("video", slice(None))):
+        block = shaken(ConditionedBlock(16, 2, 8, reach))
         changed = ((block(other, *arguments) - block(x, *arguments)).abs() > 1e-6).any(-1)[0]
         expected = torch.zeros(3, 4, dtype=torch.bool)
-        expected[(1, slice(None)) if axis == "space" else (slice(None), 2)] = True
+        expected[frames] = True
         assert torch.equal(changed, expected)
 
 

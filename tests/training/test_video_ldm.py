@@ -12,7 +12,7 @@ from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.latents import encode_latents
 from sketch2video.training.loop import SilentLogger, TrainResult
-from sketch2video.training.video_ldm import VideoLDMTask, captions_of, train_video_ldm
+from sketch2video.training.video_ldm import VideoLDMTask, captions_of, near_ink, train_video_ldm
 from tests.training.small import small_params
 
 
@@ -98,3 +98,11 @@ def test_missing_latents_are_named(encoded: Path, tmp_path: Path) -> None:
     where = {"curves": encoded / "curves", "autoencoder": encoded / "autoencoder", "text_encoder": encoded / "text"}
     with pytest.raises(UserError, match=r"nowhere.*latents\.json is missing"):
         train_video_ldm(small_params("video_ldm", 1), SilentLogger(), tmp_path, latents=tmp_path / "nowhere", **where)
+
+
+def test_only_positions_at_the_drawing_and_beside_it_weigh_more() -> None:
+    ink = torch.zeros(1, 2, 1, 32, 32)
+    ink[0, 1, 0, 13, 22] = 0.5
+    expected = torch.zeros(1, 2, 4, 4)
+    expected[0, 1, 0:3, 1:4] = 0.5  # 8 px a position: the point lies in row 1, column 2
+    torch.testing.assert_close(near_ink(ink, (4, 4)), expected)

@@ -71,7 +71,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.no_text = nn.Parameter(torch.randn(text_width))
         self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(
-            ConditionedBlock(width, heads, text_width, "time" if layer % 2 else "space") for layer in range(layers)
+            ConditionedBlock(width, heads, text_width, "video" if layer % 2 else "frame") for layer in range(layers)
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
@@ -183,24 +183,13 @@ def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 class InkStem(nn.Sequential):
-    """Drawing -> one vector for every token's piece of it, by halving the resolution again and again.
+    """Drawing -> one vector for every token's piece of it: every pixel of the piece is seen by a small MLP.
 
     Args:
-        pixels: how many pixels of the drawing one token covers along an axis, a power of two.
+        pixels: how many pixels of the drawing one token covers along an axis.
         width: D of the vector.
     """
 
     def __init__(self, pixels: int, width: int) -> None:
-        halvings = pixels.bit_length() - 1
-        if 2**halvings != pixels:
-            raise ValueError(f"a token covers {pixels} pixels of the drawing; it must be a power of two")
-        super().__init__()
-        channels = 1
-        for level in range(halvings):
-            wider = max(width >> (halvings - 1 - level), 8)
-            kernel = 3 if level < halvings - 1 else 1
-            self.append(nn.PixelUnshuffle(2))
-            self.append(nn.Conv2d(4 * channels, wider, kernel, padding=kernel // 2))
-            if level < halvings - 1:
-                self.append(nn.SiLU())
-            channels = wider
+        fold = nn.PixelUnshuffle(pixels)
+        super().__init__(fold, nn.Conv2d(pixels**2, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, width, 1))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sketch2video.files import read_json, replacing
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
@@ -101,6 +102,10 @@ def train_video_ldm(
 class VideoLDMTask(Task):
     """Flow matching (Lipman et al. 2023) with logit-normal times and conditions that go missing at random.
 
+    Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
+    the caption. The weights are functions of what the network is given, so the best velocity stays the same one: the
+    mean over all clips that the conditions allow.
+
     Args:
         transformer: the network; its config holds the latents' statistics.
         section: parameters of the video LDM.
@@ -149,16 +154,20 @@ class VideoLDMTask(Task):
         text = captions_of(self.text, batch["index"], device)
         time = logit_normal_times(samples, generator)
         noise = torch.randn(data.shape, generator=generator, device=device)
+        sketch_kept = kept(section.sketch_dropout)
         velocity = self.module(
             interpolate(data, noise, time),
             time,
             ink=ink,
-            ink_mask=kept(section.sketch_dropout),
+            ink_mask=sketch_kept,
             text=text.hidden,
             text_mask=text.mask & kept(section.text_dropout)[:, None],
             fps=batch["fps"] * kept(section.fps_dropout),
         )
-        return (velocity.float() - (noise - data)).square().mean(), {}
+        error = (velocity.float() - (noise - data)).square().mean(2)  # (N, T, h, w)
+        # Where the network does not see the drawing, the weights must not tell of it: they would bias what it learns.
+        weight = 1 + section.ink_weight * near_ink(ink, error.shape[-2:]) * sketch_kept.view(-1, 1, 1, 1)
+        return (weight * error).sum() / weight.sum(), {"error": error.mean()}
 
     def metrics(self) -> dict[str, float]:
         """Flow-matching losses of held-out clips; see :func:`train_video_ldm`."""
@@ -222,3 +231,14 @@ class VideoLDMTask(Task):
         latents = data * self.latent_std + self.latent_mean
         clips = zip(latents, ink, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
+
+
+def near_ink(ink: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """How dark the drawing is at each latent position or at one of its neighbours: (N, T, h, w) in [0, 1].
+
+    Args:
+        ink: (N, T, 1, H, W) in [0, 1].
+        size: h and w.
+    """
+    darkest = functional.adaptive_max_pool2d(ink.flatten(0, 1), tuple(size))
+    return functional.max_pool2d(darkest, 3, stride=1, padding=1).view(*ink.shape[:2], *size)
