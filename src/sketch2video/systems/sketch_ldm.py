@@ -22,10 +22,10 @@ from sketch2video.files import replacing
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
 from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.flow_matching import guided_velocity, sampling_times
+from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.output import VideoOutput
-from sketch2video.training.loop import precision
 
 FRAMES_AT_ONCE = 64
 """Frames that are decoded together; bounds the memory of long videos."""

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from sketch2video.errors import UserError
 from sketch2video.files import fingerprint, sha256_of_value, write_json
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
+from sketch2video.models.precision import precision
 from sketch2video.training.autoencoder import to_network
-from sketch2video.training.loop import precision
 from sketch2video.videos.shards import ShardReader, clip_ids_of, read_table, shard_key, shard_path, sweep, write_shard
 
 VERSION = 1

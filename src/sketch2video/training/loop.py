@@ -24,6 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from sketch2video.errors import UserError
+from sketch2video.models.precision import precision
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import Checkpoint, load_checkpoint, remove_old_folders, save_checkpoint
 from sketch2video.training.data import Dataset, batch_indices
@@ -224,15 +225,6 @@ def train(
         metrics = {"loss": curve.points[-1]["loss"], **task.metrics()}
     logger.metrics(metrics, settings.steps)
     return TrainResult(metrics, curve.points)
-
-
-def precision() -> str:
-    """ "bf16" where the hardware multiplies in bfloat16, else "no"; in Accelerate's words."""
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "no"
 
 
 def learning_rate(step: int, settings: TrainingParams) -> float:
