@@ -32,7 +32,7 @@ class Project:
             },
         }
 
-    def run(self, *command, expected=0, timeout=600):
+    def run(self, *command, expected=0, timeout=900):
         """Run a command in the copy; returns what it printed."""
         done = subprocess.run(
             [*map(str, command)],
