@@ -162,6 +162,7 @@ class VideoLDMParams(Section):
     sketch_dropout: float = Field(ge=0, le=1)
     fps_dropout: float = Field(ge=0, le=1)
     sketch_corruption: float = Field(ge=0, le=1)
+    time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
     training: TrainingParams
 

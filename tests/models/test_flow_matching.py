@@ -1,8 +1,16 @@
+import math
+
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from sketch2video.models.flow_matching import guided_velocity, interpolate, logit_normal_times, sampling_times
+from sketch2video.models.flow_matching import (
+    guided_velocity,
+    interpolate,
+    logit_normal_times,
+    sampling_times,
+    shifted,
+)
 
 
 class Counting(torch.nn.Module):
@@ -44,15 +52,23 @@ def test_the_line_goes_from_data_to_noise() -> None:
     torch.testing.assert_close(slope, noise - data, atol=1e-4, rtol=1e-4)
 
 
-def test_times_have_a_normal_logit() -> None:
-    logits = torch.logit(logit_normal_times(20_000, torch.Generator().manual_seed(0), mean=-0.5, std=1.2).double())
-    assert logits.mean() == pytest.approx(-0.5, abs=0.03)
-    assert logits.std() == pytest.approx(1.2, abs=0.03)
+@pytest.mark.parametrize("shift", [1.0, 4.0])
+def test_times_have_a_normal_logit(shift: float) -> None:
+    logits = torch.logit(logit_normal_times(20_000, torch.Generator().manual_seed(0), shift).double())
+    assert logits.mean() == pytest.approx(math.log(shift), abs=0.03)  # the shift is a shift of the logit
+    assert logits.std() == pytest.approx(1.0, abs=0.03)
 
 
-@pytest.mark.parametrize("steps", [1, 7])
-def test_the_schedulers_euler_steps_end_at_the_data(steps: int) -> None:
-    scheduler, data, noise = FlowMatchEulerDiscreteScheduler(), torch.randn(4), torch.randn(4)
+def test_the_scheduler_shifts_as_training_does() -> None:
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=4.0)
+    scheduler.set_timesteps(sigmas=sampling_times(10))
+    expected = shifted(torch.tensor([*sampling_times(10), 0.0]), 4.0)
+    torch.testing.assert_close(scheduler.sigmas, expected)
+
+
+@pytest.mark.parametrize(("steps", "shift"), [(1, 1.0), (7, 1.0), (7, 4.0)])
+def test_the_schedulers_euler_steps_end_at_the_data(steps: int, shift: float) -> None:
+    scheduler, data, noise = FlowMatchEulerDiscreteScheduler(shift=shift), torch.randn(4), torch.randn(4)
     scheduler.set_timesteps(sigmas=sampling_times(steps))
     x = noise
     for timestep in scheduler.timesteps:

@@ -17,13 +17,22 @@ from torch import Tensor
 from sketch2video.models.video_transformer import VideoTransformer
 
 
-def logit_normal_times(count: int, generator: torch.Generator, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Times in (0, 1) whose logit is normal (Esser et al. 2024, section 3.1): most lie where the velocity is hard.
+def shifted(time: Tensor, shift: float) -> Tensor:
+    """Times in [0, 1] moved towards noise: s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23); 1 leaves them.
+
+    The frames of a clip show the same thing many times over, so that what a caption would tell is plain to see in a
+    noisy clip until little but noise is left; unshifted times hardly ever go there, and the caption is not learned.
+    """
+    return shift * time / (1 + (shift - 1) * time)
+
+
+def logit_normal_times(count: int, generator: torch.Generator, shift: float = 1.0) -> Tensor:
+    """Times in (0, 1) whose logit is normal (Esser et al. 2024, section 3.1), shifted.
 
     Returns:
-        (count,) float32 on the generator's device.
+        (count,) float32 on the generator's device; their median is s / (1 + s).
     """
-    return torch.sigmoid(mean + std * torch.randn(count, generator=generator, device=generator.device))
+    return shifted(torch.sigmoid(torch.randn(count, generator=generator, device=generator.device)), shift)
 
 
 def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
@@ -33,7 +42,7 @@ def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 
 
 def sampling_times(steps: int) -> list[float]:
-    """The times 1 ... 1/steps at which Euler's method with equal steps asks for the velocity."""
+    """The times 1 ... 1/steps at which Euler's method asks for the velocity, before they are shifted."""
     return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
 
 

@@ -37,6 +37,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         heads: attention heads, a divisor of D.
         text_width: width of the text encoder's hidden states.
         sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
+        time_shift: by which the times of training were shifted, and those of sampling should be; see
+            :func:`~sketch2video.models.flow_matching.shifted`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
     """
@@ -53,6 +55,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         text_width: int = 128,
         sample_size: int = 64,
         sample_frames: int = 16,
+        time_shift: float = 1.0,
         latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
     ) -> None:

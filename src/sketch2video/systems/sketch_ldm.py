@@ -273,13 +273,14 @@ def assemble(
         UserError: a part is missing or damaged.
     """
     tokenizer, encoder = load_text_encoder(text_encoder)
+    transformer = _load(VideoTransformer, video_ldm)
     pipeline = SketchToVideoPipeline(
         tokenizer=tokenizer,
         text_encoder=encoder,
         curve_vae=_load(CurveVAE, curve_vae),
         autoencoder=load_autoencoder(autoencoder),
-        transformer=_load(VideoTransformer, video_ldm),
-        scheduler=FlowMatchEulerDiscreteScheduler(),
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=transformer.config.time_shift),
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import torch
@@ -10,7 +11,13 @@ from torch.nn import functional
 
 from sketch2video.files import read_json, replacing
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
-from sketch2video.models.flow_matching import guided_velocity, interpolate, logit_normal_times, sampling_times
+from sketch2video.models.flow_matching import (
+    guided_velocity,
+    interpolate,
+    logit_normal_times,
+    sampling_times,
+    shifted,
+)
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.params import Params, VideoLDMParams
@@ -76,6 +83,7 @@ def train_video_ldm(
         text_width=text_train.hidden.shape[-1],
         sample_size=params.base.size,
         sample_frames=params.base.frames,
+        time_shift=section.time_shift,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
     )
@@ -152,7 +160,7 @@ class VideoLDMTask(Task):
         curves = corrupt_curves(batch["coefficients"], batch["visibility"], section.sketch_corruption, generator)
         ink = self._draw(*curves, data)
         text = captions_of(self.text, batch["index"], device)
-        time = logit_normal_times(samples, generator)
+        time = logit_normal_times(samples, generator, section.time_shift)
         noise = torch.randn(data.shape, generator=generator, device=device)
         sketch_kept = kept(section.sketch_dropout)
         velocity = self.module(
@@ -196,7 +204,8 @@ class VideoLDMTask(Task):
         places = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
         data, conditions = self._held_out_conditions(places.tolist())
         latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
-        for time in sampling_times(PREVIEW_STEPS):
+        times = shifted(torch.tensor([*sampling_times(PREVIEW_STEPS), 0.0]), self.section.time_shift).tolist()
+        for time, following in itertools.pairwise(times):
             velocity = guided_velocity(
                 self.module,
                 latents,
@@ -205,7 +214,7 @@ class VideoLDMTask(Task):
                 guidance_scale=PREVIEW_GUIDANCE,
                 sketch_guidance_scale=1.0,
             )
-            latents = latents - velocity / PREVIEW_STEPS
+            latents = latents - (time - following) * velocity
         real, generated = (to_uint8(self._decoded(x, conditions["ink"])) for x in (data, latents))
         ink = ink_to_uint8(conditions["ink"])
         sheet, moving = folder / f"video_ldm-{step:06d}.png", folder / f"video_ldm-{step:06d}.gif"
