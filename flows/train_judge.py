@@ -33,7 +33,7 @@ def train_judge(kind: str, seed: int = 0) -> None:
         path = judge.store_judge(trained, kind)
         run.folder(path, path.name)
     found = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
-    print(f"{path}: {found} on scenes that training did not show, spoilt like its own")
+    print(f"{path}: {found} on scenes that training did not show")
 
 
 if __name__ == "__main__":

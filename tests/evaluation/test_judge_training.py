@@ -58,7 +58,7 @@ def test_spoilt_colours_stay_nearest_to_their_word(colour):
 def test_a_few_steps_teach_a_judge_something():
     torch.manual_seed(0)
     scenes = JudgeScenes("sketch", 216, size=32, frames=3, seed=0)
-    task = JudgeTask(Judge(1, ["shape", "motion"], size=32, window=16, width=8), scenes)
+    task = JudgeTask(Judge(1, ["shape", "motion"], size=32, window=16, width=8), scenes, scenes)
     batch = scenes.batch(range(0, 216, 9))
     optimizer = torch.optim.Adam(task.parameters(), 1e-2)
     losses = []

@@ -39,7 +39,8 @@ class Verdict(NamedTuple):
 
     Attributes:
         probabilities: for each attribute that it judges, float32 (N, words).
-        features: float32 (N, D), what its heads see; the features of ``fvd_embedded`` and ``kvd_embedded``.
+        features: float32 (N, D), what its heads see and how the frames' surface looks, each number in units of its
+            standard deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
     """
 
     probabilities: dict[str, np.ndarray]
@@ -117,6 +118,8 @@ class Judge(ModelMixin, ConfigMixin):
         self.movement = nn.Sequential(
             nn.Linear(moments * 5, 2 * feature_dim), nn.SiLU(), nn.Linear(2 * feature_dim, feature_dim)
         )
+        # The features' standard deviations over real clips: distances are then in units that mean something.
+        self.register_buffer("feature_scale", torch.ones(3 * feature_dim + 2 * width))
         self.heads = nn.ModuleDict({name: nn.Linear(3 * feature_dim, len(ATTRIBUTES[name])) for name in attributes})
 
     def forward(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -126,14 +129,15 @@ class Judge(ModelMixin, ConfigMixin):
             clips: (N, T, channels, H, W) in [0, 1], any T ≥ 2.
 
         Returns:
-            Logits of each attribute (N, words), features (N, 3 · feature_dim), the mask's logits
+            Logits of each attribute (N, words), features (N, 3 · feature_dim + 2 · width), the mask's logits
             (N, T, size / 4, size / 4).
         """
         n, t = clips.shape[:2]
         frames = 2 * clips.flatten(0, 1) - 1
         if frames.shape[-2:] != (self.size, self.size):
             frames = F.interpolate(frames, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
-        maps = self.finder(frames)
+        texture = self.finder[:2](frames)
+        maps = self.finder[2:](texture)
         mask = self.mask(maps).float().squeeze(1)
         place, extent, area = _moments_of(torch.sigmoid(mask).square())
         seen = self.looker(_cut_out(frames, place.detach(), extent.detach(), self.window))
@@ -144,8 +148,10 @@ class Judge(ModelMixin, ConfigMixin):
             self.frame(maps.mean((2, 3))).unflatten(0, (n, t)).mean(1),
             self.movement(track),
         ]
-        features = F.silu(torch.cat([part.float() for part in parts], 1))
-        return {name: head(features) for name, head in self.heads.items()}, features, mask.unflatten(0, (n, t))
+        seen_by_heads = F.silu(torch.cat([part.float() for part in parts], 1))
+        logits = {name: head(seen_by_heads) for name, head in self.heads.items()}
+        features = torch.cat([seen_by_heads, _surface(texture.float().unflatten(0, (n, t)))], 1)
+        return logits, features / self.feature_scale, mask.unflatten(0, (n, t))
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -161,6 +167,23 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
+
+
+def _surface(texture: Tensor) -> Tensor:
+    """How much fine detail each channel of the first layer finds, and how much it flickers, as logarithms.
+
+    The heads learn not to mind blur, noise and flicker; these features do, so that distances notice them.
+
+    Args:
+        texture: (N, T, C, h, w).
+
+    Returns:
+        (N, 2 · C).
+    """
+    coarse = F.avg_pool2d(texture.flatten(0, 1), 3, 1, 1, count_include_pad=False).view_as(texture)
+    flicker = texture.diff(dim=1) if texture.shape[1] > 1 else torch.zeros_like(texture)
+    strengths = [(texture - coarse).abs().mean((1, 3, 4)), flicker.abs().mean((1, 3, 4))]
+    return torch.cat(strengths, 1).clamp_min(1e-3).log()
 
 
 def _moments_of(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -255,7 +278,9 @@ def store_judge(judge: Judge, kind: str, folder: Path = JUDGE_FOLDER) -> Path:
         judge.half().save_pretrained(temporary, safe_serialization=True)
         name = f"{kind}-{sha256_of_file(Path(temporary) / WEIGHTS)[:HASH_DIGITS]}"
         with replacing(folder / name) as partial:
-            shutil.copytree(temporary, partial)
+            partial.mkdir()
+            for file in Path(temporary).iterdir():
+                shutil.copyfile(file, partial / file.name)  # without the temporary folder's permissions
     for other in folder.glob(f"{kind}-*"):
         if other.name != name:
             shutil.rmtree(other)

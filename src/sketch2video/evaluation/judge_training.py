@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sketch2video.curves import fit_curves
 from sketch2video.curves.sequence import cosines
+from sketch2video.evaluation.faithfulness import faithfulness
 from sketch2video.evaluation.judge import ATTRIBUTES, Judge, judge_clips
 from sketch2video.params import TrainingParams
 from sketch2video.sketches import extract_sketches
@@ -87,7 +89,11 @@ def video_sample(rng: np.random.Generator, what: Combination, size: int, frames:
 def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
     """A drawing of a scene: its fitted curves, the extractor's lines, or its true outline drawn none too well."""
     if rng.random() < 0.2:
-        return _extracted_sample(rng, what, size, frames)
+        rendered = render_scene(sample_scene(rng, [what]), size, frames)
+        ink = extract_sketches(rendered.frames)
+        if rng.random() < 0.7:
+            ink = fit_curves(ink).render(size, size)
+        return Sample(*_mirrored(rng, ink, rendered.masks, what))
     scene = sample_scene(rng, [what])
     harmonics = int(np.exp(rng.uniform(math.log(8), math.log(64))))
     bend = rng.uniform(0, 0.012) * _smooth_noise(rng)
@@ -113,16 +119,24 @@ def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames
     return Sample(ink, mask, what)
 
 
-def _extracted_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
-    """What the data stages make of a scene: lines, or the curves that are fitted to them."""
+def clean_video_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
+    """A scene as ingest renders it."""
     rendered = render_scene(sample_scene(rng, [what]), size, frames)
-    ink = extract_sketches(rendered.frames)
-    if rng.random() < 0.7:
-        ink = fit_curves(ink).render(size, size)
-    return Sample(*_mirrored(rng, ink, rendered.masks, what))
+    return Sample(rendered.frames, rendered.masks, what)
 
 
-MAKERS = {"video": video_sample, "sketch": sketch_sample}
+def clean_sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
+    """The curves that the data stages fit to a scene, drawn."""
+    clip, mask, what = clean_video_sample(rng, what, size, frames)
+    return Sample(fit_curves(extract_sketches(clip)).render(size, size), mask, what)
+
+
+MAKERS = {
+    "video": video_sample,
+    "sketch": sketch_sample,
+    "clean video": clean_video_sample,
+    "clean sketch": clean_sketch_sample,
+}
 
 
 def _mirrored(
@@ -222,7 +236,7 @@ class JudgeScenes:
     """A :class:`~sketch2video.training.data.Dataset` of clips made on the fly, sample i from (seed, i) alone.
 
     Args:
-        kind: "video" or "sketch".
+        kind: a key of ``MAKERS``.
         number: of samples; every combination is shown equally often.
         size: of the frames, pixels.
         frames: of a clip.
@@ -259,12 +273,12 @@ class JudgeTask(Task):
 
     Args:
         judge: the judge.
-        test: clips that training never shows, for :meth:`metrics`.
+        spoilt, clean: clips that training never shows, spoilt like its own, and not.
     """
 
-    def __init__(self, judge: Judge, test: JudgeScenes) -> None:
+    def __init__(self, judge: Judge, spoilt: JudgeScenes, clean: JudgeScenes) -> None:
         super().__init__(judge)
-        self.judge, self.test = judge, test
+        self.judge, self.spoilt, self.clean = judge, spoilt, clean
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
@@ -277,17 +291,21 @@ class JudgeTask(Task):
         return torch.stack(list(terms.values())).sum(), {name: term.detach() for name, term in terms.items()}
 
     def metrics(self) -> dict[str, float]:
-        """Share of the test clips, spoilt like the training's, whose words the judge finds; each and all at once."""
-        samples = [self.test[i] for i in range(len(self.test))]
-        verdict = judge_clips(self.judge, np.stack([s.clip for s in samples]))
-        right = {
-            name: np.array(
-                [word == getattr(s.what, name) for word, s in zip(verdict.words(name), samples, strict=True)]
-            )
-            for name in verdict.probabilities
-        }
-        right["joint"] = np.logical_and.reduce(list(right.values()))
-        return {f"accuracy_{name}": float(r.mean()) for name, r in right.items()}
+        """Share of the spoilt and of the clean clips whose words the judge finds, each and all at once."""
+        return _accuracies(self.judge, self.spoilt, "spoilt") | _accuracies(self.judge, self.clean, "clean")
+
+    def scale_features(self) -> None:
+        """Give the judge's features unit standard deviation over the clean clips."""
+        scale = judge_clips(self.judge, np.stack([self.clean[i].clip for i in range(len(self.clean))])).features.std(0)
+        # A feature that hardly changes is noise: it must not count as much as the others.
+        self.judge.feature_scale *= torch.from_numpy(np.maximum(scale, 0.02))
+
+
+def _accuracies(judge: Judge, scenes: JudgeScenes, name: str) -> dict[str, float]:
+    samples = [scenes[i] for i in range(len(scenes))]
+    asked = pd.DataFrame([sample.what for sample in samples])
+    shares = faithfulness(judge_clips(judge, np.stack([sample.clip for sample in samples])), asked)
+    return {f"accuracy_{name}_{attribute}": share.value for attribute, share in shares.items()}
 
 
 def train_judge(kind: str, *, checkpoint_folder: Path, logger: RunLogger, seed: int = 0) -> tuple[Judge, TrainResult]:
@@ -297,8 +315,10 @@ def train_judge(kind: str, *, checkpoint_folder: Path, logger: RunLogger, seed: 
     judge = Judge(channels=3 if kind == "video" else 1, attributes=attributes, size=SIZE)
     judge = judge.to(memory_format=torch.channels_last)
     scenes = JudgeScenes(kind, TRAINING.steps * TRAINING.batch_size, SIZE, TRAINING_FRAMES, seed)
-    task = JudgeTask(judge, JudgeScenes(kind, 432, SIZE, 16, seed + 1))
+    unseen = (JudgeScenes(name, 432, SIZE, 16, seed + 1) for name in (kind, f"clean {kind}"))
+    task = JudgeTask(judge, *unseen)
     result = train(
         task, scenes, TRAINING, name=f"{kind} judge", checkpoint_folder=checkpoint_folder, seed=seed, logger=logger
     )
+    task.scale_features()
     return judge, result
