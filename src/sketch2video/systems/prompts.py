@@ -71,7 +71,7 @@ def read_prompts(path: Path | str) -> list[Prompt]:
     return prompts
 
 
-def parse_prompts(rows: Sequence[Mapping[str, Any]], source: str) -> list[Prompt]:
+def parse_prompts(rows: Sequence[Mapping[Any, Any]], source: str) -> list[Prompt]:
     """Check rows that come from elsewhere than a file; they cannot name drawings.
 
     Raises:
@@ -123,7 +123,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield row, values
 
 
-def _checked(values: Mapping[str, Any], where: str, row: int, folder: Path) -> Prompt:
+def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> Prompt:
     caption = values.get("caption")
     if not isinstance(caption, str) or not caption.strip():
         raise UserError(f"{where}: the caption is empty; say what to show")

@@ -88,15 +88,16 @@ def pass_gate(
         UserError: there are no captions, or a model cannot be loaded.
     """
     name = params.register_.name
-    champion = aliased_version(name, CHAMPION)
+    holder = aliased_version(name, CHAMPION)
+    champion = None if holder is None else str(holder.version)
     with registry_errors():
         tags = client().get_model_version(name, version).tags
     known = {key: value for key, value in tags.items() if key.startswith(TAG)}
     if champion is not None and known:
         met = known.get(f"{TAG}champion_version")
-        if champion.version == version or (met == champion.version and known.get(f"{TAG}promoted") == "False"):
+        if champion == version or (met == champion and known.get(f"{TAG}promoted") == "False"):
             return known
-    decision = decide(params, version, None if champion is None else str(champion.version), clips, checkpoints)
+    decision = decide(params, version, champion, clips, checkpoints)
     with registry_errors():
         for key in known:
             client().delete_model_version_tag(name, version, key)

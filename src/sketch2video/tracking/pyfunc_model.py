@@ -1,9 +1,9 @@
 """The registered model: what ``mlflow models serve`` runs. MLflow executes this file ("models from code"); no pickles.
 
-A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``. The parameters
-``num_inference_steps``, ``guidance_scale``, ``sketch_guidance_scale`` and ``fps`` hold for all rows. The answer has a
-row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an animated SVG; ``seed``, with which
-the same video can be asked for again.
+A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
+or for none. The parameters ``num_inference_steps``, ``guidance_scale``, ``sketch_guidance_scale`` and ``fps`` hold for
+the whole request. The answer has a row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an
+animated SVG; ``seed``, with which the same video can be asked for again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ServedPipeline(PythonModel):
             MlflowException: a row or a parameter is wrong; the server answers with status 400 and the reason.
         """
         try:
-            prompts = parse_prompts(_rows(model_input), "request")
+            prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
             settings = SamplingParams.model_validate({**context.model_config, **(params or {})})
         except (UserError, ValidationError) as error:
             raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
@@ -62,19 +62,6 @@ class ServedPipeline(PythonModel):
             made = generate_videos(self.pipeline, [requests[index] for index in batch], settings)
             videos |= dict(zip(batch, made, strict=True))
         return [(videos[index], request.seed) for index, request in enumerate(requests)]
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as Python values; what is missing in a column of whole numbers makes them all floats on their way here."""
-    rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
-    whole = {"seed", "num_frames"}
-    return [
-        {
-            str(name): int(value) if name in whole and value is not None and float(value).is_integer() else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
 
 
 def _mp4(video: Video) -> str:

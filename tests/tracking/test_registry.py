@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from mlflow import MlflowClient
+
+from sketch2video.errors import UserError
+from sketch2video.params import Params, load_params
+from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
+from sketch2video.tracking.registry import aliased_version, client, locate_model, register_version
+from sketch2video.tracking.runs import tracked_run
+from sketch2video.videos.shards import write_shard, write_table
+from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
+
+NAME = "sketch2video"
+
+
+@pytest.fixture
+def params() -> Params:
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    return params.model_copy(
+        update={
+            "base": params.base.model_copy(update={"size": 32, "frames": 8}),
+            "evaluate": params.evaluate.model_copy(update={"num_inference_steps": 1, "batch_size": 8}),
+            "register_": params.register_.model_copy(update={"clips": 8, "tolerance": 0.0}),
+        }
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project's folder with a registry of its own."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def another_pipeline(tiny_pipeline_folder: Path, tmp_path: Path) -> Path:
+    """The tiny pipeline with another decoder."""
+    pipeline = load_pipeline(tiny_pipeline_folder)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in pipeline.autoencoder.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    pipeline.save_pretrained(tmp_path / "another")
+    return tmp_path / "another"
+
+
+@pytest.fixture
+def clips(project: Path) -> Path:
+    """Eight test clips in the layout of ``data/clips``, without attributes."""
+    rng = np.random.default_rng(0)
+    combinations = [Combination("star", "red", m) for m in ("growing", "left to right", "in a circle", "top to bottom")]
+    scenes = [sample_scene(rng, [combination]) for combination in combinations * 2]
+    folder = project / "data" / "clips"
+    ids = [f"clip-{number}" for number in range(8)]
+    frames = np.stack([render_scene(scene, 32, 8).frames for scene in scenes])
+    write_shard(folder / "shards" / "0000.safetensors", {"frames": frames}, ids, "key")
+    table = pd.DataFrame({"clip_id": ids, "caption": [f"a star {n}" for n in range(8)], "label": None, "split": "test"})
+    write_table(table.assign(fps=8.0, shard=0, row=range(8)), folder / "clips.parquet")
+    return folder
+
+
+def register(folder: Path, params: Params) -> str:
+    with tracked_run("register", {}) as run:
+        return register_version(folder, NAME, params.generate, run)
+
+
+def test_a_version_holds_all_that_a_server_needs(project: Path, tiny_pipeline_folder: Path, params: Params) -> None:
+    version = register(tiny_pipeline_folder, params)
+    located = locate_model(f"models:/{NAME}@challenger")
+    assert located.version == version == "1"
+    assert content_hash(located.folder) == content_hash(tiny_pipeline_folder)
+    model = located.folder.parents[1]
+    described = yaml.safe_load((model / "MLmodel").read_text())
+    assert [column["name"] for column in yaml.safe_load(described["signature"]["inputs"])] == [
+        "caption",
+        "seed",
+        "num_frames",
+    ]
+    assert (model / "code" / "sketch2video" / "tracking" / "pyfunc_model.py").is_file()
+    assert (model / "serving_input_example.json").is_file()
+    pinned = (model / "requirements.txt").read_text().split()
+    assert f"torch=={torch.__version__.partition('+')[0]}" in pinned
+    assert all("==" in line for line in pinned)
+    assert not [path for path in model.rglob("*") if path.suffix in {".pkl", ".pt", ".pickle", ".bin"}]
+    runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("sketch2video").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+def test_the_same_pipeline_is_one_version(
+    project: Path, tiny_pipeline_folder: Path, another_pipeline: Path, params: Params
+) -> None:
+    shutil.copytree(tiny_pipeline_folder, project / "elsewhere")
+    assert register(tiny_pipeline_folder, params) == "1"
+    assert register(another_pipeline, params) == "2"
+    assert register(project / "elsewhere", params) == "1"
+    assert locate_model(f"models:/{NAME}@challenger").version == "1"
+    assert len(client().search_model_versions(f"name = '{NAME}'")) == 2
+
+
+def test_the_better_of_two_is_champion_whoever_comes_first(
+    project: Path, clips: Path, tiny_pipeline_folder: Path, another_pipeline: Path, params: Params
+) -> None:
+    first, second = register(tiny_pipeline_folder, params), register(another_pipeline, params)
+    alone = pass_gate(params, first)
+    assert alone["gate.promoted"] == "True"
+    assert "gate.champion" not in alone
+    met = pass_gate(params, second)
+    assert (met["gate.metric"], met["gate.champion_version"]) == ("fvd_embedded", first)
+    assert float(met["gate.champion"]) == pytest.approx(float(alone["gate.challenger"]))
+    better = float(met["gate.challenger"]) < float(met["gate.champion"])
+    assert met["gate.promoted"] == str(better)
+    champion = aliased_version(NAME, "champion")
+    assert str(champion.version) == (second if better else first)
+    assert client().get_model_version(NAME, second).tags.items() >= met.items()
+
+    # The other way round the same two meet, and the same one is champion.
+    worse = first if better else second
+    again = pass_gate(params, worse)
+    assert again["gate.promoted"] == "False"
+    assert str(aliased_version(NAME, "champion").version) == str(champion.version)
+
+
+def test_what_was_decided_is_not_judged_again(
+    project: Path, clips: Path, tiny_pipeline_folder: Path, params: Params
+) -> None:
+    version = register(tiny_pipeline_folder, params)
+    decision = pass_gate(params, version)
+    shutil.rmtree(clips)  # nothing left to judge by
+    assert pass_gate(params, version) == decision
+    assert decision["gate.judge"].startswith("video-")
+
+
+@pytest.mark.parametrize(
+    ("metric", "challenger", "champion", "promoted"),
+    [
+        ("faithfulness_joint", 0.70, 0.72, True),
+        ("faithfulness_joint", 0.69, 0.72, False),
+        ("faithfulness_joint", 0.90, 0.72, True),
+        ("fvd_embedded", 101.9, 100.0, True),
+        ("fvd_embedded", 102.1, 100.0, False),
+        ("fvd_embedded", 50.0, 100.0, True),
+        ("kvd_embedded", -0.5, -0.5, True),
+        (None, None, None, False),
+    ],
+)
+def test_a_challenger_may_be_worse_by_the_tolerance(
+    metric: str | None, challenger: float | None, champion: float | None, promoted: bool
+) -> None:
+    assert compare(metric, challenger, champion, 0.02 + 1e-9, contested=True)[0] is promoted
+    assert compare(metric, challenger, None, 0.02, contested=False)[0] is True
+
+
+def test_the_metric_follows_from_the_data(params: Params) -> None:
+    gate = params.register_
+    assert chosen_metric(gate, labelled=True, clips=2) == "faithfulness_joint"
+    assert chosen_metric(gate, labelled=False, clips=8) == "fvd_embedded"
+    assert chosen_metric(gate, labelled=False, clips=7) is None
+
+
+@pytest.mark.parametrize(
+    "reference", ["models:/sketch2video@champion", "models:/sketch2video/9", "models:/x", "models:/a/b/c", "nowhere"]
+)
+def test_a_model_that_is_not_there_is_a_users_mistake(project: Path, reference: str) -> None:
+    with pytest.raises(UserError, match=reference) as error:
+        locate_model(reference)
+    assert "\n" not in str(error.value)
+
+
+def test_only_pipelines_are_registered(project: Path, params: Params) -> None:
+    with pytest.raises(UserError, match="holds no pipeline"):
+        register(project, params)
