@@ -81,17 +81,19 @@ class Blind(Copier):
         )
 
 
-def run(world, tmp_path, pipeline, table=None, clips=TEST_CLIPS):
-    params = load_params()
-    params = params.model_copy(
+def with_small_clips(params, clips):
+    return params.model_copy(
         update={
             "base": params.base.model_copy(update={"size": SIZE, "frames": FRAMES}),
             "evaluate": params.evaluate.model_copy(update={"clips": clips, "batch_size": 4, "bootstrap": 10}),
         }
     )
+
+
+def run(world, tmp_path, pipeline, table=None):
     write_table(world.table if table is None else table, world.data.clips / "clips.parquet")
     return evaluate(
-        params,
+        with_small_clips(load_params(), TEST_CLIPS),
         data=world.data,
         model=world.model,
         reports=tmp_path / "reports",
@@ -111,6 +113,16 @@ def test_a_perfect_generator_scores_what_real_clips_score(world, tmp_path):
     assert metrics["fvd_embedded"] == pytest.approx(metrics["fvd_embedded_floor"])
     assert metrics["is_embedded_fitted"] == pytest.approx(metrics["is_embedded_real"])
     assert metrics["psnr_fitted"] == 100
+
+
+def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, tiny_pipeline_folder):
+    params = with_small_clips(load_params(), TEST_CLIPS)
+    write_table(world.table, world.data.clips / "clips.parquet")
+    folders = {"reports": tmp_path / "reports", "checkpoints": tmp_path / "checkpoints"}
+    evaluation = evaluate(params, data=world.data, model=tiny_pipeline_folder, **folders)
+    assert evaluation.left_out == {}
+    assert evaluation.metrics()["faithfulness_joint"] < 0.3 < evaluation.metrics()["judge_accuracy_joint"]
+    assert evaluation.seconds_per_clip["text"] > 0
 
 
 def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path):
