@@ -83,7 +83,8 @@ def test_the_default_encoder_tells_unseen_combinations_and_the_order_of_words(tm
     (tmp_path / "clips").mkdir()
     write_table(pd.DataFrame(rows), tmp_path / "clips" / "clips.parquet")
     metrics = trained(load_params(PARAMS), tmp_path / "clips", "a")[0].metrics
-    assert min(metrics["probe_shape"], metrics["probe_colour"], metrics["probe_motion"]) > 0.97
+    assert min(metrics["probe_shape"], metrics["probe_colour"]) > 0.97
+    assert metrics["probe_motion"] > 0.9
 
 
 def test_the_same_seed_gives_the_same_bytes(clips):
