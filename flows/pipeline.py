@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Sequence
 from graphlib import TopologicalSorter
 
 from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Failed
 
-from flows.common import execute, stage_flow
+from flows.common import REFUSED, execute, stage_flow
 from sketch2video.errors import UserError
 
 Graph = dict[str, set[str]]
@@ -35,16 +38,27 @@ def pipeline(target: str | None = None) -> None:
     graph = read_graph()
     if target is not None and target not in graph:
         raise UserError(f"there is no stage {target} in dvc.yaml; choose one of {', '.join(graph)}")
-    for stage in in_order(graph, None if target is None else needed_by(graph, target)):
-        run_stage.with_options(task_run_name=stage)(stage)
+    run_stages(in_order(graph, None if target is None else needed_by(graph, target)))
+
+
+def run_stages(stages: Sequence[str]) -> None:
+    """Run stages one after the other, each as a task of its name.
+
+    Raises:
+        UserError: a stage fails, or another run of DVC is busy with it.
+    """
+    for stage in stages:
+        state = run_stage.with_options(task_run_name=stage)(stage, return_state=True)
+        if state.is_failed():
+            raise UserError(str(state.message))
 
 
 @task
-def run_stage(stage: str) -> None:
+def run_stage(stage: str) -> State | None:
     """``dvc repro --single-item``: run a stage if something that it depends on has changed.
 
-    Raises:
-        UserError: the stage fails, or another run of DVC is busy with it.
+    Returns:
+        None, or a failed state whose message is one line.
     """
     log = get_run_logger()
     last: deque[str] = deque(maxlen=SHOWN_LINES)
@@ -64,8 +78,14 @@ def run_stage(stage: str) -> None:
         process.wait()
     if process.returncode:
         if any(sign in line for line in last for sign in BUSY):
-            raise UserError(f"stage {stage} is busy in another `dvc repro`; run this again when that has ended")
-        raise UserError(f"stage {stage} failed: {last[-1] if last else 'without a word'}; its log says more")
+            return _failed(f"stage {stage} is busy in another `dvc repro`; run this again when that has ended")
+        reason = last[-1].removeprefix("ERROR: ") if last else "without a word"
+        return _failed(f"stage {stage} failed: {reason}; its log says more")
+    return None
+
+
+def _failed(message: str) -> State:
+    return Failed(name=REFUSED, message=message)
 
 
 def stage_environment() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.common import execute, stage_flow
-from flows.pipeline import in_order, read_graph, run_stage
+from flows.pipeline import in_order, read_graph, run_stages
 
 
 @stage_flow
@@ -11,8 +11,7 @@ def train() -> None:
     """Train every network whose data, parameters or code have changed, and assemble the pipeline."""
     graph = read_graph()
     stages = {stage for stage in graph if stage.startswith("train_")} | {"encode_latents", "assemble"}
-    for stage in in_order(graph, stages):
-        run_stage.with_options(task_run_name=stage)(stage)
+    run_stages(in_order(graph, stages))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256
 from sketch2video.params import FitParams, SamplingParams, SketchParams
 from sketch2video.systems.contact_sheet import write_contact_sheet
 from sketch2video.systems.drawings import load_drawing
-from sketch2video.systems.prompts import MAX_SEED, Prompt
+from sketch2video.systems.prompts import Prompt
 from sketch2video.videos import probe_video, write_gif, write_video
 
 VERSION = 1
@@ -125,18 +125,20 @@ def batches(kinds: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
 
 
 def seeds_of(prompts: Sequence[Prompt], seed: int) -> list[int]:
-    """The seed of each prompt: its own, or ``seed``; prompts alike without one count up from it, so that they differ.
+    """The seed of each prompt: its own, or a number made of ``seed`` and the prompt, other for prompts that are alike.
 
     A prompt's seed does not depend on other prompts around it.
     """
     seeds, seen = [], dict[Prompt, int]()
     for prompt in prompts:
-        if prompt.seed is not None:
+        if prompt.seed is None:
+            alike = replace(prompt, row=0)
+            seen[alike] = seen.get(alike, 0) + 1
+            name = prompt.sketch.name if prompt.sketch else None
+            digest = sha256_of_value([seed, prompt.caption, prompt.num_frames, name, seen[alike]])
+            seeds.append(int(digest[:8], 16))
+        else:
             seeds.append(prompt.seed)
-            continue
-        alike = replace(prompt, row=0)
-        seeds.append((seed + seen.get(alike, 0)) % (MAX_SEED + 1))
-        seen[alike] = seen.get(alike, 0) + 1
     return seeds
 
 
