@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sketch2video.errors import UserError
-from sketch2video.systems.prompts import MAX_SEED, Prompt, read_prompts
+from sketch2video.systems.prompts import MAX_SEED, Prompt, parse_prompts, read_prompts
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -96,3 +96,11 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 def test_the_examples_that_come_with_the_project_are_valid() -> None:
     assert len(read_prompts(Path(__file__).parents[2] / "prompts" / "demo.txt")) == 8
+
+
+def test_rows_from_elsewhere_are_checked_alike() -> None:
+    assert parse_prompts([{"caption": "a star", "seed": 3}], "request") == [Prompt(1, "a star", 3)]
+    with pytest.raises(UserError, match="request row 2: the caption is empty"):
+        parse_prompts([{"caption": "a star"}, {"caption": float("nan")}], "request")
+    with pytest.raises(UserError, match="unknown column 'sketch'"):
+        parse_prompts([{"caption": "a star", "sketch": "/etc/hosts"}], "request")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sketch2video.errors import UserError
+from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
+
+
+def test_a_saved_system_comes_back(tiny_pipeline_folder: Path) -> None:
+    assert isinstance(load_pipeline(tiny_pipeline_folder), SketchToVideoPipeline)
+
+
+def test_the_hash_is_of_the_content_alone(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_pipeline_folder, tmp_path / "copy")
+    assert content_hash(copy) == content_hash(tiny_pipeline_folder)
+    (copy / "scheduler" / "scheduler_config.json").write_text("{}")
+    changed = content_hash(copy)
+    assert changed != content_hash(tiny_pipeline_folder)
+    (copy / "scheduler" / "scheduler_config.json").rename(copy / "scheduler" / "renamed.json")
+    assert content_hash(copy) != changed
+
+
+def test_what_is_no_pipeline_is_a_users_mistake(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model_index\.json is missing"):
+        load_pipeline(tmp_path)
+    damaged = shutil.copytree(tiny_pipeline_folder, tmp_path / "damaged")
+    (damaged / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(UserError, match="damaged cannot be loaded") as error:
+        load_pipeline(damaged)
+    assert "\n" not in str(error.value)
+    (damaged / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    with pytest.raises(UserError, match="holds the pipeline FluxPipeline"):
+        load_pipeline(damaged)
