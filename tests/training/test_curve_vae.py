@@ -63,11 +63,14 @@ def project(tmp_path: Path) -> Path:
 
 
 def params(steps: int) -> Params:
-    """The project's own parameters with a network of a few thousand weights."""
+    """The project's own parameters with a network of a few thousand weights.
+
+    Visibility weighs more: it takes the real weight far more steps than a test has to become sure.
+    """
     real = load_params(ROOT / "params.yaml")
     training = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3, "warmup_steps": 5, "ema_decay": 0.9}
     training |= {"checkpoint_every": 1000, "preview_every": 0}
-    small = {"width": 32, "layers": 1, "heads": 2, "latent_dim": 4, "points": 16}
+    small = {"width": 32, "layers": 1, "heads": 2, "latent_dim": 4, "points": 16, "visibility_weight": 0.1}
     vae = real.curve_vae.model_dump() | small | {"training": real.curve_vae.training.model_dump() | training}
     values = real.model_dump(by_alias=True) | {"curve_vae": vae}
     values["base"] |= {"size": 32, "frames": FRAMES}
