@@ -35,6 +35,8 @@ class PerceptualDistance(nn.Module):
     def __init__(self, blocks: Sequence[nn.Module], mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.requires_grad_(False)
@@ -87,7 +89,8 @@ def vgg16_perceptual_distance(path: Path | str) -> PerceptualDistance:
         raise UserError(
             f"{path} cannot be read as VGG16 weights ({error}); name a state dict of torchvision's vgg16"
         ) from error
-    blocks, channels, index = [], 3, 0
+    blocks: list[nn.Module] = []
+    channels, index = 3, 0
     for widths in VGG16_BLOCKS:
         block = nn.Sequential() if not blocks else nn.Sequential(nn.MaxPool2d(2))
         for width in widths:

@@ -1,14 +1,14 @@
 """The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
 
 Every patch is a token, and a token starts from its patch and from the piece of the drawing that the patch covers.
-Blocks look along space and along time by turns (Ma et al. 2024, "Latte", variant 1). Text enters by cross-attention
-and, pooled, together with the time and the frame rate as the modulation of every block; on small data the pooled way is
-the one by which colours are learned. Each condition can be missing, sample by sample, which is what guidance needs
-(Ho & Salimans 2022).
+Blocks look at one frame and at the whole video by turns. Text enters by cross-attention and, pooled, together with the
+time and the frame rate as the modulation of every block; on small data the pooled way is the one by which colours are
+learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -171,7 +171,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         """The frame rate's part of the modulation: (N, D)."""
         if fps is None:
             return self.no_fps.expand(samples, -1)
-        octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / torch.tensor(FPS_RANGE).log2()
+        octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / math.log2(FPS_RANGE)
         return torch.where((fps > 0)[:, None], self.fps_in(fourier_features(octave, FPS_OCTAVES)), self.no_fps)
 
 

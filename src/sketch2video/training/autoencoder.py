@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.files import replacing
 from sketch2video.models.autoencoder import SketchAutoencoder
@@ -130,7 +130,7 @@ class AutoencoderTask(Task):
         return {
             "psnr": mean_psnr(decoded, frames),
             "psnr_blank_sheet": mean_psnr(blank, frames),
-            "ssim": float(structural_similarity_index_measure(decoded.clamp(-1, 1), frames, data_range=2.0)),
+            "ssim": float(StructuralSimilarityIndexMeasure(data_range=2.0)(decoded.clamp(-1, 1), frames)),
         }
 
     def _held_out(self, which: slice) -> tuple[Tensor, Tensor]:
