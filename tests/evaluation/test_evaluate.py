@@ -64,7 +64,9 @@ class Copier:
         drawn = [self.clips[caption][1] for caption in captions]
         for mine, given in zip(drawn, curves or drawn, strict=True):
             np.testing.assert_array_equal(mine.coefficients, given.coefficients)
-        return SimpleNamespace(frames=frames / np.float32(255), curves=drawn, sketches=None)
+        # As diffusers' processors do: channels lie first in memory, whatever the axes say.
+        frames = np.moveaxis(np.ascontiguousarray(np.moveaxis(frames / np.float32(255), -1, 1)), 1, -1)
+        return SimpleNamespace(frames=frames, curves=drawn, sketches=None)
 
 
 class Blind(Copier):

@@ -125,7 +125,8 @@ def _generate(
     )
     seconds = time.perf_counter() - begin
     arrays = {
-        "frames": (np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8),
+        # In C order: safetensors writes an array's memory as it lies, and a pipeline may answer with transposed axes.
+        "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8)),
         "coefficients": np.stack([c.coefficients for c in out.curves]),
         "visibility": np.stack([c.visibility for c in out.curves]),
     }
