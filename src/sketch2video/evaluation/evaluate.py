@@ -88,14 +88,7 @@ def evaluate(
     """
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
-    sampling = Sampling(
-        num_frames=params.base.frames,
-        num_inference_steps=params.evaluate.num_inference_steps,
-        guidance_scale=params.evaluate.guidance_scale,
-        sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
-        batch_size=params.evaluate.batch_size,
-        seed=params.base.seed,
-    )
+    sampling = Sampling.of(params)
     protocol = {
         "split": split,
         "clips": len(rows),

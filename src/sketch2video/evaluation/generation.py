@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
+from sketch2video.params import Params
 from sketch2video.videos.shards import ShardReader
 
 
@@ -39,6 +40,18 @@ class Sampling:
     sketch_guidance_scale: float
     batch_size: int
     seed: int
+
+    @classmethod
+    def of(cls, params: Params) -> Sampling:
+        """As ``evaluate`` and ``base`` of the parameters say: the same for the report and for the gate."""
+        return cls(
+            num_frames=params.base.frames,
+            num_inference_steps=params.evaluate.num_inference_steps,
+            guidance_scale=params.evaluate.guidance_scale,
+            sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
+            batch_size=params.evaluate.batch_size,
+            seed=params.base.seed,
+        )
 
 
 class GeneratedClips:

@@ -173,14 +173,7 @@ def compare(
 def _judge(params: Params, version: str, rows: Any, checkpoints: Path) -> Verdict:
     """What the video judge sees in the clips that a version generates for the rows' captions."""
     folder = locate_model(f"models:/{params.register_.name}/{version}").folder
-    sampling = Sampling(
-        num_frames=params.base.frames,
-        num_inference_steps=params.evaluate.num_inference_steps,
-        guidance_scale=params.evaluate.guidance_scale,
-        sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
-        batch_size=params.evaluate.batch_size,
-        seed=params.base.seed,
-    )
+    sampling = Sampling.of(params)
     settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
     kept = folder_for("gate", settings, [], checkpoints)
     remove_old_folders(kept)
