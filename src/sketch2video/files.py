@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sketch2video.errors import UserError
@@ -107,3 +108,8 @@ def fingerprint(paths: Iterable[Path | str]) -> str:
             if not any(part.startswith(PARTIAL_MARK) for part in file.parts):
                 digest[file.as_posix()] = sha256_of_file(file)
     return sha256_of_value(digest)
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Hexadecimal SHA-256 over the source code of modules: what they made is made again once they change."""
+    return sha256_of_value({module.__name__: sha256_of_file(str(module.__file__)) for module in modules})

@@ -62,6 +62,27 @@ def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
     assert not spare, f"dvc.yaml, stage {stage}: nothing here uses {spare}"
 
 
+@pytest.mark.parametrize(
+    "stage", ["videos/ingest.py", "sketches/stage.py", "curves/stage.py", "training/latents.py"], ids=lambda s: s
+)
+def test_a_clip_is_made_again_when_any_of_its_code_changes(stage):
+    tree = ast.parse(Path("src/sketch2video", stage).read_text(encoding="utf-8"))
+    imported = {
+        alias.asname or alias.name: file_of(node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sketch2video")
+        for alias in node.names
+    }
+    calls = [
+        {imported[argument.id] for argument in node.args}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "code_digest"
+    ]
+    assert calls
+    for digested in calls:
+        assert set().union(*(code_of(file, set()) for file in digested)) == digested
+
+
 def covers(dep, files):
     return any(dep == file or dep in file.parents for file in files)
 

@@ -6,8 +6,8 @@ import pytest
 
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
-from sketch2video.sketches import extract_sketches
-from sketch2video.sketches.stage import sketch
+from sketch2video.sketches import extract_sketches, stage
+from sketch2video.sketches.stage import draw_clip, sketch
 from sketch2video.videos.shards import read_shard, shard_path, write_shard, write_table
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
@@ -47,6 +47,20 @@ def test_every_clip_is_drawn_and_unchanged_shards_are_left_alone(tmp_path):
     write_clips(clips, {4: 6})
     sketch(PARAMS, clips=clips, sketches=sketches)
     assert [p.name for p in (sketches / "shards").iterdir()] == ["0004.safetensors"]
+
+
+def test_a_clip_that_joins_a_shard_is_the_only_one_that_is_drawn(tmp_path, monkeypatch):
+    clips, sketches, drawn = tmp_path / "clips", tmp_path / "sketches", []
+    write_clips(clips, {0: 4})
+    sketch(PARAMS, clips=clips, sketches=sketches)
+    frames = read_shard(shard_path(clips, 0))["frames"]
+    more = np.concatenate([frames[:1], frames[:1, :, ::-1], frames[1:]])
+    write_shard(shard_path(clips, 0), {"frames": more}, ["clip-0-0", "clip-0-00", "clip-0-1"], key="more")
+    monkeypatch.setattr(stage, "draw_clip", lambda *of: (drawn.append(of[0]), draw_clip(*of))[1])
+    sketch(PARAMS, clips=clips, sketches=sketches)
+    np.testing.assert_array_equal(drawn, more[1:2])
+    expected = np.stack([extract_sketches(clip) for clip in more])
+    np.testing.assert_array_equal(read_shard(shard_path(sketches, 0))["ink"], expected)
 
 
 def test_another_parameter_draws_again(tmp_path):

@@ -1,12 +1,7 @@
-import os
 import pickle
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from safetensors.numpy import load_file
 
@@ -15,7 +10,7 @@ from sketch2video.videos.shards import (
     ShardReader,
     array_shape,
     clip_ids_of,
-    map_jobs,
+    digests,
     read_shard,
     read_table,
     shard_key,
@@ -23,6 +18,7 @@ from sketch2video.videos.shards import (
     shard_of,
     shard_path,
     sweep,
+    update_shard,
     write_shard,
     write_table,
     writing_shard,
@@ -128,29 +124,51 @@ def test_tables_come_back_and_missing_ones_are_a_clear_error(tmp_path):
         read_table(tmp_path / "clips.parquet")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_jobs_give_their_results_in_order(workers):
-    assert map_jobs(divmod, [(7, 2), (9, 4), (5, 5)], workers, "divide") == [(3, 1), (2, 1), (1, 0)]
-    with pytest.raises(ZeroDivisionError):
-        map_jobs(divmod, [(7, 2), (9, 0), (5, 5)], workers, "divide")
+def picture(value):
+    return {"ink": np.full((2, 4), value, np.uint8)}, {"value": value}
 
 
-def test_a_killed_worker_is_a_clear_error():
-    with pytest.raises(UserError, match=r"exit: a process was killed.*base\.workers"):
-        map_jobs(os._exit, [(1,), (1,)], 2, "exit")
+def test_only_clips_with_new_keys_are_made(tmp_path):
+    path, made = shard_path(tmp_path, 0), []
+
+    def make(clip_id):
+        made.append(clip_id)
+        return "too short" if clip_id == "c" else picture(ord(clip_id))
+
+    notes = update_shard(path, {"a": "1", "c": "2"}, make)
+    assert notes["clips"] == [{"clip_id": "a", "value": 97}]
+    assert notes["rejected"] == {"c": "too short"}
+    written = path.stat().st_mtime_ns
+    assert update_shard(path, {"a": "1", "c": "2"}, make) == notes
+    assert (made, path.stat().st_mtime_ns) == (["a", "c"], written)
+
+    notes = update_shard(path, {"a": "1", "b": "3", "c": "2"}, make)
+    assert made == ["a", "c", "b"]
+    assert [facts["clip_id"] for facts in notes["clips"]] == clip_ids_of(path) == ["a", "b"]
+    np.testing.assert_array_equal(read_shard(path)["ink"][:, 0, 0], [97, 98])
+
+    update_shard(path, {"a": "1", "b": "4", "c": "2"}, make)
+    assert made == ["a", "c", "b", "b"]
+    at_once = shard_path(tmp_path, 1)
+    update_shard(at_once, {"a": "1", "b": "4", "c": "2"}, make)
+    assert at_once.read_bytes() == path.read_bytes()
 
 
-def test_workers_end_with_a_killed_parent():
-    program = "import time; from sketch2video.videos.shards import map_jobs; map_jobs(time.sleep, [(60,)] * 2, 2, '')"
-    parent = psutil.Process(subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL).pid)
-    deadline = time.monotonic() + 60
-    workers: list[psutil.Process] = []
-    # Two workers and the resource tracker; a worker watches its parent only once it has started up.
-    while len(workers) < 3 and time.monotonic() < deadline:
-        workers = parent.children()
-        time.sleep(0.05)
-    parent.kill()
-    parent.wait()
-    _, alive = psutil.wait_procs(workers, timeout=30)
-    assert workers
-    assert not alive
+def test_a_damaged_shard_is_made_again(tmp_path):
+    path = shard_path(tmp_path, 0)
+    update_shard(path, {"a": "1"}, lambda _: picture(7))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    update_shard(path, {"a": "1"}, lambda _: picture(7))
+    assert path.read_bytes() == whole
+
+
+def test_digests_tell_values_shapes_and_types_apart():
+    arrays = {
+        "a": np.zeros((2, 3), np.uint8),
+        "b": np.zeros((3, 2), np.uint8),
+        "c": np.zeros((2, 3), np.int8),
+        "d": np.ones((2, 3), np.uint8),
+    }
+    assert len(set(digests(arrays).values())) == 4
+    assert digests({"a": np.zeros((4, 3), np.uint8)[::2]}) == digests({"a": arrays["a"]})

@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from sketch2video.errors import UserError
-from sketch2video.files import fingerprint, sha256_of_value, write_json
+from sketch2video.files import code_digest, fingerprint, write_json
+from sketch2video.models import autoencoder as network
 from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
 from sketch2video.models.precision import precision
 from sketch2video.training.autoencoder import to_network
-from sketch2video.videos.shards import ShardReader, clip_ids_of, read_table, shard_key, shard_path, sweep, write_shard
+from sketch2video.videos.derive import derive_shards, shards_of
+from sketch2video.videos.shards import ShardReader, read_table
 
-VERSION = 1
-"""Raised whenever the same clips and autoencoder would give other latents."""
 FRAMES_AT_ONCE = 64
 
 
@@ -29,8 +28,8 @@ def encode_latents(
 ) -> None:
     """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
 
-    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A shard whose clips and
-    autoencoder are unchanged is left alone.
+    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip whose frames and the
+    autoencoder are unchanged is not encoded again.
 
     Args:
         clips: folder of shards with ``frames``.
@@ -41,21 +40,18 @@ def encode_latents(
         UserError: clips or autoencoder are missing or damaged.
     """
     model = load_autoencoder(autoencoder)
-    made_by = {"autoencoder": fingerprint([autoencoder]), "version": VERSION}
+    derive_shards(
+        lambda frames, _: ({"latents": encode_clip(model, frames)}, {}),
+        "frames",
+        clips,
+        latents,
+        shards_of(clips),
+        {"autoencoder": fingerprint([autoencoder])},
+        code_digest(network),
+        workers=1,  # the model's own threads use the cores
+        description="encode_latents",
+    )
     table = read_table(clips / "clips.parquet")
-    shards = sorted(int(shard) for shard in table["shard"].unique())
-    sweep(latents, shards)
-    for shard in tqdm(shards, desc="encode_latents", unit="shard"):
-        source, target = shard_path(clips, shard), shard_path(latents, shard)
-        made_of = shard_key(source)
-        if made_of is None:
-            raise UserError(f"{source} is missing or damaged; run `dvc repro` to make it")
-        key = sha256_of_value({"clips": made_of, **made_by})
-        if shard_key(target) == key:
-            continue
-        clip_ids, reader = clip_ids_of(source), ShardReader(clips)
-        encoded = [encode_clip(model, reader("frames", shard, row)) for row in range(len(clip_ids))]
-        write_shard(target, {"latents": np.stack(encoded)}, clip_ids, key)
     write_json(latents / "latents.json", latent_statistics(latents, table[table["split"] == "train"]))
 
 

@@ -14,31 +14,12 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.files import replacing, sha256_of_file, sha256_of_value
+from sketch2video.files import code_digest, replacing, sha256_of_file, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos.codec import RejectedVideo, read_clip
-from sketch2video.videos.shards import (
-    map_jobs,
-    shard_key,
-    shard_notes,
-    shard_of,
-    shard_path,
-    sweep,
-    write_table,
-    writing_shard,
-)
+from sketch2video.videos import codec, synthetic
+from sketch2video.videos.jobs import map_jobs
+from sketch2video.videos.shards import shard_of, shard_path, sweep, update_shard, write_table
 from sketch2video.videos.sources import Rejection, assign_splits, read_captions
-from sketch2video.videos.synthetic import (
-    Combination,
-    caption_of,
-    combinations,
-    held_out,
-    render_scene,
-    sample_scene,
-)
-
-VERSION = 1
-"""Raised whenever the same videos or scenes would give other clips."""
 
 TABLE = "clips.parquet"
 REJECTED = "rejected.csv"
@@ -74,8 +55,8 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     """Make the clips: ``clips.parquet``, ``rejected.csv`` and ``shards/*.safetensors``.
 
     The shards hold ``frames`` uint8 (N, T, S, S, 3); for the synthetic source also ``outlines`` float32
-    (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S). A shard that is already made of the same videos with the same
-    parameters is left alone.
+    (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S). A clip that is already made of the same video with the same
+    parameters is not made again.
 
     Raises:
         UserError: the source cannot be read, more rows than ``ingest.max_rejected`` cannot be used, or none can.
@@ -117,31 +98,29 @@ def _videos(params: Params, clips: Path) -> tuple[Rows, list[Rejection]]:
     return rows, rejected
 
 
-def _video_shard(target: Path, videos: Sequence[tuple[str, Path]], settings: dict[str, int]) -> dict[str, Any]:
-    """Decode the videos of one shard, id and file each, unless that is done; returns the shard's notes."""
-    digests = {clip_id: _digest(path) for clip_id, path in videos}
-    key = sha256_of_value({"version": VERSION, "videos": digests, "settings": settings})
-    if shard_key(target) != key:
-        with writing_shard(target, key) as shard:
-            shard.notes = {"clips": [], "rejected": {}}
-            for clip_id, path in videos:
-                try:
-                    clip = read_clip(path, **settings)
-                except RejectedVideo as error:
-                    shard.notes["rejected"][clip_id] = error.reason
-                    continue
-                shard.add(clip_id, {"frames": clip.frames})
-                facts = {
-                    "clip_id": clip_id,
-                    "source_frames": clip.source_frames,
-                    "source_fps": clip.source_fps,
-                    "fps": clip.fps,
-                    "source_width": clip.source_width,
-                    "source_height": clip.source_height,
-                    "video_sha256": digests[clip_id],
-                }
-                shard.notes["clips"].append(facts)
-    return shard_notes(target)
+def _video_shard(target: Path, videos: Sequence[tuple[str, Path]], settings: dict[str, Any]) -> dict[str, Any]:
+    """Decode the videos of one shard, id and file each, as far as they are new; returns the shard's notes."""
+    file_of = dict(videos)
+    digest_of = {clip_id: _digest(path) for clip_id, path in videos}
+    made_of = {"settings": settings, "code": code_digest(codec)}
+    keys = {clip_id: sha256_of_value({"video": digest_of[clip_id], **made_of}) for clip_id in file_of}
+
+    def decode(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | str:
+        try:
+            clip = codec.read_clip(file_of[clip_id], **settings)
+        except codec.RejectedVideo as error:
+            return error.reason
+        facts = {
+            "source_frames": clip.source_frames,
+            "source_fps": clip.source_fps,
+            "fps": clip.fps,
+            "source_width": clip.source_width,
+            "source_height": clip.source_height,
+            "video_sha256": digest_of[clip_id],
+        }
+        return {"frames": clip.frames}, facts
+
+    return update_shard(target, keys, decode)
 
 
 def _digest(path: Path) -> str | None:
@@ -154,29 +133,29 @@ def _digest(path: Path) -> str | None:
 
 def _scenes(params: Params, clips: Path) -> tuple[Rows, list[Rejection]]:
     """Render the synthetic source: every combination, the held-out ones for ``test`` and the others for ``train``."""
-    synthetic, seed = params.ingest.synthetic, params.base.seed
-    hidden = held_out(synthetic.held_out_combinations, seed)
+    wanted, seed = params.ingest.synthetic, params.base.seed
+    hidden = synthetic.held_out(wanted.held_out_combinations, seed)
     sides = {
-        "train": [combination for combination in combinations() if combination not in hidden],
-        "test": [combination for combination in combinations() if combination in hidden],
+        "train": [combination for combination in synthetic.combinations() if combination not in hidden],
+        "test": [combination for combination in synthetic.combinations() if combination in hidden],
     }
-    what_of: dict[str, list[Combination]] = {}
+    what_of: dict[str, list[synthetic.Combination]] = {}
     split_of: dict[str, str] = {}
     for split, side in sides.items():
         for combination in side:
-            for number in range(synthetic.clips_per_combination):
+            for number in range(wanted.clips_per_combination):
                 clip_id = "-".join(
                     [combination.colour, combination.shape, *combination.motion.split(), f"{number:03d}"]
                 )
                 choice = scene_rng(seed, f"{clip_id} and others")
-                others = [side[choice.integers(len(side))] for _ in range(synthetic.objects - 1)]
+                others = [side[choice.integers(len(side))] for _ in range(wanted.objects - 1)]
                 what_of[clip_id] = [combination, *others]
                 split_of[clip_id] = split
     settings = {
         "seed": seed,
         "frames": params.base.frames,
         "size": params.base.size,
-        "moving_ground": synthetic.moving_ground,
+        "moving_ground": wanted.moving_ground,
     }
     rows, _ = _make_shards(_scene_shard, what_of, settings, params, clips)
     for row in rows:
@@ -185,34 +164,34 @@ def _scenes(params: Params, clips: Path) -> tuple[Rows, list[Rejection]]:
 
 
 def _scene_shard(
-    target: Path, scenes: Sequence[tuple[str, list[Combination]]], settings: dict[str, Any]
+    target: Path, scenes: Sequence[tuple[str, list[synthetic.Combination]]], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Render the scenes of one shard, id and objects each, unless that is done; returns the shard's notes."""
-    key = sha256_of_value({"version": VERSION, "scenes": scenes, "settings": settings})
-    if shard_key(target) != key:
-        frames, size = settings["frames"], settings["size"]
-        with writing_shard(target, key) as shard:
-            shard.notes = {"clips": [], "rejected": {}}
-            for clip_id, what in scenes:
-                rng = scene_rng(settings["seed"], clip_id)
-                scene = sample_scene(rng, what, settings["moving_ground"], frames=frames)
-                rendered = render_scene(scene, size, frames)
-                shard.add(clip_id, rendered._asdict())
-                facts = {
-                    "clip_id": clip_id,
-                    "path_to_video": f"synthetic/{clip_id}",
-                    "caption": caption_of(scene, rng),
-                    "label": scene.label,
-                    "source_frames": frames,
-                    "source_fps": scene.fps,
-                    "fps": scene.fps,
-                    "source_width": size,
-                    "source_height": size,
-                    "video_sha256": hashlib.sha256(rendered.frames.data).hexdigest(),
-                    **(scene.combination._asdict() if scene.combination else {}),
-                }
-                shard.notes["clips"].append(facts)
-    return shard_notes(target)
+    """Render the scenes of one shard, id and objects each, as far as they are new; returns the shard's notes."""
+    what_of = dict(scenes)
+    made_of = {"settings": settings, "code": code_digest(synthetic)}
+    keys = {
+        clip_id: sha256_of_value({"clip_id": clip_id, "objects": what, **made_of}) for clip_id, what in what_of.items()
+    }
+
+    def render(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        rng, frames, size = scene_rng(settings["seed"], clip_id), settings["frames"], settings["size"]
+        scene = synthetic.sample_scene(rng, what_of[clip_id], settings["moving_ground"], frames=frames)
+        rendered = synthetic.render_scene(scene, size, frames)
+        facts = {
+            "path_to_video": f"synthetic/{clip_id}",
+            "caption": synthetic.caption_of(scene, rng),
+            "label": scene.label,
+            "source_frames": frames,
+            "source_fps": scene.fps,
+            "fps": scene.fps,
+            "source_width": size,
+            "source_height": size,
+            "video_sha256": hashlib.sha256(rendered.frames.data).hexdigest(),
+            **(scene.combination._asdict() if scene.combination else {}),
+        }
+        return rendered._asdict(), facts
+
+    return update_shard(target, keys, render)
 
 
 def _make_shards(

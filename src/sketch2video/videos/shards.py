@@ -1,8 +1,9 @@
 """Clips in content-addressed shards: safetensors files that hold one array row a clip, and a parquet table beside them.
 
 A clip's shard follows from its id alone, so adding a video changes one shard and leaves the bytes of the others as they
-were. Each shard's header carries a *key*, the hash of everything that its content was made from; a stage that finds the
-key it would write leaves the file alone. Layout of a folder of shards::
+were. A shard's header carries the *key* of each of its clips, the hash of all that the clip was made from: input,
+settings and code. A stage makes the clips whose keys are new (:func:`update_shard`) and leaves the file alone if none
+is. Layout of a folder of shards::
 
     data/clips/clips.parquet              one row a clip, with its `shard` and `row`
     data/clips/shards/0007.safetensors    frames: uint8 (N, T, S, S, 3)
@@ -12,14 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
 import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +24,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from tqdm import tqdm
 
 from sketch2video.errors import UserError
-from sketch2video.files import PARTIAL_MARK, remove_partial, replacing
+from sketch2video.files import PARTIAL_MARK, remove_partial, replacing, sha256_of_value
 
 SHARDS = "shards"
 
@@ -115,6 +110,67 @@ def write_shard(path: Path, arrays: dict[str, np.ndarray], clip_ids: Sequence[st
     with writing_shard(path, key) as shard:
         for row, clip_id in enumerate(clip_ids):
             shard.add(clip_id, {name: array[row] for name, array in arrays.items()})
+
+
+def update_shard(
+    path: Path, keys: dict[str, str], make: Callable[[str], tuple[dict[str, np.ndarray], dict[str, Any]] | str]
+) -> dict[str, Any]:
+    """Make the clips of a shard that it does not hold yet; if it holds all and no other, the file is left alone.
+
+    Args:
+        path: of the shard.
+        keys: for every clip, by id, in the order of the rows, the hash of everything that it is made from.
+        make: for a clip's id its arrays (without the clip axis) and JSON-able facts, or the reason to leave it out.
+
+    Returns:
+        The shard's notes: ``keys``; ``clips``, the facts of each row with its ``clip_id``; ``rejected``, the reasons by
+        id of the clips that are left out.
+    """
+    key = sha256_of_value(list(keys.items()))
+    if shard_key(path) == key:
+        return shard_notes(path)
+    before = _Before(path)
+    with writing_shard(path, key) as shard:
+        shard.notes = {"keys": keys, "clips": [], "rejected": {}}
+        for clip_id, clip_key in keys.items():
+            made = before.get(clip_key) or make(clip_id)
+            if isinstance(made, str):
+                shard.notes["rejected"][clip_id] = made
+            else:
+                arrays, facts = made
+                shard.add(clip_id, arrays)
+                shard.notes["clips"].append({**facts, "clip_id": clip_id})
+    return shard_notes(path)
+
+
+class _Before:
+    """The clips of a shard by their keys, as far as it is there and undamaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._made: dict[str, int | str] = {}
+        if shard_key(path) is None:
+            return
+        notes = shard_notes(path)
+        keys = notes.get("keys", {})
+        self._facts: list[dict[str, Any]] = notes.get("clips", [])
+        self._made = {keys[facts["clip_id"]]: row for row, facts in enumerate(self._facts)}
+        self._made |= {keys[clip_id]: reason for clip_id, reason in notes.get("rejected", {}).items()}
+        self._open = safe_open(path, "np").__enter__()
+
+    def get(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | str | None:
+        made = self._made.get(key)
+        if made is None or isinstance(made, str):
+            return made
+        arrays = {name: self._open.get_slice(name)[made] for name in self._open.keys()}  # noqa: SIM118
+        return arrays, self._facts[made]
+
+
+def digests(arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """Hexadecimal SHA-256 of each array's type, shape and values."""
+    return {
+        name: hashlib.sha256(f"{array.dtype} {array.shape} ".encode() + array.tobytes()).hexdigest()
+        for name, array in arrays.items()
+    }
 
 
 def shard_notes(path: Path) -> dict[str, Any]:
@@ -218,55 +274,3 @@ def sweep(folder: Path | str, wanted: Iterable[int]) -> None:
     for path in (Path(folder) / SHARDS).glob("*.safetensors"):
         if path not in keep:
             path.unlink()
-
-
-def number_of_workers(workers: int) -> int:
-    """Processes to use: ``workers``, or one a core for 0."""
-    return (
-        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
-    )
-
-
-def map_jobs(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, description: str
-) -> list[Any]:
-    """Call ``function(*job)`` for every job in processes of their own, with a progress bar; results in order of jobs.
-
-    ``function`` must be importable (a module's top level). With one worker or one job everything stays in this process.
-
-    Raises:
-        UserError: a process was killed from outside.
-    """
-    workers = min(number_of_workers(workers), len(jobs))
-    if workers <= 1:
-        return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
-    results: list[Any] = [None] * len(jobs)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
-        places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
-        try:
-            for future in tqdm(as_completed(places), total=len(jobs), desc=description, unit="shard"):
-                results[places[future]] = future.result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"{description}: a process was killed, often for want of memory; lower base.workers"
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return results
-
-
-def _start_worker() -> None:
-    """Keep a worker's libraries to one thread, since the parallelism is over shards, and let it end with its parent."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    """Without this, the workers of a killed command would go on writing beside the command that is started again."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
