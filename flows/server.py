@@ -256,6 +256,7 @@ def main() -> None:
     running.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)  # so that the servers are ended, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell switches off for what it runs with &
     try:
         if arguments.command == "up":
             up()
