@@ -7,8 +7,8 @@ import pytest
 
 from sketch2video.curves import fit_curves, fit_error
 from sketch2video.curves.sequence import cosines
-from sketch2video.curves.series import project
-from sketch2video.curves.track import alignment, in_order, rotate, share_harmonics
+from sketch2video.curves.series import project, tails
+from sketch2video.curves.track import TOLERANCE, alignment, in_order, rotate, share_harmonics
 from sketch2video.params import load_params
 from sketch2video.sketches import extract_sketches
 from sketch2video.videos.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
@@ -117,12 +117,33 @@ def test_harmonics_go_where_corners_are():
     straight = np.stack([30 - 30 * np.cos(np.pi * u), 0 * u], 1)
     zigzag = np.stack([60 * u, 30 * np.abs((4 * u) % 1 - 0.5)], 1)
     series = [project(line, 32) for line in (straight, zigzag)]
-    counts = share_harmonics(series, np.array([60.0, 80.0]), 24, 32)
+    counts = share_harmonics(np.stack(series), np.array([60.0, 80.0]), 24)
     assert counts.sum() <= 24
     assert counts[0] == 2
     for line, coefficients, count in zip((straight, zigzag), series, counts, strict=True):
         kept = cosines(96, 32, midpoints=True)[:, :count] @ coefficients[:, :count].T
         assert np.sqrt(((kept - line) ** 2).sum(1).mean()) < 1.5
+
+
+@pytest.mark.parametrize("total", [10, 11, 23, 40, 1000])
+def test_harmonics_are_shared_as_one_by_one_to_the_neediest(total):
+    rng = np.random.default_rng(total)
+    decay = rng.uniform(0.5, 0.95, (5, 1, 1)) ** np.arange(12)  # so that looking ahead cannot pay
+    series, lengths = 20 * decay * rng.choice([-1, 1], (5, 2, 12)), rng.uniform(10, 100, 5)
+    lost = tails(series) * lengths[:, None]
+    counts = [2] * 5
+    while sum(counts) < total:
+        needy = [i for i in range(5) if counts[i] < 12 and lost[i, counts[i]] > TOLERANCE**2 * lengths[i]]
+        if not needy:
+            break
+        counts[max(needy, key=lambda i: lost[i, counts[i]] - lost[i, counts[i] + 1])] += 1
+    assert share_harmonics(series, lengths, total).tolist() == counts
+
+
+def test_equal_needs_never_break_the_budget():
+    series = np.ones((4, 2, 8))
+    for total in range(8, 33):
+        assert share_harmonics(series, np.full(4, 10.0), total).sum() == total
 
 
 def test_lives_are_ordered_by_birth_and_length_and_slots_rest():

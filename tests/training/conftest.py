@@ -49,7 +49,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         curves = {"coefficients": coefficients, "visibility": visibility}
         write_shard(shard_path(folder / "curves", int(shard)), curves, ids, f"curves {shard}")
     write_table(table, folder / "clips" / "clips.parquet")
-    write_table(table, folder / "curves" / "curves.parquet")
+    write_table(table.assign(slots=1), folder / "curves" / "curves.parquet")
 
     tokenizer = train_tokenizer(table["caption"].tolist(), 320, 24)
     tokenizer.save_pretrained(folder / "text")

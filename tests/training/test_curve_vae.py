@@ -13,10 +13,10 @@ from sketch2video.curves import CurveSequence
 from sketch2video.models.curve_vae import CurveVAE, take_apart
 from sketch2video.models.text import encode_text, load_text_encoder
 from sketch2video.params import Params, load_params
-from sketch2video.training.curve_vae import drawing_error, mean_distance, stroke_errors, train_curve_vae
+from sketch2video.training.curve_vae import CurveDataset, drawing_error, mean_distance, stroke_errors, train_curve_vae
 from sketch2video.training.loop import SilentLogger
 from sketch2video.training.text_encoder import train_tokenizer
-from sketch2video.videos.shards import shard_path, write_shard, write_table
+from sketch2video.videos.shards import read_table, shard_path, write_shard, write_table
 
 FRAMES, STROKES, HARMONICS = 6, 3, 8
 CAPTIONS = ("a ring moves left to right", "a ring moves right to left")
@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Path:
     write_shard(shard_path(tmp_path / "curves", 0), arrays, ids, "key")
     split = ["train"] * 40 + ["test"] * 8
     table = pd.DataFrame(
-        {"clip_id": ids, "caption": captions, "split": split, "fps": 8.0, "shard": 0, "row": range(48)}
+        {"clip_id": ids, "caption": captions, "split": split, "fps": 8.0, "shard": 0, "row": range(48), "slots": 1}
     )
     write_table(table, tmp_path / "curves" / "curves.parquet")
 
@@ -136,6 +136,14 @@ def test_errors_bound_the_distance_of_points() -> None:
     hypothesis = actual + 0.02 * (hypothesis - actual)  # small, so that a change of log size is one of size
     distance = mean_distance((hypothesis - actual)[visibility > 0], 16).item()
     assert distance <= 1.01 * sum(errors(hypothesis, actual, visibility)[:3])
+
+
+def test_slots_that_no_clip_uses_are_left_out(project: Path) -> None:
+    table = read_table(project / "curves" / "curves.parquet")
+    whole, cut = (CurveDataset(table, project / "curves", strokes).batch([3, 5]) for strokes in (STROKES, 1))
+    assert whole["coefficients"].shape[2] == STROKES > 1
+    for name in ("coefficients", "visibility"):
+        torch.testing.assert_close(cut[name], whole[name][:, :, :1])
 
 
 def test_errors_of_clips_without_strokes_are_zero_and_have_a_gradient() -> None:

@@ -89,6 +89,11 @@ class CurveSequence:
         used = np.count_nonzero(self.coefficients, axis=(2, 3)) * self.visible
         return int(used.sum(1).max(initial=0)) + self.visibility.shape[1]
 
+    @property
+    def num_slots(self) -> int:
+        """The first so many of the S slots hold all strokes that are ever visible."""
+        return int(np.flatnonzero(self.visible.any(0)).max(initial=-1)) + 1
+
     def points(self, n: int) -> np.ndarray:
         """Every stroke at ``n`` pen positions from u = 0 to u = 1: (T, S, n, 2) float32, frame widths."""
         basis = cosines(n, self.coefficients.shape[-1])

@@ -48,10 +48,12 @@ def close(coefficients: np.ndarray) -> np.ndarray:
 
 
 def tails(coefficients: np.ndarray) -> np.ndarray:
-    """Mean squared distance that is lost by keeping the first K harmonics, for K = 0 ... : (2, K) -> (K + 1,)."""
-    energy = (coefficients**2).sum(0) / 2.0
-    energy[0] *= 2.0
-    return np.concatenate([np.cumsum(energy[::-1])[::-1], [0.0]])
+    """Mean squared distance lost by keeping the first K harmonics, for K = 0 ... : (..., 2, K) -> (..., K + 1)."""
+    energy = (coefficients**2).sum(-2) / 2.0
+    energy[..., 0] *= 2.0
+    lost = np.zeros((*energy.shape[:-1], energy.shape[-1] + 1))
+    lost[..., :-1] = np.cumsum(energy[..., ::-1], axis=-1)[..., ::-1]
+    return lost
 
 
 def harmonics_needed(coefficients: np.ndarray, tolerance: float) -> int:

@@ -56,6 +56,7 @@ def fit_clip(ink: np.ndarray, settings: dict[str, Any]) -> tuple[dict[str, np.nd
     facts = {
         "num_parameters": curves.num_parameters,
         "strokes": float(curves.visible.sum(1).mean()),
+        "slots": curves.num_slots,
         "ink_coverage": float((ink > 127).mean()),
         "ink_to_curve_px": error.ink_to_curve,
         "curve_to_ink_px": error.curve_to_ink,

@@ -29,7 +29,6 @@ from sketch2video.curves.series import (
     LEFT,
     close,
     direct_canonically,
-    harmonics_needed,
     project,
     resample,
     start_canonically,
@@ -37,7 +36,7 @@ from sketch2video.curves.series import (
 )
 from sketch2video.curves.trace import NEARLY_CLOSED, Line, link, thin, trace
 
-POINTS = 96
+POINTS = 64
 """Pen positions at which a stroke meets the ink."""
 
 TOLERANCE = 0.2
@@ -64,11 +63,17 @@ SHORTEST = 0.05
 STRAY = 0.02
 """Mean distance to the ink, in frame widths, at which a stroke has lost it."""
 
+_RUN = 8
+"""Harmonics that are looked ahead when they are shared out."""
+
 _ENDS = np.stack([np.ones(1024), (-1.0) ** np.arange(1024)], axis=1)
 """cos(k pi u) at u = 0 and u = 1."""
 
 RELUCTANCE = 0.15
 """Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
+
+PLAIN = 0.3
+"""Strokes shorter than this, in frame widths, look alike: they go where the others go rather than to the next ink."""
 
 CUT = 0.35
 """Below this correlation, at the best shift, two drawings are of different shots (the same shot: 0.6 and more)."""
@@ -78,9 +83,9 @@ def fit_curves(
     ink: np.ndarray,
     *,
     budget: int = 288,
-    strokes: int = 8,
+    strokes: int = 24,
     harmonics: int = 32,
-    rounds: int = 4,
+    rounds: int = 3,
     stiffness: float = 0.001,
 ) -> CurveSequence:
     """Fit tracked, canonical strokes to a drawing through time.
@@ -211,7 +216,6 @@ class _Tracker:
         self.coefficients = np.zeros((strokes, 2, harmonics))
         self.alive = np.zeros(strokes, bool)
         self.closed = np.zeros(strokes, bool)
-        self.used = np.zeros(strokes, np.int64)
         self.velocity = np.zeros((strokes, 2))
         self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
         self.life_count = 0
@@ -246,6 +250,7 @@ class _Tracker:
         if len(uncovered):
             # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
             self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
+        self._share_harmonics()
 
     def samples(self, which: np.ndarray) -> np.ndarray:
         """Strokes ``which`` at the midpoint grid: (M, n, 2) px."""
@@ -263,9 +268,10 @@ class _Tracker:
         which = np.flatnonzero(self.alive)
         before = self.coefficients[which]
         moved = before.copy()
-        moved[..., 0] += self.velocity[which]
         length = self._lengths(before)
+        moved[..., 0] += self._momentum(which, length)
         moved[..., 0] += self._search(moved, length, frame)
+        common = np.average(moved[..., 0] - before[..., 0], axis=0, weights=length)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
             weight, target = self._targets(moved, frame, reach)
@@ -277,11 +283,20 @@ class _Tracker:
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
             loop = self._loop([self.basis @ moved[i].T], frame)
             if loop is not None:
-                moved[i] = self._follow_loop(moved[i], rigid[i], loop, which[i])
+                moved[i] = self._follow_loop(moved[i], rigid[i], loop)
         keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
-        self.velocity[which] = moved[..., 0] - before[..., 0]
+        step = moved[..., 0] - before[..., 0]
+        keep &= np.hypot(*(step - common).T) < np.maximum(length, self.reach)
+        self.velocity[which] = step
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
+
+    def _momentum(self, which: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """How strokes are expected to go on, (M, 2): long ones as they went, short ones with the others."""
+        own = self.velocity[which]
+        common = np.average(own, axis=0, weights=length)
+        weight = (length / (length + PLAIN * self.size))[:, None]
+        return weight * own + (1 - weight) * common
 
     def _lengths(self, coefficients: np.ndarray) -> np.ndarray:
         steps = np.diff(np.matmul(self.basis, coefficients.swapaxes(-1, -2)), axis=1)
@@ -296,7 +311,8 @@ class _Tracker:
         misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
         together = np.average(misfit, axis=0, weights=length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
-        return shifts[np.argmin(misfit + RELUCTANCE * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
+        reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
+        return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
     def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray]:
         """Where each pen position should be, (M, n, 2), and the weight (M, n) of that: 0 where no ink is in reach."""
@@ -340,17 +356,12 @@ class _Tracker:
     def _solve(
         self, prior: np.ndarray, weight: np.ndarray, target: np.ndarray, which: np.ndarray, softness: float
     ) -> np.ndarray:
-        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior, over the harmonics that it uses."""
+        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
         count, k = len(prior), self.harmonics
         ridge = self.ridge * softness
         normal = (weight @ self.outer).reshape(count, k, k)
         normal[:, np.arange(k), np.arange(k)] += ridge + 0.01
         right = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis) + prior * (ridge + 0.01)
-        unused = np.arange(k) >= self.used[which][:, None]
-        normal[unused[:, :, None] | unused[:, None, :]] = 0.0
-        stroke, harmonic = np.nonzero(unused)
-        normal[stroke, harmonic, harmonic] = 1.0
-        right = np.where(unused[:, None], 0.0, right)
         solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)
         closed = self.closed[which]
         solved[closed] = close(solved[closed])
@@ -363,54 +374,51 @@ class _Tracker:
         near = np.zeros(frame.skeleton.shape, np.uint8)
         pixels = [(points * 16 - 8).round().astype(np.int32) for points in polylines]
         cv2.polylines(near, pixels, False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
-        lines = trace(frame.skeleton & (near > 0), self.gap)
+        ink = frame.skeleton & (near > 0)
+        length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
+        if not _encloses(ink, self.gap, 0.01 * length**2):
+            return None
+        lines = trace(ink, self.gap)
         if not lines or not lines[0].closed:
             return None
-        length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
-    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line, stroke: int) -> np.ndarray:
+    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
         """Coefficients of a loop, clockwise, started where the stroke's start is now, held near the stroke's shape."""
         samples = resample(start_canonically(loop.points), self.n, closed=True)
         samples = rotate(samples, alignment(self.basis @ moved.T, samples))
         found = project(samples, self.harmonics)
-        wanted = max(self.used[stroke], harmonics_needed(found, TOLERANCE))
-        used = self.used[stroke] = self._allowance(stroke, wanted)
-        even = np.ones((1, self.n))
-        rigid = self._similar(rigid[None], even, samples[None])[0]
+        rigid = self._similar(rigid[None], np.ones((1, self.n)), samples[None])[0]
         ridge = np.where(rigid.any(0), self.ridge, 0.0)
-        held = (found * self.n / 2 + rigid * ridge) / (self.n / 2 + ridge)
-        held[:, used:] = 0.0
-        return close(held)
+        return close((found * self.n / 2 + rigid * ridge) / (self.n / 2 + ridge))
 
-    def _allowance(self, stroke: int, wanted: int) -> int:
-        others = 2 * int(self.used[self.alive].sum() - self.used[stroke])
-        return int(min(wanted, self.harmonics, (self.budget - others) // 2))
+    def _share_harmonics(self) -> None:
+        """Cut the strokes' series where the budget, or their own need, ends."""
+        which = np.flatnonzero(self.alive)
+        series = self.coefficients[which]
+        counts = share_harmonics(series, self._lengths(series), self.budget // 2)
+        series[np.broadcast_to((np.arange(self.harmonics) >= counts[:, None])[:, None], series.shape)] = 0.0
+        closed = self.closed[which]
+        series[closed] = close(series[closed])
+        self.coefficients[which] = series
 
     # Births
 
     def _give_birth(self, uncovered: np.ndarray, frame: _Frame, free: np.ndarray) -> None:
-        left = self.budget - 2 * int(self.used[self.alive].sum())
         mask = np.zeros(frame.skeleton.shape, bool)
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
         lines = trace(_without_specks(mask, shortest / 2), self.gap, shortest)
-        room = min(len(free), left // 4)
+        room = len(free)
         if len(lines) > room:
             self._make_room(lines[room].length)
         lines = link(lines, room, LINK * self.size) if room else []
         if not lines:
             return
-        series = []
-        for line in lines:
+        for slot, line in zip(free, lines, strict=False):
             points = start_canonically(line.points) if line.closed else direct_canonically(line.points)
-            series.append(project(resample(points, self.n, line.closed), self.harmonics, line.closed))
-        counts = share_harmonics(series, np.array([line.length for line in lines]), left // 2, self.harmonics)
-        for slot, line, coefficients, count in zip(free, lines, series, counts, strict=False):
-            coefficients = coefficients.copy()
-            coefficients[:, count:] = 0.0
-            self.coefficients[slot] = close(coefficients) if line.closed else coefficients
-            self.alive[slot], self.closed[slot], self.used[slot] = True, line.closed, count
+            self.coefficients[slot] = project(resample(points, self.n, line.closed), self.harmonics, line.closed)
+            self.alive[slot], self.closed[slot] = True, line.closed
             self.life_count += 1
             self.velocity[slot], self.life[slot] = 0.0, self.life_count
             self.found_outline |= line.closed and line.length > len(frame.ink) / 2
@@ -439,6 +447,14 @@ class _Tracker:
         bridges = [ends[[a, b]] for a, b in np.argwhere(np.triu(near)) if meeting[a // 2] and meeting[b // 2]]
         if self._loop([*samples[meeting], *bridges], frame) is not None:
             self.alive[which[meeting]] = False
+
+
+def _encloses(ink: np.ndarray, gap: float, area: float) -> bool:
+    """Whether lines, up to small gaps, go round a region of at least ``area`` pixels."""
+    side = 2 * int(gap / 2) + 1
+    walls = cv2.dilate(np.pad(ink.astype(np.uint8), side), np.ones((side, side), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
+    return bool((np.sort(stats[1:, cv2.CC_STAT_AREA])[:-1] >= area).any())
 
 
 def _without_specks(mask: np.ndarray, least: float) -> np.ndarray:
@@ -523,34 +539,35 @@ def in_order(coefficients: np.ndarray, life: np.ndarray) -> tuple[np.ndarray, np
     return out, visibility
 
 
-def share_harmonics(series: list[np.ndarray], lengths: np.ndarray, total: int, most: int) -> np.ndarray:
+def share_harmonics(series: np.ndarray, lengths: np.ndarray, total: int) -> np.ndarray:
     """Share ``total`` harmonics among strokes by need.
 
-    Each stroke has two; then harmonics go, one run at a time, to whichever stroke loses most squared error per
-    harmonic, weighted by its length, until all errors are below the tolerance or nothing is left.
+    Each stroke has two; the others go, one after another, to whichever stroke loses most squared error by its next
+    ones (a run of up to eight, since every other harmonic of a symmetrical line is zero), weighted by its length, until
+    all errors are below the tolerance or nothing is left.
 
     Args:
-        series: M arrays (2, K), full series of the strokes, px.
+        series: (M, 2, K), full series of the strokes, px.
         lengths: (M,), px.
         total: harmonics to share, at least 2 M.
-        most: the most harmonics of one stroke.
+
+    Returns:
+        (M,) harmonics of each stroke.
     """
-    lost = np.stack([tails(c) for c in series]) * lengths[:, None]
-    enough = TOLERANCE**2 * lengths
-    counts = np.full(len(series), 2)
-    left = total - counts.sum()
-    while left > 0:
-        best, gain, run = -1, 0.0, 0
-        for i, count in enumerate(counts):
-            room = min(most - count, left)
-            if room <= 0 or lost[i, count] <= enough[i]:
-                continue
-            gains = (lost[i, count] - lost[i, count + 1 : count + room + 1]) / np.arange(1, room + 1)
-            longest = int(np.argmax(gains))
-            if gains[longest] > gain:
-                best, gain, run = i, float(gains[longest]), longest + 1
-        if best < 0:
-            break
-        counts[best] += run
-        left -= run
-    return counts
+    lost = tails(series) * lengths[:, None]
+    most = series.shape[-1]
+    gain = np.zeros((len(series), most))
+    for run in range(1, min(_RUN, most) + 1):
+        drop = (lost[:, :-run] - lost[:, run:]) / run
+        np.maximum(gain[:, : drop.shape[1]], drop, out=gain[:, : drop.shape[1]])
+    gain[lost[:, :-1] <= TOLERANCE**2 * lengths[:, None]] = 0.0
+    gain = np.minimum.accumulate(gain[:, 2:], axis=1)  # a harmonic is never had before the one below it
+    wanted = np.sort(gain, axis=None)[::-1]
+    left = total - 2 * len(series)
+    if left <= 0:
+        return np.full(len(series), 2)
+    least = wanted[left - 1] if left <= gain.size else 0.0
+    counts = 2 + (gain > least).sum(1)
+    for stroke in np.flatnonzero((gain == least).any(1)) if least > 0 else ():
+        counts[stroke] += min(int((gain[stroke] == least).sum()), total - int(counts.sum()))
+    return np.asarray(counts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -71,9 +73,9 @@ def train_curve_vae(
     tokenizer, encoder = load_text_encoder(text_encoder)
     text = encode_text(tokenizer, encoder, [*train_table["caption"], ""])
     held_out_text = encode_text(tokenizer, encoder, test_table["caption"].tolist())
-    arrays = {"coefficients": curves, "visibility": curves}
-    dataset, held_out = ShardDataset(train_table, arrays, ["fps"]), ShardDataset(test_table, arrays, ["fps"])
-    _, _, strokes, _, harmonics = dataset.batch([0])["coefficients"].shape
+    strokes = max(1, *train_table["slots"], *test_table["slots"])
+    dataset, held_out = CurveDataset(train_table, curves, strokes), CurveDataset(test_table, curves, strokes)
+    harmonics = dataset.batch([0])["coefficients"].shape[-1]
     torch.manual_seed(params.base.seed)
     vae = CurveVAE(
         strokes=strokes,
@@ -103,6 +105,25 @@ def train_curve_vae(
     with replacing(output) as partial:
         vae.save_pretrained(partial)
     return result
+
+
+class CurveDataset(ShardDataset):
+    """Clips with ``coefficients`` (N, T, S, 2, K), ``visibility`` (N, T, S) and ``fps``.
+
+    Args:
+        table: the clips, rows of ``curves.parquet``.
+        curves: folder of shards.
+        strokes: S, the slots that are kept; those behind them are left out.
+    """
+
+    def __init__(self, table: pd.DataFrame, curves: Path, strokes: int) -> None:
+        super().__init__(table, {"coefficients": curves, "visibility": curves}, ["fps"])
+        self.strokes = strokes
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """See :class:`~sketch2video.training.data.Dataset`."""
+        batch = super().batch(indices)
+        return batch | {name: batch[name][:, :, : self.strokes] for name in ("coefficients", "visibility")}
 
 
 class CurveVAETask(Task):
