@@ -24,7 +24,8 @@ def write_drawings(folder: Path, shards: dict[int, int]) -> dict[str, Path]:
         for place in np.ndindex(2, 3):
             cv2.circle(ink[place], (20 + place[1], 24), radius, 255)
         ids = [f"clip-{shard}-{row}" for row in range(2)]
-        write_shard(shard_path(folder / "sketches", shard), {"ink": ink}, ids, key=f"{shard} {radius}")
+        arrays = {"ink": ink, "cuts": np.zeros((2, 3), bool)}
+        write_shard(shard_path(folder / "sketches", shard), arrays, ids, key=f"{shard} {radius}")
         rows += [
             {
                 "clip_id": name,

@@ -62,6 +62,24 @@ def test_a_cut_starts_new_strokes():
     assert fit_error(sequence, ink).ink_to_curve < 1
 
 
+def test_a_known_cut_starts_new_strokes_where_the_drawing_shows_none():
+    ink = np.stack([circle(40 + t, 40, 15) for t in range(6)])
+    through, apart = fit_curves(ink), fit_curves(ink, np.arange(6) == 3)
+    assert through.num_slots == 1
+    np.testing.assert_array_equal(apart.visibility[:, 0], [1, 1, 1, 0, 0, 0])
+    np.testing.assert_array_equal(apart.visibility[:, 1], [0, 0, 0, 1, 1, 1])
+    with pytest.raises(ValueError, match="cuts must have the shape"):
+        fit_curves(ink, np.zeros(5, bool))
+
+
+def test_shots_do_not_know_of_each_other():
+    first = np.stack([circle(40 + t, 40, 15) for t in range(4)])
+    second = np.stack([circle(50, 60 - t, 9) for t in range(4)])
+    together = fit_curves(np.concatenate([first, second]), np.arange(8) == 4)
+    for shot, alone in ((together.coefficients[:4, 0], first), (together.coefficients[4:, 1], second)):
+        np.testing.assert_array_equal(shot, fit_curves(alone).coefficients[:, 0])
+
+
 def test_what_appears_is_born_and_what_goes_is_retired():
     both, one = np.maximum(circle(25, 48, 12), circle(70, 48, 9)), circle(25, 48, 12)
     visible = fit_curves(np.stack([one, one, both, both, one, one])).visible
@@ -100,8 +118,8 @@ def test_a_budget_that_holds_no_stroke_is_refused():
 
 
 def test_defaults_are_those_of_the_parameter_file():
-    defaults = {name: p.default for name, p in inspect.signature(fit_curves).parameters.items() if name != "ink"}
-    assert defaults == PARAMS.fit.model_dump()
+    parameters = inspect.signature(fit_curves).parameters.values()
+    assert {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY} == PARAMS.fit.model_dump()
 
 
 def test_alignment_undoes_a_rotation_of_the_start():

@@ -21,7 +21,8 @@ def write_clips(folder: Path, shards: dict[int, int]) -> None:
         frames = np.full((2, 3, 32, 32, 3), 60, np.uint8)
         frames[:, :, place : place + 12, 8:24] = 220
         ids = [f"clip-{shard}-{row}" for row in range(2)]
-        write_shard(shard_path(folder, shard), {"frames": frames}, ids, key=f"{shard} {place}")
+        arrays = {"frames": frames, "cuts": np.zeros((2, 3), bool)}
+        write_shard(shard_path(folder, shard), arrays, ids, key=f"{shard} {place}")
         rows += [{"clip_id": name, "shard": shard, "row": row} for row, name in enumerate(ids)]
     write_table(pd.DataFrame(rows), folder / "clips.parquet")
 
@@ -55,8 +56,9 @@ def test_a_clip_that_joins_a_shard_is_the_only_one_that_is_drawn(tmp_path, monke
     sketch(PARAMS, clips=clips, sketches=sketches)
     frames = read_shard(shard_path(clips, 0))["frames"]
     more = np.concatenate([frames[:1], frames[:1, :, ::-1], frames[1:]])
-    write_shard(shard_path(clips, 0), {"frames": more}, ["clip-0-0", "clip-0-00", "clip-0-1"], key="more")
-    monkeypatch.setattr(stage, "draw_clip", lambda *of: (drawn.append(of[0]), draw_clip(*of))[1])
+    arrays = {"frames": more, "cuts": np.zeros((3, 3), bool)}
+    write_shard(shard_path(clips, 0), arrays, ["clip-0-0", "clip-0-00", "clip-0-1"], key="more")
+    monkeypatch.setattr(stage, "draw_clip", lambda *of: (drawn.append(of[0]["frames"]), draw_clip(*of))[1])
     sketch(PARAMS, clips=clips, sketches=sketches)
     np.testing.assert_array_equal(drawn, more[1:2])
     expected = np.stack([extract_sketches(clip) for clip in more])

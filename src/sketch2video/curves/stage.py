@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sketch2video.curves import measure, render, sequence, series, trace, track
 from sketch2video.files import code_digest, write_json
 from sketch2video.params import Params
-from sketch2video.videos.derive import derive_shards, shards_of
+from sketch2video.videos.derive import Arrays, derive_shards, shards_of
 from sketch2video.videos.shards import read_table, write_table
 
 MEASURED = ("strokes", "ink_coverage", "ink_to_curve_px", "curve_to_ink_px", "rendered_discrepancy")
@@ -35,7 +34,7 @@ def fit(
     table = read_table(clips / "clips.parquet")[["clip_id", "caption", "label", "split", "fps", "shard", "row"]]
     measured = derive_shards(
         fit_clip,
-        "ink",
+        ("ink", "cuts"),
         sketches,
         curves,
         shards_of(clips),
@@ -49,9 +48,10 @@ def fit(
     write_json(report, summary(table))
 
 
-def fit_clip(ink: np.ndarray, settings: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Fit one drawing, uint8 (T, S, S): its curves, and what was measured of them."""
-    curves = track.fit_curves(ink, **settings)
+def fit_clip(drawing: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[str, float]]:
+    """Fit one drawing, ``ink`` uint8 (T, S, S) and ``cuts`` bool (T,): its curves, and what was measured of them."""
+    ink = drawing["ink"]
+    curves = track.fit_curves(ink, drawing["cuts"], **settings)
     error = measure.fit_error(curves, ink)
     facts = {
         "num_parameters": curves.num_parameters,

@@ -8,9 +8,10 @@ Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink a
    points of Besl and McKay 1992), then solved for: a ridge problem that is held near the moved stroke by a weight that
    grows with k², so that place follows first and detail only where ink asks for it;
 3. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
-4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots.
+4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots;
+5. harmonics are shared out anew among all strokes, to those that lose most without them.
 
-If hardly any stroke finds its ink again, the video was cut and all strokes begin anew.
+Shots, between cuts that are known or found from the ink, are tracked apart.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -81,6 +83,7 @@ CUT = 0.35
 
 def fit_curves(
     ink: np.ndarray,
+    cuts: np.ndarray | None = None,
     *,
     budget: int = 288,
     strokes: int = 24,
@@ -96,6 +99,7 @@ def fit_curves(
 
     Args:
         ink: (T, H, W) uint8 or bool, non-zero (uint8: above 127) where there is ink.
+        cuts: (T,) bool, true where a shot begins and all strokes with it; None: cuts are found from the ink.
         budget: numbers a frame, visibilities counted.
         strokes: S, the most strokes of a frame.
         harmonics: K, the most harmonics of a stroke.
@@ -104,29 +108,46 @@ def fit_curves(
 
     Raises:
         TypeError: ``ink`` is not a uint8 or bool array.
-        ValueError: ``ink`` does not have three axes, or one of them is empty; the budget is too small for the strokes.
+        ValueError: ``ink`` does not have three axes, or one of them is empty; ``cuts`` is not as long; the budget is
+            too small for the strokes.
     """
     drawing = _checked(ink)
     if budget < 5 * strokes:
         raise ValueError(f"a budget of {budget} numbers cannot hold {strokes} strokes, which need {5 * strokes}")
     frames, height, width = drawing.shape
+    if cuts is not None and np.shape(cuts) != (frames,):
+        raise ValueError(f"cuts must have the shape ({frames},) as the ink has, not {np.shape(cuts)}")
     skeletons = [thin(picture) for picture in drawing]
-    tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness)
     past = _Past(np.zeros((frames, strokes, 2, harmonics)), *np.zeros((2, frames, strokes), np.int64))
-    anchor, carried = 0, tracker
-    for t, skeleton in enumerate(skeletons):
-        tracker.advance(skeleton)
-        past.keep(t, tracker)
-        if t and tracker.found_outline:
-            anchor, carried = t, copy.deepcopy(tracker)
-    # An outline that formed late, of strokes that stood for it before, is carried back to the frames before.
-    carried.life_count = tracker.life_count
-    for t in range(anchor - 1, -1, -1):
-        carried.advance(skeletons[t])
-        past.keep(t, carried)
+    lives = 0
+    for shot in np.split(np.arange(frames), np.flatnonzero(find_cuts(skeletons) if cuts is None else cuts)):
+        tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness, lives)
+        lives = _track(tracker, skeletons, shot.tolist(), past)
     start_canonically_for_life(past.coefficients, past.life, past.closed)
     coefficients, visibility = in_order(past.coefficients, past.life)
     return CurveSequence((coefficients / width).astype(np.float32), visibility)
+
+
+def find_cuts(skeletons: Sequence[np.ndarray]) -> np.ndarray:
+    """Where drawings through time, bool (H, W) each, are of another shot than the one before: (T,) bool."""
+    spectra = [_spectrum(skeleton) if skeleton.any() else None for skeleton in skeletons]
+    return np.array([False, *(a is not None and b is not None and _likeness(a, b) < CUT for a, b in pairwise(spectra))])
+
+
+def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], shot: list[int], past: _Past) -> int:
+    """Carry strokes through the frames of a shot, into ``past``; returns how many lives have been named so far."""
+    anchor, carried = 0, tracker
+    for place, t in enumerate(shot):
+        tracker.advance(skeletons[t])
+        past.keep(t, tracker)
+        if place and tracker.found_outline:
+            anchor, carried = place, copy.deepcopy(tracker)
+    # An outline that formed late, of strokes that stood for it before, is carried back to the frames before.
+    carried.life_count = tracker.life_count
+    for t in reversed(shot[:anchor]):
+        carried.advance(skeletons[t])
+        past.keep(t, carried)
+    return carried.life_count
 
 
 def _checked(ink: np.ndarray) -> np.ndarray:
@@ -208,7 +229,15 @@ class _Tracker:
     """Strokes of the present frame, in px."""
 
     def __init__(
-        self, height: int, width: int, budget: int, strokes: int, harmonics: int, rounds: int, stiffness: float
+        self,
+        height: int,
+        width: int,
+        budget: int,
+        strokes: int,
+        harmonics: int,
+        rounds: int,
+        stiffness: float,
+        lives: int,
     ) -> None:
         self.size = width
         self.budget = budget - strokes  # what is left for coefficients
@@ -218,9 +247,8 @@ class _Tracker:
         self.closed = np.zeros(strokes, bool)
         self.velocity = np.zeros((strokes, 2))
         self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
-        self.life_count = 0
+        self.life_count = lives
         self.found_outline = False
-        self.spectrum = np.zeros(0)
         self.n = max(POINTS, 2 * harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
         self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
@@ -235,13 +263,10 @@ class _Tracker:
     def advance(self, skeleton: np.ndarray) -> None:
         """Carry the strokes over to the next frame."""
         frame = _Frame.of(skeleton)
-        spectrum = _spectrum(skeleton)
         before = self.alive.copy()
         self.found_outline = False
-        if not len(frame.ink) or (before.any() and _likeness(self.spectrum, spectrum) < CUT):
-            before[:] = self.alive[:] = False
-        self.spectrum = spectrum
         if not len(frame.ink):
+            self.alive[:] = False
             return
         if self.alive.any():
             self._follow(frame)

@@ -41,8 +41,8 @@ def encode_latents(
     """
     model = load_autoencoder(autoencoder)
     derive_shards(
-        lambda frames, _: ({"latents": encode_clip(model, frames)}, {}),
-        "frames",
+        lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),
+        ("frames",),
         clips,
         latents,
         shards_of(clips),

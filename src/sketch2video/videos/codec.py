@@ -24,6 +24,7 @@ from PIL import Image
 
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
+from sketch2video.videos.cuts import CutFinder
 
 _FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg"
 """FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
@@ -75,6 +76,7 @@ class DecodedClip:
 
     Attributes:
         frames: uint8 (T, S, S, 3) RGB.
+        cuts: bool (T,), whether the video was cut between the frame before and this one.
         fps: frame rate of ``frames``: (T - 1) / seconds from the video's first frame to its last.
         source_fps: mean frame rate of the video.
         source_frames: decoded frames of the video.
@@ -82,6 +84,7 @@ class DecodedClip:
     """
 
     frames: np.ndarray
+    cuts: np.ndarray
     fps: float
     source_fps: float
     source_frames: int
@@ -150,6 +153,7 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1) -> 
     source_fps = (picked.count - 1) / span if span > 0 else picked.rate
     return DecodedClip(
         frames=np.stack(picked.frames),
+        cuts=np.diff(picked.shots, prepend=0) > 0,
         fps=(frames - 1) / span if span > 0 else picked.rate,
         source_fps=source_fps,
         source_frames=picked.count,
@@ -244,6 +248,7 @@ class _Clock:
 @dataclass(frozen=True)
 class _Picked:
     frames: list[np.ndarray]
+    shots: list[int]
     clock: _Clock
     count: int
     rate: float
@@ -342,7 +347,9 @@ def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
     """
     moments = np.linspace(clock.first, clock.last, frames).tolist()
     picked: list[np.ndarray] = []
+    shots: list[int] = []
     first, time, before, count, in_order = 0.0, -math.inf, None, 0, True
+    starts_shot, shot, shot_before = CutFinder(), 0, 0
     with _opened(path) as (container, stream):
         rate, pixel_aspect = _rate(stream), _pixel_aspect(stream)
         for frame in container.decode(stream):
@@ -352,16 +359,19 @@ def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
                 time = _seconds(frame.pts, frame.time_base)
             in_order = in_order and time > time_before
             first = time if before is None else first
+            shot_before, shot = shot, shot + starts_shot(frame)
             while len(picked) < frames and moments[len(picked)] <= time:
                 moment = moments[len(picked)]
-                nearest = frame if before is None or time - moment < moment - time_before else before
-                picked.append(_square(nearest, size, pixel_aspect))
+                late = before is None or time - moment < moment - time_before
+                picked.append(_square(frame if late else before, size, pixel_aspect))
+                shots.append(shot if late else shot_before)
             before, count = frame, count + 1
         if before is None:
             raise RejectedVideo(path, "has no frame that can be decoded")
         picked += [_square(before, size, pixel_aspect)] * (frames - len(picked))
+        shots += [shot] * (frames - len(shots))
         right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
-        return _Picked(picked, right, count, rate, stream.width, stream.height)
+        return _Picked(picked, shots, right, count, rate, stream.width, stream.height)
 
 
 def _pixel_aspect(stream: VideoStream) -> float:

@@ -23,8 +23,10 @@ from sketch2video.videos.shards import (
     update_shard,
 )
 
-Make = Callable[[np.ndarray, dict[str, Any]], tuple[dict[str, np.ndarray], dict[str, Any]]]
-"""From one array of a clip and the stage's settings to arrays of the clip and facts about it."""
+Arrays = dict[str, np.ndarray]
+
+Make = Callable[[Arrays, dict[str, Any]], tuple[Arrays, dict[str, Any]]]
+"""From arrays of one clip, by name, and the stage's settings to other arrays of the clip and facts about it."""
 
 
 def shards_of(clips: Path) -> list[int]:
@@ -34,7 +36,7 @@ def shards_of(clips: Path) -> list[int]:
 
 def derive_shards(
     make: Make,
-    name: str,
+    names: tuple[str, ...],
     source: Path,
     target: Path,
     shards: list[int],
@@ -43,13 +45,13 @@ def derive_shards(
     workers: int,
     description: str,
 ) -> pd.DataFrame:
-    """Make the shards of ``target`` from the array ``name`` of those of ``source``.
+    """Make the shards of ``target`` from arrays of those of ``source``.
 
     A clip whose input, settings and code are unchanged is not made again, whatever happens to the clips around it.
 
     Args:
         make: of an importable module, since processes of their own call it.
-        name: of the array in ``source``.
+        names: of the arrays that ``make`` gets.
         source: folder of shards.
         target: folder of shards; those that are not in ``shards`` are removed.
         shards: numbers of the shards.
@@ -65,25 +67,27 @@ def derive_shards(
         UserError: a shard of ``source`` is missing or damaged.
     """
     sweep(target, shards)
-    jobs = [(make, name, source, target, shard, settings, code) for shard in shards]
+    jobs = [(make, names, source, target, shard, settings, code) for shard in shards]
     facts = [row for rows in map_jobs(_derive_shard, jobs, workers, description) for row in rows]
     return pd.DataFrame(facts, columns=None if facts else ["clip_id"])
 
 
 def _derive_shard(
-    make: Make, name: str, source: Path, target: Path, shard: int, settings: dict[str, Any], code: str
+    make: Make, names: tuple[str, ...], source: Path, target: Path, shard: int, settings: dict[str, Any], code: str
 ) -> list[dict[str, Any]]:
     path = shard_path(source, shard)
     if shard_key(path) is None:
         raise UserError(f"{path} is missing or damaged; run `dvc repro` to make it")
     row_of = {clip_id: row for row, clip_id in enumerate(clip_ids_of(path))}
-    read = ShardReader(source)
+    reader = ShardReader(source)
+
+    def read(clip_id: str) -> Arrays:
+        return {name: reader(name, shard, row_of[clip_id]) for name in names}
+
     keys = {
-        clip_id: sha256_of_value({"input": digests({name: read(name, shard, row)}), "settings": settings, "code": code})
-        for clip_id, row in row_of.items()
+        clip_id: sha256_of_value({"input": digests(read(clip_id)), "settings": settings, "code": code})
+        for clip_id in row_of
     }
-    notes = update_shard(
-        shard_path(target, shard), keys, lambda clip_id: make(read(name, shard, row_of[clip_id]), settings)
-    )
+    notes = update_shard(shard_path(target, shard), keys, lambda clip_id: make(read(clip_id), settings))
     rows: list[dict[str, Any]] = notes["clips"]
     return rows

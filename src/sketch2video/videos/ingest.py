@@ -16,7 +16,7 @@ import pandas as pd
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, replacing, sha256_of_file, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos import codec, synthetic
+from sketch2video.videos import codec, cuts, synthetic
 from sketch2video.videos.jobs import map_jobs
 from sketch2video.videos.shards import shard_of, shard_path, sweep, update_shard, write_table
 from sketch2video.videos.sources import Rejection, assign_splits, read_captions
@@ -54,9 +54,9 @@ logger = logging.getLogger(__name__)
 def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     """Make the clips: ``clips.parquet``, ``rejected.csv`` and ``shards/*.safetensors``.
 
-    The shards hold ``frames`` uint8 (N, T, S, S, 3); for the synthetic source also ``outlines`` float32
-    (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S). A clip that is already made of the same video with the same
-    parameters is not made again.
+    The shards hold ``frames`` uint8 (N, T, S, S, 3) and ``cuts`` bool (N, T), true where a shot begins after another;
+    for the synthetic source also ``outlines`` float32 (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S). A clip that
+    is already made of the same video with the same parameters is not made again.
 
     Raises:
         UserError: the source cannot be read, more rows than ``ingest.max_rejected`` cannot be used, or none can.
@@ -102,7 +102,7 @@ def _video_shard(target: Path, videos: Sequence[tuple[str, Path]], settings: dic
     """Decode the videos of one shard, id and file each, as far as they are new; returns the shard's notes."""
     file_of = dict(videos)
     digest_of = {clip_id: _digest(path) for clip_id, path in videos}
-    made_of = {"settings": settings, "code": code_digest(codec)}
+    made_of = {"settings": settings, "code": code_digest(codec, cuts)}
     keys = {clip_id: sha256_of_value({"video": digest_of[clip_id], **made_of}) for clip_id in file_of}
 
     def decode(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | str:
@@ -118,7 +118,7 @@ def _video_shard(target: Path, videos: Sequence[tuple[str, Path]], settings: dic
             "source_height": clip.source_height,
             "video_sha256": digest_of[clip_id],
         }
-        return {"frames": clip.frames}, facts
+        return {"frames": clip.frames, "cuts": clip.cuts}, facts
 
     return update_shard(target, keys, decode)
 
@@ -189,7 +189,7 @@ def _scene_shard(
             "video_sha256": hashlib.sha256(rendered.frames.data).hexdigest(),
             **(scene.combination._asdict() if scene.combination else {}),
         }
-        return rendered._asdict(), facts
+        return {**rendered._asdict(), "cuts": np.zeros(frames, bool)}, facts
 
     return update_shard(target, keys, render)
 

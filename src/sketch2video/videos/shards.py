@@ -255,7 +255,10 @@ class ShardReader:
                 self._open[shard] = safe_open(path, "np").__enter__()
             except (OSError, SafetensorError) as error:
                 raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
-        return self._open[shard].get_slice(name)[row]
+        try:
+            return self._open[shard].get_slice(name)[row]
+        except SafetensorError as error:
+            raise UserError(f"{shard_path(self.folder, shard)} has no {name}; remove it and run `dvc repro`") from error
 
     def batch(self, name: str, table: pd.DataFrame) -> np.ndarray:
         """Array ``name`` of every row of ``table`` (columns ``shard`` and ``row``), in its order: (N, ...)."""
