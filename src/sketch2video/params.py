@@ -31,6 +31,7 @@ class BaseParams(Section):
     size: int = Field(ge=16, description="S: frames are S x S pixels")
     frames: int = Field(ge=2, description="T: frames a clip")
     workers: int = Field(ge=0, description="processes of a data stage; 0: one a core")
+    cluster: str | None = Field(description="address of a Dask scheduler that runs the data stages instead")
 
 
 class SyntheticParams(Section):

@@ -40,7 +40,7 @@ def fit(
         shards_of(clips),
         params.fit.model_dump(),
         code_digest(measure, render, sequence, series, trace, track),
-        params.base.workers,
+        params.base,
         "fit",
     )
     table = table.merge(measured, on="clip_id", validate="one_to_one")

@@ -29,7 +29,7 @@ def sketch(params: Params, clips: Path = Path("data/clips"), sketches: Path = Pa
         shards_of(clips),
         params.sketch.model_dump(),
         code_digest(classical),
-        params.base.workers,
+        params.base,
         "sketch",
     )
     write_table(table.sort_values("clip_id", ignore_index=True), sketches / "sketches.parquet")

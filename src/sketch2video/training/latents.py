@@ -48,7 +48,7 @@ def encode_latents(
         shards_of(clips),
         {"autoencoder": fingerprint([autoencoder])},
         code_digest(network),
-        workers=1,  # the model's own threads use the cores
+        where=None,  # the model's own threads use the cores
         description="encode_latents",
     )
     table = read_table(clips / "clips.parquet")

@@ -362,9 +362,12 @@ def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
             shot_before, shot = shot, shot + starts_shot(frame)
             while len(picked) < frames and moments[len(picked)] <= time:
                 moment = moments[len(picked)]
-                late = before is None or time - moment < moment - time_before
-                picked.append(_square(frame if late else before, size, pixel_aspect))
-                shots.append(shot if late else shot_before)
+                if before is None or time - moment < moment - time_before:
+                    nearest, of_shot = frame, shot
+                else:
+                    nearest, of_shot = before, shot_before
+                picked.append(_square(nearest, size, pixel_aspect))
+                shots.append(of_shot)
             before, count = frame, count + 1
         if before is None:
             raise RejectedVideo(path, "has no frame that can be decoded")

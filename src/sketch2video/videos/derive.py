@@ -11,6 +11,7 @@ import pandas as pd
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
+from sketch2video.params import BaseParams
 from sketch2video.videos.jobs import map_jobs
 from sketch2video.videos.shards import (
     ShardReader,
@@ -42,7 +43,7 @@ def derive_shards(
     shards: list[int],
     settings: dict[str, Any],
     code: str,
-    workers: int,
+    where: BaseParams | None,
     description: str,
 ) -> pd.DataFrame:
     """Make the shards of ``target`` from arrays of those of ``source``.
@@ -50,14 +51,14 @@ def derive_shards(
     A clip whose input, settings and code are unchanged is not made again, whatever happens to the clips around it.
 
     Args:
-        make: of an importable module, since processes of their own call it.
+        make: of an importable module, if processes of their own call it.
         names: of the arrays that ``make`` gets.
         source: folder of shards.
         target: folder of shards; those that are not in ``shards`` are removed.
         shards: numbers of the shards.
         settings: the same for all clips.
         code: digest of the code that ``make`` runs.
-        workers: processes; 0: one a core.
+        where: where the work is done, see :func:`~sketch2video.videos.jobs.map_jobs`.
         description: of the progress bar.
 
     Returns:
@@ -67,8 +68,9 @@ def derive_shards(
         UserError: a shard of ``source`` is missing or damaged.
     """
     sweep(target, shards)
+    source, target = source.absolute(), target.absolute()  # a cluster's workers have other working directories
     jobs = [(make, names, source, target, shard, settings, code) for shard in shards]
-    facts = [row for rows in map_jobs(_derive_shard, jobs, workers, description) for row in rows]
+    facts = [row for rows in map_jobs(_derive_shard, jobs, where, description) for row in rows]
     return pd.DataFrame(facts, columns=None if facts else ["clip_id"])
 
 

@@ -78,7 +78,7 @@ def scene_rng(seed: int, clip_id: str) -> np.random.Generator:
 
 def _videos(params: Params, clips: Path) -> tuple[Rows, list[Rejection]]:
     """Decode the videos of the folder source."""
-    folder = Path(params.ingest.folder)
+    folder = Path(params.ingest.folder).absolute()
     sources, rejected = read_captions(folder, params.ingest.captions)
     base = (folder / params.ingest.captions).parent
     settings = {"frames": params.base.frames, "size": params.base.size, "min_frames": params.ingest.min_frames}
@@ -216,8 +216,9 @@ def _make_shards(
     members: dict[int, list[tuple[str, Any]]] = {}
     for clip_id in sorted(inputs):
         members.setdefault(shard_of(clip_id, params.ingest.shards), []).append((clip_id, inputs[clip_id]))
-    jobs = [(shard_path(clips, shard), part, settings) for shard, part in members.items()]
-    all_notes = map_jobs(make, jobs, params.base.workers, "ingest")
+    # Absolute paths, since a cluster's workers have other working directories.
+    jobs = [(shard_path(clips.absolute(), shard), part, settings) for shard, part in members.items()]
+    all_notes = map_jobs(make, jobs, params.base, "ingest")
     sweep(clips, members)
     rows: Rows = []
     reasons: dict[str, str] = {}

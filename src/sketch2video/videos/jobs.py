@@ -1,11 +1,11 @@
-"""Jobs of a data stage, spread over processes."""
+"""Jobs of a data stage, spread over processes or over a cluster."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -13,6 +13,10 @@ from typing import Any
 from tqdm import tqdm
 
 from sketch2video.errors import UserError
+from sketch2video.params import BaseParams
+
+CLUSTER_PATIENCE = 30
+"""Seconds that a Dask scheduler may take to answer."""
 
 
 def number_of_workers(workers: int) -> int:
@@ -23,24 +27,26 @@ def number_of_workers(workers: int) -> int:
 
 
 def map_jobs(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, description: str
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], where: BaseParams | None, description: str
 ) -> list[Any]:
-    """Call ``function(*job)`` for every job in processes of their own, with a progress bar; results in order of jobs.
+    """Call ``function(*job)`` for every job, with a progress bar; results in order of jobs.
 
-    ``function`` must be importable (a module's top level). With one worker or one job everything stays in this process.
+    Jobs run on the Dask cluster that ``where.cluster`` names, else in ``where.workers`` processes of their own, else,
+    with one worker, one job or nowhere named, in this process. ``function`` must be importable (a module's top level)
+    unless it stays in this process; workers of a cluster must see the same files at the same paths.
 
     Raises:
-        UserError: a process was killed from outside.
+        UserError: a process was killed from outside, or the cluster does not answer.
     """
-    workers = min(number_of_workers(workers), len(jobs))
+    if where is not None and where.cluster is not None:
+        return _on_cluster(function, jobs, where.cluster, description)
+    workers = 1 if where is None else min(number_of_workers(where.workers), len(jobs))
     if workers <= 1:
         return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
-    results: list[Any] = [None] * len(jobs)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
         places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
         try:
-            for future in tqdm(as_completed(places), total=len(jobs), desc=description, unit="shard"):
-                results[places[future]] = future.result()
+            return _gather(places, as_completed(places), description)
         except BrokenProcessPool as error:
             raise UserError(
                 f"{description}: a process was killed, often for want of memory; lower base.workers"
@@ -48,15 +54,55 @@ def map_jobs(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _on_cluster(
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], address: str, description: str
+) -> list[Any]:
+    try:
+        from distributed import Client, KilledWorker
+        from distributed import as_completed as completed
+        from distributed.comm import CommClosedError
+    except ImportError as error:
+        raise UserError("base.cluster needs Dask: pip install 'sketch2video[cluster]'") from error
+    try:
+        client = Client(address, timeout=CLUSTER_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise UserError(f"base.cluster: no Dask scheduler answers at {address}; start one or set it to null") from error
+    with client:
+        futures = client.map(_on_one_thread, [function] * len(jobs), jobs, pure=False)
+        places = {future: place for place, future in enumerate(futures)}
+        try:
+            return _gather(places, completed(futures), description)
+        except (KilledWorker, CommClosedError) as error:
+            raise UserError(
+                f"{description}: a worker of {address} was lost, often for want of memory; run the command again"
+            ) from error
+
+
+def _gather(places: dict[Any, int], completed: Iterable[Any], description: str) -> list[Any]:
+    """Results of futures in the order of their places, with a progress bar."""
+    results: list[Any] = [None] * len(places)
+    for future in tqdm(completed, total=len(places), desc=description, unit="shard"):
+        results[places[future]] = future.result()
     return results
+
+
+def _on_one_thread(function: Callable[..., Any], job: tuple[Any, ...]) -> Any:
+    _keep_to_one_thread()
+    return function(*job)
 
 
 def _start_worker() -> None:
     """Keep a worker's libraries to one thread, since the parallelism is over shards, and let it end with its parent."""
+    _keep_to_one_thread()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _keep_to_one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
 def _exit_with_parent() -> None:
