@@ -176,3 +176,14 @@ def test_lives_are_ordered_by_birth_and_length_and_slots_rest():
     # Life 3 follows life 1 at once, so it takes the third slot; then only the second is free for life 4.
     np.testing.assert_array_equal(ordered[2:, 2, 0, 1], [2, 2])
     np.testing.assert_array_equal(ordered[:, 1, 0, 1], [1, 1, 0, 9])
+
+
+def test_an_outline_that_enters_the_frame_becomes_one_closed_stroke():
+    ink = np.zeros((12, 64, 64), np.uint8)
+    for t, frame in enumerate(ink):
+        cv2.rectangle(frame, (20, -30 + 4 * t), (44, 4 * t), 255)
+        cv2.line(frame, (5, 0), (5, 63), 255)
+    sequence = fit_curves(ink)
+    assert sequence.visible[-1].sum() == 2
+    at = sequence.points(64)[-1][sequence.visible[-1]]
+    assert sorted(np.hypot(*(at[:, -1] - at[:, 0]).T) < 1e-6) == [False, True]

@@ -17,7 +17,7 @@ Shots, between cuts that are known or found from the ink, are tracked apart.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ from sketch2video.curves.series import (
     start_canonically,
     tails,
 )
-from sketch2video.curves.trace import NEARLY_CLOSED, Line, link, thin, trace
+from sketch2video.curves.trace import Line, link, thin, trace
 
 POINTS = 64
 """Pen positions at which a stroke meets the ink."""
@@ -55,6 +55,9 @@ SEARCH = 0.1
 
 OUTLINE = 0.3
 """A closed stroke longer than this, in frame widths, is an outline that is traced anew in every frame."""
+
+RING = 0.5
+"""A loop longer than this, in frame widths, is drawn anew as one closed stroke where several open ones draw it."""
 
 LINK = 0.15
 """The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
@@ -76,6 +79,9 @@ RELUCTANCE = 0.15
 
 PLAIN = 0.3
 """Strokes shorter than this, in frame widths, look alike: they go where the others go rather than to the next ink."""
+
+STAY = 0.2
+"""Pixels nearer to the ink that a line must come by moving at all."""
 
 CUT = 0.35
 """Below this correlation, at the best shift, two drawings are of different shots (the same shot: 0.6 and more)."""
@@ -296,6 +302,8 @@ class _Tracker:
         length = self._lengths(before)
         moved[..., 0] += self._momentum(which, length)
         moved[..., 0] += self._search(moved, length, frame)
+        stays = self._stays(before, moved, frame) & ~self.closed[which]
+        moved[stays] = before[stays]
         common = np.average(moved[..., 0] - before[..., 0], axis=0, weights=length)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
@@ -338,6 +346,14 @@ class _Tracker:
         aside = shifts - shifts[np.argmin(together)]
         reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
+
+    def _stays(self, before: np.ndarray, moved: np.ndarray, frame: _Frame) -> np.ndarray:
+        """Which strokes (M,) lie on ink as well where they were: a line's motion along itself cannot be seen."""
+        there, here = (
+            np.minimum(frame.distance_from(np.matmul(self.basis[::4], c.swapaxes(-1, -2))), 2.5 * self.reach).mean(-1)
+            for c in (before, moved)
+        )
+        return np.asarray(there <= here + STAY)
 
     def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray]:
         """Where each pen position should be, (M, n, 2), and the weight (M, n) of that: 0 where no ink is in reach."""
@@ -401,7 +417,7 @@ class _Tracker:
         cv2.polylines(near, pixels, False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
         ink = frame.skeleton & (near > 0)
         length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
-        if not _encloses(ink, self.gap, 0.01 * length**2):
+        if not len(_regions(ink, self.gap, 0.01 * length**2)[1]):
             return None
         lines = trace(ink, self.gap)
         if not lines or not lines[0].closed:
@@ -457,29 +473,42 @@ class _Tracker:
                 self.alive[which[np.argmin(lengths)]] = False
 
     def _close_rings(self, frame: _Frame) -> None:
-        """Retire open strokes whose ink has become one loop; it is then uncovered and born as one closed stroke."""
-        which = np.flatnonzero(self.alive & ~self.closed)
-        if not len(which):
+        """Retire open strokes that together draw one loop; its ink is then uncovered and born as one closed stroke."""
+        alive = np.flatnonzero(self.alive)
+        if self.closed[alive].all():
             return
-        samples = self.samples(which)
-        ends = np.matmul(self.coefficients[which], _ENDS[: self.harmonics]).swapaxes(1, 2).reshape(-1, 2)
-        apart = np.hypot(*(ends[:, None] - ends).T) + np.diag(np.full(len(ends), np.inf))
-        bridge = np.maximum(2 * self.gap, NEARLY_CLOSED * self._lengths(self.coefficients[which])).repeat(2)
-        near = apart < np.minimum(bridge[:, None], bridge)
-        meeting = near.any(1).reshape(-1, 2).all(1)
-        if self._lengths(self.coefficients[which[meeting]]).sum() < OUTLINE * self.size:
-            return
-        bridges = [ends[[a, b]] for a, b in np.argwhere(np.triu(near)) if meeting[a // 2] and meeting[b // 2]]
-        if self._loop([*samples[meeting], *bridges], frame) is not None:
-            self.alive[which[meeting]] = False
+        samples, lengths = self.samples(alive), self._lengths(self.coefficients[alive])
+        for region in _enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
+            border = frame.skeleton & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
+            lines = trace(border, self.gap)
+            if not lines or not lines[0].closed or lines[0].length < RING * self.size:
+                continue
+            apart = np.asarray(cKDTree(lines[0].points).query(samples)[0])
+            on = (apart <= self.reach).mean(1) > 0.8
+            if on.any() and not self.closed[alive[on]].any() and lengths[on].sum() > 0.6 * lines[0].length:
+                self.alive[alive[on]] = False
 
 
-def _encloses(ink: np.ndarray, gap: float, area: float) -> bool:
-    """Whether lines, up to small gaps, go round a region of at least ``area`` pixels."""
+def _regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.ndarray]:
+    """Regions of at least ``area`` pixels that lines, up to small gaps, go round.
+
+    Returns:
+        Labels (H, W) of all regions, and those of the regions in question: all but the one outside.
+    """
     side = 2 * int(gap / 2) + 1
     walls = cv2.dilate(np.pad(ink.astype(np.uint8), side), np.ones((side, side), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
-    return bool((np.sort(stats[1:, cv2.CC_STAT_AREA])[:-1] >= area).any())
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
+    large = stats[:, cv2.CC_STAT_AREA] >= area
+    large[[0, labels[0, 0]]] = False
+    return labels[side:-side, side:-side], np.flatnonzero(large)
+
+
+def _enclosed(ink: np.ndarray, gap: float, area: float) -> Iterator[np.ndarray]:
+    """The regions of :func:`_regions`, with the ink around them that was widened: uint8 (H, W) masks."""
+    labels, regions = _regions(ink, gap, area)
+    side = 2 * int(gap / 2) + 1
+    for region in regions:
+        yield cv2.dilate((labels == region).astype(np.uint8), np.ones((side, side), np.uint8))
 
 
 def _without_specks(mask: np.ndarray, least: float) -> np.ndarray:
