@@ -56,7 +56,11 @@ class Service:
         with self.log.open("wb") as log:
             # Ctrl-C reaches every process of this session: the services must end in order, and after the flows.
             self.process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                _python("flows.server", "guard", "--", *command),
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def wait_until_healthy(self, url: str) -> None:
@@ -88,6 +92,23 @@ class Service:
                 self.process.wait(patience)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+
+
+def guard(command: Sequence[str]) -> int:
+    """Run a command that ends, with its children, when this process's parent does, however that ends.
+
+    Returns:
+        The command's exit code.
+    """
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it reaches the command, too, whose end is waited for
+    process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    while True:
+        try:
+            return process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            if os.getppid() != parent:
+                os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def answers(url: str) -> bool:
@@ -253,7 +274,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
     running = commands.add_parser("run", help="one Prefect server for all flows of a command")
-    running.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    guarded = commands.add_parser("guard", help="a command that ends with the process that started it")
+    for command in (running, guarded):
+        command.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)  # so that the servers are ended, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell switches off for what it runs with &
@@ -263,7 +286,7 @@ def main() -> None:
         program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
         if not program:
             parser.error("name a command after --")
-        sys.exit(run(program))
+        sys.exit(guard(program) if arguments.command == "guard" else run(program))
     except UserError as error:
         print(f"flows.server: {error}", file=sys.stderr)
         sys.exit(2)

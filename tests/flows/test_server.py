@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,25 @@ def test_a_service_ends_with_its_children(tmp_path: Path) -> None:
     service = Service("files", shell, os.environ, tmp_path)
     service.wait_until_healthy(f"http://{HOST}:{port}/")
     service.stop()
+    assert not answers(f"http://{HOST}:{port}/")
+
+
+def test_a_service_ends_with_a_killed_parent(tmp_path: Path) -> None:
+    port = free_port()
+    program = (
+        "import os, sys, time; from pathlib import Path; from flows.server import Service;"
+        f"Service('files', [sys.executable, '-m', 'http.server', '{port}', '--bind', '{HOST}'], os.environ,"
+        f" Path({str(tmp_path)!r})).wait_until_healthy('http://{HOST}:{port}/'); print('ready', flush=True);"
+        "time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while answers(f"http://{HOST}:{port}/") and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert not answers(f"http://{HOST}:{port}/")
 
 
