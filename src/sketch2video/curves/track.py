@@ -477,15 +477,16 @@ class _Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        samples, lengths = self.samples(alive), self._lengths(self.coefficients[alive])
+        places, lengths = frame.at(self.samples(alive)), self._lengths(self.coefficients[alive])
+        nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         for region in _enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
             border = frame.skeleton & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
-            lines = trace(border, self.gap)
-            if not lines or not lines[0].closed or lines[0].length < RING * self.size:
+            on = cv2.dilate(border.astype(np.uint8), nearby)[places].mean(1) > 0.8
+            drawn = lengths[on].sum()
+            if self.closed[alive[on]].any() or drawn < 0.6 * max(np.count_nonzero(border), RING * self.size):
                 continue
-            apart = np.asarray(cKDTree(lines[0].points).query(samples)[0])
-            on = (apart <= self.reach).mean(1) > 0.8
-            if on.any() and not self.closed[alive[on]].any() and lengths[on].sum() > 0.6 * lines[0].length:
+            lines = trace(border, self.gap)
+            if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
 
 
