@@ -144,7 +144,9 @@ def equation(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the terminal.")] = None,
     frames: Annotated[int, typer.Option(min=2, help="Frames of a video, spread evenly over its time.")] = 16,
     frame: Annotated[int | None, typer.Option(help="Only this one of them, in any format; the first is 0.")] = None,
-    size: Annotated[int, typer.Option(min=8, help="Longer side in px at which lines are looked for.")] = 384,
+    size: Annotated[
+        int, typer.Option(min=8, help="Longer side in px at which lines are looked for, in line drawings twice that.")
+    ] = 256,
     budget: Annotated[
         int | None, typer.Option(min=8, max=299, help="Most numbers a frame, in place of fit.budget.")
     ] = None,

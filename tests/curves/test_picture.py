@@ -29,7 +29,7 @@ def check_ring(equation, frame, centre, radius, tolerance):
 def test_a_line_drawing_of_any_size_and_aspect(tmp_path, width, height):
     picture, centre, radius = ring(width, height, max(min(width, height) // 200, 1))
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    equation = equation_of(tmp_path / "a.png", frames=16, size=384)
+    equation = equation_of(tmp_path / "a.png", frames=16, size=256)
     assert (equation.width, equation.height, equation.fps, len(equation.curves)) == (width, height, None, 1)
     check_ring(equation, 0, centre, radius, max(1.0, 0.003 * max(width, height)))
 
@@ -40,7 +40,7 @@ def test_a_photograph_of_any_size_and_aspect(tmp_path, width, height):
     lit = 90.0 + 50 * np.linspace(0, 1, width)[:, None] + np.random.default_rng(0).normal(0, 5, picture.shape)
     lit[picture[..., 0] < 255] += (90, -50, -50)
     cv2.imwrite(str(tmp_path / "a.png"), lit.clip(0, 255).astype(np.uint8))
-    equation = equation_of(tmp_path / "a.png", frames=16, size=384)
+    equation = equation_of(tmp_path / "a.png", frames=16, size=256)
     assert (equation.width, equation.height) == (width, height)
     check_ring(equation, 0, centre, radius + 0.5, max(1.5, 0.005 * max(width, height)))
 
@@ -50,7 +50,7 @@ def test_a_wide_clip_moves_in_its_own_aspect(tmp_path, filled):
     places = np.linspace(0.3, 0.7, 9)
     drawn = [ring(640, 272, cv2.FILLED if filled else 3, (x, 0.5)) for x in places]
     write_video(tmp_path / "a.mp4", np.stack([picture for picture, *_ in drawn]), 10)
-    equation = equation_of(tmp_path / "a.mp4", frames=5, size=384)
+    equation = equation_of(tmp_path / "a.mp4", frames=5, size=256)
     assert (equation.width, equation.height, len(equation.curves)) == (640, 272, 5)
     assert equation.fps == pytest.approx(5.0)
     for frame, (_, centre, radius) in enumerate(drawn[::2]):
@@ -59,13 +59,13 @@ def test_a_wide_clip_moves_in_its_own_aspect(tmp_path, filled):
 
 def test_settings_of_sketch_and_fit_are_heard(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), ring(200, 100, cv2.FILLED)[0])
-    fitted = equation_of(tmp_path / "a.png", 16, 384, fit={"budget": 20, "strokes": 2})
+    fitted = equation_of(tmp_path / "a.png", 16, 256, fit={"budget": 20, "strokes": 2})
     assert fitted.curves.num_parameters <= 20
     assert fitted.curves.visibility.shape[1] == 2
     with pytest.raises(UserError, match="shows no lines"):
-        equation_of(tmp_path / "a.png", 16, 384, sketch={"min_length": 5.0})
+        equation_of(tmp_path / "a.png", 16, 256, sketch={"min_length": 5.0})
     with pytest.raises(UserError, match="budget of 9"):
-        equation_of(tmp_path / "a.png", 16, 384, fit={"budget": 9})
+        equation_of(tmp_path / "a.png", 16, 256, fit={"budget": 9})
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_a_file_that_cannot_be_read_is_a_users_mistake(tmp_path, name, content, 
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        equation_of(tmp_path / name, 16, 384)
+        equation_of(tmp_path / name, 16, 256)
 
 
 def test_an_empty_sheet_is_a_users_mistake(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 90, 3), 250, np.uint8))
     with pytest.raises(UserError, match="shows no lines"):
-        equation_of(tmp_path / "a.png", 16, 384)
+        equation_of(tmp_path / "a.png", 16, 256)

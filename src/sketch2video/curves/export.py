@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from sketch2video.curves.equation import Equation, to_json
 from sketch2video.curves.formula import to_desmos, to_latex
+from sketch2video.curves.sequence import CurveSequence
 from sketch2video.curves.svg import to_animated_svg, to_svg
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.videos import write_gif
+
+FINER = 2
+"""Lines are drawn so much larger and then shrunk: OpenCV's own smoothing leaves thick ones rough."""
 
 LINE = 1 / 320
 """Width of a drawn line, in longer sides of the picture; at least a pixel."""
@@ -45,8 +50,11 @@ def _gif(equation: Equation, path: Path) -> None:
 
 def _drawn(equation: Equation) -> np.ndarray:
     """Dark lines on white, of the picture's own size: uint8 (T, H, W)."""
-    height, width = equation.height, equation.width
-    return 255 - equation.curves.render(height, width, max(round(LINE * max(height, width)), 1))
+    height, width, curves = equation.height, equation.width, equation.curves
+    fine = FINER * height, FINER * width, max(round(FINER * LINE * max(height, width)), FINER)
+    frames = zip(curves.coefficients, curves.visibility, strict=True)
+    large = (CurveSequence(c[None], v[None]).render(*fine)[0] for c, v in frames)
+    return 255 - np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in large])
 
 
 TEXTS: dict[str, Callable[[Equation], str]] = {"latex": _latex, "desmos": _desmos, "svg": _svg, "json": to_json}

@@ -15,6 +15,9 @@ from sketch2video.errors import UserError
 from sketch2video.sketches import lines_of
 from sketch2video.videos import VIDEOS, read_clip, read_frames, read_picture
 
+CLOSER = 2
+"""How much finer line drawings are looked at than photographs, whose texture would take the strokes."""
+
 
 def equation_of(
     path: Path, frames: int, size: int, sketch: Mapping[str, Any] | None = None, fit: Mapping[str, Any] | None = None
@@ -24,7 +27,8 @@ def equation_of(
     Args:
         path: a video, by its ending one of ``VIDEOS``, or an image.
         frames: T of a video, spread evenly over its time; an image is one frame.
-        size: longest side in px at which lines are looked for; what is smaller is not enlarged.
+        size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
+            times that; what is smaller is not enlarged.
         sketch: settings of :func:`~sketch2video.sketches.extract_sketches`; what is not set is as it says there.
         fit: settings of :func:`fit_curves`; likewise.
 
@@ -32,14 +36,14 @@ def equation_of(
         UserError: the file is missing or damaged, or shows no lines; the budget is too small for the strokes.
     """
     if path.suffix.lower() in VIDEOS:
-        clip = read_clip(path, frames, size, square=False)
+        clip = read_clip(path, frames, CLOSER * size, square=False)
         pictures, fps = clip.frames, clip.fps
         height, width = next(read_frames(path)).shape[:2]
     else:
         pictures, fps = read_picture(path)[None], None
         height, width = pictures.shape[1:3]
-    size = min(size, max(height, width))
-    ink = lines_of(pictures, size, size, **(sketch or {}))
+    longer = max(height, width)
+    ink = lines_of(pictures, min(CLOSER * size, longer), min(size, longer), **(sketch or {}))
     try:
         curves = fit_curves(ink, **(fit or {}))
     except ValueError as error:
