@@ -4,7 +4,7 @@ import pytest
 
 from sketch2video.curves.picture import equation_of
 from sketch2video.errors import UserError
-from sketch2video.videos import write_video
+from sketch2video.videos import write_gif, write_video
 
 SIZES = [(1920, 1080), (1080, 1920), (1000, 333), (64, 64), (8, 8)]
 
@@ -45,6 +45,14 @@ def test_a_photograph_of_any_size_and_aspect(tmp_path, width, height):
     check_ring(equation, 0, centre, radius + 0.5, max(1.5, 0.005 * max(width, height)))
 
 
+def test_a_size_that_rounds_the_aspect_does_not_move_the_lines(tmp_path):
+    picture, centre, _ = ring(1000, 333, cv2.FILLED, (0.5, 0.5))
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    equation = equation_of(tmp_path / "a.png", frames=16, size=32)  # 10.66 px high, rounded to 11
+    points = equation.curves.points(200)[equation.curves.visible][0] * 1000
+    assert np.abs((points.min(0) + points.max(0)) / 2 - centre).max() < 3
+
+
 @pytest.mark.parametrize("filled", [False, True])
 def test_a_wide_clip_moves_in_its_own_aspect(tmp_path, filled):
     places = np.linspace(0.3, 0.7, 9)
@@ -55,6 +63,14 @@ def test_a_wide_clip_moves_in_its_own_aspect(tmp_path, filled):
     assert equation.fps == pytest.approx(5.0)
     for frame, (_, centre, radius) in enumerate(drawn[::2]):
         check_ring(equation, frame, centre, radius, 4.0)
+
+
+def test_a_gif_of_one_picture_stands_still(tmp_path):
+    picture, centre, radius = ring(200, 100, 2)
+    write_gif(tmp_path / "a.gif", picture[None], 10)
+    equation = equation_of(tmp_path / "a.gif", frames=16, size=256)
+    assert (len(equation.curves), equation.fps) == (1, None)
+    check_ring(equation, 0, centre, radius, 1.5)
 
 
 def test_settings_of_sketch_and_fit_are_heard(tmp_path):

@@ -74,7 +74,7 @@ def format_of(name: str | None, output: Path | None) -> str:
         name = ENDINGS.get(output.suffix.lower())
         if name is None:
             raise UserError(f"{output}: name a format ({', '.join(FORMATS)}), or end the file with one of its endings")
-    name = name or "latex"
+    name = (name or "latex").lower()
     if name not in FORMATS:
         raise UserError(f"{name} is not a format; choose one of {', '.join(FORMATS)}")
     if name in PICTURES and output is None:

@@ -23,7 +23,7 @@ def to_latex(sequence: CurveSequence, frame: int, height: int, width: int) -> st
     """One frame as a piece of a LaTeX document that uses amsmath: a pair x_s(t), y_s(t) for each visible stroke."""
     strokes, decimals = _upright(sequence, frame, height, width)
     pieces = [
-        f"% {len(strokes)} strokes of a drawing of {width} x {height} px; \\usepackage{{amsmath}}\n"
+        f"% A drawing of {width} x {height} px, strokes: {len(strokes)}; \\usepackage{{amsmath}}\n"
         f"For $0 \\le t \\le 1$, with $x$ to the right and $y$ up, both in frame widths"
         f" (the frame is $1$ wide and ${height / width:.6g}$ high):"
     ]

@@ -26,7 +26,7 @@ def equation_of(
 
     Args:
         path: a video, by its ending one of ``VIDEOS``, or an image.
-        frames: T of a video, spread evenly over its time; an image is one frame.
+        frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
         size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
             times that; what is smaller is not enlarged.
         sketch: settings of :func:`~sketch2video.sketches.extract_sketches`; what is not set is as it says there.
@@ -37,7 +37,8 @@ def equation_of(
     """
     if path.suffix.lower() in VIDEOS:
         clip = read_clip(path, frames, CLOSER * size, square=False)
-        pictures, fps = clip.frames, clip.fps
+        moves = clip.source_frames > 1
+        pictures, fps = (clip.frames, clip.fps) if moves else (clip.frames[:1], None)
         height, width = next(read_frames(path)).shape[:2]
     else:
         pictures, fps = read_picture(path)[None], None
