@@ -97,6 +97,13 @@ def test_svg_lands_on_the_drawing_and_moves_for_a_clip(run):
     assert [g for g in groups if g] == [f"frame-{i:04d}" for i in range(4)]
 
 
+def test_the_sentence_is_about_what_was_printed(run):
+    for format_, said in (("desmos", "numbers stand for"), ("json", "numbers a frame stand for")):
+        answer = CliRunner().invoke(app, ["equation", "ring.mp4", "--format", format_, "--frames", "3"])
+        assert said in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+
+
 def test_json_has_all_frames_of_a_clip(run):
     document = json.loads(run("ring.mp4", "--format", "json", "--frames", "5"))
     assert (document["width"], document["height"], len(document["frames"])) == (WIDTH, HEIGHT, 5)

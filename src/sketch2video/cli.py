@@ -157,7 +157,7 @@ def equation(
     Aspect and size are those of the picture. How it is drawn is said by the sections sketch and fit of params.yaml, and
     outside a project's folder by the same defaults.
     """
-    from sketch2video.curves.export import TEXTS, format_of, write
+    from sketch2video.curves.export import STILL, TEXTS, format_of, write
     from sketch2video.curves.picture import equation_of
     from sketch2video.params import find_params
 
@@ -167,8 +167,8 @@ def equation(
     fit = params.fit.model_dump() if params else {}
     fit |= {key: value for key, value in (("budget", budget), ("strokes", strokes)) if value is not None}
     drawn = equation_of(path, frames, size, sketch, fit)
-    if frame is not None:
-        drawn = drawn.only(frame)
+    if frame is not None or name in STILL:
+        drawn = drawn.only(frame or 0)
     if output is None:
         typer.echo(TEXTS[name](drawn), nl=False)
     else:

@@ -27,21 +27,21 @@ LINE = 1 / 320
 def _svg(equation: Equation) -> str:
     curves, height, width = equation.curves, equation.height, equation.width
     thickness = max(LINE * max(height, width), 1.0)
-    if len(curves) == 1 or equation.fps is None:
+    if len(curves) == 1:
         return to_svg(curves, 0, height, width, thickness)
-    return to_animated_svg(curves, equation.fps, height, width, thickness)
+    return to_animated_svg(curves, equation.fps or 1.0, height, width, thickness)
 
 
 def _latex(equation: Equation) -> str:
-    return to_latex(equation.only(0).curves, 0, equation.height, equation.width)
+    return to_latex(equation.curves, 0, equation.height, equation.width)
 
 
 def _desmos(equation: Equation) -> str:
-    return to_desmos(equation.only(0).curves, 0, equation.height, equation.width)
+    return to_desmos(equation.curves, 0, equation.height, equation.width)
 
 
 def _png(equation: Equation, path: Path) -> None:
-    Image.fromarray(_drawn(equation.only(0))[0]).save(path, format="PNG")
+    Image.fromarray(_drawn(equation)[0]).save(path, format="PNG")
 
 
 def _gif(equation: Equation, path: Path) -> None:
@@ -60,6 +60,9 @@ def _drawn(equation: Equation) -> np.ndarray:
 TEXTS: dict[str, Callable[[Equation], str]] = {"latex": _latex, "desmos": _desmos, "svg": _svg, "json": to_json}
 PICTURES: dict[str, Callable[[Equation, Path], None]] = {"png": _png, "gif": _gif}
 FORMATS = (*TEXTS, *PICTURES)
+
+STILL = ("latex", "desmos", "png")
+"""Formats that show one frame, the first; the others hold all."""
 
 ENDINGS = {".tex": "latex", ".svg": "svg", ".json": "json", ".png": "png", ".gif": "gif"}
 
@@ -86,7 +89,7 @@ def write(equation: Equation, format_: str, path: Path) -> None:
     """Write an equation into a file, atomically.
 
     Args:
-        equation: all of its frames are in ``svg``, ``json`` and ``gif``, and the first in the others.
+        equation: its first frame if the format is one of ``STILL``, else all.
         format_: one of ``FORMATS``.
         path: the file; its ending may be any.
 
