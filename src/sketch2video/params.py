@@ -251,15 +251,30 @@ def load_params(path: Path | str = "params.yaml") -> Params:
         UserError: the file is missing or not YAML, or a key is unknown, missing, of a wrong type or of an impossible
             value; the message names the key.
     """
+    return parse_params(_read(path), str(path))
+
+
+def find_params(path: Path | str = "params.yaml") -> Params | None:
+    """The parameters where the current folder is a project's; None where it has no such file, or somebody else's.
+
+    Raises:
+        UserError: as :func:`load_params`, if the file has a section ``fit``.
+    """
+    if not Path(path).exists():
+        return None
+    values = _read(path)
+    return parse_params(values, str(path)) if isinstance(values, dict) and "fit" in values else None
+
+
+def _read(path: Path | str) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); run the command in the project's folder") from error
     try:
-        values = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    return parse_params(values, str(path))
 
 
 def parse_params(values: Any, source: str = "params") -> Params:

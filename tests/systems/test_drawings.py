@@ -10,7 +10,8 @@ from sketch2video.curves import CurveSequence, to_animated_svg
 from sketch2video.curves.series import project
 from sketch2video.errors import UserError
 from sketch2video.params import Params, load_params
-from sketch2video.systems.drawings import Drawing, ink_of_drawing, load_drawing
+from sketch2video.sketches import ink_of_drawing
+from sketch2video.systems.drawings import Drawing, load_drawing
 from sketch2video.videos import write_gif, write_video
 from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
 

@@ -97,6 +97,43 @@ def test_frames_are_turned_as_players_turn_them(tmp_path):
         assert np.abs(read_clip(path, frames=2, size=32).frames[0] - square).max() <= 4
 
 
+def test_a_whole_frame_keeps_its_aspect_and_is_not_enlarged(tmp_path):
+    path = tmp_path / "video.mkv"
+    encode(path, [noisy(1, 64, 96)[0].repeat(2, 0).repeat(2, 1)] * 3, codec="ffv1")
+    shown = next(read_frames(path))
+    clip = read_clip(path, frames=2, size=48, square=False)
+    assert clip.frames.shape == (2, 32, 48, 3)
+    assert np.abs(clip.frames[0] - shown.astype(float).reshape(32, 4, 48, 4, 3).mean((1, 3))).max() <= 1
+    assert np.array_equal(read_clip(path, frames=2, size=500, square=False).frames[0], shown)
+    assert read_clip(path, frames=2, size=96, square=False).fps == clip.fps
+
+
+def test_a_whole_frame_is_turned_and_stretched_as_players_show_it(tmp_path):
+    for name, options in (("turned", {"rotation": 90}), ("stretched", {"pixel_aspect": 2})):
+        path = tmp_path / f"{name}.mp4"
+        encode(path, noisy(3), **options)
+        shown = next(read_frames(path))
+        assert shown.shape[:2] == ((64, 48) if name == "turned" else (48, 128))
+        assert np.array_equal(read_clip(path, frames=2, size=200, square=False).frames[0], shown)
+
+
+def test_a_video_whose_frames_change_their_size_has_no_whole_frames(tmp_path):
+    path = tmp_path / "video.mkv"
+    small, large = tmp_path / "small.ivf", tmp_path / "large.ivf"
+    encode(small, numbered(3, 48, 64), codec="libvpx")
+    encode(large, numbered(3, 96, 128), codec="libvpx")
+    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as joined:
+        stream = joined.add_stream_from_template(first.streams.video[0])
+        for number, packet in enumerate(p for file in (first, second) for p in file.demux() if p.size):
+            packet.pts = packet.dts = number
+            packet.stream = stream
+            joined.mux(packet)
+    assert {frame.shape for frame in read_frames(path)} == {(48, 64, 3), (96, 128, 3)}
+    assert read_clip(path, frames=6, size=32).frames.shape == (6, 32, 32, 3)
+    with pytest.raises(RejectedVideo, match="changes the size of its frames"):
+        read_clip(path, frames=6, size=500, square=False)
+
+
 def test_pixels_that_are_not_square_are_stretched(tmp_path):
     y, x = np.mgrid[:64, :96]
     # Stored twice too narrow: shown, it is a disc of radius 24 in a frame of 192 x 64.

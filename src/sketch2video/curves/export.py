@@ -1,67 +1,106 @@
-"""Curves for other programs: SVG."""
+"""An equation in the formats of other programs, by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
 import numpy as np
+from PIL import Image
 
-from sketch2video.curves.sequence import CurveSequence, cosines
+from sketch2video.curves.equation import Equation, to_json
+from sketch2video.curves.formula import to_desmos, to_latex
+from sketch2video.curves.sequence import CurveSequence
+from sketch2video.curves.svg import to_animated_svg, to_svg
+from sketch2video.errors import UserError
+from sketch2video.files import replacing
+from sketch2video.videos import write_gif
+
+FINER = 2
+"""Lines are drawn so much larger and then shrunk: OpenCV's own smoothing leaves thick ones rough."""
+
+LINE = 1 / 320
+"""Width of a drawn line, in longer sides of the picture; at least a pixel."""
 
 
-def to_svg(sequence: CurveSequence, frame: int, height: int, width: int, thickness: float = 1.0) -> str:
-    """One frame as an SVG document of ``height`` by ``width`` px: each visible stroke is one path of cubic Béziers.
+def _svg(equation: Equation) -> str:
+    curves, height, width = equation.curves, equation.height, equation.width
+    thickness = max(LINE * max(height, width), 1.0)
+    if len(curves) == 1:
+        return to_svg(curves, 0, height, width, thickness)
+    return to_animated_svg(curves, equation.fps or 1.0, height, width, thickness)
 
-    Piece by piece a Bézier has the ends and the end tangents of the cosine sum, two pieces a harmonic; it then stays
-    within a hundredth of the stroke's finest wave.
+
+def _latex(equation: Equation) -> str:
+    return to_latex(equation.curves, 0, equation.height, equation.width)
+
+
+def _desmos(equation: Equation) -> str:
+    return to_desmos(equation.curves, 0, equation.height, equation.width)
+
+
+def _png(equation: Equation, path: Path) -> None:
+    Image.fromarray(_drawn(equation)[0]).save(path, format="PNG")
+
+
+def _gif(equation: Equation, path: Path) -> None:
+    write_gif(path, np.repeat(_drawn(equation)[..., None], 3, axis=-1), equation.fps or 1.0)
+
+
+def _drawn(equation: Equation) -> np.ndarray:
+    """Dark lines on white, of the picture's own size: uint8 (T, H, W)."""
+    height, width, curves = equation.height, equation.width, equation.curves
+    fine = FINER * height, FINER * width, max(round(FINER * LINE * max(height, width)), FINER)
+    frames = zip(curves.coefficients, curves.visibility, strict=True)
+    large = (CurveSequence(c[None], v[None]).render(*fine)[0] for c, v in frames)
+    return 255 - np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in large])
+
+
+TEXTS: dict[str, Callable[[Equation], str]] = {"latex": _latex, "desmos": _desmos, "svg": _svg, "json": to_json}
+PICTURES: dict[str, Callable[[Equation, Path], None]] = {"png": _png, "gif": _gif}
+FORMATS = (*TEXTS, *PICTURES)
+
+STILL = ("latex", "desmos", "png")
+"""Formats that show one frame, the first; the others hold all."""
+
+ENDINGS = {".tex": "latex", ".svg": "svg", ".json": "json", ".png": "png", ".gif": "gif"}
+
+
+def format_of(name: str | None, output: Path | None) -> str:
+    """The format that is meant: the one named, else that of the output's ending; LaTeX where there is no output.
+
+    Raises:
+        UserError: the name or the ending is unknown, or a format that is no text has no output.
     """
-    return _document(_group(sequence, frame, width, thickness), height, width)
+    if name is None and output is not None:
+        name = ENDINGS.get(output.suffix.lower())
+        if name is None:
+            raise UserError(f"{output}: name a format ({', '.join(FORMATS)}), or end the file with one of its endings")
+    name = (name or "latex").lower()
+    if name not in FORMATS:
+        raise UserError(f"{name} is not a format; choose one of {', '.join(FORMATS)}")
+    if name in PICTURES and output is None:
+        raise UserError(f"{name} is not text; name a file with --output")
+    return name
 
 
-def to_animated_svg(sequence: CurveSequence, fps: float, height: int, width: int, thickness: float = 1.0) -> str:
-    """All frames as one endlessly repeated SVG animation: groups ``frame-0000``, ``frame-0001``, ... shown in turn.
+def write(equation: Equation, format_: str, path: Path) -> None:
+    """Write an equation into a file, atomically.
 
-    Browsers play it; editors show the first frame and list the others as hidden groups to be redrawn.
+    Args:
+        equation: its first frame if the format is one of ``STILL``, else all.
+        format_: one of ``FORMATS``.
+        path: the file; its ending may be any.
+
+    Raises:
+        UserError: the file cannot be written.
     """
-    frames = len(sequence)
-    groups = []
-    for frame in range(frames):
-        group = _group(sequence, frame, width, thickness)
-        shown = ["inline"] if frame == 0 else ["none", "inline"]
-        at = [0.0] if frame == 0 else [0.0, frame / frames]
-        if frame + 1 < frames:
-            shown, at = [*shown, "none"], [*at, (frame + 1) / frames]
-        groups.append(
-            f'<g id="frame-{frame:04d}" display="{shown[0]}">\n{group}\n'
-            f'<animate attributeName="display" values="{";".join(shown)}"'
-            f' keyTimes="{";".join(f"{time:.6g}" for time in at)}" calcMode="discrete"'
-            f' dur="{frames / fps:.6g}s" repeatCount="indefinite"/>\n</g>'
-        )
-    return _document("\n".join(groups), height, width)
-
-
-def _document(body: str, height: int, width: int) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
-        f"{body}\n</svg>\n"
-    )
-
-
-def _group(sequence: CurveSequence, frame: int, width: int, thickness: float) -> str:
-    pieces = 2 * sequence.coefficients.shape[-1]
-    at = _bezier(sequence.coefficients[frame][sequence.visible[frame]].astype(np.float64), pieces) * width
-    paths = "".join(f'\n<path d="{_path(stroke)}"/>' for stroke in at)
-    return f'<g fill="none" stroke="black" stroke-width="{thickness:g}" stroke-linecap="round">{paths}\n</g>'
-
-
-def _bezier(coefficients: np.ndarray, pieces: int) -> np.ndarray:
-    """Hermite ends and tangents as control points: (S, 2, K) -> (S, 1 + 3 pieces, 2)."""
-    k = np.pi * np.arange(coefficients.shape[-1])
-    u = np.linspace(0, 1, pieces + 1)
-    ends = np.matmul(coefficients, cosines(pieces + 1, len(k)).T).swapaxes(1, 2)
-    third = np.matmul(coefficients, (-k * np.sin(np.outer(u, k))).T).swapaxes(1, 2) / (3 * pieces)
-    controls = np.stack([ends[:, :-1], ends[:, :-1] + third[:, :-1], ends[:, 1:] - third[:, 1:]], axis=2)
-    return np.concatenate([controls.reshape(len(coefficients), 3 * pieces, 2), ends[:, -1:]], axis=1)
-
-
-def _path(points: np.ndarray) -> str:
-    pairs = [f"{x:.2f},{y:.2f}" for x, y in points]
-    return f"M{pairs[0]}" + "".join(f" C{' '.join(pairs[i : i + 3])}" for i in range(1, len(pairs), 3))
+    try:
+        with replacing(path) as partial:
+            if format_ in TEXTS:
+                partial.write_text(TEXTS[format_](equation), encoding="utf-8")
+            else:
+                PICTURES[format_](equation, partial)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another file") from error

@@ -15,17 +15,13 @@ from xml.etree.ElementTree import Element
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
-from skimage.morphology import skeletonize
 
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.errors import UserError
 from sketch2video.params import FitParams, SketchParams
-from sketch2video.sketches import extract_sketches
-from sketch2video.videos import read_clip
+from sketch2video.sketches import lines_of
+from sketch2video.videos import IMAGES, VIDEOS, read_clip, read_picture
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".gif")
 DRAWING_ENDINGS = (*IMAGES, ".svg", *VIDEOS)
 
 CANVAS = 256
@@ -69,13 +65,14 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         UserError: the file is damaged, or shows no lines.
     """
     fps = None
+    settings = sketch.model_dump(exclude={"extractor"})
     if path.suffix.lower() == ".svg":
         ink = _read_svg(path)
     elif path.suffix.lower() in IMAGES:
-        ink = lines_of(_read_image(path)[None], size, sketch)
+        ink = lines_of(_read_image(path)[None], CANVAS, size, **settings)
     else:
         clip = read_clip(path, frames, CANVAS)
-        ink, fps = lines_of(clip.frames, size, sketch), clip.fps
+        ink, fps = lines_of(clip.frames, CANVAS, size, **settings), clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
     curves = fit_curves(ink, **fit.model_dump())
@@ -83,81 +80,13 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
     return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
 
 
-def lines_of(frames: np.ndarray, size: int, sketch: SketchParams) -> np.ndarray:
-    """The lines of a clip: its ink if it is a line drawing, else what the extractor draws at the model's size.
-
-    Args:
-        frames: uint8 (T, H, H, 3) RGB.
-        size: S, the model's.
-        sketch: of the extractor.
-
-    Returns:
-        uint8 (T, H, H) or (T, S, S), 255 ink on 0.
-    """
-    ink = [ink_of_drawing(frame) for frame in frames]
-    drawn = [i for i in ink if i is not None]
-    if len(drawn) == len(frames) and any(i.any() for i in drawn):
-        return np.stack(drawn)
-    small = np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
-    return extract_sketches(small, **sketch.model_dump(exclude={"extractor"}))
-
-
-def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
-    """The ink of a line drawing, dark on light or light on dark; None if the picture is none.
-
-    A line drawing is a ground of one brightness, under light that may be uneven, with thin lines of clear contrast, or
-    with nothing on it yet.
-
-    Args:
-        picture: uint8 (H, H, 3) RGB.
-
-    Returns:
-        uint8 (H, H), 255 ink on 0, lines one pixel wide.
-    """
-    side = len(picture)
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    if np.median(grey) < 128:
-        grey = 255 - grey
-    # Closing with a window wider than any line leaves the paper and its shading, which the lines then darken.
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side // 8 | 1, side // 8 | 1))
-    paper = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window), (0, 0), side / 32)
-    darkness = 1 - np.minimum(grey / np.maximum(paper, 1.0), 1.0)
-    ink = (darkness > 0.25).astype(np.uint8) * 255
-    if np.ptp(paper.astype(np.float32)) > 128 or np.median(paper) < 128 or (ink > 0).mean() > 0.3:
-        return None
-    faint = (darkness > 0.08) & (cv2.dilate(ink, np.ones((5, 5), np.uint8)) == 0)
-    if faint.mean() > 0.02:
-        return None  # the ground has a texture
-    if ink.any():
-        half_widths = cv2.distanceTransform(ink, cv2.DIST_L2, 5)[ink > 0]
-        if np.quantile(half_widths, 0.95) > 0.03 * side or np.median(darkness[ink > 0]) < 0.38:
-            return None  # areas or shades, not lines
-    # The pen's middle: the fit would take a thick line for an area and follow both of its borders.
-    return skeletonize(ink > 0).astype(np.uint8) * 255
-
-
 def _read_image(path: Path) -> np.ndarray:
-    """An image, upright, on white where it is transparent, padded to a square: uint8 (CANVAS, CANVAS, 3)."""
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} cannot be read as an image ({type(error).__name__}); save it as PNG") from error
-    picture = np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+    """An image, upright, on white where it is transparent, padded to a square: uint8 (H, H, 3)."""
+    picture = read_picture(path)
     height, width = picture.shape[:2]
     above, left = (max(width - height, 0)) // 2, (max(height - width, 0)) // 2
     padding = ((above, max(width - height, 0) - above), (left, max(height - width, 0) - left), (0, 0))
-    square = np.pad(picture, padding, mode="edge")
-    return _resize_lines(square)
-
-
-def _resize_lines(square: np.ndarray) -> np.ndarray:
-    """To CANVAS pixels; thin dark lines are widened first, so that shrinking does not wash them out."""
-    shrink = len(square) / CANVAS
-    if shrink > 1 and np.median(square) >= 128:
-        square = cv2.erode(square, np.ones((round(shrink), round(shrink)), np.uint8))
-    interpolation = cv2.INTER_AREA if shrink > 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (CANVAS, CANVAS), interpolation=interpolation))
+    return np.pad(picture, padding, mode="edge")
 
 
 def _read_svg(path: Path) -> np.ndarray:

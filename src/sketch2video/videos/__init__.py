@@ -5,6 +5,7 @@ takes seconds to load.
 """
 
 from sketch2video.videos.codec import (
+    VIDEOS,
     DecodedClip,
     RejectedVideo,
     VideoInfo,
@@ -14,6 +15,7 @@ from sketch2video.videos.codec import (
     write_gif,
     write_video,
 )
+from sketch2video.videos.pictures import IMAGES, read_picture
 from sketch2video.videos.shards import ShardReader, read_table
 from sketch2video.videos.sources import SourceClip, read_captions
 from sketch2video.videos.synthetic import (
@@ -32,8 +34,10 @@ from sketch2video.videos.synthetic import (
 
 __all__ = [
     "COLOURS",
+    "IMAGES",
     "MOTIONS",
     "SHAPES",
+    "VIDEOS",
     "Combination",
     "DecodedClip",
     "RejectedVideo",
@@ -49,6 +53,7 @@ __all__ = [
     "read_captions",
     "read_clip",
     "read_frames",
+    "read_picture",
     "read_table",
     "render_scene",
     "sample_scene",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -28,6 +29,8 @@ from sketch2video.videos.cuts import CutFinder
 
 _FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg"
 """FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
+
+VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".gif")
 
 _LOST = 0.05
 """A file that ends this share of its promised duration too early (and three frames at least) is truncated."""
@@ -75,7 +78,7 @@ class DecodedClip:
     """A whole action in T frames.
 
     Attributes:
-        frames: uint8 (T, S, S, 3) RGB.
+        frames: uint8 (T, S, S, 3) RGB; (T, H, W, 3) if the whole frame was wanted.
         cuts: bool (T,), whether the video was cut between the frame before and this one.
         fps: frame rate of ``frames``: (T - 1) / seconds from the video's first frame to its last.
         source_fps: mean frame rate of the video.
@@ -124,31 +127,37 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
             yield _upright(picture, frame.rotation)
 
 
-def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1) -> DecodedClip:
+def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, square: bool = True) -> DecodedClip:
     """Read the whole action of a video as T frames, evenly spread in time from its first frame to its last.
 
     Each of the T moments shows the frame nearest in time, so variable frame rates keep their speed and a video of fewer
-    than T frames repeats some. The middle square is cut out and resized by area, without distortion.
+    than T frames repeats some. The middle square is cut out and resized by area, without distortion; or the whole frame
+    is shrunk.
 
     Args:
         path: an mp4, mkv, webm, avi or gif file.
         frames: T, at least 2.
-        size: S, pixels.
+        size: S, pixels; of a whole frame the longer side at most.
         min_frames: a video with fewer decoded frames is too short.
+        square: False for the whole frame, which is never enlarged.
 
     Raises:
-        RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream or is too short.
+        RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream, is too short, or, of whole
+            frames, changes its size on the way.
     """
     promised = _promised_clock(path)
-    picked = _pick(path, frames, size, promised)
+    shaped = partial(_square if square else _whole, size=size)
+    picked = _pick(path, frames, shaped, promised)
     if picked.clock != promised:
         # What packets say about time is right for most files. The others tell at their end what would have been right.
-        picked = _pick(path, frames, size, picked.clock)
+        picked = _pick(path, frames, shaped, picked.clock)
     clock = picked.clock
     if not clock.by_index and _far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
         raise RejectedVideo(path, f"is damaged: nothing after {clock.last:.2f} s can be decoded")
     if picked.count < min_frames:
         raise RejectedVideo(path, f"is too short: {picked.count} frames, at least {min_frames} are needed")
+    if len({picture.shape for picture in picked.frames}) > 1:
+        raise RejectedVideo(path, "changes the size of its frames")
     span = clock.last - clock.first
     source_fps = (picked.count - 1) / span if span > 0 else picked.rate
     return DecodedClip(
@@ -339,7 +348,7 @@ def _ends_with_gif_trailer(path: Path) -> bool:
         return file.read().rstrip(b"\0").endswith(b";")
 
 
-def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
+def _pick(path: Path | str, frames: int, shaped: Callable[..., np.ndarray], clock: _Clock) -> _Picked:
     """Decode a video once and convert the frames nearest to T moments, evenly spread over the clock's span.
 
     The ``clock`` of the result is what the decoded frames call for: where it differs from the one given, the picked
@@ -366,12 +375,12 @@ def _pick(path: Path | str, frames: int, size: int, clock: _Clock) -> _Picked:
                     nearest, of_shot = frame, shot
                 else:
                     nearest, of_shot = before, shot_before
-                picked.append(_square(nearest, size, pixel_aspect))
+                picked.append(shaped(nearest, pixel_aspect))
                 shots.append(of_shot)
             before, count = frame, count + 1
         if before is None:
             raise RejectedVideo(path, "has no frame that can be decoded")
-        picked += [_square(before, size, pixel_aspect)] * (frames - len(picked))
+        picked += [shaped(before, pixel_aspect)] * (frames - len(picked))
         shots += [shot] * (frames - len(shots))
         right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
         return _Picked(picked, shots, right, count, rate, stream.width, stream.height)
@@ -383,7 +392,7 @@ def _pixel_aspect(stream: VideoStream) -> float:
     return ratio if 0.1 <= ratio <= 10 else 1.0
 
 
-def _square(frame: av.VideoFrame, size: int, pixel_aspect: float) -> np.ndarray:
+def _square(frame: av.VideoFrame, pixel_aspect: float, size: int) -> np.ndarray:
     """The middle square of a frame as it is shown: uint8 (S, S, 3)."""
     picture = frame.to_ndarray(format="rgb24")
     side = min(frame.width * pixel_aspect, frame.height)  # in heights of a pixel
@@ -393,6 +402,15 @@ def _square(frame: av.VideoFrame, size: int, pixel_aspect: float) -> np.ndarray:
     # Averaging over areas is right for shrinking only; enlarged, it shows the old pixels as blocks.
     shrinks = min(width, height) >= size
     resized = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return _upright(resized, frame.rotation)
+
+
+def _whole(frame: av.VideoFrame, pixel_aspect: float, size: int) -> np.ndarray:
+    """A frame as it is shown, no side longer than ``size``: uint8 (H, W, 3)."""
+    width, height = frame.width * pixel_aspect, float(frame.height)
+    scale = min(size / max(width, height), 1.0)
+    target = max(round(width * scale), 1), max(round(height * scale), 1)
+    resized = cv2.resize(frame.to_ndarray(format="rgb24"), target, interpolation=cv2.INTER_AREA)
     return _upright(resized, frame.rotation)
 
 

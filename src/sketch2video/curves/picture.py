@@ -1,0 +1,56 @@
+"""A picture or a clip, of any size and aspect → its equation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sketch2video.curves.equation import Equation
+from sketch2video.curves.sequence import CurveSequence
+from sketch2video.curves.track import fit_curves
+from sketch2video.errors import UserError
+from sketch2video.sketches import lines_of
+from sketch2video.videos import VIDEOS, read_clip, read_frames, read_picture
+
+CLOSER = 2
+"""How much finer line drawings are looked at than photographs, whose texture would take the strokes."""
+
+
+def equation_of(
+    path: Path, frames: int, size: int, sketch: Mapping[str, Any] | None = None, fit: Mapping[str, Any] | None = None
+) -> Equation:
+    """Draw a picture or a clip.
+
+    Args:
+        path: a video, by its ending one of ``VIDEOS``, or an image.
+        frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
+        size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
+            times that; what is smaller is not enlarged.
+        sketch: settings of :func:`~sketch2video.sketches.extract_sketches`; what is not set is as it says there.
+        fit: settings of :func:`fit_curves`; likewise.
+
+    Raises:
+        UserError: the file is missing or damaged, or shows no lines; the budget is too small for the strokes.
+    """
+    if path.suffix.lower() in VIDEOS:
+        clip = read_clip(path, frames, CLOSER * size, square=False)
+        moves = clip.source_frames > 1
+        pictures, fps = (clip.frames, clip.fps) if moves else (clip.frames[:1], None)
+        height, width = next(read_frames(path)).shape[:2]
+    else:
+        pictures, fps = read_picture(path)[None], None
+        height, width = pictures.shape[1:3]
+    longer = max(height, width)
+    ink = lines_of(pictures, min(CLOSER * size, longer), min(size, longer), **(sketch or {}))
+    try:
+        curves = fit_curves(ink, **(fit or {}))
+    except ValueError as error:
+        raise UserError(f"{error}; choose another budget or number of strokes") from error
+    if not curves.visible.any():
+        raise UserError(f"{path} shows no lines; choose a picture with clear outlines, or draw dark lines on white")
+    # The sides of the shrunken picture are whole pixels: it is not quite of the same aspect.
+    aspect = np.array([[1.0], [(height / width) / (ink.shape[1] / ink.shape[2])]])
+    return Equation(CurveSequence(curves.coefficients * aspect, curves.visibility), height, width, fps)

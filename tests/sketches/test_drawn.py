@@ -1,0 +1,50 @@
+import cv2
+import numpy as np
+import pytest
+
+from sketch2video.sketches import ink_of_drawing, lines_of
+from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
+
+
+def paper(width, height, thickness, chalk=False):
+    """A level line across the middle of a sheet."""
+    picture = np.full((height, width, 3), 255, np.uint8)
+    cv2.line(picture, (width // 8, height // 2), (width - width // 8, height // 2), (20, 20, 20), thickness)
+    return 255 - picture if chalk else picture
+
+
+@pytest.mark.parametrize("chalk", [False, True])
+@pytest.mark.parametrize(
+    ("width", "height", "thickness"), [(8, 8, 1), (64, 64, 1), (64, 64, 2), (512, 288, 9), (90, 400, 2)]
+)
+def test_a_line_on_a_sheet_of_any_size_is_as_wide_as_a_pixel(width, height, thickness, chalk):
+    ink = ink_of_drawing(paper(width, height, thickness, chalk))
+    assert ink.shape == (height, width)
+    rows, columns = np.nonzero(ink)
+    assert np.abs(rows - height // 2).max() <= 1
+    assert len(set(columns)) == len(columns)
+    assert 0.75 * width - thickness - 2 <= len(columns) <= 0.75 * width + thickness + 2
+
+
+def test_areas_are_not_lines():
+    filled = np.full((288, 512, 3), 255, np.uint8)
+    cv2.circle(filled, (200, 150), 60, (20, 20, 20), cv2.FILLED)
+    assert ink_of_drawing(filled) is None
+
+
+@pytest.mark.parametrize("chalk", [False, True])
+def test_a_hairline_outlives_shrinking(chalk):
+    ink = lines_of(paper(1920, 1080, 1, chalk)[None], 256, 128)
+    assert ink.shape == (1, 144, 256)
+    rows, columns = np.nonzero(ink[0])
+    assert len(set(columns)) > 0.7 * 256
+    assert np.abs(rows - 72).max() <= 1
+
+
+def test_photographs_are_extracted_at_their_own_size():
+    scene = sample_scene(np.random.default_rng(3), [Combination("square", "red", "left to right")])
+    frames = render_scene(scene, 128, 2).frames[:, 16:112]
+    ink = lines_of(frames, 128, 64, min_length=0.05)
+    assert ink.shape == (2, 48, 64)
+    assert ink.any((1, 2)).all()
+    assert not lines_of(frames, 128, 64, min_length=9.0).any()

@@ -1,0 +1,197 @@
+"""`sketch2video equation` as a user types it, in a folder that is no project's unless a test makes it one."""
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial import cKDTree
+from svgpathtools import parse_path
+from typer.testing import CliRunner
+
+from sketch2video.cli import app
+from sketch2video.errors import UserError
+from sketch2video.videos import write_video
+from tests.curves.graphing import graph_desmos, graph_latex
+
+WIDTH, HEIGHT = 320, 180
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A house on paper, and a clip of a ring that rolls: their folder."""
+    folder = tmp_path_factory.mktemp("drawn")
+    house = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    corners = np.array([[90, 160], [90, 80], [160, 30], [230, 80], [230, 160]])
+    cv2.polylines(house, [corners], True, (30, 30, 30), 2, cv2.LINE_AA)
+    cv2.circle(house, (40, 40), 20, (30, 30, 30), 2, cv2.LINE_AA)
+    cv2.imwrite(str(folder / "house.png"), house)
+    ground = np.full((9, HEIGHT, WIDTH, 3), (90, 130, 90), np.uint8)
+    for picture, x in zip(ground, np.linspace(90, 230, 9), strict=True):
+        cv2.circle(picture, (round(x), 90), 45, (210, 60, 60), cv2.FILLED, cv2.LINE_AA)
+    write_video(folder / "ring.mp4", ground, 8)
+    return folder
+
+
+@pytest.fixture
+def run(drawn, tmp_path, monkeypatch):
+    """Run the command beside copies of the files, where there is no params.yaml."""
+    for file in drawn.iterdir():
+        shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        answer = CliRunner().invoke(app, ["equation", *arguments])
+        if isinstance(answer.exception, Exception):
+            raise answer.exception
+        assert answer.exit_code == 0, answer.output
+        assert "numbers" in answer.stderr
+        assert f"{WIDTH} x {HEIGHT} = 57600 pixels" in answer.stderr
+        return answer.stdout
+
+    return command
+
+
+def lines_of_house():
+    """The middles of the house's lines, drawn once more: (N, 2) px."""
+    corners = np.array([[90, 160], [90, 80], [160, 30], [230, 80], [230, 160], [90, 160]]) + 0.5
+    sides = [a + (b - a) * np.linspace(0, 1, 200)[:, None] for a, b in pairwise(corners)]
+    angle = np.linspace(0, 2 * np.pi, 200)
+    return np.concatenate([*sides, 40.5 + 20 * np.stack([np.cos(angle), np.sin(angle)], 1)])
+
+
+def check_house(points):
+    """Curves (M, n, 2) in px lie on the lines of the house, and all of its lines have a curve."""
+    assert len(points) == 2
+    points = points.reshape(-1, 2)
+    assert np.quantile(cKDTree(lines_of_house()).query(points)[0], 0.95) < 2
+    assert np.quantile(cKDTree(points).query(lines_of_house())[0], 0.95) < 2
+
+
+@pytest.mark.parametrize(("format_", "graph"), [("latex", graph_latex), ("desmos", graph_desmos)])
+def test_printed_formulas_land_on_the_drawing(run, format_, graph):
+    points = graph(run("house.png", "--format", format_), np.linspace(0, 1, 400)) * WIDTH
+    check_house(np.stack([points[..., 0], HEIGHT - points[..., 1]], axis=-1))
+
+
+def test_latex_is_what_is_printed_unasked(run):
+    assert run("house.png") == run("house.png", "--format", "latex")
+
+
+def test_svg_lands_on_the_drawing_and_moves_for_a_clip(run):
+    document = ElementTree.fromstring(run("house.png", "--format", "svg"))
+    assert document.get("viewBox") == f"0 0 {WIDTH} {HEIGHT}"
+    paths = [parse_path(p.get("d")) for p in document.iter("{http://www.w3.org/2000/svg}path")]
+    on_path = [[piece.point(t) for piece in path for t in np.linspace(0, 1, 9)] for path in paths]
+    assert len(on_path) == 2
+    check_house(np.array([[(p.real, p.imag) for p in np.resize(points, 600)] for points in on_path]))
+    groups = [g.get("id") for g in ElementTree.fromstring(run("ring.mp4", "--format", "svg", "--frames", "4")).iter()]
+    assert [g for g in groups if g] == [f"frame-{i:04d}" for i in range(4)]
+
+
+def test_the_sentence_is_about_what_was_printed(run):
+    for format_, said in (("desmos", "numbers stand for"), ("json", "numbers a frame stand for")):
+        answer = CliRunner().invoke(app, ["equation", "ring.mp4", "--format", format_, "--frames", "3"])
+        assert said in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+
+
+def test_json_has_all_frames_of_a_clip(run):
+    document = json.loads(run("ring.mp4", "--format", "json", "--frames", "5"))
+    assert (document["width"], document["height"], len(document["frames"])) == (WIDTH, HEIGHT, 5)
+    assert document["fps"] == pytest.approx(4.0)
+    places = [WIDTH * s["x"][0] for frame in document["frames"] for s in frame if s["visibility"] > 0.5]
+    assert np.allclose(places, np.linspace(90.5, 230.5, 5), atol=3)
+
+
+def test_a_frame_of_a_clip_is_chosen(run):
+    t = np.linspace(0, 1, 400)
+    for chosen, x in ((None, 90), (0, 90), (4, 230)):
+        arguments = [] if chosen is None else ["--frame", str(chosen)]
+        points = graph_desmos(run("ring.mp4", "--format", "desmos", "--frames", "5", *arguments), t) * WIDTH
+        assert np.allclose(points[0].mean(0), (x + 0.5, HEIGHT - 90.5), atol=3)
+    assert len(json.loads(run("ring.mp4", "--format", "json", "--frames", "5", "--frame", "4"))["frames"]) == 1
+
+
+@pytest.mark.parametrize(("ending", "frames"), [("png", 1), ("gif", 5)])
+def test_a_picture_is_of_the_clips_size_and_shows_its_lines(run, ending, frames):
+    assert run("ring.mp4", "-o", f"out/a.{ending}", "--frames", "5") == ""
+    with Image.open(f"out/a.{ending}") as picture:
+        assert picture.size == (WIDTH, HEIGHT)
+        assert getattr(picture, "n_frames", 1) == frames
+        for frame, x in zip(range(frames), np.linspace(90, 230, 5), strict=False):
+            picture.seek(frame)
+            rows, columns = np.nonzero(np.asarray(picture.convert("L")) < 128)
+            away = np.hypot(columns - round(x), rows - 90) - 45
+            assert len(away) > 100
+            assert np.abs(away).max() < 5
+
+
+def test_the_ending_of_the_output_says_the_format(run):
+    for ending, format_ in (("svg", "svg"), ("tex", "latex"), ("json", "json")):
+        assert run("house.png", "-o", f"a.{ending}") == ""
+        assert Path(f"a.{ending}").read_text() == run("house.png", "--format", format_)
+    run("house.png", "-o", "a.txt", "--format", "desmos")
+    assert Path("a.txt").read_text() == run("house.png", "--format", "desmos")
+
+
+def test_numbers_and_strokes_are_limited_on_request(run):
+    strokes = json.loads(run("house.png", "--format", "json", "--strokes", "1", "--budget", "21"))["frames"][0]
+    assert len(strokes) == 1
+    assert len(strokes[0]["x"]) + len(strokes[0]["y"]) <= 20
+
+
+def test_a_projects_parameters_are_heard_and_somebody_elses_are_not(run):
+    elsewhere = run("house.png")
+    Path("params.yaml").write_text("train: {epochs: 3}\n")
+    assert run("house.png") == elsewhere
+    shutil.copy(PROJECT / "params.yaml", "params.yaml")
+    assert run("house.png") == elsewhere
+    text = (PROJECT / "params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("harmonics: 32 ", "harmonics: 4 "))
+    assert r"4\pi t" not in run("house.png")
+    Path("params.yaml").write_text(text.replace("harmonics: 32 ", "harmonics: many "))
+    with pytest.raises(UserError, match=r"fit\.harmonics"):
+        run("house.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["nothing.png"], "nothing.png is missing"),
+        (["nothing.mp4"], "nothing.mp4 is missing"),
+        (["."], "cannot be read"),
+        (["house.png", "--format", "pdf"], "pdf is not a format"),
+        (["house.png", "-o", "a.pdf"], "a.pdf: name a format"),
+        (["house.png", "--format", "png"], "--output"),
+        (["house.png", "-o", "house.png/a.svg"], "house.png/a.svg cannot be written"),
+        (["house.png", "-o", "folder.svg"], "folder.svg cannot be written"),
+        (["house.png", "--frame", "1"], "no frame 1; the frames are 0 to 0"),
+        (["ring.mp4", "--frames", "5", "--frame", "5"], "no frame 5; the frames are 0 to 4"),
+        (["house.png", "--strokes", "90"], "90 strokes"),
+    ],
+)
+def test_mistakes_are_one_line(run, arguments, named):
+    Path("folder.svg").mkdir()
+    with pytest.raises(UserError) as caught:
+        run(*arguments)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(p.name for p in Path.cwd().iterdir()) == ["folder.svg", "house.png", "ring.mp4"]
+
+
+def test_a_mistake_ends_with_code_2_and_an_empty_stdout(tmp_path):
+    code = "from sketch2video.cli import main; main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "equation", "nothing.png"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "sketch2video: nothing.png is missing; name an image or a video\n"
