@@ -38,15 +38,15 @@ def equation_of(
     if path.suffix.lower() in VIDEOS:
         clip = read_clip(path, frames, CLOSER * size, square=False)
         moves = clip.source_frames > 1
-        pictures, fps = (clip.frames, clip.fps) if moves else (clip.frames[:1], None)
+        pictures, cuts, fps = (clip.frames, clip.cuts, clip.fps) if moves else (clip.frames[:1], None, None)
         height, width = next(read_frames(path)).shape[:2]
     else:
-        pictures, fps = read_picture(path)[None], None
+        pictures, cuts, fps = read_picture(path)[None], None, None
         height, width = pictures.shape[1:3]
     longer = max(height, width)
     ink = lines_of(pictures, min(CLOSER * size, longer), min(size, longer), **(sketch or {}))
     try:
-        curves = fit_curves(ink, **(fit or {}))
+        curves = fit_curves(ink, cuts, **(fit or {}))
     except ValueError as error:
         raise UserError(f"{error}; choose another budget or number of strokes") from error
     if not curves.visible.any():

@@ -483,7 +483,7 @@ class _Tracker:
             border = frame.skeleton & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
             on = cv2.dilate(border.astype(np.uint8), nearby)[places].mean(1) > 0.8
             drawn = lengths[on].sum()
-            if self.closed[alive[on]].any() or drawn < 0.6 * max(np.count_nonzero(border), RING * self.size):
+            if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
             lines = trace(border, self.gap)
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:

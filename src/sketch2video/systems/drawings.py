@@ -64,7 +64,7 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
     Raises:
         UserError: the file is damaged, or shows no lines.
     """
-    fps = None
+    cuts = fps = None
     settings = sketch.model_dump(exclude={"extractor"})
     if path.suffix.lower() == ".svg":
         ink = _read_svg(path)
@@ -72,10 +72,10 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         ink = lines_of(_read_image(path)[None], CANVAS, size, **settings)
     else:
         clip = read_clip(path, frames, CANVAS)
-        ink, fps = lines_of(clip.frames, CANVAS, size, **settings), clip.fps
+        ink, cuts, fps = lines_of(clip.frames, CANVAS, size, **settings), clip.cuts, clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
-    curves = fit_curves(ink, **fit.model_dump())
+    curves = fit_curves(ink, cuts, **fit.model_dump())
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
     return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
 
