@@ -146,7 +146,7 @@ def equation(
     frame: Annotated[int | None, typer.Option(help="Only this one of them, in any format; the first is 0.")] = None,
     size: Annotated[
         int, typer.Option(min=8, help="Longer side in px at which lines are looked for, in line drawings twice that.")
-    ] = 256,
+    ] = 160,
     budget: Annotated[
         int | None, typer.Option(min=8, max=299, help="Most numbers a frame, in place of fit.budget.")
     ] = None,
