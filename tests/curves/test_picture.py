@@ -77,7 +77,7 @@ def test_settings_of_sketch_and_fit_are_heard(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), ring(200, 100, cv2.FILLED)[0])
     fitted = equation_of(tmp_path / "a.png", 16, 256, fit={"budget": 20, "strokes": 2})
     assert fitted.curves.num_parameters <= 20
-    assert fitted.curves.visibility.shape[1] == 2
+    assert fitted.curves.visibility.shape[1] == 1  # slots that nothing uses are left out
     with pytest.raises(UserError, match="shows no lines"):
         equation_of(tmp_path / "a.png", 16, 256, sketch={"min_length": 5.0})
     with pytest.raises(UserError, match="budget of 9"):

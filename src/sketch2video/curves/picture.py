@@ -53,5 +53,6 @@ def equation_of(
         raise UserError(f"{path} shows no lines; choose a picture with clear outlines, or draw dark lines on white")
     # The sides of the shrunken picture are whole pixels: it is not quite of the same aspect.
     aspect = np.array([[1.0], [(height / width) / (ink.shape[1] / ink.shape[2])]])
-    used = slice(curves.num_slots)
-    return Equation(CurveSequence(curves.coefficients[:, used] * aspect, curves.visibility[:, used]), height, width, fps)
+    slots = curves.num_slots
+    used = CurveSequence(curves.coefficients[:, :slots] * aspect, curves.visibility[:, :slots])
+    return Equation(used, height, width, fps)
