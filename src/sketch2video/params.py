@@ -72,6 +72,7 @@ class FitParams(Section):
     harmonics: int = Field(ge=2)
     rounds: int = Field(ge=1)
     stiffness: float = Field(gt=0)
+    refinement_steps: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _some_stroke_fits(self) -> Self:

@@ -2,8 +2,18 @@
 
 from sketch2video.curves.export import to_animated_svg, to_svg
 from sketch2video.curves.measure import FitError, fit_error
+from sketch2video.curves.refine import refine_curves
 from sketch2video.curves.render import render_ink
 from sketch2video.curves.sequence import CurveSequence
 from sketch2video.curves.track import fit_curves
 
-__all__ = ["CurveSequence", "FitError", "fit_curves", "fit_error", "render_ink", "to_animated_svg", "to_svg"]
+__all__ = [
+    "CurveSequence",
+    "FitError",
+    "fit_curves",
+    "fit_error",
+    "refine_curves",
+    "render_ink",
+    "to_animated_svg",
+    "to_svg",
+]

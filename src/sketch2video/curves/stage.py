@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sketch2video.curves import measure, render, sequence, series, trace, track
+from sketch2video.curves import measure, refine, render, sequence, series, trace, track
 from sketch2video.files import code_digest, write_json
 from sketch2video.params import Params
 from sketch2video.videos.derive import derive_shards, shards_of
@@ -40,7 +40,7 @@ def fit(
         curves,
         shards_of(clips),
         params.fit.model_dump(),
-        code_digest(measure, render, sequence, series, trace, track),
+        code_digest(measure, refine, render, sequence, series, trace, track),
         params.base.workers,
         "fit",
     )
@@ -51,7 +51,9 @@ def fit(
 
 def fit_clip(ink: np.ndarray, settings: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Fit one drawing, uint8 (T, S, S): its curves, and what was measured of them."""
-    curves = track.fit_curves(ink, **settings)
+    tracking = {name: value for name, value in settings.items() if name != "refinement_steps"}
+    curves = track.fit_curves(ink, **tracking)
+    curves = refine.refine_curves(curves, ink, steps=settings["refinement_steps"])
     error = measure.fit_error(curves, ink)
     facts = {
         "num_parameters": curves.num_parameters,

@@ -78,7 +78,7 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         ink, fps = lines_of(clip.frames, size, sketch), clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
-    curves = fit_curves(ink, **fit.model_dump())
+    curves = fit_curves(ink, **fit.model_dump(exclude={"refinement_steps"}))
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
     return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
 

@@ -1,0 +1,1 @@
+"""What ``make bench`` runs: the equation beside what else could stand in its place."""
