@@ -70,9 +70,7 @@ class Clip:
         """Dense optical flow from each frame to the next: (T - 1, H, W, 2) px (Kroeger et al. 2016)."""
         estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.frames]
-        flows = [
-            estimator.calc(a, b, np.zeros((*a.shape, 2), np.float32)) for a, b in zip(grey, grey[1:], strict=False)
-        ]
+        flows = [estimator.calc(a, b, np.zeros((*a.shape, 2), np.float32)) for a, b in pairwise(grey)]
         return np.stack(flows) if flows else np.zeros((0, *self.ink.shape[1:], 2), np.float32)
 
 

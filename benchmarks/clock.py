@@ -1,8 +1,7 @@
 """What a computation costs on one core: CPU time, and how much memory it adds.
 
 CPU time, not wall time, so that other work on the machine does not count. Memory is the process's highest resident set
-during the computation beyond the resident set before it; run each method in a process of its own, or memory that an
-earlier one left behind is used again and not seen.
+beyond the one before: measure in a process of its own, or memory that was used before is used again and not seen.
 """
 
 from __future__ import annotations
@@ -22,20 +21,21 @@ T = TypeVar("T")
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def clocked(compute: Callable[[], T]) -> tuple[T, float, float]:
-    """The result of ``compute``, its CPU seconds, and the MiB that it needed at most."""
-    _one_thread()
-    before = _resident_before()
+def clocked(compute: Callable[[], T]) -> tuple[T, float]:
+    """The result of ``compute`` and its CPU seconds on one core."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     with threadpool_limits(1):
         begin = time.process_time()
         result = compute()
-        seconds = time.process_time() - begin
-    return result, seconds, max(_peak() - before, 0) / 1024
+        return result, time.process_time() - begin
 
 
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def weighed(compute: Callable[[], T]) -> tuple[T, float]:
+    """The result of ``compute`` and the MiB that it added to the resident set at most."""
+    before = _resident_before()
+    result = compute()
+    return result, max(_peak() - before, 0) / 1024
 
 
 def _resident_before() -> int:

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks import methods, plots
 from benchmarks.clips import Clip, embedded_clips, real_clips
-from benchmarks.clock import clocked
+from benchmarks.clock import clocked, weighed
 from benchmarks.methods import Drawn
 from benchmarks.race import race
 from benchmarks.truth import agreement, motion_residual, start_and_direction, strokes_an_outline
@@ -57,11 +57,10 @@ Fit = Callable[[Clip, FitParams], Callable[[], Drawn]]
 
 
 class Run(NamedTuple):
-    """A method on one clip: what it drew, CPU ms a frame, MiB."""
+    """What a method drew of a clip, and CPU ms a frame."""
 
     drawn: Drawn
     cpu_ms: float
-    peak_mib: float
 
 
 def _tracked(clip: Clip, fit: FitParams) -> Callable[[], Drawn]:
@@ -102,16 +101,16 @@ def run(method: Fit, clips: Sequence[Clip], fit: FitParams) -> list[Run]:
     method(clips[0].first(1), fit)()
     runs = []
     for clip in clips:
-        drawn, seconds, peak = clocked(method(clip, fit))
-        runs.append(Run(drawn, 1e3 * seconds / len(clip.ink), peak))
+        drawn, seconds = clocked(method(clip, fit))
+        runs.append(Run(drawn, 1e3 * seconds / len(clip.ink)))
     return runs
 
 
 def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | int | None]:
     """The row of a method: one number for each key of :data:`COLUMNS`, those of the truth where it is known.
 
-    Displacements are pooled over strokes and pairs of frames of all clips; the rest are means over clips, but numbers
-    and memory, which are the most of any clip. A displacement is None where no stroke is seen twice.
+    Displacements are pooled over strokes and pairs of frames of all clips, and None where no stroke is seen twice;
+    numbers are the most of any frame; the rest are means over clips. Memory is not known here.
     """
     both = list(zip(clips, (run.drawn for run in runs), strict=True))
     misses = np.mean([distances(drawn.points, drawn.visible, clip.ink) for clip, drawn in both], axis=0)
@@ -130,7 +129,6 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
         "kept": float(np.mean([kept(drawn.visible, clip.together) for clip, drawn in both])),
         "numbers": max(run.drawn.numbers for run in runs),
         "cpu_ms": float(np.mean([run.cpu_ms for run in runs])),
-        "peak_mib": max(run.peak_mib for run in runs),
     }
     known = [(drawn, clip.outlines, clip.shape) for clip, drawn in both if clip.outlines is not None]
     if known:
@@ -164,8 +162,8 @@ def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path, conso
     for name, (method, frames) in compared(few).items():
         seen = [clip.first(frames) for clip in clips]
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            runs = alone.submit(run, method, seen, fit).result()
-        rows[name] = measured(seen, runs)
+            runs, peak = alone.submit(weighed, partial(run, method, seen, fit)).result()
+        rows[name] = {**measured(seen, runs), "peak_mib": peak}
         for clip, one in zip(seen, runs, strict=True):
             by_clip[clip.name][name] = measured([clip], [one])
         drawings[name] = runs[shown].drawn

@@ -65,7 +65,7 @@ def _race(clip: Clip, fit: FitParams) -> dict[str, Any]:
     ink = clip.ink[:FRAMES]
     ours = []
     for rounds in ROUNDS:
-        sequence, seconds, _ = clocked(partial(fitted, ink, fit.model_copy(update={"rounds": rounds})))
+        sequence, seconds = clocked(partial(fitted, ink, fit.model_copy(update={"rounds": rounds})))
         last = sequence.coefficients[-1][sequence.visible[-1]]
         ours.append(Point(1e3 * seconds / len(ink), miss(last, ink[-1])))
     strokes = max(len(last), 1)
