@@ -97,7 +97,7 @@ def _start(picture: np.ndarray, strokes: int, harmonics: int, start: str) -> np.
         return np.random.default_rng(0).normal(0.5, 0.1, (strokes, 2, harmonics)) / (1 + np.arange(harmonics)) ** 2
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_MAX_ITER, 20, 0.0)
-    _, labels, centres = cv2.kmeans(ink, strokes, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    _, labels, centres = cv2.kmeans(ink, strokes, None, criteria, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     u = (np.arange(4 * harmonics) + 0.5) / (4 * harmonics)
     first = np.zeros((strokes, 2, harmonics))
     for s in range(strokes):

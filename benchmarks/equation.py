@@ -33,6 +33,8 @@ from sketch2video.params import FitParams, load_params
 from sketch2video.videos.synthetic import SHAPES
 
 RACING_CLIPS = 6
+WIDTH = 140
+"""Columns of text of the table where the output is not a terminal."""
 
 COLUMNS = {
     "frames": "frames",
@@ -240,7 +242,7 @@ def main(
     """Compare the equation with what else could stand in its place."""
     params = load_params()
     chosen = embedded_clips(params) if clips is None else real_clips(clips)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     results = compare(chosen, params.fit, few, output, console)
     console.print(table(results["methods"]))
     console.print(verdict(results["race"]))

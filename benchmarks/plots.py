@@ -49,7 +49,9 @@ def save_race(path: Path, race: Mapping[str, Any]) -> None:
     axis.plot(ms, error, "o-", color="tab:orange", label=f"this fit, 1 to {len(ms)} rounds")
     axis.axhline(error[-1], color="tab:orange", linewidth=0.8, linestyle=":")
     axis.set(xscale="log", yscale="log", xlabel="CPU ms a frame, one core", ylabel="ink→curve, px")
-    axis.grid(alpha=0.3)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.grid(alpha=0.3, which="both")
     axis.legend()
     _save(figure, path)
 

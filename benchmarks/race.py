@@ -1,4 +1,8 @@
-"""Error against time: this fit by its number of rounds, and gradient descent with as many numbers."""
+"""Error against time: this fit by its number of rounds, and gradient descent with as many numbers.
+
+The error is the distance from the ink to the nearest curve alone, which favours gradient descent: its curves may also
+run where there is no ink.
+"""
 
 from __future__ import annotations
 
