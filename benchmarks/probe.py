@@ -85,8 +85,8 @@ def probe(params: Params, folder: Path) -> dict[str, Any]:
 
     Returns:
         For ``fitted`` and ``true outlines``: the share of drawings that show what was asked (``shape``, ``motion``,
-        ``joint``), the 95% ``interval`` of the joint one, which knows of the draws but not of the training's chance, its
-        ``ceiling``, and the wall ``seconds`` of the training; ``ratio`` of the two joint shares.
+        ``joint``), the 95% ``interval`` of the joint one, which knows of the draws but not of the training's chance,
+        its ``ceiling``, and the wall ``seconds`` of the training; ``ratio`` of the two joint shares.
     """
     params = small(params)
     clips, sketches, text = folder / "clips", folder / "sketches", folder / "text_encoder"
