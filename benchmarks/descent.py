@@ -13,9 +13,10 @@ import torch
 from sketch2video.curves.render import render_ink
 from sketch2video.curves.series import project
 
-# Tried on a frame of an embedded scene and one of a real clip, 100 steps, budget 288: 4, 8, 12 and 16 strokes; learning
-# rates 0.003, 0.01, 0.03 and 0.06; lines or ellipses along clusters of the ink, or circles on a grid, to begin with;
-# twelve of the combinations. These came nearest to the ink, both ways together; a lone stroke does best from an ellipse (0.31 against 1.24 px).
+# Tried on a frame of an embedded scene and one of a real clip, 100 steps, budget 288, in twelve combinations: 4, 8, 12
+# and 16 strokes; learning rates 0.003, 0.01, 0.03 and 0.06; lines or ellipses along clusters of the ink, or circles on
+# a grid, to begin with. These came nearest to the ink, both ways together; a lone stroke does best from an ellipse
+# (0.31 against 1.24 px).
 STROKES = 12
 STEPS = 150
 LEARNING_RATE = 0.01
