@@ -9,6 +9,8 @@ TORCH ?= torch==2.13.0
 PROFILE ?=
 # A CSV path_to_video,caption[,label][,split] or `synthetic`; empty leaves params.yaml as it is.
 SOURCE ?=
+# What `make bench` measures: a captions.csv, or a folder of videos; empty: the embedded scenes.
+CLIPS ?=
 # What is generated in the end; videos of your own bring their own captions.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
@@ -31,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
 	touch $@
 
 .PHONY: demo
@@ -50,6 +52,11 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 	python -m flows.register
 	sketch2video captions > reports/captions.txt
 	python -m flows.generate $(PROMPTS)
+
+.PHONY: bench
+bench: $(READY) ## Compare the equation with what else could stand in its place (CLIPS=captions.csv or a folder of videos)
+	python -m benchmarks.equation $(CLIPS)
+	python -m benchmarks.probe
 
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1

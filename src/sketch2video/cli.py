@@ -164,7 +164,7 @@ def equation(
     name = format_of(format_, output)
     params = find_params()
     sketch = params.sketch.model_dump(exclude={"extractor"}) if params else {}
-    fit = params.fit.model_dump() if params else {}
+    fit = params.fit.tracking() if params else {}
     fit |= {key: value for key, value in (("budget", budget), ("strokes", strokes)) if value is not None}
     drawn = equation_of(path, frames, size, sketch, fit)
     if frame is not None or name in STILL:

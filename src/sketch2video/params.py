@@ -73,6 +73,11 @@ class FitParams(Section):
     harmonics: int = Field(ge=2)
     rounds: int = Field(ge=1)
     stiffness: float = Field(gt=0)
+    refinement_steps: int = Field(ge=0)
+
+    def tracking(self) -> dict[str, Any]:
+        """The settings of :func:`~sketch2video.curves.fit_curves`."""
+        return self.model_dump(exclude={"refinement_steps"})
 
     @model_validator(mode="after")
     def _some_stroke_fits(self) -> Self:

@@ -82,3 +82,14 @@ def test_a_missing_shard_is_a_clear_error(tmp_path):
     shard_path(paths["sketches"], 0).unlink()
     with pytest.raises(UserError, match=r"0000\.safetensors is missing"):
         fit(PARAMS, **paths)
+
+
+def test_refinement_is_off_until_it_is_asked_for(tmp_path):
+    refined = PARAMS.model_copy(update={"fit": PARAMS.fit.model_copy(update={"refinement_steps": 20})})
+    discrepancies = []
+    for params in (PARAMS, refined):
+        paths = write_drawings(tmp_path, {0: 10})
+        fit(params, **paths)
+        discrepancies.append(json.loads(paths["report"].read_text())["rendered_discrepancy"]["mean"])
+    assert PARAMS.fit.refinement_steps == 0
+    assert discrepancies[1] < discrepancies[0]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sketch2video.curves import CurveSequence, fit_error
-from sketch2video.curves.measure import rendered_discrepancy
+from sketch2video.curves.measure import displacement, kept, rendered_discrepancy
 
 
 def a_line(row: float, width: int = 64) -> CurveSequence:
@@ -37,3 +37,41 @@ def test_discrepancy_grows_with_the_displacement():
     errors = [rendered_discrepancy(ink_of(20), ink_of(20 + shift)) for shift in range(5)]
     assert errors[0] == 0
     assert errors == sorted(errors)
+
+
+def moving_circles(shift: float, frames: int = 3) -> np.ndarray:
+    """Two circles of 10 px, 40 px apart, that move ``shift`` px to the right a frame: (T, 2, 64, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 64)
+    circle = 10 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    centres = np.array([[20.0, 20.0], [20.0, 60.0]]) + np.arange(frames)[:, None, None] * [shift, 0.0]
+    return centres[:, :, None] + circle
+
+
+def test_displacement_is_the_motion_of_strokes_that_both_frames_show():
+    visible = np.array([[True, True], [True, False], [True, True]])
+    np.testing.assert_allclose(displacement(moving_circles(5), visible), [5, 5])
+    together = np.array([True, False])
+    np.testing.assert_allclose(displacement(moving_circles(5), np.ones((3, 2), bool), together), [5, 5])
+
+
+def test_what_the_video_moves_is_not_the_strokes_own_displacement():
+    points, visible = moving_circles(5), np.ones((3, 2), bool)
+    flow = np.zeros((2, 80, 80, 2))
+    flow[:, :40] = (5, 0)  # only the upper circle's part of the video moves
+    np.testing.assert_allclose(displacement(points, visible, flow=flow), [0, 5, 0, 5], atol=1e-9)
+    outside = points + 1000
+    np.testing.assert_allclose(displacement(outside, visible, flow=flow), 5)
+
+
+def test_a_stroke_that_turns_in_place_is_displaced():
+    points = moving_circles(0, 2)
+    points[1] = points[1][:, ::-1]
+    assert (displacement(points, np.ones((2, 2), bool)) > 5).all()
+
+
+def test_kept_is_the_share_of_strokes_that_the_next_frame_shows():
+    visible = np.array([[True, True, False], [True, False, True], [True, False, False]])
+    assert kept(visible) == 2 / 4
+    assert kept(visible, np.array([True, False])) == 1 / 2
+    assert kept(visible, np.array([False, False])) == 1
+    assert kept(np.zeros((3, 2), bool)) == 1

@@ -119,7 +119,7 @@ def test_a_budget_that_holds_no_stroke_is_refused():
 
 def test_defaults_are_those_of_the_parameter_file():
     parameters = inspect.signature(fit_curves).parameters.values()
-    assert {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY} == PARAMS.fit.model_dump()
+    assert {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY} == PARAMS.fit.tracking()
 
 
 def test_alignment_undoes_a_rotation_of_the_start():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sketch2video.curves import measure, render, sequence, series, trace, track
+from sketch2video.curves import measure, refine, render, sequence, series, trace, track
 from sketch2video.files import code_digest, write_json
 from sketch2video.params import Params
 from sketch2video.videos.derive import Arrays, derive_shards, shards_of
@@ -38,8 +38,8 @@ def fit(
         sketches,
         curves,
         shards_of(clips),
-        params.fit.model_dump(),
-        code_digest(measure, render, sequence, series, trace, track),
+        {"tracking": params.fit.tracking(), "refinement_steps": params.fit.refinement_steps},
+        code_digest(measure, refine, render, sequence, series, trace, track),
         params.base,
         "fit",
     )
@@ -51,7 +51,8 @@ def fit(
 def fit_clip(drawing: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[str, float]]:
     """Fit one drawing, ``ink`` uint8 (T, S, S) and ``cuts`` bool (T,): its curves, and what was measured of them."""
     ink = drawing["ink"]
-    curves = track.fit_curves(ink, drawing["cuts"], **settings)
+    curves = track.fit_curves(ink, drawing["cuts"], **settings["tracking"])
+    curves = refine.refine_curves(curves, ink, steps=settings["refinement_steps"])
     error = measure.fit_error(curves, ink)
     facts = {
         "num_parameters": curves.num_parameters,

@@ -75,7 +75,7 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         ink, cuts, fps = lines_of(clip.frames, CANVAS, size, **settings), clip.cuts, clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
-    curves = fit_curves(ink, cuts, **fit.model_dump())
+    curves = fit_curves(ink, cuts, **fit.tracking())
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
     return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
 

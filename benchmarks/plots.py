@@ -1,0 +1,90 @@
+"""Pictures of the comparison, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.clips import Clip
+from benchmarks.methods import Drawn
+from sketch2video.files import replacing
+
+PANELS = {
+    "ink_to_curve_px": "ink→curve, px",
+    "displacement_px": "moved between frames, px",
+    "beyond_flow_px": "moved beyond optical flow, px",
+    "cpu_ms": "CPU ms a frame (log)",
+}
+
+
+def save_comparison(path: Path, rows: Mapping[str, Any]) -> None:
+    """One panel a measure, one bar a method."""
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(14, 3.6), sharey=True, layout="constrained")
+    for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
+        values = [row[column] or 0.0 for row in rows.values()]
+        bars = axis.barh(list(rows), values, color=["tab:orange" if "this" in name else "tab:grey" for name in rows])
+        axis.bar_label(bars, labels=[f"{value:.2f}" if value < 10 else f"{value:.0f}" for value in values], padding=3)
+        axis.set_title(title)
+        axis.margins(x=0.25)
+        if column == "cpu_ms":
+            axis.set_xscale("log")
+    axes[0].invert_yaxis()
+    _save(figure, path)
+
+
+def save_race(path: Path, race: Mapping[str, Any]) -> None:
+    """Error against CPU time, of this fit by its rounds and of gradient descent by its schedules."""
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for (steps, points), grey in zip(race["descent"].items(), ("0.7", "0.5", "0.2"), strict=True):
+        axis.plot(*np.transpose(points), color=grey, label=f"gradient descent, planned for {steps} steps")
+    ms, error = np.transpose(race["fit"])
+    axis.plot(ms, error, "o-", color="tab:orange", label=f"this fit, 1 to {len(ms)} rounds")
+    axis.axhline(error[-1], color="tab:orange", linewidth=0.8, linestyle=":")
+    axis.set(xscale="log", yscale="log", xlabel="CPU ms a frame, one core", ylabel="ink→curve, px")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend()
+    _save(figure, path)
+
+
+def save_drawings(path: Path, clip: Clip, drawings: Mapping[str, Drawn]) -> None:
+    """The second frame of a clip, its ink, and what each method drew: a colour a stroke, a dot where it starts.
+
+    Shown is the part of the frame that has ink.
+    """
+    t = min(1, len(clip.ink) - 1)
+    _, height, width = clip.ink.shape
+    rows, columns = np.nonzero(clip.ink[t] if clip.ink[t].any() else clip.ink[t] == 0)
+    margin = width / 16
+    left, right = columns.min() - margin, columns.max() + margin
+    top, bottom = rows.min() - margin, rows.max() + margin
+    figure, axes = plt.subplots(2, (len(drawings) + 3) // 2, figsize=(13, 7), layout="constrained")
+    panels = iter(axes.ravel())
+    for picture, title in ((clip.frames[t], clip.name), (255 - clip.ink[t], "ink")):
+        axis = next(panels)
+        axis.imshow(picture, cmap="gray", extent=(0, width, height, 0))
+        axis.set_title(title)
+    for name, drawn in drawings.items():
+        axis = next(panels)
+        for stroke in drawn.points[t][drawn.visible[t]]:
+            (line,) = axis.plot(stroke[:, 0], stroke[:, 1], linewidth=1)
+            axis.plot(*stroke[0], "o", color=line.get_color(), markersize=4)
+        axis.set_title(name)
+    for axis in axes.ravel():
+        axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110)
+    plt.close(figure)

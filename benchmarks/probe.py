@@ -1,0 +1,187 @@
+"""Can the strokes be learned? ``python -m benchmarks.probe``.
+
+One small curve VAE of fixed size is trained twice on the same embedded scenes, once on the strokes that this project
+fits to their drawings, once on their true outlines as canonical strokes: one closed stroke an outline, started at its
+top, clockwise, by arc length. The frozen sketch judge says how often what is then drawn for held-out captions shows the
+shape and the motion that they ask for. The ratio of the two shares is what the fit costs the model, as far as a short
+training with one seed can tell: while both shares lie well below their ceiling, what the judge says of the strokes
+themselves, the ratio rather compares how soon they are learned than how well.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sketch2video.curves import CurveSequence
+from sketch2video.curves.series import project, resample, start_canonically
+from sketch2video.curves.stage import fit
+from sketch2video.errors import UserError
+from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
+from sketch2video.evaluation.generation import fitted_curves
+from sketch2video.evaluation.judge import Verdict, judge_clips, load_judge
+from sketch2video.files import write_json
+from sketch2video.models.curve_vae import CurveVAE
+from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.params import Params, load_params, parse_params
+from sketch2video.sketches.stage import sketch
+from sketch2video.training.curve_vae import train_curve_vae
+from sketch2video.training.loop import SilentLogger
+from sketch2video.training.text_encoder import train_text_encoder
+from sketch2video.videos.ingest import ingest
+from sketch2video.videos.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
+
+# The probe must be the same for everybody: it does not follow the sizes and trainings of params.yaml, only base.seed,
+# the fit and the drawing of lines.
+FIXED: dict[str, dict[str, Any]] = {
+    "base": {"size": 64, "frames": 16},
+    "ingest": {
+        "source": "synthetic",
+        "shards": 4,
+        "synthetic": {
+            "clips_per_combination": 2,
+            "held_out_combinations": 36,
+            "objects": 1,
+            "moving_ground": False,
+        },
+    },
+    "text_encoder": {"pretrained": None, "vocabulary": 512, "max_length": 32, "width": 64, "layers": 1, "heads": 2},
+    "curve_vae": {"width": 96, "layers": 2, "heads": 4, "latent_dim": 16},
+}
+ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}
+TRAINING: dict[str, dict[str, Any]] = {
+    "text_encoder": {"steps": 300, "batch_size": 64, "warmup_steps": 30, "ema_decay": 0.99},
+    "curve_vae": {"steps": 400, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.995},
+}
+CAPTIONS = 216
+"""Drawings that are judged; the held-out captions come again and again, with other noise."""
+
+SAMPLES = 256
+
+
+def small(params: Params) -> Params:
+    """The parameters of the probe; what does not decide about it is left as it is."""
+    values = params.model_dump(by_alias=True)
+    for name, changes in FIXED.items():
+        values[name] |= changes
+    for name, changes in TRAINING.items():
+        values[name]["training"] |= {**ALIKE, **changes, "checkpoint_every": 10000, "preview_every": 0}
+    return parse_params(values)
+
+
+def probe(params: Params, folder: Path) -> dict[str, Any]:
+    """Train on fitted strokes and on true outlines, and judge both; all files are made in ``folder``.
+
+    Returns:
+        For ``fitted`` and ``true outlines``: the share of drawings that show what was asked (``shape``, ``motion``,
+        ``joint``), the 95% ``interval`` of the joint one, which knows of the draws but not of the training's chance,
+        its ``ceiling``, and the wall ``seconds`` of the training; ``ratio`` of the two joint shares.
+    """
+    params = small(params)
+    clips, sketches, text = folder / "clips", folder / "sketches", folder / "text_encoder"
+    curves = {"fitted": folder / "curves", "true outlines": folder / "outlines"}
+    ingest(params, clips)
+    sketch(params, clips, sketches)
+    fit(params, clips, sketches, curves["fitted"], folder / "fit.json")
+    write_true_curves(clips, curves["fitted"], curves["true outlines"], params.fit.strokes, params.fit.harmonics)
+    train_text_encoder(params, SilentLogger(), text, clips=clips, checkpoints=folder / "checkpoints")
+    results: dict[str, Any] = {}
+    for name, data in curves.items():
+        model, begin = folder / f"{name} model", time.perf_counter()
+        train_curve_vae(
+            params, SilentLogger(), model, curves=data, text_encoder=text, checkpoints=folder / "checkpoints"
+        )
+        seconds = time.perf_counter() - begin
+        table = read_table(clips / "clips.parquet")
+        held_out = table[table["split"] == "test"]
+        shares = _judged(params, model, text, held_out)
+        results[name] = {
+            **{attribute: share.value for attribute, share in shares.items()},
+            "interval": list(shares[JOINT].interval),
+            "ceiling": ceiling(data, held_out, params.base.size),
+            "seconds": seconds,
+        }
+    fitted, true = (results[name]["joint"] for name in curves)
+    results["ratio"] = fitted / true if true else None
+    return results
+
+
+def write_true_curves(clips: Path, table: Path, output: Path, strokes: int, harmonics: int) -> None:
+    """Write the true outlines of ingested scenes as fitted ones would be written: shards and ``curves.parquet``."""
+    write_table(read_table(table / "curves.parquet"), output / "curves.parquet")
+    for path in sorted((clips / "shards").glob("*.safetensors")):
+        outlines = read_shard(path)["outlines"]
+        coefficients = np.zeros((*outlines.shape[:2], strokes, 2, harmonics), np.float32)
+        visibility = np.zeros(coefficients.shape[:3], np.float32)
+        for place in np.ndindex(outlines.shape[:3]):
+            coefficients[place] = true_stroke(outlines[place], harmonics)
+            visibility[place] = 1.0
+        arrays = {"coefficients": coefficients, "visibility": visibility}
+        write_shard(shard_path(output, int(path.stem)), arrays, clip_ids_of(path), key="true outlines")
+
+
+def true_stroke(outline: np.ndarray, harmonics: int) -> np.ndarray:
+    """An outline (P, 2) as a canonical closed stroke: (2, harmonics), in the outline's unit."""
+    samples = resample(start_canonically(outline.astype(np.float64)), SAMPLES, closed=True)
+    return project(samples, harmonics, closed=True)
+
+
+def ceiling(curves: Path, rows: pd.DataFrame, size: int) -> float:
+    """Share of clips whose own strokes show the judge what their captions say: no model can do better."""
+    return faithfulness(_seen(fitted_curves(curves, rows), size), rows)[JOINT].value
+
+
+@torch.no_grad()
+def _judged(params: Params, model: Path, text_encoder: Path, held_out: pd.DataFrame) -> dict[str, Share]:
+    """What the sketch judge says of drawings for held-out captions."""
+    vae = CurveVAE.from_pretrained(model, low_cpu_mem_usage=False).eval()
+    rows = held_out.iloc[np.arange(CAPTIONS) % len(held_out)]
+    text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist())
+    noise = torch.Generator().manual_seed(params.base.seed)
+    fps = torch.tensor(rows["fps"].to_numpy(np.float32))
+    drawn = vae.sample(text.hidden, text.mask, params.base.frames, fps, noise)
+    both = zip(*(tensor.float().numpy() for tensor in drawn), strict=True)
+    return faithfulness(_seen([CurveSequence(*one) for one in both], params.base.size), rows)
+
+
+def _seen(sequences: Sequence[CurveSequence], size: int) -> Verdict:
+    """What the sketch judge sees in drawings of strokes."""
+    return judge_clips(load_judge("sketch"), np.stack([one.render(size, size) for one in sequences]))
+
+
+def main(output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("reports/bench")) -> None:
+    """Train a small curve VAE on fitted strokes and on true outlines, and let the sketch judge compare them."""
+    with TemporaryDirectory() as folder:
+        results = probe(load_params(), Path(folder))
+    write_json(output / "probe.json", results)
+    table = Table(
+        "strokes", "shape", "motion", "both", "95%", "ceiling", "seconds", title="A small curve VAE, held-out captions"
+    )
+    for name in ("fitted", "true outlines"):
+        row = results[name]
+        shares = [f"{row[key]:.1%}" for key in ("shape", "motion", "joint")]
+        interval = "–".join(f"{end:.1%}" for end in row["interval"])
+        table.add_row(name, *shares, interval, f"{row['ceiling']:.1%}", f"{row['seconds']:.0f}")
+    console = Console()
+    console.print(table)
+    console.print(f"fitted / true: {results['ratio']:.2f}" if results["ratio"] is not None else "nothing was learned")
+    console.print(f"written to {output}/probe.json")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)
