@@ -111,8 +111,8 @@ def run(method: Fit, clips: Sequence[Clip], fit: FitParams) -> list[Run]:
 def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | int | None]:
     """The row of a method: one number for each key of :data:`COLUMNS`, those of the truth where it is known.
 
-    Displacements are pooled over strokes and pairs of frames of all clips, and None where no stroke is seen twice;
-    numbers are the most of any frame; the rest are means over clips. Memory is not known here.
+    Displacements, and what is kept, are pooled over strokes and pairs of frames of all clips, and None where no stroke
+    is seen twice; numbers are the most of any frame; the rest are means over clips. Memory is not known here.
     """
     both = list(zip(clips, (run.drawn for run in runs), strict=True))
     misses = np.mean([distances(drawn.points, drawn.visible, clip.ink) for clip, drawn in both], axis=0)
@@ -120,6 +120,7 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
     beyond = np.concatenate(
         [displacement(drawn.points, drawn.visible, clip.together, clip.flow) for clip, drawn in both]
     )
+    shown = [max(int(drawn.visible[:-1][clip.together].sum()), 1) for clip, drawn in both]
     row: dict[str, float | int | None] = {
         "frames": sum(len(clip.ink) for clip in clips),
         "ink_to_curve_px": float(misses[0]),
@@ -128,7 +129,7 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
         "displacement_p95_px": _percentile(moved),
         "beyond_flow_px": _mean(beyond),
         "beyond_flow_p95_px": _percentile(beyond),
-        "kept": float(np.mean([kept(drawn.visible, clip.together) for clip, drawn in both])),
+        "kept": float(np.average([kept(drawn.visible, clip.together) for clip, drawn in both], weights=shown)),
         "numbers": max(run.drawn.numbers for run in runs),
         "cpu_ms": float(np.mean([run.cpu_ms for run in runs])),
     }

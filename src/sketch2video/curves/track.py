@@ -41,7 +41,7 @@ from sketch2video.curves.trace import Line, link, thin, trace
 POINTS = 64
 """Pen positions at which a stroke meets the ink."""
 
-TOLERANCE = 0.2
+TOLERANCE = 0.15
 """Root mean square error, in px, below which more harmonics would only draw the pixels' staircase."""
 
 GAP = 0.03
@@ -80,7 +80,7 @@ RELUCTANCE = 0.15
 PLAIN = 0.3
 """Strokes shorter than this, in frame widths, look alike: they go where the others go rather than to the next ink."""
 
-STAY = 0.2
+STAY = 0.3
 """Pixels nearer to the ink that a line must come by moving at all."""
 
 CUT = 0.35
@@ -304,7 +304,6 @@ class _Tracker:
         moved[..., 0] += self._search(moved, length, frame)
         stays = self._stays(before, moved, frame) & ~self.closed[which]
         moved[stays] = before[stays]
-        common = np.average(moved[..., 0] - before[..., 0], axis=0, weights=length)
         rigid, reach = moved, 2.0 * self.reach
         for turn in range(self.rounds):
             weight, target = self._targets(moved, frame, reach)
@@ -318,9 +317,7 @@ class _Tracker:
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
         keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
-        step = moved[..., 0] - before[..., 0]
-        keep &= np.hypot(*(step - common).T) < np.maximum(length, self.reach)
-        self.velocity[which] = step
+        self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
 
