@@ -179,6 +179,8 @@ def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path, conso
     plots.save_comparison(output / "comparison.png", rows)
     plots.save_race(output / "error_against_time.png", results["race"])
     plots.save_drawings(output / "drawings.png", clips[shown], drawings)
+    before, after = methods.fitted_alone(clips[shown].ink, fit), methods.fitted(clips[shown].ink, fit)
+    plots.save_trajectories(output / "trajectories.png", clips[shown].name, before, after)
     return results
 
 

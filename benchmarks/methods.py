@@ -54,11 +54,14 @@ def refined(ink: np.ndarray, fit: FitParams) -> Drawn:
 
 def frame_by_frame(ink: np.ndarray, fit: FitParams) -> Drawn:
     """This project's fit of every frame alone: nothing is tracked."""
-    alone = [Drawn.of(fitted(picture[None], fit), ink.shape[2]) for picture in ink]
-    return Drawn(
-        np.concatenate([one.points for one in alone]),
-        np.concatenate([one.visible for one in alone]),
-        max(one.numbers for one in alone),
+    return Drawn.of(fitted_alone(ink, fit), ink.shape[2])
+
+
+def fitted_alone(ink: np.ndarray, fit: FitParams) -> CurveSequence:
+    """The project's fit of every frame alone."""
+    alone = [fitted(picture[None], fit) for picture in ink]
+    return CurveSequence(
+        np.concatenate([one.coefficients for one in alone]), np.concatenate([one.visibility for one in alone])
     )
 
 

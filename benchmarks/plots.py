@@ -15,7 +15,11 @@ import numpy as np
 
 from benchmarks.clips import Clip
 from benchmarks.methods import Drawn
+from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
+
+COEFFICIENTS, TRAJECTORIES = 4, 8
+"""Coefficients, and strokes, of which the way through time is shown."""
 
 PANELS = {
     "ink_to_curve_px": "ink→curve, px",
@@ -81,6 +85,26 @@ def save_drawings(path: Path, clip: Clip, drawings: Mapping[str, Drawn]) -> None
         axis.set_title(name)
     for axis in axes.ravel():
         axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    _save(figure, path)
+
+
+def save_trajectories(path: Path, title: str, before: CurveSequence, after: CurveSequence) -> None:
+    """Coefficients over time, before strokes are tracked and after: how a clip moves through coefficient space.
+
+    The lowest coefficients of x, in frame widths, of the strokes that are seen most; a colour a stroke. The line is
+    broken where a stroke is not seen.
+    """
+    figure, axes = plt.subplots(COEFFICIENTS, 2, figsize=(11, 8), sharex=True, sharey="row", layout="constrained")
+    for column, (name, sequence) in enumerate((("every frame alone", before), ("tracked", after))):
+        visible = sequence.visible
+        for slot in np.argsort(-visible.sum(0), kind="stable")[:TRAJECTORIES]:
+            seen = np.where(visible[:, slot, None], sequence.coefficients[:, slot, 0, :COEFFICIENTS], np.nan)
+            for row, axis in enumerate(axes[:, column]):
+                axis.plot(seen[:, row], linewidth=1.2)
+        axes[0, column].set_title(f"{title}: {name}")
+        axes[-1, column].set_xlabel("frame")
+    for row, axis in enumerate(axes[:, 0]):
+        axis.set_ylabel(f"$a_{{s,{row}}}$")
     _save(figure, path)
 
 
