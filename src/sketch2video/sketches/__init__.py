@@ -1,5 +1,6 @@
 """Frames → line drawings."""
 
 from sketch2video.sketches.classical import extract_sketches
+from sketch2video.sketches.extract import draw_lines, made_by
 
-__all__ = ["extract_sketches"]
+__all__ = ["draw_lines", "extract_sketches", "made_by"]

@@ -21,7 +21,7 @@ from skimage.morphology import skeletonize
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.errors import UserError
 from sketch2video.params import FitParams, SketchParams
-from sketch2video.sketches import extract_sketches
+from sketch2video.sketches import draw_lines
 from sketch2video.videos import read_clip
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -66,7 +66,7 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         fit: of the fit.
 
     Raises:
-        UserError: the file is damaged, or shows no lines.
+        UserError: the file is damaged, or shows no lines, or these are to be extracted by a network that is not there.
     """
     fps = None
     if path.suffix.lower() == ".svg":
@@ -99,7 +99,7 @@ def lines_of(frames: np.ndarray, size: int, sketch: SketchParams) -> np.ndarray:
     if len(drawn) == len(frames) and any(i.any() for i in drawn):
         return np.stack(drawn)
     small = np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
-    return extract_sketches(small, **sketch.model_dump(exclude={"extractor"}))
+    return draw_lines(small, sketch)
 
 
 def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:

@@ -56,6 +56,7 @@ def _start_worker() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch reads it once it is imported
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
