@@ -36,6 +36,12 @@ def test_every_picture_gets_its_own_change_and_the_seed_decides() -> None:
     assert not torch.equal(once[0], once[1])
 
 
+def test_a_share_stays_as_it_is() -> None:
+    pictures = square(400)
+    same = (photometric(pictures, torch.Generator().manual_seed(0), kept=0.25) == pictures).flatten(1).all(1)
+    assert 0.2 < same.float().mean() < 0.3
+
+
 def test_some_have_their_polarity_inverted() -> None:
     changed = photometric(square(200), torch.Generator().manual_seed(0)).mean(1)
     inverted = changed[:, 12:26, 14:22].mean((1, 2)) < changed[:, :6].mean((1, 2))

@@ -2,9 +2,10 @@
 
 A U-Net (Ronneberger, Fischer & Brox 2015) of residual blocks: the finest level decides where a line lies, the coarsest
 whether there is an object to be outlined. Pixels are folded into channels and back (space-to-depth; Shi et al. 2016,
-eq. 4), so that nothing is worked on at full resolution, where a CPU would spend most of its time. It is fully convolutional, so that it draws frames of any size. Its loss
-is the class-balanced cross-entropy of HED (Xie & Tu 2015, "Holistically-Nested Edge Detection", eq. 2): ink is a few
-percent of the pixels, and without the balance a blank sheet would be nearly right.
+eq. 4), so that nothing is worked on at full resolution, where a CPU would spend most of its time. It is fully
+convolutional, so that it draws frames of any size. Its loss is the class-balanced cross-entropy of HED (Xie & Tu 2015,
+"Holistically-Nested Edge Detection", eq. 2), since ink is a few percent of the pixels and without the balance a blank
+sheet would be nearly right, and a Dice loss, which is nearer to the F-score that is reported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Photometric augmentation: other colours, light, sharpness, noise and compression; no pixel moves.
 
-It carries a network that learns on embedded scenes over to cameras. Every picture of a batch gets its own changes; one
-in four stays as it is.
+It carries a network that learns on embedded scenes over to cameras. Every picture of a batch gets its own changes.
 """
 
 from __future__ import annotations
@@ -16,21 +15,22 @@ BLOCK = 8
 """Pixels: side of the squares that JPEG compresses apart."""
 
 
-def photometric(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def photometric(pictures: Tensor, generator: torch.Generator, kept: float = 0.0) -> Tensor:
     """Change how pictures look, not what they show.
 
     Args:
         pictures: (N, 3, H, W) in [0, 1].
         generator: of all randomness; on the pictures' device.
+        kept: share of the pictures that stay as they are.
 
     Returns:
         The same shape, in [0, 1].
     """
     with torch.autocast(pictures.device.type, enabled=False):  # bfloat16 has fewer shades than a picture
-        return _changed(pictures, generator)
+        return _changed(pictures, generator, kept)
 
 
-def _changed(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def _changed(pictures: Tensor, generator: torch.Generator, kept: float) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         """A number for every picture, (N, 1, 1, 1)."""
         share = torch.rand(len(pictures), 1, 1, 1, generator=generator, device=pictures.device)
@@ -52,7 +52,7 @@ def _changed(pictures: Tensor, generator: torch.Generator) -> Tensor:
     x = some(0.5, blurred(x, uniform(0.3, 1.5)), x)
     x = some(0.6, x + uniform(0, 0.08) * normal(*x.shape), x)
     x = some(0.4, compressed(x, uniform(0.01, 0.06)), x)
-    return some(0.75, x.clamp(0, 1), pictures)
+    return some(kept, pictures, x.clamp(0, 1))
 
 
 def blurred(pictures: Tensor, sigma: Tensor, radius: int = 4) -> Tensor:

@@ -28,6 +28,8 @@ from sketch2video.training.sketch_scenes import HELD_OUT, TRAINING, scene_pairs
 
 HELD_OUT_SCENES = 200
 CORRUPTION_SEED = 1
+KEPT = 0.25
+"""Share of the pictures that training shows as they are."""
 PREVIEWED = 8
 
 
@@ -104,7 +106,7 @@ class SketcherTask(Task):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; a batch has ``pictures`` uint8 (N, S, S, 3) and ``ink`` uint8 (N, S, S)."""
         pictures, ink = turned(to_unit(batch["pictures"]), batch["ink"][:, None] / 255.0, generator)
-        logits = self.module(photometric(pictures, generator) * 2 - 1).float()
+        logits = self.module(photometric(pictures, generator, KEPT) * 2 - 1).float()
         cross_entropy = balanced_cross_entropy(logits, ink)
         dice = tolerant_dice(logits.sigmoid(), ink)
         return cross_entropy + dice, {"cross_entropy": cross_entropy, "dice": dice}
