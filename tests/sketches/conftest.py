@@ -13,14 +13,13 @@ def write_model() -> Callable[[Path, int], None]:
     def write(folder: Path, seed: int) -> None:
         import torch
 
-        from sketch2video.files import write_json
         from sketch2video.models.sketcher import Sketcher
-        from sketch2video.sketches.learned import DESCRIPTION
+        from sketch2video.sketches.learned import write_description
 
         torch.manual_seed(seed)
         model = Sketcher(8)
         torch.nn.init.normal_(model.head[2].weight)  # bold enough to draw something
         model.save_pretrained(folder)
-        write_json(folder / DESCRIPTION, {"trained": True})
+        write_description(folder, True)
 
     return write

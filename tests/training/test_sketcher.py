@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import cv2
@@ -22,10 +21,10 @@ def _few_held_out_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sketcher, "HELD_OUT_SCENES", 24)
 
 
-def params(steps: int, extractor: str = "learned", **changes) -> Params:
+def params(steps: int, **changes) -> Params:
     small = small_params("sketcher", steps, scenes=96, size=32, width=8, **changes)
     base = small.base.model_copy(update={"workers": 1})
-    return small.model_copy(update={"base": base, "sketch": small.sketch.model_copy(update={"extractor": extractor})})
+    return small.model_copy(update={"base": base})
 
 
 def run(folder: Path, given: Params) -> TrainResult:
@@ -49,16 +48,6 @@ def test_the_folder_holds_what_was_measured(tmp_path: Path) -> None:
     drawn = extract_sketches_learned(pictures, load_sketcher(tmp_path / "sketcher"), **settings)
     assert mean_agreement(drawn, ink).f_score == pytest.approx(metrics["learned_f_score"], abs=0.01)
     assert list((tmp_path / "checkpoints").rglob("previews/*.png"))
-
-
-def test_a_classical_extractor_leaves_a_note_and_no_network(tmp_path: Path) -> None:
-    result = run(tmp_path, params(10, "classical"))
-    assert result == TrainResult({"trained": 0})
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["sketcher.json"]
-    assert json.loads((tmp_path / "sketcher" / "sketcher.json").read_text()) == {
-        "trained": False,
-        "reason": "sketch.extractor is classical",
-    }
 
 
 def test_the_users_pairs_are_learned(tmp_path: Path) -> None:

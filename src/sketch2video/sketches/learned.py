@@ -18,7 +18,7 @@ from skimage.filters import apply_hysteresis_threshold
 from skimage.morphology import skeletonize
 
 from sketch2video.errors import UserError
-from sketch2video.files import fingerprint, read_json
+from sketch2video.files import fingerprint, read_json, write_json
 
 if TYPE_CHECKING:
     from sketch2video.models.sketcher import Sketcher
@@ -29,7 +29,7 @@ CREST_BLUR = 0.7
 """Pixels: more merges lines that run side by side, less finds crests in noise."""
 
 DESCRIPTION = "sketcher.json"
-"""Beside a network's weights, or in their place: whether it was trained, ``trained``, and if not, the ``reason``."""
+"""Beside a network's weights, or in their place: whether it was trained."""
 
 
 def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: float, min_length: float) -> np.ndarray:
@@ -47,6 +47,11 @@ def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: 
     if not frames.size:
         return np.zeros(frames.shape[:3], np.uint8)
     return lines_of(ink_probability(frames, model), threshold, min_length)
+
+
+def write_description(folder: Path, trained: bool, **facts: str) -> None:
+    """Say in a network's folder whether it was trained, and facts about that; the folder is made if needed."""
+    write_json(folder / DESCRIPTION, {"trained": trained, **facts})
 
 
 def is_trained(folder: Path) -> bool:

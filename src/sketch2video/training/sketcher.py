@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketch2video.files import replacing, write_json
+from sketch2video.files import replacing
 from sketch2video.models.sketcher import Sketcher, balanced_cross_entropy, tolerant_dice
 from sketch2video.params import Params, SketcherParams, SketchParams
 from sketch2video.sketches.agreement import mean_agreement
 from sketch2video.sketches.classical import extract_sketches
-from sketch2video.sketches.learned import DESCRIPTION, extract_sketches_learned
+from sketch2video.sketches.learned import extract_sketches_learned, write_description
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
@@ -36,7 +36,7 @@ PREVIEWED = 8
 def train_sketcher(
     params: Params, logger: RunLogger, output: Path, *, checkpoints: Path = Path("checkpoints")
 ) -> TrainResult:
-    """Train the sketcher if ``sketch.extractor`` is ``learned``; else leave a note that it was not trained.
+    """Train the sketcher.
 
     Args:
         params: all parameters; the sections ``sketcher``, ``sketch`` and ``base`` are read.
@@ -45,21 +45,17 @@ def train_sketcher(
         checkpoints: where checkpoints lie.
 
     Returns:
-        Metrics: ``trained``, 1 or 0; if 1, ``loss``, ``held_out`` (number of pairs), and of held-out pairs, for either
-        extractor and for the pictures as they are and corrupted, mean precision, recall and F-score of ink within a
-        pixel (:mod:`~sketch2video.sketches.agreement`): ``learned_f_score``, ``classical_corrupted_recall``, ...
+        Metrics: ``trained`` (1), ``loss``, ``held_out`` (number of pairs), and of held-out pairs, for either extractor
+        and for the pictures as they are and corrupted, mean precision, recall and F-score of ink within a pixel
+        (:mod:`~sketch2video.sketches.agreement`): ``learned_f_score``, ``classical_corrupted_recall``, ...
 
     Raises:
         UserError: the pairs cannot be used, or the training fails; see :func:`~sketch2video.training.loop.train`.
     """
-    section, sketch = params.sketcher, params.sketch
-    if sketch.extractor == "classical":
-        with replacing(output) as partial:
-            write_json(partial / DESCRIPTION, {"trained": False, "reason": "sketch.extractor is classical"})
-        return TrainResult({"trained": 0.0})
+    section = params.sketcher
     training, held_out = pairs_of(params)
     torch.manual_seed(params.base.seed)
-    task = SketcherTask(section, sketch, held_out)
+    task = SketcherTask(section, params.sketch, held_out)
     settings = {"sketcher": section.model_dump(exclude={"folder"}), "seed": params.base.seed}
     result = train(
         task,
@@ -72,7 +68,7 @@ def train_sketcher(
     )
     with replacing(output) as partial:
         task.module.save_pretrained(partial)
-        write_json(partial / DESCRIPTION, {"trained": True, "pairs": section.pairs or "embedded scenes"})
+        write_description(partial, True, pairs=section.pairs or "embedded scenes")
     return TrainResult({"trained": 1.0, **result.metrics}, result.history)
 
 
