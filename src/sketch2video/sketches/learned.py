@@ -1,9 +1,8 @@
 """Photograph → lines, by the network that was trained on pictures and drawings of them.
 
-The network gives a probability of ink. Its lines are the crests of that (non-maximum suppression across them, as HED's
-edges are thinned: Xie & Tu 2015, section 4), as far as hysteresis keeps them (Canny 1986), without short pieces. This
-module alone of ``sketches`` needs a network: it imports :mod:`sketch2video.models.sketcher` when it draws, so that the
-classical extractor never loads PyTorch.
+The network gives a probability of ink, whose lines :mod:`~sketch2video.sketches.thinning` draws. This module alone of
+``sketches`` needs a network: it imports :mod:`sketch2video.models.sketcher` when it draws, so that the classical
+extractor never loads PyTorch.
 """
 
 from __future__ import annotations
@@ -12,21 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from skimage.filters import apply_hysteresis_threshold
-from skimage.morphology import skeletonize
 
 from sketch2video.errors import UserError
 from sketch2video.files import fingerprint, read_json, write_json
+from sketch2video.sketches.thinning import lines_of
 
 if TYPE_CHECKING:
     from sketch2video.models.sketcher import Sketcher
 
 FRAMES_AT_ONCE = 16
-
-CREST_BLUR = 0.7
-"""Pixels: more merges lines that run side by side, less finds crests in noise."""
 
 DESCRIPTION = "sketcher.json"
 """Beside a network's weights, or in their place: whether it was trained."""
@@ -92,32 +86,3 @@ def ink_probability(frames: np.ndarray, model: Sketcher) -> np.ndarray:
             pixels = torch.from_numpy(np.ascontiguousarray(part)).to(model.device).movedim(-1, 1)
             found.append(model(pixels.float() / 127.5 - 1)[:, 0].sigmoid().float().cpu().numpy())
     return np.concatenate(found)
-
-
-def lines_of(probability: np.ndarray, threshold: float, min_length: float) -> np.ndarray:
-    """Lines one pixel wide along the crests of a probability (T, H, W) float32: uint8 (T, H, W)."""
-    return np.stack([_lines(each, threshold, min_length) for each in probability])
-
-
-def _lines(probability: np.ndarray, threshold: float, min_length: float) -> np.ndarray:
-    crests = np.where(_is_crest(probability), probability, 0)
-    # Where a crest is flat on top, both of its pixels are on it.
-    thin = skeletonize(apply_hysteresis_threshold(crests, threshold / 2, threshold))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin.astype(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= min_length * probability.shape[1]
-    kept[0] = False
-    return np.where(kept[labels], np.uint8(255), np.uint8(0))
-
-
-def _is_crest(probability: np.ndarray) -> np.ndarray:
-    """Where (H, W) no neighbour across the line is more likely; across is where the surface curves down most."""
-    smooth = cv2.GaussianBlur(probability, (0, 0), CREST_BLUR)
-    dxx, dyy, dxy = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((2, 0), (0, 2), (1, 1)))
-    along = 0.5 * np.arctan2(2 * dxy, dxx - dyy)
-    dx, dy = -np.sin(along), np.cos(along)
-    y, x = np.mgrid[: len(smooth), : smooth.shape[1]].astype(np.float32)
-    beside = (
-        cv2.remap(smooth, x + side * dx, y + side * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for side in (-1, 1)
-    )
-    return np.logical_and.reduce([smooth >= other for other in beside])

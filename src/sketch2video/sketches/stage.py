@@ -10,7 +10,7 @@ import numpy as np
 
 from sketch2video.files import code_digest
 from sketch2video.params import Params, SketchParams
-from sketch2video.sketches import classical, learned
+from sketch2video.sketches import classical, learned, thinning
 from sketch2video.sketches.extract import MODEL, draw_lines, made_by
 from sketch2video.sketches.sheet import write_sheet
 from sketch2video.videos.derive import derive_shards, shards_of
@@ -64,7 +64,7 @@ def _code(sketch: SketchParams) -> str:
         return code_digest(classical)
     from sketch2video.models import sketcher  # loads PyTorch
 
-    return code_digest(learned, sketcher)
+    return code_digest(learned, thinning, sketcher)
 
 
 def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:

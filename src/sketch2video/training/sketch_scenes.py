@@ -63,8 +63,9 @@ def _pair(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     picture = _textured(rng, rendered.frames[0].astype(np.float32), rendered.masks[0])
     bend = _Bend(rng)
     pixels = (np.arange(size) + 0.5) / size
-    seen = bend(np.stack(np.meshgrid(pixels, pixels), -1)) * _ZOOM * size - 0.5
-    bent = cv2.remap(picture, seen.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    across, down = np.moveaxis(bend(np.stack(np.meshgrid(pixels, pixels), -1)) * _ZOOM * size - 0.5, -1, 0)
+    places = across.astype(np.float32), down.astype(np.float32)
+    bent = cv2.remap(picture, *places, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     outlines = [bend.inverse(outline) for outline in rendered.outlines[0].astype(np.float64)]
     return np.clip(bent, 0, 255).round().astype(np.uint8), _drawn(outlines, size)
 
