@@ -14,9 +14,9 @@ from skimage.morphology import skeletonize
 
 CREST_BLUR = 0.7
 """Pixels: more merges lines that run side by side, less finds crests in noise."""
-GAP = 5.0
+GAP = 4.0
 """Pixels between the ends of lines that are one line."""
-SPUR = 2
+SPUR = 3
 """Pixels of the longest branch that is taken off."""
 
 _AROUND = np.ones((3, 3), np.uint8)
