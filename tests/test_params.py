@@ -44,6 +44,8 @@ def test_the_defaults_are_valid_and_frozen():
         ("curve_vae.training.steps", 0),
         ("video_ldm.heads", 5),
         ("generate.fps", 0.0),
+        ("sketch.extractor", "magic"),
+        ("sketcher.width", 12),
         ("base.seed", True),
     ],
 )

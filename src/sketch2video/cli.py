@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -160,13 +161,14 @@ def equation(
     from sketch2video.curves.export import STILL, TEXTS, format_of, write
     from sketch2video.curves.picture import equation_of
     from sketch2video.params import find_params
+    from sketch2video.sketches import draw_lines, extract_sketches
 
     name = format_of(format_, output)
     params = find_params()
-    sketch = params.sketch.model_dump(exclude={"extractor"}) if params else {}
+    extract = partial(draw_lines, sketch=params.sketch) if params else extract_sketches
     fit = params.fit.tracking() if params else {}
     fit |= {key: value for key, value in (("budget", budget), ("strokes", strokes)) if value is not None}
-    drawn = equation_of(path, frames, size, sketch, fit)
+    drawn = equation_of(path, frames, size, extract, fit)
     if frame is not None or name in STILL:
         drawn = drawn.only(frame or 0)
     if output is None:

@@ -59,9 +59,10 @@ class IngestParams(Section):
 class SketchParams(Section):
     """The line drawing of a frame."""
 
-    extractor: Literal["classical"]
+    extractor: Literal["classical", "learned"]
     smoothing: float = Field(ge=0)
     contrast: float = Field(gt=0, lt=1)
+    threshold: float = Field(gt=0, lt=1)
     min_length: float = Field(ge=0, lt=1)
 
 
@@ -113,6 +114,18 @@ class TrainingParams(Section):
     ema_decay: float = Field(ge=0, lt=1)
     checkpoint_every: int = Field(ge=1)
     preview_every: int = Field(ge=0, description="0: only at the end")
+
+
+class SketcherParams(Section):
+    """The network behind ``sketch.extractor: learned``, and what it learns from."""
+
+    folder: str
+    pairs: str | None = Field(description="a CSV in that folder; null: pictures made of the embedded scenes")
+    test_fraction: float = Field(gt=0, lt=1)
+    scenes: int = Field(ge=1)
+    size: int = Field(ge=16)
+    width: int = Field(ge=8, multiple_of=8)
+    training: TrainingParams
 
 
 class TextEncoderParams(Section):
@@ -226,6 +239,7 @@ class Params(Section):
     sketch: SketchParams
     fit: FitParams
     validate_: ValidateParams = Field(alias="validate")
+    sketcher: SketcherParams
     text_encoder: TextEncoderParams
     curve_vae: CurveVAEParams
     autoencoder: AutoencoderParams

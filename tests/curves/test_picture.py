@@ -1,9 +1,12 @@
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
 from sketch2video.curves.picture import equation_of
 from sketch2video.errors import UserError
+from sketch2video.sketches import extract_sketches
 from sketch2video.videos import write_gif, write_video
 
 SIZES = [(1920, 1080), (1080, 1920), (1000, 333), (64, 64), (8, 8)]
@@ -80,7 +83,7 @@ def test_settings_of_sketch_and_fit_are_heard(tmp_path):
     assert fitted.curves.num_parameters <= 20
     assert fitted.curves.visibility.shape[1] == 1  # slots that nothing uses are left out
     with pytest.raises(UserError, match="shows no lines"):
-        equation_of(tmp_path / "a.png", 16, 256, sketch={"min_length": 5.0})
+        equation_of(tmp_path / "a.png", 16, 256, partial(extract_sketches, min_length=5.0))
     with pytest.raises(UserError, match="budget of 9"):
         equation_of(tmp_path / "a.png", 16, 256, fit={"budget": 9})
 

@@ -70,4 +70,4 @@ def test_defaults_are_those_of_the_parameter_file():
     defaults = {
         name: p.default for name, p in inspect.signature(extract_sketches).parameters.items() if name != "frames"
     }
-    assert defaults == PARAMS.sketch.model_dump(exclude={"extractor"})
+    assert defaults == PARAMS.sketch.model_dump(exclude={"extractor", "threshold"})

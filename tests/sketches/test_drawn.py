@@ -1,8 +1,10 @@
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
-from sketch2video.sketches import ink_of_drawing, lines_of
+from sketch2video.sketches import extract_sketches, ink_of_drawing, lines_of
 from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
 
 
@@ -44,7 +46,7 @@ def test_a_hairline_outlives_shrinking(chalk):
 def test_photographs_are_extracted_at_their_own_size():
     scene = sample_scene(np.random.default_rng(3), [Combination("square", "red", "left to right")])
     frames = render_scene(scene, 128, 2).frames[:, 16:112]
-    ink = lines_of(frames, 128, 64, min_length=0.05)
+    ink = lines_of(frames, 128, 64, partial(extract_sketches, min_length=0.05))
     assert ink.shape == (2, 48, 64)
     assert ink.any((1, 2)).all()
-    assert not lines_of(frames, 128, 64, min_length=9.0).any()
+    assert not lines_of(frames, 128, 64, partial(extract_sketches, min_length=9.0)).any()

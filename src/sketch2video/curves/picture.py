@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from sketch2video.curves.equation import Equation
 from sketch2video.curves.sequence import CurveSequence
 from sketch2video.curves.track import fit_curves
 from sketch2video.errors import UserError
-from sketch2video.sketches import lines_of
+from sketch2video.sketches import extract_sketches, lines_of
 from sketch2video.videos import VIDEOS, read_clip, read_frames, read_picture
 
 CLOSER = 2
@@ -20,7 +20,11 @@ CLOSER = 2
 
 
 def equation_of(
-    path: Path, frames: int, size: int, sketch: Mapping[str, Any] | None = None, fit: Mapping[str, Any] | None = None
+    path: Path,
+    frames: int,
+    size: int,
+    extract: Callable[[np.ndarray], np.ndarray] = extract_sketches,
+    fit: Mapping[str, Any] | None = None,
 ) -> Equation:
     """Draw a picture or a clip.
 
@@ -29,8 +33,8 @@ def equation_of(
         frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
         size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
             times that; what is smaller is not enlarged.
-        sketch: settings of :func:`~sketch2video.sketches.extract_sketches`; what is not set is as it says there.
-        fit: settings of :func:`fit_curves`; likewise.
+        extract: from frames to ink, for photographs.
+        fit: settings of :func:`fit_curves`; what is not set is as it says there.
 
     Raises:
         UserError: the file is missing or damaged, or shows no lines; the budget is too small for the strokes.
@@ -44,7 +48,7 @@ def equation_of(
         pictures, cuts, fps = read_picture(path)[None], None, None
         height, width = pictures.shape[1:3]
     longer = max(height, width)
-    ink = lines_of(pictures, min(CLOSER * size, longer), min(size, longer), **(sketch or {}))
+    ink = lines_of(pictures, min(CLOSER * size, longer), min(size, longer), extract)
     try:
         curves = fit_curves(ink, cuts, **(fit or {}))
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -14,14 +14,19 @@ THICKEST = 0.03
 """Half the width of the thickest line that is still a line, in shorter sides of the picture; at least 2 px."""
 
 
-def lines_of(frames: np.ndarray, drawn_size: int, extracted_size: int, **settings: Any) -> np.ndarray:
+def lines_of(
+    frames: np.ndarray,
+    drawn_size: int,
+    extracted_size: int,
+    extract: Callable[[np.ndarray], np.ndarray] = extract_sketches,
+) -> np.ndarray:
     """The lines of a clip: its ink if it is a line drawing, else what the extractor draws.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
         drawn_size: longer side in px of the ink of line drawings.
         extracted_size: longer side in px at which lines are extracted from photographs.
-        settings: of :func:`~sketch2video.sketches.extract_sketches`.
+        extract: from frames to ink, for photographs.
 
     Returns:
         uint8 (T, h, w), 255 ink on 0, of one of the two sizes.
@@ -30,7 +35,7 @@ def lines_of(frames: np.ndarray, drawn_size: int, extracted_size: int, **setting
     drawn = [i for i in ink if i is not None]
     if len(drawn) == len(frames) and any(i.any() for i in drawn):
         return np.stack(drawn)
-    return extract_sketches(np.stack([_resize(frame, extracted_size) for frame in frames]), **settings)
+    return extract(np.stack([_resize(frame, extracted_size) for frame in frames]))
 
 
 def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:

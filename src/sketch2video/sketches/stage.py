@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sketch2video.files import code_digest
-from sketch2video.params import Params
-from sketch2video.sketches import classical
+from sketch2video.params import Params, SketchParams
+from sketch2video.sketches import classical, learned, thinning
+from sketch2video.sketches.extract import MODEL, draw_lines, made_by
+from sketch2video.sketches.sheet import write_sheet
 from sketch2video.videos.derive import Arrays, derive_shards, shards_of
-from sketch2video.videos.shards import write_table
+from sketch2video.videos.shards import ShardReader, read_table, write_table
+
+SHOWN_CLIPS = 6
+SHOWN_MOMENTS = 2
 
 
-def sketch(params: Params, clips: Path = Path("data/clips"), sketches: Path = Path("data/sketches")) -> None:
+def sketch(
+    params: Params,
+    clips: Path = Path("data/clips"),
+    sketches: Path = Path("data/sketches"),
+    model: Path = MODEL,
+    sheet: Path = Path("reports/sketches.png"),
+) -> None:
     """Draw every clip: ``sketches.parquet`` and ``shards/*.safetensors``.
 
-    The shards hold ``ink`` uint8 (N, T, S, S), and ``cuts`` as those of the clips do.
-    A clip whose frames and parameters are unchanged is not drawn again.
+    The shards hold ``ink`` uint8 (N, T, S, S), and ``cuts`` as those of the clips do. A clip whose frames, parameters
+    and network are unchanged is not drawn again. On ``sheet`` a few clips show how the chosen extractor draws, beside
+    the classical one.
 
     Raises:
-        UserError: the clips are missing or damaged.
+        UserError: the clips are missing or damaged, or a network is asked for that was not trained.
     """
     table = derive_shards(
-        draw_clip,
+        partial(draw_clip, sketch=params.sketch, model=model.absolute()),
         ("frames", "cuts"),
         clips,
         sketches,
         shards_of(clips),
-        params.sketch.model_dump(),
-        code_digest(classical),
+        made_by(params.sketch, model),
+        _code(params.sketch),
         params.base,
         "sketch",
     )
     write_table(table.sort_values("clip_id", ignore_index=True), sketches / "sketches.parquet")
+    write_sheet(sheet, _shown(params.sketch, clips, sketches))
 
 
-def draw_clip(clip: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[str, float]]:
+def draw_clip(
+    clip: Arrays, settings: dict[str, Any], sketch: SketchParams, model: Path
+) -> tuple[Arrays, dict[str, float]]:
     """Draw one clip, ``frames`` uint8 (T, S, S, 3) and ``cuts``: its ``ink``, and the fact ``ink_coverage``."""
-    ink = classical.extract_sketches(
-        clip["frames"],
-        smoothing=settings["smoothing"],
-        contrast=settings["contrast"],
-        min_length=settings["min_length"],
-    )
+    ink = draw_lines(clip["frames"], sketch, model)
     return {"ink": ink, "cuts": clip["cuts"]}, {"ink_coverage": float((ink > 127).mean())}
+
+
+def _code(sketch: SketchParams) -> str:
+    """Digest of the code that draws; a change of the other extractor draws nothing again."""
+    if sketch.extractor == "classical":
+        return code_digest(classical)
+    from sketch2video.models import sketcher  # loads PyTorch
+
+    return code_digest(learned, thinning, sketcher)
+
+
+def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:
+    """Moments of a few clips, spread evenly: frames, classical drawings and, if they are asked for, learned ones."""
+    table = read_table(clips / "clips.parquet").sort_values("clip_id")
+    chosen = table.iloc[np.unique(np.linspace(0, len(table) - 1, SHOWN_CLIPS).round().astype(int))]
+    videos, drawn = ShardReader(clips).batch("frames", chosen), ShardReader(sketches).batch("ink", chosen)
+    moments = np.linspace(0, videos.shape[1] - 1, SHOWN_MOMENTS + 2).round().astype(int)[1:-1]
+    classically = sketch.model_copy(update={"extractor": "classical"})
+    return [
+        (frames, draw_lines(frames, classically), *([ink] if sketch.extractor == "learned" else []))
+        for frames, ink in zip(videos[:, moments], drawn[:, moments], strict=True)
+    ]

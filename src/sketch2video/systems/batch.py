@@ -22,6 +22,7 @@ from sketch2video.curves import CurveSequence, to_animated_svg
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value
 from sketch2video.params import FitParams, SamplingParams, SketchParams
+from sketch2video.sketches import made_by
 from sketch2video.systems.contact_sheet import write_contact_sheet
 from sketch2video.systems.drawings import load_drawing
 from sketch2video.systems.prompts import Prompt
@@ -215,7 +216,7 @@ def generate_batch(
         raise UserError(f"{output} is not a folder; choose another output")
     remove_partial(output)
     settings = params.model_dump(include={"num_inference_steps", "guidance_scale", "sketch_guidance_scale", "fps"})
-    lines = {"sketch": sketch.model_dump(), "fit": fit.model_dump()}
+    lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [
         _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output)
         for index, (prompt, chosen) in enumerate(zip(prompts, seeds_of(prompts, seed), strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -19,7 +20,7 @@ import numpy as np
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.errors import UserError
 from sketch2video.params import FitParams, SketchParams
-from sketch2video.sketches import lines_of
+from sketch2video.sketches import draw_lines, lines_of
 from sketch2video.videos import IMAGES, VIDEOS, read_clip, read_picture
 
 DRAWING_ENDINGS = (*IMAGES, ".svg", *VIDEOS)
@@ -62,17 +63,17 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         fit: of the fit.
 
     Raises:
-        UserError: the file is damaged, or shows no lines.
+        UserError: the file is damaged, or shows no lines, or these are to be extracted by a network that is not there.
     """
     cuts = fps = None
-    settings = sketch.model_dump(exclude={"extractor"})
+    extract = partial(draw_lines, sketch=sketch)
     if path.suffix.lower() == ".svg":
         ink = _read_svg(path)
     elif path.suffix.lower() in IMAGES:
-        ink = lines_of(_read_image(path)[None], CANVAS, size, **settings)
+        ink = lines_of(_read_image(path)[None], CANVAS, size, extract)
     else:
         clip = read_clip(path, frames, CANVAS)
-        ink, cuts, fps = lines_of(clip.frames, CANVAS, size, **settings), clip.cuts, clip.fps
+        ink, cuts, fps = lines_of(clip.frames, CANVAS, size, extract), clip.cuts, clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
     curves = fit_curves(ink, cuts, **fit.tracking())

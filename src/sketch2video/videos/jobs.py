@@ -103,6 +103,7 @@ def _keep_to_one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch reads it once it is imported
 
 
 def _exit_with_parent() -> None:

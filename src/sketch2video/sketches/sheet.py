@@ -1,0 +1,31 @@
+"""A picture for people: frames, each with what the extractors drew of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sketch2video.files import replacing
+
+SMALLEST = 128
+"""Pixels; smaller frames are enlarged to at least this."""
+
+
+def write_sheet(path: Path, clips: Sequence[tuple[np.ndarray, ...]]) -> None:
+    """Write a PNG, atomically: one row a clip, and in it for every frame the frame and its drawings, side by side.
+
+    Args:
+        path: ends in ``.png``.
+        clips: frames uint8 (T, H, W, 3) RGB and drawings of them, uint8 (T, H, W) with 255 ink on 0; at least one.
+    """
+    rows = []
+    for frames, *drawings in clips:
+        papers = [np.repeat(255 - ink[..., None], 3, axis=-1) for ink in drawings]
+        rows.append(np.concatenate([panel for moment in zip(frames, *papers, strict=True) for panel in moment], axis=1))
+    sheet = np.concatenate(rows)
+    times = max(1, -(-SMALLEST // clips[0][0].shape[1]))
+    with replacing(path) as partial:
+        cv2.imwrite(str(partial), sheet.repeat(times, axis=0).repeat(times, axis=1)[..., ::-1])

@@ -1,0 +1,136 @@
+"""The user's own pairs for the sketcher: pictures and drawings of them, named by a CSV."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from skimage.morphology import skeletonize
+
+from sketch2video.errors import UserError
+from sketch2video.videos.sources import assign_splits
+
+COLUMNS = ("photo", "drawing")
+DARKNESS = 0.25
+"""Of ink against its paper, as a share of the full range."""
+
+
+class Pairs(NamedTuple):
+    """Pictures uint8 (N, S, S, 3) RGB and their drawings uint8 (N, S, S), 255 ink on 0."""
+
+    pictures: np.ndarray
+    ink: np.ndarray
+
+
+def read_pairs(folder: Path, name: str, size: int, test_fraction: float) -> tuple[Pairs, Pairs]:
+    """Read a CSV with the columns ``photo,drawing`` and the pictures it names, relative to it.
+
+    A drawing has dark lines on light paper, or light on dark, and is as large as its photo. Of both the middle square
+    is cut out and brought to ``size``; lines become one pixel wide. All drawings of one photo share a split.
+
+    Args:
+        folder: that nothing may leave.
+        name: of the CSV in it.
+        size: S.
+        test_fraction: share of the photos that is held out.
+
+    Returns:
+        The pairs to learn from and those held out.
+
+    Raises:
+        UserError: the CSV is missing, unreadable or empty, or a row cannot be used; the message names row and file.
+    """
+    table = folder / name
+    if not _is_inside(folder, name):
+        raise UserError(f"sketcher.pairs: {name} is outside of sketcher.folder ({folder}); move it there")
+    pictures, inks, photos = [], [], []
+    for row, values in _rows(table):
+        paths = [_located(table, row, column, values[column], folder) for column in COLUMNS]
+        photo, drawing = (_picture(table, row, path) for path in paths)
+        if photo.shape != drawing.shape:
+            raise UserError(
+                f"{table} line {row}: {paths[0].name} is {photo.shape[1]} x {photo.shape[0]},"
+                f" {paths[1].name} is {drawing.shape[1]} x {drawing.shape[0]}; draw at the photo's size"
+            )
+        ink = ink_of(drawing, size)
+        if not ink.any():
+            raise UserError(f"{table} line {row}: {paths[1].name} shows no lines; draw dark lines on light paper")
+        pictures.append(cv2.resize(_middle(photo), (size, size), interpolation=cv2.INTER_AREA))
+        inks.append(ink)
+        photos.append(hashlib.sha256(photo.tobytes()).hexdigest())
+    if len(set(photos)) < 2:
+        raise UserError(f"{table} names fewer than two photos; add some, to learn from and to hold out")
+    held_out = np.array(assign_splits(photos, [None] * len(photos), test_fraction)) == "test"
+    everything = np.stack(pictures), np.stack(inks)
+    return Pairs(*(each[~held_out] for each in everything)), Pairs(*(each[held_out] for each in everything))
+
+
+def ink_of(drawing: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of a drawing uint8 (H, W, 3) as lines one pixel wide: uint8 (size, size), 255 ink on 0."""
+    grey = cv2.cvtColor(_middle(drawing), cv2.COLOR_RGB2GRAY)
+    if np.median(grey) < 128:
+        grey = 255 - grey
+    middle = skeletonize(grey < np.median(grey) - 255 * DARKNESS)
+    rows, columns = (np.nonzero(middle)[axis] * size // len(grey) for axis in range(2))
+    ink = np.zeros((size, size), bool)
+    ink[rows, columns] = True
+    return skeletonize(ink).astype(np.uint8) * 255
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and values of every row that is not blank."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
+                raise UserError(f"{table} has no column {', '.join(missing)}; its first line must name photo,drawing")
+            for values in reader:
+                yield reader.line_num, {name: (values[name] or "").strip() for name in COLUMNS}
+    except OSError as error:
+        raise UserError(f"{table} cannot be read ({error.strerror}); name folder and CSV in sketcher.*") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table} is not UTF-8 text; save it as UTF-8") from error
+    except csv.Error as error:
+        raise UserError(f"{table} is not a CSV ({error}); check its quotes") from error
+
+
+def _located(table: Path, row: int, column: str, value: str, folder: Path) -> Path:
+    if not value:
+        raise UserError(f"{table} line {row}: {column} is empty; name a picture")
+    if "\0" in value or Path(value).is_absolute() or not _is_inside(folder, table.parent / value):
+        raise UserError(f"{table} line {row}: {column} {value} is outside of {folder}; put it there")
+    return table.parent / value
+
+
+def _is_inside(folder: Path, path: Path | str) -> bool:
+    """Whether a path, from the folder if it is a name, stays in the folder with all links followed."""
+    place = path if isinstance(path, Path) else folder / path
+    return place.resolve().is_relative_to(folder.resolve())
+
+
+def _picture(table: Path, row: int, path: Path) -> np.ndarray:
+    """A picture, upright, on white where it is transparent: uint8 (H, W, 3) RGB."""
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGBA")
+    except FileNotFoundError as error:
+        raise UserError(f"{table} line {row}: {path.name} is missing; check the path") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{table} line {row}: {path.name} cannot be read as a picture ({type(error).__name__}); save it as PNG"
+        ) from error
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+
+
+def _middle(picture: np.ndarray) -> np.ndarray:
+    """The middle square of a picture (H, W, 3)."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])
