@@ -166,7 +166,11 @@ def test_inception_and_clipsim_are_scored_for_both_sets(folders, tmp_path):
     assert scores["clipsim"].value == pytest.approx((np.stack(means) @ unit[0]).mean(), rel=1e-5)
     assert scores["clipsim"].generated == 6
     assert "clipsim_real" not in scores
-    assert len(table(scores).splitlines()) == 4
+    lines = table(scores).splitlines()
+    assert [line.split()[0] for line in lines] == ["score", "is", "is_real", "clipsim"]
+    assert "4 frames (first), straight to 8" in lines[1]
+    with pytest.raises(UserError, match="8 splits need as many generated videos, there are 7"):
+        score_sets(real, generated, [dataclasses.replace(wanted[0], splits=8)], tmp_path)
     with pytest.raises(UserError, match="CLIPSIM needs captions"):
         score_sets(real, real, wanted[1:], tmp_path)
 

@@ -152,6 +152,9 @@ def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: s
         except RejectedVideo as error:
             left_out[str(video.path)] = error.reason
             continue
+        except OSError as error:
+            left_out[str(video.path)] = f"cannot be read ({error.strerror})"
+            continue
         known.append((video, digest))
         if len(waiting) == extractor.batch:
             _look(extractor, waiting)
@@ -209,6 +212,6 @@ def _rows_of(table: Path) -> list[Video]:
             if "path_to_video" not in (reader.fieldnames or []):
                 raise UserError(f"{table} has no column path_to_video; its first line must name it")
             rows = [(row["path_to_video"] or "", row.get("caption") or "") for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table} is not a CSV in UTF-8 ({error}); name a folder or a CSV") from error
     return [Video(table.parent / path.strip(), " ".join(caption.split()) or None) for path, caption in rows if path]

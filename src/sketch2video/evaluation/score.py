@@ -82,8 +82,10 @@ def score_sets(
         bootstrap: resamples for intervals; below 2 there are none.
 
     Raises:
-        UserError: no video of a set can be used, or there are fewer than two.
+        UserError: no video of a set can be used, there are fewer than two or fewer than splits, or captions lack.
     """
+    if any(one.captions for one in wanted) and not any(video.caption for video in generated):
+        raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
     scores: dict[str, SetScore] = {}
     left_out: dict[str, dict[str, str]] = {}
     for one in wanted:
@@ -136,14 +138,16 @@ def in_order_of_content(features: FeatureSet) -> np.ndarray:
 
 def table(scores: dict[str, SetScore]) -> str:
     """Scores as lines of text."""
-    header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size")
+    header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size", "protocol")
     rows: list[tuple[str, ...]] = [header]
     for name, one in scores.items():
         interval = "" if one.interval is None else f"{_short(one.interval[0])} to {_short(one.interval[1])}"
         floor = "" if one.floor is None else f"{_short(one.floor)} (2 × {one.floor_size})"
         numbers = ["" if n is None else str(n) for n in (one.real, one.generated)]
         matched = "" if one.at_floor_size is None else _short(one.at_floor_size)
-        rows.append((name, _short(one.value), interval, *numbers, floor, matched))
+        p = one.protocol
+        protocol = f"{p['extractor']}, {p['frames']} frames ({p['sampling']}), {p['resize']} to {p['size']}"
+        rows.append((name, _short(one.value), interval, *numbers, floor, matched, protocol))
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -158,7 +162,8 @@ def as_json(
 def _inception(of: FeatureSet, splits: int, bootstrap: int, real: bool) -> SetScore:
     """The inception score of one set; with several splits, the mean over them."""
     if splits > len(of):
-        raise UserError(f"{splits} splits need as many videos, there are {len(of)}; ask for fewer splits")
+        side = "real" if real else "generated"
+        raise UserError(f"{splits} splits need as many {side} videos, there are {len(of)}; ask for fewer splits")
     p = np.asarray(of.features, np.float64)
     p = p / p.sum(1, keepdims=True)
 
@@ -182,8 +187,6 @@ def _clipsim(
     for name, of in (("clipsim", generated), ("clipsim_real", real)):
         rows = [row for row, video in enumerate(of.videos) if video.caption]
         if not rows:
-            if of is generated:
-                raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
             continue
         captions = embed([str(of.videos[row].caption) for row in rows])
         cosines = (np.asarray(of.features[rows], np.float64) * captions).sum(1)
