@@ -22,7 +22,7 @@ def sketch2video(*arguments, folder):
 def test_help_lists_stages_and_edits(tmp_path):
     answer = sketch2video("--help", folder=tmp_path)
     assert answer.returncode == 0
-    for name in ("ingest", "sketch", "fit", "validate", "profile", "source", "equation"):
+    for name in ("ingest", "sketch", "fit", "validate", "profile", "source", "equation", "score"):
         assert f" {name} " in answer.stdout
 
 

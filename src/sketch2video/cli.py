@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ STAGES = "Stages (run by DVC)"
 PARAMETERS = "Parameters"
 DATA = "Data"
 DRAWINGS = "Drawings (in any folder)"
+SCORES = "Scores"
 
 
 def _show_version(wanted: bool) -> None:
@@ -176,6 +178,72 @@ def equation(
     else:
         write(drawn, name, output)
     typer.echo(drawn.summary(), err=True)
+
+
+@app.command(rich_help_panel=SCORES)
+def score(
+    real: Annotated[Path, typer.Argument(help="A folder of videos, or a CSV path_to_video[,caption].")],
+    generated: Annotated[Path, typer.Argument(help="Likewise.")],
+    i3d: Annotated[
+        Path | None, typer.Option(envvar="SKETCH2VIDEO_I3D", help="Weights of I3D for Kinetics-400: fvd and kvd.")
+    ] = None,
+    resize: Annotated[str, typer.Option(help="For I3D: tensorflow, short_side_crop or straight.")] = "tensorflow",
+    c3d: Annotated[
+        Path | None, typer.Option(envvar="SKETCH2VIDEO_C3D", help="Weights of C3D for UCF-101, with --c3d-mean: is.")
+    ] = None,
+    c3d_mean: Annotated[
+        Path | None, typer.Option(envvar="SKETCH2VIDEO_C3D_MEAN", help="C3D's mean clip (mean2.npz).")
+    ] = None,
+    is_variant: Annotated[str, typer.Option(help="How C3D is fed: tgan or tganv2.")] = "tgan",
+    is_splits: Annotated[int, typer.Option(min=1, help="Parts that the inception score is averaged over.")] = 1,
+    videomae: Annotated[
+        str | None, typer.Option(help="Folder or hub id of a fine-tuned VideoMAE: cd_fvd.", metavar="FOLDER|ID")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="Folder or hub id of a CLIP: clipsim, of captions.", metavar="FOLDER|ID")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, help="Frames a video, where the network leaves the choice.")] = 16,
+    sampling: Annotated[
+        str, typer.Option(help="Which frames: the first, or spread evenly (the embedded judge: always spread).")
+    ] = "first",
+    stride: Annotated[int, typer.Option(min=1, help="With `first`: one frame in so many.")] = 1,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 100,
+    json: Annotated[Path, typer.Option(help="Where scores and protocols are written.")] = Path("scores.json"),
+    cache: Annotated[
+        Path | None, typer.Option(help="Where features are kept; by default in the user's cache folder.")
+    ] = None,
+) -> None:
+    """Score generated videos against real ones: any two folders or CSVs.
+
+    Without weights the embedded judge compares them (fvd_embedded, kvd_embedded), offline.
+    """
+    from sketch2video.evaluation import score as scoring
+    from sketch2video.evaluation.features import list_videos
+    from sketch2video.evaluation.networks import wanted_scores
+    from sketch2video.files import write_json
+
+    sets = list_videos(real), list_videos(generated)
+    wanted = wanted_scores(
+        i3d=i3d,
+        resize=resize,
+        c3d=c3d,
+        c3d_mean=c3d_mean,
+        is_variant=is_variant,
+        is_splits=is_splits,
+        videomae=videomae,
+        clip=clip,
+        frames=frames,
+        sampling=sampling,
+        stride=stride,
+    )
+    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
+    scores, left_out = scoring.score_sets(*sets, wanted, cache, bootstrap)
+    write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
+    typer.echo(scoring.table(scores))
+    for extractor, reasons in left_out.items():
+        for path, reason in reasons.items():
+            typer.echo(f"left out ({extractor}): {path} {reason}")
+    typer.echo(f"scores with their protocols: {json}")
 
 
 def main() -> None:

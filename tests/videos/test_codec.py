@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketch2video.videos.codec import RejectedVideo, probe_video, read_clip, read_frames, write_gif, write_video
+from sketch2video.videos.codec import (
+    RejectedVideo,
+    probe_video,
+    read_clip,
+    read_excerpt,
+    read_frames,
+    write_gif,
+    write_video,
+)
 from tests.videos.small_videos import CODECS, encode, encode_sound, noisy, number_of, numbered
 
 
@@ -269,3 +277,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_video(path, moving_disc(), fps=-8.0)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["video.mp4"]
+
+
+def test_an_excerpt_has_the_first_frames_whole_and_as_they_are(tmp_path):
+    path = tmp_path / "video.mp4"
+    encode(path, numbered(20, 48, 64), pixel_aspect="2/1")
+    excerpt = read_excerpt(path, 5, stride=3)
+    assert excerpt.shape == (5, 48, 128, 3)
+    assert [number_of(frame) for frame in excerpt] == [0, 3, 6, 9, 12]
+    shrunk = read_excerpt(path, 5, stride=3, change=lambda picture: picture[:2, :4].astype(np.float32))
+    np.testing.assert_array_equal(shrunk, excerpt[:, :2, :4])
+    assert len(read_excerpt(path, 7, stride=3)) == 7
+    with pytest.raises(RejectedVideo, match="too short: at least 22 frames"):
+        read_excerpt(path, 8, stride=3)
+
+
+def test_an_excerpt_spread_over_a_video_follows_time(tmp_path):
+    times = np.concatenate([np.arange(20) * 40, 760 + np.arange(1, 11) * 300])
+    encode(tmp_path / "video.mp4", numbered(30), times=times.tolist())
+    nearest = np.abs(times[None] - np.linspace(0, times[-1], 8)[:, None]).argmin(1)
+    excerpt = read_excerpt(tmp_path / "video.mp4", 8, "spread")
+    assert excerpt.shape == (8, 48, 64, 3)
+    assert [number_of(frame) for frame in excerpt] == nearest.tolist()
+    with pytest.raises(RejectedVideo, match="30 frames, at least 31"):
+        read_excerpt(tmp_path / "video.mp4", 31, "spread")
+    with pytest.raises(ValueError, match="first or spread"):
+        read_excerpt(tmp_path / "video.mp4", 3, "last")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +41,17 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     mean_a, mean_b = a.mean(0), b.mean(0)
     root_a = np.linalg.qr(a - mean_a)[1] / math.sqrt(len(a) - 1)
     root_b = np.linalg.qr(b - mean_b)[1] / math.sqrt(len(b) - 1)
+    return gaussian_distance(mean_a, root_a, mean_b, root_b)
+
+
+def gaussian_distance(mean_a: Matrix, root_a: Matrix, mean_b: Matrix, root_b: Matrix) -> float:
+    """:func:`frechet_distance` of Gaussians that are given by their means and roots of their covariances.
+
+    Args:
+        mean_a: (D,).
+        root_a: (any, D), any R with ``RᵀR = Σ``.
+        mean_b, root_b: likewise.
+    """
     trace_of_root = np.linalg.norm(root_a @ root_b.T, "nuc")
     distance = ((mean_a - mean_b) ** 2).sum() + (root_a**2).sum() + (root_b**2).sum() - 2 * trace_of_root
     return max(float(distance), 0.0)
@@ -61,11 +73,11 @@ def kernel_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
         ValueError: as :func:`frechet_distance`.
     """
     a, b = _feature_pair(features_a, features_b)
-    within_a, within_b = _cubic_kernel(a, a), _cubic_kernel(b, b)
+    within_a, within_b = cubic_kernel(a, a), cubic_kernel(b, b)
     n, m = len(a), len(b)
     mean_a = (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
     mean_b = (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
-    return float(mean_a + mean_b - 2 * _cubic_kernel(a, b).mean())
+    return float(mean_a + mean_b - 2 * cubic_kernel(a, b).mean())
 
 
 def inception_score(probabilities: ArrayLike, splits: int = 10) -> tuple[float, float]:
@@ -119,7 +131,7 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
 
 def bootstrap_interval(
     statistic: Callable[..., float],
-    *samples: NDArray[np.float64],
+    *samples: NDArray[Any],
     resamples: int,
     seed: int = 0,
     level: float = 0.95,
@@ -157,7 +169,8 @@ def _quantile(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def _cubic_kernel(a: Matrix, b: Matrix) -> Matrix:
+def cubic_kernel(a: Matrix, b: Matrix) -> Matrix:
+    """``(x·y/D + 1)³`` for every row x of (N, D) and y of (M, D): (N, M)."""
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -120,11 +121,7 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
     with _opened(path) as (container, stream):
         pixel_aspect = _pixel_aspect(stream)
         for frame in container.decode(stream):
-            picture: np.ndarray = frame.to_ndarray(format="rgb24")
-            if pixel_aspect != 1:
-                width = max(round(picture.shape[1] * pixel_aspect), 1)
-                picture = cv2.resize(picture, (width, picture.shape[0]), interpolation=cv2.INTER_AREA)
-            yield _upright(picture, frame.rotation)
+            yield _shown(frame, pixel_aspect)
 
 
 def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, square: bool = True) -> DecodedClip:
@@ -145,20 +142,10 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
         RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream, is too short, or, of whole
             frames, changes its size on the way.
     """
-    promised = _promised_clock(path)
-    shaped = partial(_square if square else _whole, size=size)
-    picked = _pick(path, frames, shaped, promised)
-    if picked.clock != promised:
-        # What packets say about time is right for most files. The others tell at their end what would have been right.
-        picked = _pick(path, frames, shaped, picked.clock)
-    clock = picked.clock
-    if not clock.by_index and _far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
-        raise RejectedVideo(path, f"is damaged: nothing after {clock.last:.2f} s can be decoded")
-    if picked.count < min_frames:
-        raise RejectedVideo(path, f"is too short: {picked.count} frames, at least {min_frames} are needed")
+    picked = _pick_evenly(path, frames, min_frames, partial(_square if square else _whole, size=size))
     if len({picture.shape for picture in picked.frames}) > 1:
         raise RejectedVideo(path, "changes the size of its frames")
-    span = clock.last - clock.first
+    span = picked.clock.last - picked.clock.first
     source_fps = (picked.count - 1) / span if span > 0 else picked.rate
     return DecodedClip(
         frames=np.stack(picked.frames),
@@ -169,6 +156,43 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
         source_width=picked.width,
         source_height=picked.height,
     )
+
+
+def read_excerpt(
+    path: Path | str,
+    frames: int,
+    sampling: str = "first",
+    stride: int = 1,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Read T frames of a video as a player would show them, whole and in their own size.
+
+    Args:
+        path: an mp4, mkv, webm, avi or gif file.
+        frames: T, at least 1.
+        sampling: "first": one in ``stride`` from the first frame on, and nothing behind them is decoded. "spread":
+            evenly spread in time from the first frame to the last.
+        stride: for "first".
+        change: what is done to each uint8 (H, W, 3) at once, so that large frames need not be kept; nothing by default.
+
+    Returns:
+        (T, ...) of what ``change`` gives.
+
+    Raises:
+        RejectedVideo: as :func:`read_clip`; a video that would have to repeat frames is too short.
+        ValueError: the sampling is unknown.
+    """
+    change = change or (lambda picture: picture)
+    if sampling == "first":
+        needed = (frames - 1) * stride + 1
+        pictures = [change(picture) for picture in islice(read_frames(path), 0, needed, stride)]
+        if len(pictures) < frames:
+            raise RejectedVideo(path, f"is too short: at least {needed} frames are needed")
+        return np.stack(pictures)
+    if sampling == "spread":
+        picked = _pick_evenly(path, frames, frames, lambda frame, aspect: change(_shown(frame, aspect)))
+        return np.stack(picked.frames)
+    raise ValueError(f"sampling must be first or spread, not {sampling!r}")
 
 
 def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
@@ -265,6 +289,10 @@ class _Picked:
     height: int
 
 
+_Convert = Callable[[av.VideoFrame, float], np.ndarray]
+"""Makes a picture of a decoded frame, given the width of its pixels in heights of a pixel."""
+
+
 @contextmanager
 def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file at its best video stream; FFmpeg's errors in the block say that the file is damaged."""
@@ -348,7 +376,22 @@ def _ends_with_gif_trailer(path: Path) -> bool:
         return file.read().rstrip(b"\0").endswith(b";")
 
 
-def _pick(path: Path | str, frames: int, shaped: Callable[..., np.ndarray], clock: _Clock) -> _Picked:
+def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: _Convert) -> _Picked:
+    """Pick the frames nearest to T moments, evenly spread from a video's first frame to its last."""
+    promised = _promised_clock(path)
+    picked = _pick(path, frames, convert, promised)
+    if picked.clock != promised:
+        # What packets say about time is right for most files. The others tell at their end what would have been right.
+        picked = _pick(path, frames, convert, picked.clock)
+    clock = picked.clock
+    if not clock.by_index and _far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
+        raise RejectedVideo(path, f"is damaged: nothing after {clock.last:.2f} s can be decoded")
+    if picked.count < min_frames:
+        raise RejectedVideo(path, f"is too short: {picked.count} frames, at least {min_frames} are needed")
+    return picked
+
+
+def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _Picked:
     """Decode a video once and convert the frames nearest to T moments, evenly spread over the clock's span.
 
     The ``clock`` of the result is what the decoded frames call for: where it differs from the one given, the picked
@@ -375,12 +418,12 @@ def _pick(path: Path | str, frames: int, shaped: Callable[..., np.ndarray], cloc
                     nearest, of_shot = frame, shot
                 else:
                     nearest, of_shot = before, shot_before
-                picked.append(shaped(nearest, pixel_aspect))
+                picked.append(convert(nearest, pixel_aspect))
                 shots.append(of_shot)
             before, count = frame, count + 1
         if before is None:
             raise RejectedVideo(path, "has no frame that can be decoded")
-        picked += [shaped(before, pixel_aspect)] * (frames - len(picked))
+        picked += [convert(before, pixel_aspect)] * (frames - len(picked))
         shots += [shot] * (frames - len(shots))
         right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
         return _Picked(picked, shots, right, count, rate, stream.width, stream.height)
@@ -390,6 +433,15 @@ def _pixel_aspect(stream: VideoStream) -> float:
     """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
     ratio = float(stream.sample_aspect_ratio or 1)
     return ratio if 0.1 <= ratio <= 10 else 1.0
+
+
+def _shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
+    """A frame as a player would show it: uint8 (H, W, 3)."""
+    picture: np.ndarray = frame.to_ndarray(format="rgb24")
+    if pixel_aspect != 1:
+        width = max(round(picture.shape[1] * pixel_aspect), 1)
+        picture = cv2.resize(picture, (width, picture.shape[0]), interpolation=cv2.INTER_AREA)
+    return _upright(picture, frame.rotation)
 
 
 def _square(frame: av.VideoFrame, pixel_aspect: float, size: int) -> np.ndarray:
