@@ -298,7 +298,7 @@ def save_curves(path: Path, curves: Mapping[str, Mapping[str, Sequence[float | N
                 room = max(span / 10 - (high - low), 0) / 2
                 axis.set_ylim(low - room, high + room)
         for name, top, bottom in zip(CORRUPTIONS, grid[0], grid[-1], strict=True):
-            top.set_title(name)
+            top.set_title(name, loc="left")
             bottom.set_xlabel(CORRUPTIONS[name].unit)
         with replacing(path) as partial:
             figure.savefig(partial, dpi=110, format="png")
@@ -309,7 +309,7 @@ def _draw(axis: Axes, metric: str, corruption: str, values: Sequence[float | Non
     numbers = [float("nan") if value is None else value for value in values]
     axis.plot(CORRUPTIONS[corruption].levels, numbers, "o-", color=colour, markersize=3, linewidth=1.3)
     r = rho(values)
-    axis.text(0.04, 0.9, "flat" if r is None else f"ρ = {r:+.2f}", transform=axis.transAxes, va="top", color=colour)
+    axis.set_title("flat" if r is None else f"ρ = {r:+.2f}", loc="right", color=colour, fontsize=8)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -236,7 +236,8 @@ def _low_pass(picture: np.ndarray) -> np.ndarray:
 
 def _looked_up(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
     """A picture (H, W, ...) at places (H, W, 2) px, between pixels."""
-    return np.asarray(cv2.remap(picture, target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    x, y = target[..., 0], target[..., 1]
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _squared(vectors: np.ndarray) -> np.ndarray:
