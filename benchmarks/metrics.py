@@ -269,8 +269,8 @@ def show(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
     table = Table("metric", *CORRUPTIONS, title="Spearman's rho with the level (first → last value)")
     for metric, row in curves.items():
         cells = []
-        for name, values in row.items():
-            r = rho(values)
+        for name in CORRUPTIONS:
+            values, r = row[name], rho(row[name])
             ends = " → ".join("–" if v is None else f"{v:.3g}" for v in (values[0], values[-1]))
             cells.append(f"{'flat' if r is None else f'{r:+.2f}'}{signs[as_it_should(metric, name, values)]}\n{ends}")
         table.add_row(metric, *cells)
@@ -292,8 +292,8 @@ def save_curves(path: Path, curves: Mapping[str, Mapping[str, Sequence[float | N
         for axes, (metric, row) in zip(grid, curves.items(), strict=True):
             axes[0].set_ylabel(metric)
             span = np.ptp([value for values in row.values() for value in values if value is not None] or [0.0])
-            for axis, (name, values) in zip(axes, row.items(), strict=True):
-                _draw(axis, metric, name, values)
+            for axis, name in zip(axes, CORRUPTIONS, strict=True):
+                _draw(axis, metric, name, row[name])
                 low, high = axis.get_ylim()
                 room = max(span / 10 - (high - low), 0) / 2
                 axis.set_ylim(low - room, high + room)

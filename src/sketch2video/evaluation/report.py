@@ -34,7 +34,7 @@ STEADINESS = {
     "flicker": "Change from frame to frame that optical flow does not explain, as a share of the full range.",
     "background_drift": "How far the background's colours are from the first third of a clip to the last, likewise.",
     "sharpness_ratio": "Strength of gradients, in multiples of the real clips': below 1 is blur, above 1 is noise.",
-    "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen.",
+    "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen; noise adds to it.",
 }
 """Measures of steadiness, in the report's order, and what each says."""
 
