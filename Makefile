@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 PROFILE ?=
 # A CSV path_to_video,caption[,label][,split] or `synthetic`; empty leaves params.yaml as it is.
 SOURCE ?=
-# What `make bench` measures: a captions.csv, or a folder of videos; empty: the embedded scenes.
+# Real clips for benchmarks: a captions.csv, or a folder of videos; empty: the embedded scenes.
 CLIPS ?=
 # What is generated in the end; videos of your own bring their own captions.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
@@ -24,7 +24,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with everything in it (TORCH=... chooses the build of PyTorch)
@@ -57,6 +57,10 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 bench: $(READY) ## Compare the equation with what else could stand in its place (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.equation $(CLIPS)
 	python -m benchmarks.probe
+
+.PHONY: bench-metrics
+bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more and more (CLIPS=captions.csv or a folder of videos)
+	python -m benchmarks.metrics $(CLIPS)
 
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1

@@ -115,6 +115,10 @@ def test_a_perfect_generator_scores_what_real_clips_score(world, tmp_path):
     assert metrics["fvd_embedded"] == pytest.approx(metrics["fvd_embedded_floor"])
     assert metrics["is_embedded_fitted"] == pytest.approx(metrics["is_embedded_real"])
     assert metrics["psnr_fitted"] == 100
+    for way in ("", "_fitted"):
+        assert metrics[f"sharpness_ratio{way}"] == metrics[f"motion_ratio{way}"] == 1
+        for name in ("flicker", "background_drift"):
+            assert metrics[f"{name}{way}"] == metrics[f"{name}{way}_floor"] < 0.02
 
 
 def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, tiny_pipeline_folder):
@@ -133,6 +137,7 @@ def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path)
     assert metrics["sketch_faithfulness_joint"] < 0.3
     assert metrics["fvd_embedded"] > 2 * metrics["fvd_embedded_floor"]
     assert metrics["psnr_fitted"] < 30
+    assert [metrics[name] for name in ("flicker", "sharpness_ratio", "motion_ratio")] == [0, 0, 0]
     assert "What went wrong" in (tmp_path / "reports" / "index.html").read_text()
 
 
@@ -189,7 +194,8 @@ def test_without_labels_the_scores_that_need_them_are_left_out(world, tmp_path):
 def test_five_videos_are_few_but_no_error(world, tmp_path):
     few = world.table.head(5).assign(shape=None, colour=None, motion=None, label=None, split="train")
     evaluation = run(world, tmp_path, Copier(world.clips), few)
-    assert set(evaluation.scores) == {"psnr_fitted"}
+    steady = {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
+    assert set(evaluation.scores) == {"psnr_fitted"} | steady | {f"{name}_fitted" for name in steady}
     assert evaluation.left_out["fvd_embedded"].endswith("in the train split, there are 5")
     assert "There is no test split" in (tmp_path / "reports" / "index.html").read_text()
 

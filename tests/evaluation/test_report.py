@@ -62,6 +62,9 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
     scores |= shares("sketch_faithfulness", attributes=("shape", "motion", "joint"))
     scores["fvd_embedded"] = Score(3.21, (3.0, 3.5), 1.25, {"clips_generated": 4, "clips_real": 5})
     scores["is_embedded"] = Score(12.5, None, protocol={"clips": 9, "classes": 216})
+    scores["flicker"] = Score(0.0123, (0.011, 0.0135), 0.0045, {"clips": 9})
+    scores["motion_ratio"] = Score(0.876, None, 1.0, {"clips": 9, "real": 0.0077, "unit": "frame widths a frame"})
+    scores["motion_ratio_fitted"] = Score(0.934, None, 1.0, {"clips": 9})
     (tmp_path / "plots").mkdir()
     curve = pd.DataFrame({"step": [1, 2, 3], "learning_rate": [1, 1, 1], "loss": [3.0, 2, 1], "kl": [0.0, 1, 1]})
     curve.to_csv(tmp_path / "plots" / "curve_vae.csv", index=False)
@@ -91,6 +94,11 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
         "curve vae",
         "video-abc",
         "4 against 5",
+        "0.0123",
+        "0.011 – 0.0135",
+        "0.0045",
+        "0.934",
+        "0.0077 frame widths a frame",
     ):
         assert text in page, text
     assert "other" not in re.findall(r"<h3>(.*?)</h3>", page)
@@ -103,6 +111,7 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "needs 8 clips" in page
     assert "There is no test split" in page
     assert "Faithfulness" not in page
+    assert "Steadiness" not in page
 
 
 @pytest.mark.parametrize("shape", [(5, 12, 20, 3), (5, 12, 20)])

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
+from sketch2video.evaluation.consistency import Steadiness
 from sketch2video.evaluation.faithfulness import can_be_judged, confusion, faithfulness, word_pairs
 from sketch2video.evaluation.judge import ATTRIBUTES, Verdict
 from sketch2video.evaluation.metrics import frechet_distance
@@ -13,6 +14,7 @@ from sketch2video.evaluation.scores import (
     peak_signal_to_noise,
     share_scores,
     spread_evenly,
+    steadiness_scores,
 )
 from sketch2video.videos.synthetic import combinations
 
@@ -131,3 +133,34 @@ def test_psnr_equals_scikit_images():
     expected = [peak_signal_noise_ratio(x, y) for x, y in zip(a, b, strict=True)]
     assert peak_signal_to_noise(a, b) == pytest.approx(expected)
     assert peak_signal_to_noise(a, a) == pytest.approx([100] * 3)
+
+
+def steady(n, seed, drift=None):
+    values = np.random.default_rng(seed).uniform(0.01, 0.03, (4, n))
+    return Steadiness(values[0], values[1] if drift is None else np.array(drift), *values[2:])
+
+
+def test_steadiness_has_the_real_clips_beside_it():
+    generated, real = steady(30, 1), steady(30, 2)
+    scores = steadiness_scores(generated, real, 200, {"split": "test"})
+    assert set(scores) == {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
+    assert (scores["flicker"].value, scores["flicker"].floor) == (generated.flicker.mean(), real.flicker.mean())
+    assert scores["motion_ratio"].value == generated.motion.mean() / real.motion.mean()
+    assert scores["motion_ratio"].protocol["real"] == real.motion.mean()
+    assert all(s.interval[0] < s.value < s.interval[1] and s.protocol["split"] == "test" for s in scores.values())
+
+
+def test_intervals_of_ratios_draw_a_captions_two_clips_together():
+    real = steady(30, 3)
+    sharper = real._replace(sharpness=2 * real.sharpness)
+    assert steadiness_scores(sharper, real, 50, {})["sharpness_ratio"].interval == pytest.approx((2, 2))
+
+
+def test_what_no_clip_has_is_not_scored():
+    none, some = [np.nan] * 3, [np.nan, 0.02, 0.04]
+    still = steady(3, 4, none)._replace(motion=np.zeros(3))
+    assert set(steadiness_scores(still, still, 20, {})) == {"flicker", "sharpness_ratio"}
+    score = steadiness_scores(steady(3, 5, some), still, 20, {})["background_drift"]
+    assert (score.value, score.floor, score.protocol["clips"]) == (pytest.approx(0.03), None, 2)
+    one_moves = steady(3, 6)._replace(motion=np.array([0, 0, 0.01]))
+    assert steadiness_scores(one_moves, one_moves, 50, {})["motion_ratio"].interval is None

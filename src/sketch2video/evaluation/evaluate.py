@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.errors import UserError
+from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
 from sketch2video.evaluation.generation import GeneratedClips, Sampling, fitted_curves, generate_clips
 from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
@@ -30,6 +31,7 @@ from sketch2video.evaluation.scores import (
     peak_signal_to_noise,
     share_scores,
     spread_evenly,
+    steadiness_scores,
 )
 from sketch2video.files import replacing, write_json
 from sketch2video.params import Params
@@ -42,6 +44,13 @@ Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
 SUFFIXES = {"text": "", "fitted": "_fitted"}
 """The two ways to generate, and how the names of their scores end."""
+
+UNSTEADY = {
+    "background_drift": "needs clips of which some part stands still",
+    "sharpness_ratio": "needs real clips that show something",
+    "motion_ratio": "needs real clips in which something moves",
+}
+"""Why a measure of steadiness may be missing."""
 
 EXAMPLES, FAILURES = 8, 6
 """Clips that the report shows: chosen beforehand, and the first that went wrong."""
@@ -58,10 +67,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the judges saw of one set of clips, in the order of the rows."""
+    """What the judges saw of one set of clips, and how steady these are, in the order of the rows."""
 
     video: Verdict
     sketch: Verdict
+    steadiness: Steadiness
 
 
 def evaluate(
@@ -138,10 +148,11 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
 
 
 def look_at(batches: Batches) -> Seen:
-    """Show clips and their drawings to the judges, batch by batch."""
+    """Show clips and their drawings to the judges, and measure how steady the clips are, batch by batch."""
     video, sketch = load_judge("video"), load_judge("sketch")
-    verdicts = [(judge_clips(video, frames), judge_clips(sketch, ink)) for frames, ink in batches]
-    return Seen(Verdict.concatenate([v for v, _ in verdicts]), Verdict.concatenate([s for _, s in verdicts]))
+    seen = [(judge_clips(video, frames), judge_clips(sketch, ink), steadiness(frames)) for frames, ink in batches]
+    videos, sketches, steady = zip(*seen, strict=True)
+    return Seen(Verdict.concatenate(videos), Verdict.concatenate(sketches), Steadiness.concatenate(steady))
 
 
 def score(
@@ -177,6 +188,10 @@ def score(
     else:
         reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
         left_out |= dict.fromkeys(["fvd_embedded", "kvd_embedded"], reason)
+    for way, suffix in SUFFIXES.items():
+        found = steadiness_scores(seen[way].steadiness, real.steadiness, bootstrap, protocol)
+        scores |= {f"{name}{suffix}": one for name, one in found.items()}
+        left_out |= {f"{name}{suffix}": reason for name, reason in UNSTEADY.items() if name not in found}
     return scores, left_out
 
 

@@ -30,6 +30,14 @@ HEADINGS = {
 }
 """Groups of shares, in the report's order."""
 
+STEADINESS = {
+    "flicker": "Change from frame to frame that optical flow does not explain, as a share of the full range.",
+    "background_drift": "How far the background's colours are from the first third of a clip to the last, likewise.",
+    "sharpness_ratio": "Strength of gradients, in multiples of the real clips': below 1 is blur, above 1 is noise.",
+    "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen; noise adds to it.",
+}
+"""Measures of steadiness, in the report's order, and what each says."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -74,6 +82,7 @@ def write_report(
         groups=share_groups(evaluation.scores),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
+        steadiness={name: says for name, says in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
         seconds=evaluation.seconds_per_clip,
         protocol=evaluation.protocol,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sketch2video.evaluation.consistency import Steadiness, mean, ratio
 from sketch2video.evaluation.faithfulness import faithfulness
 from sketch2video.evaluation.judge import Verdict
 from sketch2video.evaluation.metrics import bootstrap_interval, frechet_distance, inception_score, kernel_distance
@@ -26,7 +28,8 @@ class Score:
     Attributes:
         value: the number.
         interval: 95%: Wilson's for shares, by bootstrap otherwise; None where there is none.
-        floor: the same number between two disjoint sets of real clips of the same sizes; None where that means nothing.
+        floor: the same number of real clips alone; where it compares sets, between two disjoint ones of the same sizes.
+            None where that means nothing.
         protocol: what it was computed from.
     """
 
@@ -140,6 +143,43 @@ def inception_scores(name: str, verdict: Verdict, bootstrap: int, protocol: dict
     about = {"clips": len(p), "classes": p.shape[1], "splits": 1, "interval": "bootstrap"}
     interval = bootstrap_interval(score, p, resamples=bootstrap) if bootstrap >= 2 else None
     return {name: Score(score(p), interval, protocol=protocol | about)}
+
+
+def steadiness_scores(
+    generated: Steadiness, real: Steadiness, bootstrap: int, protocol: dict[str, Any]
+) -> dict[str, Score]:
+    """``flicker``, ``background_drift``, ``sharpness_ratio`` and ``motion_ratio``, as far as they mean anything.
+
+    The floor is what the real clips score themselves; of the two ratios that is 1, and what it stands for is in the
+    protocol as ``real``.
+
+    Args:
+        generated, real: of the same N captions.
+        bootstrap: resamples for the interval, which draw a caption's two clips together; below 2 there is none.
+        protocol: goes with every score.
+    """
+    scores = {}
+    for name in ("flicker", "background_drift"):
+        values, true = (of[~np.isnan(of)] for of in (getattr(generated, name), getattr(real, name)))
+        if len(values):
+            about = {"clips": len(values), "unit": "share of the full range", "interval": "bootstrap"}
+            floor = mean(true) if len(true) else None
+            scores[name] = Score(mean(values), _spread(mean, values, bootstrap), floor, protocol | about)
+    for name, unit in (("sharpness", "full ranges a pixel"), ("motion", "frame widths a frame")):
+        pairs = np.stack([getattr(generated, name), getattr(real, name)], 1)
+        if pairs[:, 1].any():
+            about = {"clips": len(pairs), "real": mean(pairs[:, 1]), "unit": unit, "interval": "bootstrap"}
+            interval = _spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
+            scores[f"{name}_ratio"] = Score(ratio(*pairs.T), interval, 1.0, protocol | about)
+    return scores
+
+
+def _spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
+    """The bootstrap's interval; None where there are too few resamples, or one of them has no such number."""
+    if bootstrap < 2:
+        return None
+    interval = bootstrap_interval(statistic, sample, resamples=bootstrap)
+    return interval if np.isfinite(interval).all() else None
 
 
 def peak_signal_to_noise(clips: np.ndarray, references: np.ndarray) -> np.ndarray:
