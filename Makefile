@@ -58,6 +58,10 @@ bench: $(READY) ## Compare the equation with what else could stand in its place 
 	python -m benchmarks.equation $(CLIPS)
 	python -m benchmarks.probe
 
+.PHONY: bench-scale
+bench-scale: $(READY) ## Time and memory of the data stages for 1,000 and 10,000 clips
+	python -m benchmarks.scale
+
 .PHONY: bench-metrics
 bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more and more (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.metrics $(CLIPS)
