@@ -71,9 +71,6 @@ STRAY = 0.02
 _RUN = 8
 """Harmonics that are looked ahead when they are shared out."""
 
-_ENDS = np.stack([np.ones(1024), (-1.0) ** np.arange(1024)], axis=1)
-"""cos(k pi u) at u = 0 and u = 1."""
-
 RELUCTANCE = 0.15
 """Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
 
@@ -324,7 +321,7 @@ class _Tracker:
     def _momentum(self, which: np.ndarray, length: np.ndarray) -> np.ndarray:
         """How strokes are expected to go on, (M, 2): long ones as they went, short ones with the others."""
         own = self.velocity[which]
-        common = np.average(own, axis=0, weights=length)
+        common = np.average(own, axis=0, weights=length + 1e-9)
         weight = (length / (length + PLAIN * self.size))[:, None]
         return weight * own + (1 - weight) * common
 
@@ -339,7 +336,7 @@ class _Tracker:
         points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
         apart = frame.distance_from(points[:, None] + shifts[None, :, None])
         misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
-        together = np.average(misfit, axis=0, weights=length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
+        together = np.average(misfit, axis=0, weights=length + 1e-9) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
         reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
