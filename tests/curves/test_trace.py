@@ -1,3 +1,5 @@
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -78,3 +80,14 @@ def test_linking_joins_the_nearest_ends_first():
     assert link(pieces, 1, gap=50)[0].length == pytest.approx(38)
     assert len(link(pieces, 3, gap=50)) == 3
     assert link(pieces, 1, gap=1)[0].length == pytest.approx(8)
+
+
+def test_memory_does_not_grow_with_the_square_of_the_specks():
+    specks = np.zeros((300, 300), bool)
+    specks[::4, ::4] = specks[::4, 1::4] = True
+    tracemalloc.start()
+    lines = trace(specks, gap=2.5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(lines) == 75 * 75
+    assert peak < 100e6  # all pairs of ends: 2 GB

@@ -188,16 +188,15 @@ def _join(paths: list[tuple[np.ndarray, bool]], gap: float) -> list[tuple[np.nda
     outward /= np.maximum(size, 1e-9)[:, None]
     outward[size < 2] = 0.0  # a dot has no direction
 
-    between = ends[None] - ends[:, None]
-    distance = np.hypot(between[..., 0], between[..., 1])
-    first, second = np.nonzero((distance <= gap) & np.tri(2 * count, k=-1, dtype=bool).T)
+    first, second = cKDTree(ends).query_pairs(gap, output_type="ndarray").T
     same = first // 2 == second // 2
     lengths = np.array([len(points) for points in open_paths])
     keep = ~same | (lengths[first // 2] > 4 * gap)
     first, second, same = first[keep], second[keep], same[keep]
-    apart = distance[first, second]
+    between = ends[second] - ends[first]
+    apart = np.hypot(between[:, 0], between[:, 1])
     straight = -(outward[first] * outward[second]).sum(1)  # 1: goes straight on, -1: turns back
-    across = between[first, second] / np.maximum(apart, 1e-9)[:, None]
+    across = between / np.maximum(apart, 1e-9)[:, None]
     ahead = ((outward[first] - outward[second]) * across).sum(1) / 2
     # Across a wide gap both ends must point at each other; at a junction any turn short of a hairpin will do.
     wide = np.minimum(apart / 4.0, 1.0)
