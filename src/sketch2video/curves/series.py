@@ -56,11 +56,6 @@ def tails(coefficients: np.ndarray) -> np.ndarray:
     return lost
 
 
-def harmonics_needed(coefficients: np.ndarray, tolerance: float) -> int:
-    """The fewest harmonics that leave a root mean square error of at most ``tolerance``."""
-    return int(np.argmax(tails(coefficients) <= tolerance**2))
-
-
 def start_canonically(points: np.ndarray) -> np.ndarray:
     """A closed polyline (n, 2), turned clockwise on the screen and started at its topmost point.
 
