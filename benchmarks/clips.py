@@ -22,7 +22,7 @@ import numpy as np
 from sketch2video.errors import UserError
 from sketch2video.params import Params
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.codec import read_frames
+from sketch2video.videos.codec import VIDEOS, read_frames
 from sketch2video.videos.sources import read_captions
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
@@ -33,7 +33,6 @@ PAIRS = 12
 """Embedded scenes with two objects each, over moving ground."""
 
 TABLE = "captions.csv"
-VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".gif", ".mov")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,11 +23,11 @@ from rich.table import Table
 from benchmarks import methods, plots
 from benchmarks.clips import Clip, embedded_clips, real_clips
 from benchmarks.clock import clocked, weighed
+from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
 from benchmarks.race import race
 from benchmarks.truth import agreement, motion_residual, start_and_direction, strokes_an_outline
 from sketch2video.curves.measure import displacement, distances, kept
-from sketch2video.errors import UserError
 from sketch2video.files import replacing, write_json
 from sketch2video.params import FitParams, load_params
 from sketch2video.videos.synthetic import SHAPES
@@ -253,8 +253,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

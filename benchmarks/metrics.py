@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.clips import TABLE
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.faithfulness import JOINT, can_be_judged, faithfulness
@@ -35,13 +36,11 @@ from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judg
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, inception_scores
 from sketch2video.files import replacing, write_json
 from sketch2video.params import load_params
-from sketch2video.videos.codec import read_clip
+from sketch2video.videos.codec import VIDEOS, read_clip
 from sketch2video.videos.sources import read_captions
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
 
 MOST_CLIPS = 54
-VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".gif", ".mov")
-TABLE = "captions.csv"
 
 Spoil = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 """Takes a clip, uint8 (T, S, S, 3), a level and the clip's own randomness."""

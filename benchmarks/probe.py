@@ -9,7 +9,6 @@ the ceiling is what the judge says of the strokes themselves.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +22,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import run as run_command
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.series import project, resample, start_canonically
 from sketch2video.curves.stage import fit
-from sketch2video.errors import UserError
 from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
 from sketch2video.evaluation.generation import fitted_curves
 from sketch2video.evaluation.judge import Verdict, judge_clips, load_judge
@@ -191,8 +190,4 @@ def main(output: Annotated[Path, typer.Option(help="Folder of the results.")] = 
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

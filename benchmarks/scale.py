@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import run as run_command
 from sketch2video.curves.stage import fit
 from sketch2video.files import write_json
 from sketch2video.params import Params, load_params
@@ -97,4 +98,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)
