@@ -49,7 +49,13 @@ def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
         sys.exit(1)  # Prefect has logged why
 
 
-def run_training(section: str, train: Callable[[Params, RunLogger, Path], TrainResult]) -> dict[str, float]:
+def run_training(
+    section: str,
+    train: Callable[[Params, RunLogger, Path], TrainResult],
+    models: Path = MODELS,
+    reports: Path = REPORTS,
+    run_name: str | None = None,
+) -> dict[str, float]:
     """Train one network as stage ``train_<section>``.
 
     The model goes to ``models/<section>``, metrics and loss curve to ``reports/``, all of it into an MLflow run, and a
@@ -58,18 +64,20 @@ def run_training(section: str, train: Callable[[Params, RunLogger, Path], TrainR
     Args:
         section: of the parameters, and the model's name.
         train: see :mod:`sketch2video.training`.
+        models, reports: where they go.
+        run_name: of the MLflow run and the table; None: the stage's name.
 
     Returns:
         The metrics.
     """
     params = load_params()
-    stage, output = f"train_{section}", MODELS / section
-    with tracked_run(stage, recorded(params, section)) as run:
+    stage, output = f"train_{section}", models / section
+    with tracked_run(run_name or stage, recorded(params, section)) as run:
         result = train(params, run, output)
         run.folder(output, "model")
-    write_json(REPORTS / f"{stage}.json", result.metrics)
-    write_curve(REPORTS / "plots" / f"{stage}.csv", result.history)
-    publish(stage, result.metrics)
+    write_json(reports / f"{stage}.json", result.metrics)
+    write_curve(reports / "plots" / f"{stage}.csv", result.history)
+    publish(run_name or stage, result.metrics)
     return result.metrics
 
 

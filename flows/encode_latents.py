@@ -1,30 +1,29 @@
-"""Stage ``encode_latents``: ``python -m flows.encode_latents``."""
+"""Stage ``encode_latents``: ``python -m flows.encode_latents [SYSTEM]``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows.common import execute, publish, recorded, stage_flow
+from flows.systems import DEFAULT, asked_system, find_system
 from sketch2video.files import read_json
 from sketch2video.params import load_params
 from sketch2video.tracking.runs import tracked_run
 from sketch2video.training import latents
 
-OUTPUT = Path("data/latents")
-
 
 @stage_flow
-def encode_latents() -> dict[str, float]:
+def encode_latents(system: str = DEFAULT) -> dict[str, float]:
     """Encode every clip once, so that the training of the video LDM never touches pixels."""
-    with tracked_run("encode_latents", recorded(load_params(), "autoencoder")) as run:
+    params = load_params()
+    of = find_system(system, params)
+    with tracked_run(of.run_name("encode_latents"), recorded(params, "autoencoder")) as run:
         run.begin(None)
-        latents.encode_latents(latents=OUTPUT)
-        statistics = read_json(OUTPUT / "latents.json")
+        latents.encode_latents(autoencoder=of.parts / "autoencoder", latents=of.latents)
+        statistics = read_json(of.latents / "latents.json")
         values = {f"{name}_{channel}": value for name in statistics for channel, value in enumerate(statistics[name])}
         run.metrics(values, 0)
-    publish("encode_latents", values)
+    publish(of.run_name("encode_latents"), values)
     return values
 
 
 if __name__ == "__main__":
-    execute(encode_latents)
+    execute(encode_latents, asked_system(encode_latents.description))

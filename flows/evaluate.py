@@ -1,27 +1,29 @@
-"""Stage ``evaluate``: ``python -m flows.evaluate``."""
+"""Stage ``evaluate``: ``python -m flows.evaluate [SYSTEM]``."""
 
 from __future__ import annotations
 
-from flows.common import MODELS, REPORTS, execute, publish, recorded, stage_flow
+from flows.common import execute, publish, recorded, stage_flow
+from flows.systems import DEFAULT, asked_system, find_system
 from sketch2video.evaluation.evaluate import evaluate as evaluate_model
 from sketch2video.params import load_params
 from sketch2video.tracking.runs import tracked_run
 
 
 @stage_flow
-def evaluate() -> dict[str, float]:
-    """Judge the assembled pipeline on the test split and write the report."""
+def evaluate(system: str = DEFAULT) -> dict[str, float]:
+    """Judge a system's pipeline on the test split and write its report."""
     params = load_params()
-    with tracked_run("evaluate", recorded(params, "evaluate")) as run:
+    of = find_system(system, params)
+    with tracked_run(of.run_name("evaluate"), recorded(params, "evaluate")) as run:
         run.begin(None)
-        evaluation = evaluate_model(params, model=MODELS / "sketch_ldm", reports=REPORTS)
+        evaluation = evaluate_model(params, model=of.pipeline, reports=of.reports)
         metrics = evaluation.metrics()
         run.metrics(metrics, 0)
         for name in ("index.html", "evaluation.json"):
-            run.figure(REPORTS / name)
-    publish("evaluate", metrics)
+            run.figure(of.reports / name)
+    publish(of.run_name("evaluate"), metrics)
     return metrics
 
 
 if __name__ == "__main__":
-    execute(evaluate)
+    execute(evaluate, asked_system(evaluate.description))

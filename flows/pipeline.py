@@ -33,12 +33,14 @@ def pipeline(target: str | None = None) -> None:
     """Bring the graph up to date: ``dvc repro``, one task a stage.
 
     Args:
-        target: the stage to end with; default: all stages.
+        target: the stage to end with, such as ``systems/text_ldm/dvc.yaml:evaluate``; default: all stages of the
+            project's own ``dvc.yaml``.
     """
     graph = read_graph()
     if target is not None and target not in graph:
         raise UserError(f"there is no stage {target} in dvc.yaml; choose one of {', '.join(graph)}")
-    run_stages(in_order(graph, None if target is None else needed_by(graph, target)))
+    own = {stage for stage in graph if ":" not in stage}
+    run_stages(in_order(graph, own if target is None else needed_by(graph, target)))
 
 
 def run_stages(stages: Sequence[str]) -> None:

@@ -1,16 +1,24 @@
-"""Stage ``train_video_ldm``: ``python -m flows.train_video_ldm``."""
+"""Stage ``train_video_ldm``: ``python -m flows.train_video_ldm [SYSTEM]``."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from flows.common import execute, run_training, stage_flow
+from flows.systems import DEFAULT, asked_system, find_system
+from sketch2video.params import load_params
 from sketch2video.training import video_ldm
 
 
 @stage_flow
-def train_video_ldm() -> dict[str, float]:
-    """Train the network that paints a video over a sketch, in latents."""
-    return run_training("video_ldm", video_ldm.train_video_ldm)
+def train_video_ldm(system: str = DEFAULT) -> dict[str, float]:
+    """Train a system's denoiser of latent videos."""
+    of = find_system(system, load_params())
+    train = partial(
+        video_ldm.train_video_ldm, control=of.control, latents=of.latents, autoencoder=of.parts / "autoencoder"
+    )
+    return run_training("video_ldm", train, of.parts, of.reports, of.run_name("train_video_ldm"))
 
 
 if __name__ == "__main__":
-    execute(train_video_ldm)
+    execute(train_video_ldm, asked_system(train_video_ldm.description))

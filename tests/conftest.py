@@ -18,7 +18,7 @@ def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from diffusers import FlowMatchEulerDiscreteScheduler
     from transformers import BertConfig, BertModel
 
-    from sketch2video.models.autoencoder import SketchAutoencoder
+    from sketch2video.models.autoencoder import FrameAutoencoder
     from sketch2video.models.curve_vae import CurveVAE
     from sketch2video.models.video_transformer import VideoTransformer
     from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
@@ -31,7 +31,7 @@ def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tokenizer=tokenizer,
         text_encoder=BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False),
         curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4),
-        autoencoder=SketchAutoencoder(latent_channels=4, halvings=2, width=16, blocks=1),
+        autoencoder=FrameAutoencoder(latent_channels=4, halvings=2, width=16, blocks=1),
         transformer=VideoTransformer(
             factor=4, width=16, layers=2, heads=2, text_width=16, sample_size=32, sample_frames=8
         ),

@@ -18,6 +18,10 @@ MAX_NUMBERS_PER_FRAME = 299
 """The equation's hard limit: a frame is *fewer than 300* numbers."""
 
 
+Control = Literal["none", "sketch", "video"]
+"""Which pictures a system's decoder and denoiser see: none, drawings of curves, or control videos of the user's."""
+
+
 class Section(BaseModel):
     """A part of ``params.yaml``; frozen, strict, no unknown keys."""
 
@@ -162,7 +166,6 @@ class AutoencoderParams(Section):
     latent_channels: int = Field(ge=1)
     halvings: int = Field(ge=1)
     width: int = Field(ge=8)
-    sketch: bool
     kl_weight: float = Field(ge=0)
     line_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
@@ -178,12 +181,18 @@ class VideoLDMParams(Section):
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
     text_dropout: float = Field(ge=0, le=1)
-    sketch_dropout: float = Field(ge=0, le=1)
+    control_dropout: float = Field(ge=0, le=1)
     fps_dropout: float = Field(ge=0, le=1)
     sketch_corruption: float = Field(ge=0, le=1)
     time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
     training: TrainingParams
+
+
+class TextLDMParams(Section):
+    """The text-only system: what it has of its own; its networks are those of ``autoencoder`` and ``video_ldm``."""
+
+    control: Literal["none", "video"]
 
 
 class EvaluateParams(Section):
@@ -193,7 +202,7 @@ class EvaluateParams(Section):
     batch_size: int = Field(ge=1)
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
-    sketch_guidance_scale: float = Field(ge=0)
+    control_guidance_scale: float = Field(ge=0)
     bootstrap: int = Field(ge=0)
 
 
@@ -220,7 +229,7 @@ class SamplingParams(Section):
     batch_size: int = Field(ge=1)
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
-    sketch_guidance_scale: float = Field(ge=0)
+    control_guidance_scale: float = Field(ge=0)
     fps: float = Field(gt=0)
 
 
@@ -244,6 +253,7 @@ class Params(Section):
     curve_vae: CurveVAEParams
     autoencoder: AutoencoderParams
     video_ldm: VideoLDMParams
+    text_ldm: TextLDMParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
     generate: GenerateParams

@@ -13,6 +13,12 @@ import yaml
 from sketch2video.profiles import edit_params
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+OTHERS = {
+    f"{file.parent.name}:{name}": stage
+    for file in sorted(Path("systems").glob("*/dvc.yaml"))
+    for name, stage in yaml.safe_load(file.read_text(encoding="utf-8"))["stages"].items()
+}
+"""Stages of the other systems; their paths count from the project's folder, too."""
 
 ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "curves/stage.py"} | {
     "validate": "videos/expectations.py"
@@ -29,11 +35,13 @@ def code_of(entry, seen):
     """Add to ``seen`` all files of the package that a file imports, names followed through re-exporting packages."""
     seen.add(entry)
     for node in ast.walk(ast.parse(entry.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("sketch2video."):
+        if not isinstance(node, ast.ImportFrom) or not f"{node.module}.".startswith(
+            ("sketch2video.", "flows.systems.")
+        ):
             continue
         for alias in node.names:
             path = file_of(node.module, alias.name)
-            relative = path.relative_to("src/sketch2video").as_posix()
+            relative = path.as_posix().removeprefix("src/sketch2video/")
             if path not in seen and relative not in NOT_RESULTS and not relative.startswith("tracking/"):
                 code_of(path, seen)
     return seen
@@ -41,7 +49,7 @@ def code_of(entry, seen):
 
 def file_of(module, name):
     """The file that defines what ``from module import name`` gives."""
-    place = Path("src", *module.split("."))
+    place = Path("" if module.startswith("flows") else "src", *module.split("."))
     for candidate in (place / name / "__init__.py", place / f"{name}.py", place.with_suffix(".py")):
         if candidate.exists():
             return candidate
@@ -51,10 +59,11 @@ def file_of(module, name):
     raise AssertionError(f"{module} does not define {name}")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES | OTHERS)
 def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
-    entry = Path("src/sketch2video", ENTRIES[stage]) if stage in ENTRIES else Path("flows", f"{stage}.py")
-    named = {Path(dep) for dep in STAGES[stage]["deps"]}
+    name = stage.rpartition(":")[2]
+    entry = Path("src/sketch2video", ENTRIES[name]) if name in ENTRIES else Path("flows", f"{name}.py")
+    named = {Path(dep) for dep in (STAGES | OTHERS)[stage]["deps"]}
     used = code_of(entry, set())
     missing = sorted(str(file) for file in used if not ({file, *file.parents} & named))
     assert not missing, f"dvc.yaml, stage {stage}: add to deps: {missing}"

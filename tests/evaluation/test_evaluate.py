@@ -59,7 +59,7 @@ class Copier:
             raise KeyboardInterrupt
         self.calls.append((list(captions), [g.initial_seed() for g in generator], curves is not None))
         assert (num_frames, output_type, len(fps)) == (FRAMES, "np", len(captions))
-        assert set(settings) == {"guidance_scale", "sketch_guidance_scale", "num_inference_steps"}
+        assert set(settings) == {"guidance_scale", "control_guidance_scale", "num_inference_steps"}
         frames = np.stack([self.clips[caption][0] for caption in captions])
         drawn = [self.clips[caption][1] for caption in captions]
         for mine, given in zip(drawn, curves or drawn, strict=True):

@@ -96,7 +96,7 @@ def test_the_users_own_curves_are_drawn(pipeline) -> None:
     np.testing.assert_array_equal(out.sketches[1], curves.render(32, 32))
 
 
-@pytest.mark.parametrize("scale", ["guidance_scale", "sketch_guidance_scale"])
+@pytest.mark.parametrize("scale", ["guidance_scale", "control_guidance_scale"])
 def test_guidance_changes_the_video(pipeline, scale: str) -> None:
     arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2, "guidance_scale": 1.0}
     plain = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames

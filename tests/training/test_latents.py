@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sketch2video.errors import UserError
-from sketch2video.models.autoencoder import SketchAutoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.training.autoencoder import to_network
 from sketch2video.training.latents import encode_latents
 from sketch2video.videos.shards import read_shard, read_table, shard_path
@@ -18,7 +18,7 @@ def project(scenes: Path, tmp_path: Path) -> Path:
     """Clips, an untrained autoencoder, and the latents of the clips."""
     shutil.copytree(scenes / "clips", tmp_path / "clips")
     torch.manual_seed(0)
-    SketchAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(tmp_path / "autoencoder")
+    FrameAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(tmp_path / "autoencoder")
     encode(tmp_path)
     return tmp_path
 
@@ -28,7 +28,7 @@ def encode(folder: Path) -> None:
 
 
 def test_latents_are_the_posterior_means(project: Path) -> None:
-    model = SketchAutoencoder.from_pretrained(project / "autoencoder")
+    model = FrameAutoencoder.from_pretrained(project / "autoencoder")
     for shard in (0, 1):
         frames = torch.from_numpy(read_shard(shard_path(project / "clips", shard))["frames"])
         latents = read_shard(shard_path(project / "latents", shard))["latents"]
@@ -54,7 +54,7 @@ def test_only_what_changed_is_encoded_again(project: Path) -> None:
     encode(project)
     assert (first.stat().st_mtime_ns, second.read_bytes()) == before
 
-    SketchAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(project / "autoencoder")
+    FrameAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(project / "autoencoder")
     encode(project)
     assert first.stat().st_mtime_ns != before[0]
 

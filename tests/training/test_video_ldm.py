@@ -6,7 +6,7 @@ import torch
 
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
-from sketch2video.models.autoencoder import SketchAutoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.text import TextCondition
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.training.data import ShardDataset, clips_of_split
@@ -20,7 +20,7 @@ from tests.training.small import small_params
 def encoded(scenes: Path) -> Path:
     """The scenes with an untrained autoencoder and its latents."""
     torch.manual_seed(0)
-    SketchAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(scenes / "autoencoder")
+    FrameAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(scenes / "autoencoder")
     encode_latents(clips=scenes / "clips", autoencoder=scenes / "autoencoder", latents=scenes / "latents")
     return scenes
 
@@ -78,7 +78,7 @@ def test_a_dropped_condition_has_no_influence(encoded: Path, condition: str) -> 
         kept = {"text_dropout": 0.0, "sketch_dropout": 0.0, "fps_dropout": 0.0, f"{condition}_dropout": share}
         section = small_params("video_ldm", 1, **kept).video_ldm
         text = others if other and condition == "text" else captions
-        task = VideoLDMTask(network, section, SketchAutoencoder(2, 2, 16), text, text, dataset)
+        task = VideoLDMTask(network, section, FrameAutoencoder(2, 2, 16), text, text, dataset)
         seen = {**batch, name: changed[name]} if other else batch
         return float(task.loss(seen, torch.Generator().manual_seed(0), 0.0)[0].detach())
 

@@ -1,13 +1,13 @@
 """The stage ``evaluate``: generate for the held-out captions, judge, compare with real clips, report.
 
-Every caption becomes a video twice: from the text alone, where the system draws its own curves, and with the curves
-that were fitted to the real clip (``_fitted`` in the scores' names). The difference is the curve model's share of the
-error.
+Every caption becomes a video from the text alone. A system that draws is also given the curves that were fitted to the
+real clip (``_fitted`` in the scores' names): the difference is the curve model's share of the error. A system that
+follows control videos is also given the real clip's (``_control``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
-from sketch2video.evaluation.generation import GeneratedClips, Sampling, fitted_curves, generate_clips
+from sketch2video.evaluation.generation import Batches, GeneratedClips, Given, Sampling, fitted_curves, generate_clips
 from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.report import Example, write_report
 from sketch2video.evaluation.scores import (
@@ -34,16 +34,16 @@ from sketch2video.evaluation.scores import (
     steadiness_scores,
 )
 from sketch2video.files import replacing, write_json
-from sketch2video.params import Params
+from sketch2video.params import Control, Params
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 from sketch2video.videos.shards import ShardReader, read_table
 
-Batches = Iterable[tuple[np.ndarray, np.ndarray]]
-"""Frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), batch by batch."""
+SUFFIXES = {"text": "", "fitted": "_fitted", "control": "_control"}
+"""The ways to generate, and how the names of their scores end."""
 
-SUFFIXES = {"text": "", "fitted": "_fitted"}
-"""The two ways to generate, and how the names of their scores end."""
+TITLES = {"text": "generated from text", "fitted": "painted over fitted", "control": "made after control"}
+"""How the report calls clips that were generated in these ways."""
 
 UNSTEADY = {
     "background_drift": "needs clips of which some part stands still",
@@ -70,7 +70,7 @@ class Seen:
     """What the judges saw of one set of clips, and how steady these are, in the order of the rows."""
 
     video: Verdict
-    sketch: Verdict
+    sketch: Verdict | None
     steadiness: Steadiness
 
 
@@ -87,8 +87,8 @@ def evaluate(
 
     Args:
         params: of the whole graph; ``base`` and ``evaluate`` are read.
-        data: outputs of ingest, sketch and fit.
-        model: folder of the assembled pipeline.
+        data: outputs of ingest, and of sketch and fit where the system draws.
+        model: folder of the assembled pipeline, of any system.
         reports: where everything is written.
         checkpoints: generated clips are kept below it, so that the same call goes on after a kill.
         load: makes a pipeline of ``model``.
@@ -106,21 +106,26 @@ def evaluate(
         "size": params.base.size,
         "video_judge": judge_path("video").name,
         "sketch_judge": judge_path("sketch").name,
+        "system": model.name,
         "model": content_hash(model)[:12],
         "sampling": asdict(sampling),
     }
-    folder = folder_for("evaluate", {**protocol, "rows": rows.to_json()}, [data.curves, *_sampling_code()], checkpoints)
-    remove_old_folders(folder)
     pipeline = load(model)
-    generated = {
-        "text": generate_clips(pipeline, rows, sampling, folder, "text"),
-        "fitted": generate_clips(pipeline, rows, sampling, folder, "fitted", data.curves),
-    }
+    ways = ways_to_generate(pipeline.control, data)
+    inputs = {"none": [], "sketch": [data.curves], "video": [data.clips]}[pipeline.control]
+    settings = {**protocol, "rows": rows.to_json()}
+    folder = folder_for(f"evaluate-{model.name}", settings, [*inputs, *_sampling_code()], checkpoints)
+    remove_old_folders(folder)
+    generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
 
-    real = look_at(_real_batches(data, rows, sampling.batch_size))
+    def real_batches() -> Batches:
+        return _real_batches(data, rows, sampling.batch_size, drawn=pipeline.control == "sketch")
+
+    real = look_at(real_batches())
     seen = {way: look_at(clips.batches()) for way, clips in generated.items()}
     scores, left_out = score(rows, real, seen, params.evaluate.bootstrap, protocol)
-    scores["psnr_fitted"] = _psnr(generated["fitted"], _real_batches(data, rows, sampling.batch_size), protocol)
+    for way in generated.keys() - {"text"}:
+        scores[f"psnr{SUFFIXES[way]}"] = _psnr(generated[way], real_batches(), protocol)
     seconds = {way: clips.seconds / len(rows) for way, clips in generated.items()}
     evaluation = Evaluation(scores, left_out, seconds, protocol)
     asked_and_judged = pd.DataFrame(columns=["attribute", "asked", "judged"])
@@ -130,6 +135,21 @@ def evaluate(
     _write(reports, evaluation, asked_and_judged)
     write_report(reports, evaluation, asked_and_judged, examples, failures)
     return evaluation
+
+
+def ways_to_generate(control: Control, data: Data) -> dict[str, Given | None]:
+    """From captions alone, and with the pictures that a system can be given; see ``SUFFIXES``.
+
+    Args:
+        control: the pictures that the system's networks see.
+        data: where those of the real clips lie.
+    """
+    ways: dict[str, Given | None] = {"text": None}
+    if control == "sketch":
+        ways["fitted"] = lambda rows: {"curves": fitted_curves(data.curves, rows)}
+    elif control == "video":
+        ways["control"] = lambda rows: {"control": ShardReader(data.clips).batch("control", rows)}
+    return ways
 
 
 def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]:
@@ -148,11 +168,16 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
 
 
 def look_at(batches: Batches) -> Seen:
-    """Show clips and their drawings to the judges, and measure how steady the clips are, batch by batch."""
+    """Show clips and their drawings, if any, to the judges, and measure how steady the clips are, batch by batch."""
     video, sketch = load_judge("video"), load_judge("sketch")
-    seen = [(judge_clips(video, frames), judge_clips(sketch, ink), steadiness(frames)) for frames, ink in batches]
-    videos, sketches, steady = zip(*seen, strict=True)
-    return Seen(Verdict.concatenate(videos), Verdict.concatenate(sketches), Steadiness.concatenate(steady))
+    videos, sketches, steady = [], [], []
+    for frames, drawings in batches:
+        videos.append(judge_clips(video, frames))
+        steady.append(steadiness(frames))
+        if drawings is not None:
+            sketches.append(judge_clips(sketch, drawings))
+    drawn = Verdict.concatenate(sketches) if sketches else None
+    return Seen(Verdict.concatenate(videos), drawn, Steadiness.concatenate(steady))
 
 
 def score(
@@ -169,44 +194,50 @@ def score(
     """
     scores: dict[str, Score] = {}
     left_out: dict[str, str] = {}
+    suffixes = {way: SUFFIXES[way] for way in seen}
     if can_be_judged(rows):
-        for way, suffix in SUFFIXES.items():
+        for way, suffix in suffixes.items():
             scores |= share_scores("faithfulness", seen[way].video, rows, protocol, suffix)
-        scores |= share_scores("sketch_faithfulness", seen["text"].sketch, rows, protocol)
+        if seen["text"].sketch is not None:
+            scores |= share_scores("sketch_faithfulness", seen["text"].sketch, rows, protocol)
         scores |= share_scores("judge_accuracy", real.video, rows, protocol)
-        scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
-        for way, suffix in SUFFIXES.items():
+        if real.sketch is not None:
+            scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
+        for way, suffix in suffixes.items():
             scores |= inception_scores(f"is_embedded{suffix}", seen[way].video, bootstrap, protocol)
         scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
     else:
         reason = "needs clips whose shape, colour and motion are known, in words that the embedded judge knows"
-        left_out |= dict.fromkeys(["faithfulness", "sketch_faithfulness", "judge_accuracy", "is_embedded"], reason)
+        left_out |= dict.fromkeys(["faithfulness", "judge_accuracy", "is_embedded"], reason)
     if len(rows) >= LEAST_CLIPS:
-        for way, suffix in SUFFIXES.items():
+        for way, suffix in suffixes.items():
             found = distance_scores(seen[way].video, real.video, halves(rows), bootstrap, protocol)
             scores |= {f"{name}{suffix}": one for name, one in found.items()}
     else:
         reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
         left_out |= dict.fromkeys(["fvd_embedded", "kvd_embedded"], reason)
-    for way, suffix in SUFFIXES.items():
+    for way, suffix in suffixes.items():
         found = steadiness_scores(seen[way].steadiness, real.steadiness, bootstrap, protocol)
         scores |= {f"{name}{suffix}": one for name, one in found.items()}
         left_out |= {f"{name}{suffix}": reason for name, reason in UNSTEADY.items() if name not in found}
     return scores, left_out
 
 
-def _real_batches(data: Data, rows: pd.DataFrame, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Real clips, and the drawings of the curves that were fitted to them."""
+def _real_batches(
+    data: Data, rows: pd.DataFrame, batch_size: int, drawn: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Real clips, and the drawings of the curves that were fitted to them if those are wanted."""
     reader = ShardReader(data.clips)
     for start in range(0, len(rows), batch_size):
         batch = rows.iloc[start : start + batch_size]
         frames = reader.batch("frames", batch)
-        drawings = [curves.render(*frames.shape[2:4]) for curves in fitted_curves(data.curves, batch)]
-        yield frames, np.stack(drawings)
+        if drawn:
+            drawings = [curves.render(*frames.shape[2:4]) for curves in fitted_curves(data.curves, batch)]
+        yield frames, np.stack(drawings) if drawn else None
 
 
 def _psnr(generated: GeneratedClips, real: Batches, protocol: dict[str, Any]) -> Score:
-    """Mean PSNR of the clips painted over fitted curves, to the clips that these were fitted to."""
+    """Mean PSNR of clips that were made after pictures of real clips, to these."""
     pairs = zip(generated.batches(), real, strict=True)
     values = np.concatenate([peak_signal_to_noise(mine, true) for (mine, _), (true, _) in pairs])
     return Score(float(values.mean()), protocol=protocol | {"clips": len(values), "unit": "dB"})
@@ -222,25 +253,24 @@ def _examples(
         wrong = np.flatnonzero(~right_words(seen["text"].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
     wanted = sorted({*chosen, *wrong})
     table = rows.iloc[wanted]
-    painted = {way: clips.pick(wanted) for way, clips in generated.items()}
-    real, drawn = next(_real_batches(data, table, len(table)))
-    extracted = ShardReader(data.sketches).batch("ink", table)
+    made = {way: clips.pick(wanted) for way, clips in generated.items()}
+    real, drawn = next(_real_batches(data, table, len(table), drawn="fitted" in generated))
+    shown = {"real": list(real)}
+    if drawn is not None:
+        shown |= {"sketch": list(ShardReader(data.sketches).batch("ink", table)), "fitted curves": list(drawn)}
+        shown |= {"drawn from text": [drawing for _, drawing in made["text"]]}
+    if "control" in generated:
+        shown |= {"control": list(ShardReader(data.clips).batch("control", table))}
+    shown |= {TITLES[way]: [frames for frames, _ in clips] for way, clips in made.items()}
     examples = {}
     for place, index in enumerate(wanted):
-        tracks = {
-            "real": real[place],
-            "sketch": extracted[place],
-            "fitted curves": drawn[place],
-            "painted over fitted": painted["fitted"][place][0],
-            "drawn from text": painted["text"][place][1],
-            "generated from text": painted["text"][place][0],
-        }
         verdicts = {}
         if can_be_judged(rows):
-            for title, way in (("painted over fitted", "fitted"), ("generated from text", "text")):
+            for way in generated:
                 verdict = seen[way].video
                 words = {name: verdict.words(name)[index] for name in verdict.probabilities}
-                verdicts[title] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
+                verdicts[TITLES[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
+        tracks = {title: clips[place] for title, clips in shown.items()}
         examples[index] = Example(rows["caption"].iloc[index], tracks, verdicts)
     return [examples[i] for i in chosen], [examples[i] for i in wrong]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,15 @@ from sketch2video.files import replacing
 from sketch2video.params import Params
 from sketch2video.videos.shards import ShardReader
 
+Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
+"""Frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), if there are any, batch by batch."""
+
+CURVES = ("coefficients", "visibility")
+"""Arrays of a batch's file that hold the curves, if the system draws."""
+
+Given = Callable[[pd.DataFrame], dict[str, Any]]
+"""From rows of clips to further arguments of the pipeline's call, such as curves to be followed."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -29,7 +38,7 @@ class Sampling:
 
     Attributes:
         num_frames: T.
-        num_inference_steps, guidance_scale, sketch_guidance_scale: see the pipeline.
+        num_inference_steps, guidance_scale, control_guidance_scale: see the pipeline.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """
@@ -37,7 +46,7 @@ class Sampling:
     num_frames: int
     num_inference_steps: int
     guidance_scale: float
-    sketch_guidance_scale: float
+    control_guidance_scale: float
     batch_size: int
     seed: int
 
@@ -48,7 +57,7 @@ class Sampling:
             num_frames=params.base.frames,
             num_inference_steps=params.evaluate.num_inference_steps,
             guidance_scale=params.evaluate.guidance_scale,
-            sketch_guidance_scale=params.evaluate.sketch_guidance_scale,
+            control_guidance_scale=params.evaluate.control_guidance_scale,
             batch_size=params.evaluate.batch_size,
             seed=params.base.seed,
         )
@@ -64,17 +73,23 @@ class GeneratedClips:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
 
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Frames uint8 (N, T, S, S, 3) and the drawings under them uint8 (N, T, S, S), batch by batch."""
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """See :data:`Batches`; the drawings are those that the frames were painted over."""
         for path in self.paths:
             with safe_open(path, "np") as file:
-                frames, *curves = (file.get_tensor(name) for name in ("frames", "coefficients", "visibility"))
-            sequences = (CurveSequence(*both) for both in zip(*curves, strict=True))
-            yield frames, np.stack([sequence.render(*frames.shape[2:4]) for sequence in sequences])
+                frames = file.get_tensor("frames")
+                curves = [file.get_tensor(name) for name in CURVES if name in file.keys()]  # noqa: SIM118, no dictionary
+            sequences = [CurveSequence(*both) for both in zip(*curves, strict=True)]
+            drawings = [sequence.render(*frames.shape[2:4]) for sequence in sequences]
+            yield frames, np.stack(drawings) if drawings else None
 
-    def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """Frames and drawing of single clips, by their numbers in ascending order."""
-        clips = (clip for batch in self.batches() for clip in zip(*batch, strict=True))
+        clips = (
+            (frames[place], None if drawings is None else drawings[place])
+            for frames, drawings in self.batches()
+            for place in range(len(frames))
+        )
         wanted = set(numbers)
         return [clip for number, clip in enumerate(clips) if number in wanted]
 
@@ -97,17 +112,17 @@ def fitted_curves(folder: Path, rows: pd.DataFrame) -> list[CurveSequence]:
 
 
 def generate_clips(
-    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, curves: Path | None = None
+    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, given: Given | None = None
 ) -> GeneratedClips:
     """Generate a clip for every row's caption; batches that ``folder`` already holds are left as they are.
 
     Args:
-        pipeline: called as :class:`~sketch2video.systems.sketch_ldm.SketchToVideoPipeline` is.
-        rows: with ``clip_id``, ``caption`` and ``fps``, and ``shard`` and ``row`` where curves are given.
+        pipeline: of any system.
+        rows: with ``clip_id``, ``caption`` and ``fps``, and what ``given`` reads.
         sampling: how the pipeline is called.
         folder: where batches are kept; one folder for everything that they depend on.
         name: of this series of batches, and in the progress bar.
-        curves: folder of fitted curves, from which the pipeline is given each clip's; None: it draws its own.
+        given: further arguments for a batch of rows; None: captions are all that the pipeline is told.
     """
     paths = []
     with tqdm(total=len(rows), desc=f"generate ({name})", unit="clip") as bar:
@@ -115,34 +130,32 @@ def generate_clips(
             batch = rows.iloc[start : start + sampling.batch_size]
             paths.append(folder / f"{name}-{start:05d}.safetensors")
             if _finished(paths[-1]) is None:
-                given = fitted_curves(curves, batch) if curves is not None else None
-                _generate(pipeline, batch, sampling, given, paths[-1])
+                _generate(pipeline, batch, sampling, given(batch) if given else {}, paths[-1])
             bar.update(len(batch))
     return GeneratedClips(paths)
 
 
-def _generate(
-    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, curves: list[CurveSequence] | None, path: Path
-) -> None:
+def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict[str, Any], path: Path) -> None:
     begin = time.perf_counter()
     out = pipeline(
         rows["caption"].tolist(),
         num_frames=sampling.num_frames,
         fps=[float(fps) for fps in rows["fps"]],
         guidance_scale=sampling.guidance_scale,
-        sketch_guidance_scale=sampling.sketch_guidance_scale,
+        control_guidance_scale=sampling.control_guidance_scale,
         num_inference_steps=sampling.num_inference_steps,
         generator=[torch.Generator().manual_seed(clip_seed(sampling.seed, clip_id)) for clip_id in rows["clip_id"]],
-        curves=curves,
         output_type="np",
+        **given,
     )
     seconds = time.perf_counter() - begin
     arrays = {
         # In C order: safetensors writes an array's memory as it lies, and a pipeline may answer with transposed axes.
-        "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8)),
-        "coefficients": np.stack([c.coefficients for c in out.curves]),
-        "visibility": np.stack([c.visibility for c in out.curves]),
+        "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8))
     }
+    if out.curves is not None:
+        for name in CURVES:
+            arrays[name] = np.stack([getattr(sequence, name) for sequence in out.curves])
     with replacing(path) as partial:
         save_file(arrays, partial, metadata={"seconds": json.dumps(seconds)})
 

@@ -24,6 +24,7 @@ FRAME_MILLISECONDS = 125
 HEADINGS = {
     "faithfulness": "Generated from the text alone",
     "faithfulness_fitted": "Painted over fitted curves",
+    "faithfulness_control": "Made after the real clips' control videos",
     "sketch_faithfulness": "The generated sketches alone",
     "judge_accuracy": "Real clips: what the judge itself gets right",
     "sketch_judge_accuracy": "Drawings of fitted curves: what the sketch judge gets right",
@@ -97,7 +98,7 @@ def write_report(
 
 def share_groups(scores: dict[str, Score]) -> list[tuple[str, dict[str, Score]]]:
     """Heading and scores by attribute, of every group of shares that there is."""
-    pattern = re.compile(rf"({'|'.join(sorted(HEADINGS, key=len))})_(shape|colour|motion|joint)(_fitted)?")
+    pattern = re.compile(rf"({'|'.join(sorted(HEADINGS, key=len))})_(shape|colour|motion|joint)(_fitted|_control)?")
     groups: dict[str, dict[str, Score]] = {}
     for name, score in scores.items():
         if match := pattern.fullmatch(name):

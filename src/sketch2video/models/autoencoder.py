@@ -1,4 +1,4 @@
-"""The frame autoencoder: frame <-> latent, with a decoder that sees the sketch.
+"""The frame autoencoder: frame <-> latent, with a decoder that may see a control picture, such as the sketch.
 
 What the sketch already says, the latent need not carry: given the ink at every scale, the decoder puts edges where the
 drawing has them, and a latent of a few channels is left with colour, shading and ground. Resolution changes by folding
@@ -54,20 +54,20 @@ class ResidualBlock(nn.Module):
         return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
 
 
-class SketchAutoencoder(ModelMixin, ConfigMixin):
-    """Space-to-depth autoencoder of single frames whose decoder is conditioned on the sketch.
+class FrameAutoencoder(ModelMixin, ConfigMixin):
+    """Space-to-depth autoencoder of single frames whose decoder is conditioned on a control picture.
 
     Args:
         latent_channels: C, channels of the latent.
         halvings: the latent is 2**halvings times smaller than the frame along both axes.
         width: channels at the latent's resolution; half of them at each doubling of the resolution.
-        sketch: whether the decoder takes the sketch.
+        control_channels: of the picture that the decoder sees: 1 for a sketch, 3 for colours, 0 for none.
         blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
     """
 
     @register_to_config
     def __init__(
-        self, latent_channels: int = 4, halvings: int = 3, width: int = 128, sketch: bool = True, blocks: int = 2
+        self, latent_channels: int = 4, halvings: int = 3, width: int = 128, control_channels: int = 1, blocks: int = 2
     ) -> None:
         super().__init__()
         channels = [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]  # from fine to coarse
@@ -84,10 +84,10 @@ class SketchAutoencoder(ModelMixin, ConfigMixin):
         self.decoder_in = nn.Conv2d(latent_channels, channels[-1], 3, padding=1)
         self.decoder = nn.ModuleList()
         self.enlarge = nn.ModuleList()
-        self.ink = nn.ModuleList()
+        self.control = nn.ModuleList()
         for level in reversed(range(halvings)):
-            if sketch:
-                self.ink.append(_InkFeatures(2 ** (level + 1), channels[level]))
+            if control_channels:
+                self.control.append(_ControlFeatures(control_channels, 2 ** (level + 1), channels[level]))
             depth = blocks if level == halvings - 1 else 1
             self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
             finer, kernel = (channels[level - 1], 1) if level else (3, 3)
@@ -116,46 +116,48 @@ class SketchAutoencoder(ModelMixin, ConfigMixin):
         mean, log_variance = moments.float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
-    def decode(self, latents: Tensor, ink: Tensor | None = None) -> Tensor:
+    def decode(self, latents: Tensor, control: Tensor | None = None) -> Tensor:
         """Frames of latents.
 
         Args:
             latents: (N, C, h, w).
-            ink: (N, 1, H, W) in [0, 1]; a blank sheet if None. Ignored by an autoencoder without a sketch.
+            control: (N, control_channels, H, W) in [0, 1]; a blank picture if None. Ignored where there are no such
+                channels.
 
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
         """
         x = self.decoder_in(latents)
-        if self.config.sketch and ink is None:
+        channels = self.config.control_channels
+        if channels and control is None:
             height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
-            ink = latents.new_zeros(len(latents), 1, height, width)
+            control = latents.new_zeros(len(latents), channels, height, width)
         for place, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
-            if self.config.sketch:
-                x = x + self.ink[place](ink)
+            if channels:
+                x = x + self.control[place](control)
             x = enlarge(blocks(x))
         return x
 
-    def forward(self, frames: Tensor, ink: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, control: Tensor | None = None) -> Tensor:
         """Reconstruction of frames (N, 3, H, W) through the posterior's mean."""
-        return self.decode(self.encode(frames).mean, ink)
+        return self.decode(self.encode(frames).mean, control)
 
 
-class _InkFeatures(nn.Sequential):
-    """The drawing folded to a decoder level's resolution: every pixel of it is still there, as a channel."""
+class _ControlFeatures(nn.Sequential):
+    """The control picture folded to a decoder level's resolution: every pixel of it is still there, as a channel."""
 
-    def __init__(self, fold: int, channels: int) -> None:
-        super().__init__(nn.PixelUnshuffle(fold), nn.Conv2d(fold**2, channels, 3, padding=1))
+    def __init__(self, control_channels: int, fold: int, channels: int) -> None:
+        super().__init__(nn.PixelUnshuffle(fold), nn.Conv2d(control_channels * fold**2, channels, 3, padding=1))
 
 
-def load_autoencoder(folder: Path | str) -> SketchAutoencoder:
+def load_autoencoder(folder: Path | str) -> FrameAutoencoder:
     """A trained autoencoder, frozen and in evaluation mode.
 
     Raises:
         UserError: the folder is missing or damaged.
     """
     try:
-        model = SketchAutoencoder.from_pretrained(folder, local_files_only=True)
+        model = FrameAutoencoder.from_pretrained(folder, local_files_only=True)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(

@@ -50,16 +50,16 @@ def guided_velocity(
     transformer: VideoTransformer,
     latents: Tensor,
     time: Tensor,
-    ink: Tensor | None,
+    control: Tensor | None,
     text: Tensor | None,
     text_mask: Tensor | None,
     fps: Tensor | None,
     guidance_scale: float,
-    sketch_guidance_scale: float,
+    control_guidance_scale: float,
 ) -> Tensor:
-    """The velocity, pushed away from what it would be without the sketch and without the text.
+    """The velocity, pushed away from what it would be without the control pictures and without the text.
 
-    Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the sketch s and the text c, as in
+    Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the pictures s and the text c, as in
     Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
 
         v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
@@ -70,22 +70,26 @@ def guided_velocity(
         transformer: the network.
         latents: (N, T, C, h, w).
         time: (N,) in [0, 1].
-        ink, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there, whose
-            scale then has no influence.
+        control, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there,
+            whose scale then has no influence.
         guidance_scale: w_c.
-        sketch_guidance_scale: w_s.
+        control_guidance_scale: w_s.
     """
-    ink_weight = sketch_guidance_scale if ink is not None else 1.0
-    text_weight = guidance_scale if text is not None else ink_weight
-    weights = {(True, True): text_weight, (True, False): ink_weight - text_weight, (False, False): 1.0 - ink_weight}
+    control_weight = control_guidance_scale if control is not None else 1.0
+    text_weight = guidance_scale if text is not None else control_weight
+    weights = {
+        (True, True): text_weight,
+        (True, False): control_weight - text_weight,
+        (False, False): 1.0 - control_weight,
+    }
     velocity = torch.zeros_like(latents)
-    for (with_ink, with_text), weight in weights.items():
+    for (with_control, with_text), weight in weights.items():
         if weight == 0.0:
             continue
         part = transformer(
             latents,
             time,
-            ink=ink if with_ink else None,
+            control=control if with_control else None,
             text=text if with_text else None,
             text_mask=text_mask if with_text else None,
             fps=fps,

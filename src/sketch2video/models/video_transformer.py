@@ -1,6 +1,7 @@
 """The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
 
-Every patch is a token, and a token starts from its patch and from the piece of the drawing that the patch covers.
+Every patch is a token, and a token starts from its patch and from the piece of the control picture (a sketch, a map, or
+none at all) that the patch covers.
 Blocks look at one frame and at the whole video by turns. Text enters by cross-attention and, pooled, together with the
 time and the frame rate as the modulation of every block; on small data the pooled way is the one by which colours are
 learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022).
@@ -26,7 +27,7 @@ TIME_FEATURES = 128
 
 
 class VideoTransformer(ModelMixin, ConfigMixin):
-    """Velocity of a noisy latent video, given any of text, sketch and frame rate.
+    """Velocity of a noisy latent video, given any of text, control pictures and frame rate.
 
     Args:
         latent_channels: C.
@@ -36,6 +37,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         layers: number of blocks.
         heads: attention heads, a divisor of D.
         text_width: width of the text encoder's hidden states.
+        control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for a network without any.
         sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
         time_shift: by which the times of training were shifted, and those of sampling should be; see
             :func:`~sketch2video.models.flow_matching.shifted`.
@@ -53,6 +55,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         layers: int = 6,
         heads: int = 4,
         text_width: int = 128,
+        control_channels: int = 1,
         sample_size: int = 64,
         sample_frames: int = 16,
         time_shift: float = 1.0,
@@ -63,8 +66,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
             raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
         self.patch_in = nn.Linear(latent_channels * patch**2, width)
-        self.ink_in = InkStem(factor * patch, width)
-        self.no_ink = nn.Parameter(torch.zeros(width))
+        if control_channels:
+            self.control_in = ControlStem(control_channels, factor * patch, width)
+            self.no_control = nn.Parameter(torch.zeros(width))
         self.position_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.fps_in = nn.Sequential(nn.Linear(2 * FPS_OCTAVES, width), nn.SiLU(), nn.Linear(width, width))
@@ -98,22 +102,23 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self,
         latents: Tensor,
         timestep: Tensor,
-        ink: Tensor | None = None,
+        control: Tensor | None = None,
         text: Tensor | None = None,
         text_mask: Tensor | None = None,
         fps: Tensor | None = None,
-        ink_mask: Tensor | None = None,
+        control_mask: Tensor | None = None,
     ) -> Tensor:
         """The velocity ``noise - data`` at ``latents = (1 - t) data + t noise``.
 
         Args:
             latents: (N, T, C, h, w), normalised; h and w multiples of the patch.
             timestep: (N,), t in [0, 1]: 1 is pure noise.
-            ink: (N, T, 1, H, W) in [0, 1], H and W ``factor`` times h and w; None: no sample has a sketch.
+            control: (N, T, control_channels, H, W) in [0, 1], H and W ``factor`` times h and w; None: no sample has
+                control pictures.
             text: (N, L, text_width), hidden states of the captions; None: no sample has a caption.
             text_mask: (N, L) bool, True at real tokens; a row without any has no caption. All True if None.
             fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
-            ink_mask: (N,) bool, False where a sample has no sketch after all. All True if None.
+            control_mask: (N,) bool, False where a sample has no control pictures after all. All True if None.
 
         Returns:
             (N, T, C, h, w)
@@ -129,14 +134,16 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         samples, frames, _, height, width = latents.shape
         if height % patch or width % patch:
             raise ValueError(f"latents of {height} x {width} cannot be cut into patches of {patch}")
-        if ink is not None and ink.shape != (samples, frames, 1, height * factor, width * factor):
-            expected = (samples, frames, 1, height * factor, width * factor)
-            raise ValueError(f"ink is {tuple(ink.shape)}, expected {expected}")
+        expected = (samples, frames, self.config.control_channels, height * factor, width * factor)
+        if control is not None and control.shape != expected:
+            raise ValueError(f"control is {tuple(control.shape)}, expected {expected}")
 
         rows, columns = height // patch, width // patch
         x = self.patch_in(functional.pixel_unshuffle(latents, patch).movedim(2, -1).flatten(2, 3))  # (N, T, P, D)
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES).flatten(1)
-        x = x + self.position_in(positions).unflatten(0, (frames, -1)) + self._ink_tokens(ink, ink_mask)
+        x = x + self.position_in(positions).unflatten(0, (frames, -1))
+        if self.config.control_channels:
+            x = x + self._control_tokens(control, control_mask)
         context, context_mask = self._text_tokens(samples, text, text_mask)
         condition = self.time_in(timestep_features(timestep, TIME_FEATURES)) + self._fps_vector(samples, fps)
         words = torch.cat([~context_mask[:, 1:].any(1, keepdim=True), context_mask[:, 1:]], dim=1)
@@ -147,12 +154,14 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
         return functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch)
 
-    def _ink_tokens(self, ink: Tensor | None, ink_mask: Tensor | None) -> Tensor:
-        """What the drawing adds to every token: (N, T, P, D), or (D,) without any drawing."""
-        if ink is None:
-            return self.no_ink
-        tokens = self.ink_in(ink.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, ink.shape[:2])
-        return tokens if ink_mask is None else torch.where(ink_mask[:, None, None, None], tokens, self.no_ink)
+    def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
+        """What the control pictures add to every token: (N, T, P, D), or (D,) without any."""
+        if control is None:
+            return self.no_control
+        tokens = self.control_in(control.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, control.shape[:2])
+        return (
+            tokens if control_mask is None else torch.where(control_mask[:, None, None, None], tokens, self.no_control)
+        )
 
     def _text_tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """The captions behind a learned token that all of them share: (N, 1 + L, text_width) and its mask.
@@ -185,14 +194,15 @@ def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
     return functional.rms_norm(mean, mean.shape[-1:])
 
 
-class InkStem(nn.Sequential):
-    """Drawing -> one vector for every token's piece of it: every pixel of the piece is seen by a small MLP.
+class ControlStem(nn.Sequential):
+    """Control picture -> one vector for every token's piece of it: every pixel of the piece is seen by a small MLP.
 
     Args:
-        pixels: how many pixels of the drawing one token covers along an axis.
+        channels: of the picture.
+        pixels: how many pixels of it one token covers along an axis.
         width: D of the vector.
     """
 
-    def __init__(self, pixels: int, width: int) -> None:
+    def __init__(self, channels: int, pixels: int, width: int) -> None:
         fold = nn.PixelUnshuffle(pixels)
-        super().__init__(fold, nn.Conv2d(pixels**2, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, width, 1))
+        super().__init__(fold, nn.Conv2d(channels * pixels**2, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, width, 1))

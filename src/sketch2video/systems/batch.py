@@ -31,8 +31,10 @@ from sketch2video.videos import probe_video, write_gif, write_video
 VERSION = 1
 """Raised whenever the same prompt would give another video."""
 
-ENDINGS = {"video": ".mp4", "gif": ".gif", "sketch_video": ".sketch.mp4", "sketch_svg": ".sketch.svg"}
+ENDINGS = {"video": ".mp4", "gif": ".gif"}
 """Files of a video, by their name in the manifest."""
+SKETCH_ENDINGS = {"sketch_video": ".sketch.mp4", "sketch_svg": ".sketch.svg"}
+"""Those that a system that draws adds."""
 MANIFEST = "manifest.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -47,7 +49,7 @@ class Model:
     """A pipeline and where it came from.
 
     Attributes:
-        pipeline: called as a :class:`~sketch2video.systems.sketch_ldm.SketchToVideoPipeline`.
+        pipeline: of any system.
         reference: as the user named it.
         version: of the registered model; None for a folder.
         content_hash: of the pipeline's files.
@@ -84,12 +86,12 @@ class Video:
 
     Attributes:
         frames: uint8 (T, S, S, 3) RGB.
-        curves: what it follows, T frames.
+        curves: what it follows, T frames; None if the system draws nothing.
         fps: frame rate.
     """
 
     frames: np.ndarray
-    curves: CurveSequence
+    curves: CurveSequence | None
     fps: float
 
 
@@ -104,15 +106,16 @@ def generate_videos(pipeline: Any, requests: Sequence[Request], params: Sampling
         num_frames=None if curves else requests[0].num_frames,
         fps=[request.fps for request in requests],
         guidance_scale=params.guidance_scale,
-        sketch_guidance_scale=params.sketch_guidance_scale,
+        control_guidance_scale=params.control_guidance_scale,
         num_inference_steps=params.num_inference_steps,
         generator=[torch.Generator().manual_seed(request.seed) for request in requests],
-        curves=curves or None,
         output_type="np",
+        **({"curves": curves} if curves else {}),
     )
     frames = (np.asarray(out.frames) * 255).round().astype(np.uint8)
     rates = (request.fps for request in requests)
-    return [Video(*each) for each in zip(frames, out.curves, rates, strict=True)]
+    drawn = out.curves or [None] * len(frames)
+    return [Video(*each) for each in zip(frames, drawn, rates, strict=True)]
 
 
 def batches(kinds: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
@@ -157,10 +160,11 @@ class _Job:
     key: str
     stem: str
     output: Path
+    endings: dict[str, str]
 
     @property
     def files(self) -> dict[str, Path]:
-        return {name: self.output / f"{self.stem}{ending}" for name, ending in ENDINGS.items()}
+        return {name: self.output / f"{self.stem}{ending}" for name, ending in self.endings.items()}
 
     @property
     def done(self) -> bool:
@@ -168,12 +172,13 @@ class _Job:
 
     def write(self, video: Video) -> None:
         files = self.files
-        height, width = video.frames.shape[1:3]
-        ink = video.curves.render(SKETCH_SCALE * height, SKETCH_SCALE * width, SKETCH_SCALE)
-        write_video(files["sketch_video"], np.repeat(255 - ink[..., None], 3, axis=-1), video.fps)
-        with replacing(files["sketch_svg"]) as partial:
-            svg = to_animated_svg(video.curves, video.fps, SKETCH_SCALE * height, SKETCH_SCALE * width, SKETCH_SCALE)
-            partial.write_text(svg, encoding="utf-8")
+        if video.curves is not None:
+            height, width = (SKETCH_SCALE * side for side in video.frames.shape[1:3])
+            ink = video.curves.render(height, width, SKETCH_SCALE)
+            write_video(files["sketch_video"], np.repeat(255 - ink[..., None], 3, axis=-1), video.fps)
+            with replacing(files["sketch_svg"]) as partial:
+                svg = to_animated_svg(video.curves, video.fps, height, width, SKETCH_SCALE)
+                partial.write_text(svg, encoding="utf-8")
         write_gif(files["gif"], video.frames, video.fps)
         write_video(files["video"], video.frames, video.fps)
 
@@ -190,9 +195,9 @@ def generate_batch(
 ) -> list[dict[str, Any]]:
     """Generate a video for every prompt into a folder; those that are already there are left alone.
 
-    For each prompt an mp4, a GIF, its drawing as mp4 and as animated SVG; ``manifest.jsonl`` with a row for each of
-    these prompts in their order; ``contact_sheet.png`` with all of them. What other prompts or models left in the
-    folder stays there and is not listed.
+    For each prompt an mp4 and a GIF and, if the system draws, its drawing as mp4 and as animated SVG;
+    ``manifest.jsonl`` with a row for each of these prompts in their order; ``contact_sheet.png`` with all of them. What
+    other prompts or models left in the folder stays there and is not listed.
 
     Prompts are cut into batches in the same way whether or not some of them are done, so that an interrupted run ends
     with the same bytes as an undisturbed one.
@@ -212,13 +217,19 @@ def generate_batch(
     Raises:
         UserError: a drawing cannot be used, or the folder cannot be written.
     """
+    draws = model.pipeline.control == "sketch"
+    if not draws and (with_sketch := next((prompt for prompt in prompts if prompt.sketch is not None), None)):
+        raise UserError(
+            f"row {with_sketch.row} of the prompts names a sketch, but {model.reference} follows none;"
+            " leave the column out or name a sketch model"
+        )
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; choose another output")
     remove_partial(output)
-    settings = params.model_dump(include={"num_inference_steps", "guidance_scale", "sketch_guidance_scale", "fps"})
+    settings = params.model_dump(include={"num_inference_steps", "guidance_scale", "control_guidance_scale", "fps"})
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [
-        _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output)
+        _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output, draws)
         for index, (prompt, chosen) in enumerate(zip(prompts, seeds_of(prompts, seed), strict=True))
     ]
     _follow_order(jobs)
@@ -267,12 +278,21 @@ def generate_batch(
     return everything
 
 
-def _job(index: int, prompt: Prompt, seed: int, made_of: dict[str, Any], lines: dict[str, Any], output: Path) -> _Job:
+def _job(
+    index: int,
+    prompt: Prompt,
+    seed: int,
+    made_of: dict[str, Any],
+    lines: dict[str, Any],
+    output: Path,
+    draws: bool,
+) -> _Job:
     made_of |= {"version": VERSION, "caption": prompt.caption, "seed": seed, "num_frames": prompt.num_frames}
     if prompt.sketch is not None:
         made_of |= {"drawing": sha256_of_file(prompt.sketch), "suffix": prompt.sketch.suffix.lower(), **lines}
     key = sha256_of_value(made_of)[:KEY_DIGITS]
-    return _Job(prompt, seed, key, f"{index:04d}-{slug(prompt.caption)}-{key}", output)
+    endings = ENDINGS | (SKETCH_ENDINGS if draws else {})
+    return _Job(prompt, seed, key, f"{index:04d}-{slug(prompt.caption)}-{key}", output, endings)
 
 
 def _follow_order(jobs: Sequence[_Job]) -> None:
@@ -280,7 +300,7 @@ def _follow_order(jobs: Sequence[_Job]) -> None:
     wanted = {path for job in jobs for path in job.files.values()}
     for job in jobs:
         for name, path in job.files.items():
-            before = (other for other in job.output.glob(f"*-{job.key}{ENDINGS[name]}") if other not in wanted)
+            before = (other for other in job.output.glob(f"*-{job.key}{job.endings[name]}") if other not in wanted)
             if not path.exists() and (other := next(before, None)) is not None:
                 other.replace(path)
 
@@ -292,5 +312,5 @@ def _write_manifest(output: Path, rows: dict[int, dict[str, Any]]) -> None:
         )
 
 
-def _tile(output: Path, row: dict[str, Any]) -> tuple[str, Path, Path]:
-    return row["caption"], output / row["sketch_video"], output / row["video"]
+def _tile(output: Path, row: dict[str, Any]) -> tuple[str, list[Path]]:
+    return row["caption"], [output / row[name] for name in ("sketch_video", "video") if name in row]

@@ -1,4 +1,4 @@
-"""One picture of many videos: for each its caption, a few frames of its drawing and the same frames of the video."""
+"""One picture of many videos: for each its caption, a few frames of its drawing if there is one, and of the video."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _CAPTION = 18
 _FONT_SIZE = 12
 
 
-def write_contact_sheet(path: Path, videos: Sequence[tuple[str, Path, Path]]) -> None:
+def write_contact_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) -> None:
     """Write a sheet as PNG, atomically: tiles in reading order, in about as many pixels across as down.
 
     Args:
         path: ends in ``.png``.
-        videos: for each tile its caption, the drawing's video and the video; at least one.
+        videos: for each tile its caption and as many videos for all tiles, which go below each other; at least one.
     """
-    width, height = MOMENTS * SIDE + _MARGIN, _CAPTION + 2 * SIDE + _MARGIN
+    lines = len(videos[0][1])
+    width, height = MOMENTS * SIDE + _MARGIN, _CAPTION + lines * SIDE + _MARGIN
     columns = max(1, round(math.sqrt(len(videos) * height / width)))
     rows = math.ceil(len(videos) / columns)
     sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_SIZE)
-    for place, (caption, *both) in enumerate(videos):
+    for place, (caption, files) in enumerate(videos):
         left, top = _MARGIN + place % columns * width, _MARGIN + place // columns * height
         pen.text((left, top), _shortened(caption, MOMENTS * SIDE, font), fill="black", font=font)
-        for line, video in enumerate(both):
+        for line, video in enumerate(files):
             sheet.paste(Image.fromarray(_strip(video)), (left, top + _CAPTION + line * SIDE))
     with replacing(path) as partial:
         sheet.save(partial, format="PNG")

@@ -1,9 +1,9 @@
 """The registered model: what ``mlflow models serve`` runs. MLflow executes this file ("models from code"); no pickles.
 
 A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
-or for none. The parameters ``num_inference_steps``, ``guidance_scale``, ``sketch_guidance_scale`` and ``fps`` hold for
+or for none. The parameters ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` and ``fps`` hold for
 the whole request. The answer has a row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an
-animated SVG; ``seed``, with which the same video can be asked for again.
+animated SVG, empty where the system draws nothing; ``seed``, with which the same video can be asked for again.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ def _mp4(video: Video) -> str:
 
 
 def _svg(video: Video) -> str:
+    if video.curves is None:
+        return ""
     height, width = (SKETCH_SCALE * side for side in video.frames.shape[1:3])
     return to_animated_svg(video.curves, video.fps, height, width, SKETCH_SCALE)
 

@@ -161,7 +161,7 @@ def signature(settings: SamplingParams) -> ModelSignature:
         ParamSpec("num_inference_steps", "long", settings.num_inference_steps),
         *(
             ParamSpec(name, "double", getattr(settings, name))
-            for name in ("guidance_scale", "sketch_guidance_scale", "fps")
+            for name in ("guidance_scale", "control_guidance_scale", "fps")
         ),
     ]
     return ModelSignature(

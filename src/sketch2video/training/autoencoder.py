@@ -1,4 +1,4 @@
-"""Train the frame autoencoder: single frames of the clips, each with the drawing of its fitted curves."""
+"""Train the frame autoencoder: single frames of the clips, each with its control picture if the system has any."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from torch.nn import functional
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.files import replacing
-from sketch2video.models.autoencoder import SketchAutoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.perceptual import random_perceptual_distance, vgg16_perceptual_distance
-from sketch2video.params import AutoencoderParams, Params
+from sketch2video.params import AutoencoderParams, Control, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.condition import draw_ink
+from sketch2video.training.control import CHANNELS, control_arrays, control_pictures
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import ink_to_uint8, save_sheet, to_uint8
+from sketch2video.training.pictures import control_to_uint8, save_sheet, to_uint8
 
 HELD_OUT_FRAMES = 256
-SKETCH_DROPOUT = 0.1
-"""Share of frames whose decoder sees a blank sheet, so that latents can be decoded without a drawing, too."""
+FRAMES_AT_ONCE = 32
+CONTROL_DROPOUT = 0.1
+"""Share of frames whose decoder sees a blank picture, so that latents can be decoded without any, too."""
 
 
 def train_autoencoder(
@@ -29,6 +31,7 @@ def train_autoencoder(
     logger: RunLogger,
     output: Path,
     *,
+    control: Control = "sketch",
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
     checkpoints: Path = Path("checkpoints"),
@@ -39,12 +42,13 @@ def train_autoencoder(
         params: all parameters; the sections ``autoencoder`` and ``base`` are read.
         logger: told about the loss curve and pictures.
         output: folder that gets the model.
-        clips, curves: folders of shards.
+        control: the pictures that the decoder sees.
+        clips, curves: folders of shards; the curves say where lines are, whatever the decoder sees.
         checkpoints: where checkpoints lie.
 
     Returns:
-        Metrics: ``loss``, and of held-out frames ``psnr`` (dB), ``ssim`` and ``psnr_blank_sheet``, the PSNR when the
-        decoder sees no drawing.
+        Metrics: ``loss``, and of held-out frames ``psnr`` (dB), ``ssim`` and, where the decoder sees pictures,
+        ``psnr_blank_sheet``, the PSNR when it sees none.
 
     Raises:
         UserError: clips or curves cannot be read, or the training fails; see
@@ -52,14 +56,18 @@ def train_autoencoder(
     """
     section = params.autoencoder
     torch.manual_seed(params.base.seed)
-    task = AutoencoderTask(section, held_out_frames(clips, curves))
-    settings = {"autoencoder": section.model_dump(), "base": params.base.model_dump(exclude={"workers"})}
+    task = AutoencoderTask(section, control, held_out_frames(control, clips, curves))
+    settings = {
+        "autoencoder": section.model_dump(),
+        "control": control,
+        "base": params.base.model_dump(exclude={"workers"}),
+    }
     result = train(
         task,
-        clip_dataset(clips, curves, "train"),
+        clip_dataset(control, clips, curves, "train"),
         section.training,
         name="autoencoder",
-        checkpoint_folder=folder_for("autoencoder", settings, [clips, curves], checkpoints),
+        checkpoint_folder=folder_for(f"autoencoder-{control}", settings, [clips, curves], checkpoints),
         seed=params.base.seed,
         logger=logger,
     )
@@ -77,18 +85,20 @@ class AutoencoderTask(Task):
 
     Args:
         section: parameters of the autoencoder.
-        held_out: ``frames`` (N, 3, H, W) in [-1, 1] and ``ink`` (N, 1, H, W) in [0, 1], for metrics and pictures.
+        control: the pictures that the decoder sees.
+        held_out: ``frames`` (N, 3, H, W) in [-1, 1] and, where the decoder sees pictures, ``control`` (N, C, H, W) in
+            [0, 1]; for metrics and pictures.
     """
 
-    module: SketchAutoencoder
+    module: FrameAutoencoder
 
-    def __init__(self, section: AutoencoderParams, held_out: Batch) -> None:
-        super().__init__(SketchAutoencoder(section.latent_channels, section.halvings, section.width, section.sketch))
+    def __init__(self, section: AutoencoderParams, control: Control, held_out: Batch) -> None:
+        super().__init__(FrameAutoencoder(section.latent_channels, section.halvings, section.width, CHANNELS[control]))
         self.section = section
+        self.control: Control = control
         vgg16 = section.perceptual_vgg16
         self.perceptual = vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
-        self.held_out_frames = held_out["frames"]
-        self.held_out_ink = held_out["ink"]
+        self.held_out = held_out
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
@@ -96,18 +106,16 @@ class AutoencoderTask(Task):
         """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
         device = generator.device
         samples, length = batch["frames"].shape[:2]
-        each = torch.arange(samples, device=device)
-        moment = torch.randint(length, (samples,), generator=generator, device=device)
-        frames = to_network(batch["frames"][each, moment])
-        height, width = frames.shape[-2:]
-        ink = draw_ink(batch["coefficients"][each, moment], batch["visibility"][each, moment], height, width)
+        moments = torch.randint(length, (samples,), generator=generator, device=device)
+        frames, ink, control = at_moments(self.control, batch, moments)
         weight = line_weights(ink, self.section.line_weight)
-        blank = torch.rand(samples, generator=generator, device=device) < SKETCH_DROPOUT
-        ink = ink.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
+        if control is not None:
+            blank = torch.rand(samples, generator=generator, device=device) < CONTROL_DROPOUT
+            control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
 
         posterior = self.module.encode(frames)
         noise = torch.randn(posterior.mean.shape, generator=generator, device=device)
-        decoded = self.module.decode(posterior.sample(noise), ink)
+        decoded = self.module.decode(posterior.sample(noise), control)
         error = (weight * (decoded.float() - frames).abs()).mean()
         perceptual = self.perceptual(decoded, frames).float()
         kl = posterior.kl()
@@ -115,27 +123,29 @@ class AutoencoderTask(Task):
         return loss, {"error": error, "perceptual": perceptual, "kl": kl}
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out frames, what the decoder sees of them, and their reconstructions."""
-        frames, ink = self._held_out(slice(0, None, max(1, len(self.held_out_frames) // 8)))
+        """Held-out frames, what the decoder sees beside the latent, and their reconstructions."""
+        frames, control = self._held_out(slice(0, None, max(1, len(self.held_out["frames"]) // 8)))
         path = folder / f"autoencoder-{step:06d}.png"
-        save_sheet(path, [to_uint8(frames), ink_to_uint8(ink), to_uint8(self.module(frames, ink))])
+        seen = [] if control is None else [control_to_uint8(control)]
+        save_sheet(path, [to_uint8(frames), *seen, to_uint8(self.module(frames, control))])
         return [path]
 
     def metrics(self) -> dict[str, float]:
         """Metrics of held-out frames; see :func:`train_autoencoder`."""
-        frames, ink = self._held_out(slice(None))
-        parts = list(zip(frames.split(32), ink.split(32), strict=True))
-        decoded = torch.cat([self.module(*part) for part in parts])
-        blank = torch.cat([self.module(part[0]) for part in parts])
-        return {
-            "psnr": mean_psnr(decoded, frames),
-            "psnr_blank_sheet": mean_psnr(blank, frames),
-            "ssim": float(StructuralSimilarityIndexMeasure(data_range=2.0)(decoded.clamp(-1, 1), frames)),
-        }
+        frames, control = self._held_out(slice(None))
+        decoded = self._reconstructed(frames, control)
+        similarity = StructuralSimilarityIndexMeasure(data_range=2.0)
+        blank = {} if control is None else {"psnr_blank_sheet": mean_psnr(self._reconstructed(frames, None), frames)}
+        return {"psnr": mean_psnr(decoded, frames), **blank, "ssim": float(similarity(decoded.clamp(-1, 1), frames))}
 
-    def _held_out(self, which: slice) -> tuple[Tensor, Tensor]:
-        device = self.module.device
-        return self.held_out_frames[which].to(device), self.held_out_ink[which].to(device)
+    def _reconstructed(self, frames: Tensor, control: Tensor | None) -> Tensor:
+        parts = frames.split(FRAMES_AT_ONCE)
+        pictures = [None] * len(parts) if control is None else control.split(FRAMES_AT_ONCE)
+        return torch.cat([self.module(*part) for part in zip(parts, pictures, strict=True)])
+
+    def _held_out(self, which: slice) -> tuple[Tensor, Tensor | None]:
+        device, control = self.module.device, self.held_out.get("control")
+        return self.held_out["frames"][which].to(device), None if control is None else control[which].to(device)
 
 
 def to_network(frames: Tensor) -> Tensor:
@@ -160,19 +170,41 @@ def mean_psnr(frames: Tensor, target: Tensor) -> float:
     return float((10 * torch.log10(4 / mean_square.clamp_min(1e-10))).mean())
 
 
-def clip_dataset(clips: Path, curves: Path, split: str) -> ShardDataset:
-    """Clips of a split with their curves: ``frames``, ``coefficients``, ``visibility``."""
+def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> ShardDataset:
+    """Clips of a split with their curves and control pictures: ``frames``, ``coefficients``, ``visibility``, ..."""
     table = clips_of_split(curves / "curves.parquet", split)
-    return ShardDataset(table, {"frames": clips, "coefficients": curves, "visibility": curves})
+    arrays = {"frames": clips, "coefficients": curves, "visibility": curves}
+    return ShardDataset(table, arrays | control_arrays(control, clips, curves))
 
 
-def held_out_frames(clips: Path, curves: Path) -> Batch:
-    """Frames of the test split, spread over clips and moments: ``frames`` in [-1, 1] and their ``ink``."""
-    dataset = clip_dataset(clips, curves, "test")
+def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """One frame of every clip of a batch.
+
+    Args:
+        control: the pictures that the decoder sees.
+        batch: of :func:`clip_dataset`.
+        moments: (N,) int64, which frame of each clip.
+
+    Returns:
+        Frames (N, 3, H, W) in [-1, 1], their drawings (N, 1, H, W) in [0, 1], and what the decoder sees
+        (N, C, H, W) in [0, 1], or None.
+    """
+    each = torch.arange(len(moments), device=moments.device)
+    chosen = {name: array[each, moments][:, None] for name, array in batch.items() if array.ndim > 1}
+    frames = to_network(chosen["frames"])[:, 0]
+    height, width = frames.shape[-2:]
+    ink = draw_ink(chosen["coefficients"], chosen["visibility"], height, width)[:, 0]
+    if control == "sketch":
+        return frames, ink, ink
+    pictures = control_pictures(control, chosen, height, width)
+    return frames, ink, None if pictures is None else pictures[:, 0]
+
+
+def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:
+    """Frames of the test split, spread over clips and moments: ``frames`` and, if there is any, ``control``."""
+    dataset = clip_dataset(control, clips, curves, "test")
     places = torch.linspace(0, len(dataset) - 1, min(HELD_OUT_FRAMES, len(dataset))).round().long().tolist()
     batch = dataset.batch(places)
-    each = torch.arange(len(places))
-    moment = each * 5 % batch["frames"].shape[1]  # 5 is prime to usual lengths: all moments come up
-    frames = to_network(batch["frames"][each, moment])
-    coefficients, visibility = batch["coefficients"][each, moment], batch["visibility"][each, moment]
-    return {"frames": frames, "ink": draw_ink(coefficients, visibility, *frames.shape[-2:])}
+    moments = torch.arange(len(places)) * 5 % batch["frames"].shape[1]  # 5 is prime to usual lengths: all come up
+    frames, _, pictures = at_moments(control, batch, moments)
+    return {"frames": frames} | ({} if pictures is None else {"control": pictures})

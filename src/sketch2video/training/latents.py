@@ -11,7 +11,7 @@ import torch
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, fingerprint, write_json
 from sketch2video.models import autoencoder as network
-from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.precision import precision
 from sketch2video.training.autoencoder import to_network
 from sketch2video.videos.derive import derive_shards, shards_of
@@ -56,7 +56,7 @@ def encode_latents(
 
 
 @torch.no_grad()
-def encode_clip(model: SketchAutoencoder, frames: np.ndarray) -> np.ndarray:
+def encode_clip(model: FrameAutoencoder, frames: np.ndarray) -> np.ndarray:
     """Posterior means of a clip's frames uint8 (T, H, W, 3): float32 (T, C, h, w)."""
     means = []
     for part in torch.from_numpy(frames).split(FRAMES_AT_ONCE):

@@ -1,16 +1,17 @@
-"""Train the video LDM: flow matching on encoded clips, conditioned on drawn curves, captions and frame rates."""
+"""Train the video LDM: flow matching on encoded clips, conditioned on control pictures, captions and frame rates."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.files import read_json, replacing
-from sketch2video.models.autoencoder import SketchAutoencoder, load_autoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.flow_matching import (
     guided_velocity,
     interpolate,
@@ -20,12 +21,12 @@ from sketch2video.models.flow_matching import (
 )
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.params import Params, VideoLDMParams
+from sketch2video.params import Control, Params, VideoLDMParams
 from sketch2video.training.checkpoints import folder_for
-from sketch2video.training.condition import corrupt_curves, draw_ink
+from sketch2video.training.control import CHANNELS, control_arrays, control_pictures
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet, to_uint8
+from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 PREVIEW_CLIPS = 6
@@ -40,7 +41,9 @@ def train_video_ldm(
     logger: RunLogger,
     output: Path,
     *,
+    control: Control = "sketch",
     latents: Path = Path("data/latents"),
+    clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
     text_encoder: Path = Path("models/text_encoder"),
     autoencoder: Path = Path("models/autoencoder"),
@@ -52,13 +55,14 @@ def train_video_ldm(
         params: all parameters; the sections ``video_ldm`` and ``base`` are read.
         logger: told about the loss curve and pictures.
         output: folder that gets the model.
-        latents, curves: folders of shards.
+        control: the pictures that the network sees.
+        latents, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
         text_encoder, autoencoder: folders of the frozen models; the autoencoder only draws the pictures.
         checkpoints: where checkpoints lie.
 
     Returns:
         Metrics: ``loss``, and of held-out clips, at fixed times and noise, the flow-matching loss with all conditions
-        (``loss_test``), without the sketch and without the text: what a condition is worth to the network.
+        (``loss_test``), without the control pictures and without the text: what a condition is worth to the network.
 
     Raises:
         UserError: an input is missing or damaged, or the training fails; see
@@ -68,7 +72,7 @@ def train_video_ldm(
     torch.manual_seed(params.base.seed)
     decoder = load_autoencoder(autoencoder)
     statistics = read_json(latents / "latents.json")
-    table = curves / "curves.parquet"
+    table = curves / "curves.parquet" if control == "sketch" else clips / "clips.parquet"
     train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
     tokenizer, encoder = load_text_encoder(text_encoder)
     text_train = encode_text(tokenizer, encoder, train_table["caption"].tolist())
@@ -81,6 +85,7 @@ def train_video_ldm(
         layers=section.layers,
         heads=section.heads,
         text_width=text_train.hidden.shape[-1],
+        control_channels=CHANNELS[control],
         sample_size=params.base.size,
         sample_frames=params.base.frames,
         time_shift=section.time_shift,
@@ -88,17 +93,21 @@ def train_video_ldm(
         latent_std=statistics["std"],
     )
     transformer.centre_text(text_train.hidden, text_train.mask)
-    arrays = {"latents": latents, "coefficients": curves, "visibility": curves}
+    arrays = {"latents": latents, **control_arrays(control, clips, curves)}
     held_out = ShardDataset(test_table, arrays, ["fps"])
-    task = VideoLDMTask(transformer, section, decoder, text_train, text_test, held_out)
-    settings = {"video_ldm": section.model_dump(), "base": params.base.model_dump(exclude={"workers"})}
-    inputs = [latents, curves, text_encoder, autoencoder]
+    task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out)
+    settings = {
+        "video_ldm": section.model_dump(),
+        "control": control,
+        "base": params.base.model_dump(exclude={"workers"}),
+    }
+    inputs = [latents, *set(control_arrays(control, clips, curves).values()), table, text_encoder, autoencoder]
     result = train(
         task,
         ShardDataset(train_table, arrays, ["fps"]),
         section.training,
         name="video_ldm",
-        checkpoint_folder=folder_for("video_ldm", settings, inputs, checkpoints),
+        checkpoint_folder=folder_for(f"video_ldm-{control}", settings, inputs, checkpoints),
         seed=params.base.seed,
         logger=logger,
     )
@@ -117,6 +126,7 @@ class VideoLDMTask(Task):
     Args:
         transformer: the network; its config holds the latents' statistics.
         section: parameters of the video LDM.
+        control: the pictures that the network sees.
         autoencoder: frozen, for the pictures.
         text: captions of the training clips, in the order of the dataset's ``index``.
         held_out_text: captions of the held-out clips.
@@ -131,13 +141,15 @@ class VideoLDMTask(Task):
         self,
         transformer: VideoTransformer,
         section: VideoLDMParams,
-        autoencoder: SketchAutoencoder,
+        control: Control,
+        autoencoder: FrameAutoencoder,
         text: TextCondition,
         held_out_text: TextCondition,
         held_out: ShardDataset,
     ) -> None:
         super().__init__(transformer)
         self.section = section
+        self.control: Control = control
         self.autoencoder = autoencoder
         self.text = text
         self.held_out_text = held_out_text
@@ -149,7 +161,7 @@ class VideoLDMTask(Task):
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """See :meth:`Task.loss`; the batch holds ``latents``, ``coefficients``, ``visibility``, ``fps``, ``index``."""
+        """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and what is drawn from."""
         section, device = self.section, generator.device
         samples = len(batch["latents"])
 
@@ -157,34 +169,33 @@ class VideoLDMTask(Task):
             return torch.rand(samples, generator=generator, device=device) >= dropout
 
         data = (batch["latents"] - self.latent_mean) / self.latent_std
-        curves = corrupt_curves(batch["coefficients"], batch["visibility"], section.sketch_corruption, generator)
-        ink = self._draw(*curves, data)
+        pictures = self._pictures(batch, data, generator)
         text = captions_of(self.text, batch["index"], device)
         time = logit_normal_times(samples, generator, section.time_shift)
         noise = torch.randn(data.shape, generator=generator, device=device)
-        sketch_kept = kept(section.sketch_dropout)
+        seen = kept(section.control_dropout)
         velocity = self.module(
             interpolate(data, noise, time),
             time,
-            ink=ink,
-            ink_mask=sketch_kept,
+            control=pictures,
+            control_mask=seen,
             text=text.hidden,
             text_mask=text.mask & kept(section.text_dropout)[:, None],
             fps=batch["fps"] * kept(section.fps_dropout),
         )
         error = (velocity.float() - (noise - data)).square().mean(2)  # (N, T, h, w)
-        # Where the network does not see the drawing, the weights must not tell of it: they would bias what it learns.
-        weight = 1 + section.ink_weight * near_ink(ink, error.shape[-2:]) * sketch_kept.view(-1, 1, 1, 1)
+        weight = torch.ones_like(error)
+        if self.control == "sketch" and pictures is not None:
+            # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
+            weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
         return (weight * error).sum() / weight.sum(), {"error": error.mean()}
 
     def metrics(self) -> dict[str, float]:
         """Flow-matching losses of held-out clips; see :func:`train_video_ldm`."""
         places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
-        variants = {
-            "loss_test": {},
-            "loss_test_without_sketch": {"ink": None},
-            "loss_test_without_text": {"text": None},
-        }
+        variants: dict[str, dict[str, None]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
+        if self.control != "none":
+            variants["loss_test_without_control"] = {"control": None}
         generator = torch.Generator().manual_seed(0)
         totals = dict.fromkeys(variants, 0.0)
         for part in places.split(HELD_OUT_BATCH):
@@ -200,7 +211,7 @@ class VideoLDMTask(Task):
         return totals
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out clips: real, the drawing that is given, and what is generated; as a contact sheet and as a GIF."""
+        """Held-out clips: real, the pictures that are given, and what is generated; as a contact sheet and as a GIF."""
         places = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
         data, conditions = self._held_out_conditions(places.tolist())
         latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
@@ -212,33 +223,37 @@ class VideoLDMTask(Task):
                 torch.full((len(latents),), time, device=latents.device),
                 **conditions,
                 guidance_scale=PREVIEW_GUIDANCE,
-                sketch_guidance_scale=1.0,
+                control_guidance_scale=1.0,
             )
             latents = latents - (time - following) * velocity
-        real, generated = (to_uint8(self._decoded(x, conditions["ink"])) for x in (data, latents))
-        ink = ink_to_uint8(conditions["ink"])
+        pictures = conditions["control"]
+        tracks = [to_uint8(self._decoded(x, pictures)) for x in (data, latents)]
+        if pictures is not None:
+            tracks.insert(1, control_to_uint8(pictures))
         sheet, moving = folder / f"video_ldm-{step:06d}.png", folder / f"video_ldm-{step:06d}.gif"
-        save_sheet(sheet, [row for rows in zip(real, ink, generated, strict=True) for row in rows])
-        save_moving_sheet(moving, [list(real), list(ink), list(generated)], fps=8.0)
+        save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
+        save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _held_out_conditions(self, places: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _held_out_conditions(self, places: list[int]) -> tuple[Tensor, dict[str, Any]]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""
         device = self.module.device
         batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(places).items()}
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         text = captions_of(self.held_out_text, batch["index"], device)
-        ink = self._draw(batch["coefficients"], batch["visibility"], data)
-        return data, {"ink": ink, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
+        pictures = self._pictures(batch, data)
+        return data, {"control": pictures, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
 
-    def _draw(self, coefficients: Tensor, visibility: Tensor, data: Tensor) -> Tensor:
-        factor = int(self.module.config.factor)
-        return draw_ink(coefficients, visibility, data.shape[-2] * factor, data.shape[-1] * factor)
+    def _pictures(self, batch: Batch, data: Tensor, generator: torch.Generator | None = None) -> Tensor | None:
+        """The control pictures of a batch with latents ``data``, corrupted where there is a generator."""
+        height, width = (side * int(self.module.config.factor) for side in data.shape[-2:])
+        return control_pictures(self.control, batch, height, width, self.section.sketch_corruption, generator)
 
-    def _decoded(self, data: Tensor, ink: Tensor) -> Tensor:
+    def _decoded(self, data: Tensor, pictures: Tensor | None) -> Tensor:
         """Frames (N, T, 3, H, W) of normalised latents."""
         latents = data * self.latent_std + self.latent_mean
-        clips = zip(latents, ink, strict=True)  # one clip at a time bounds the memory
+        shown = [None] * len(latents) if pictures is None else pictures
+        clips = zip(latents, shown, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
 
 

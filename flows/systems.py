@@ -1,0 +1,66 @@
+"""The systems of the graph: which pictures their networks see, and where their parts lie.
+
+Systems differ by what stands here and in no other way: the same stages, called with a system's name, make all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.common import MODELS, REPORTS
+from sketch2video.errors import UserError
+from sketch2video.params import Control, Params
+
+DEFAULT = "sketch_ldm"
+"""The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
+SYSTEMS = (DEFAULT, "text_ldm")
+
+
+@dataclass(frozen=True)
+class System:
+    """A latent diffusion system.
+
+    Attributes:
+        name: of the pipeline's folder in ``models``.
+        control: the pictures that its networks see.
+        parts: folder of its autoencoder and its video LDM.
+        latents: folder of the clips as its autoencoder encodes them.
+        reports: where its metrics and its report go.
+    """
+
+    name: str
+    control: Control
+    parts: Path
+    latents: Path
+    reports: Path
+
+    @property
+    def pipeline(self) -> Path:
+        """Folder of the assembled pipeline."""
+        return MODELS / self.name
+
+    def run_name(self, stage: str) -> str:
+        """How a stage's runs are called: by the stage's name, with the system's before it unless it is the default."""
+        return stage if self.name == DEFAULT else f"{self.name}_{stage}"
+
+
+def find_system(name: str, params: Params) -> System:
+    """A system by its name.
+
+    Raises:
+        UserError: there is no such system.
+    """
+    if name == DEFAULT:
+        return System(name, "sketch", MODELS, Path("data/latents"), REPORTS)
+    if name == "text_ldm":
+        return System(name, params.text_ldm.control, MODELS / "text", Path("data/text/latents"), REPORTS / name)
+    raise UserError(f"there is no system {name}; choose one of {', '.join(SYSTEMS)}")
+
+
+def asked_system(description: str | None) -> str:
+    """The system that the command line names: the default one if none."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("system", nargs="?", default=DEFAULT, help=f"{' or '.join(SYSTEMS)} (%(default)s)")
+    return str(parser.parse_args().system)

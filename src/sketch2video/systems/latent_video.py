@@ -1,0 +1,171 @@
+"""What the latent diffusion systems share: from noise, a caption and control pictures to a video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.utils.torch_utils import randn_tensor
+from diffusers.video_processor import VideoProcessor
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sketch2video.errors import UserError
+from sketch2video.models.autoencoder import FrameAutoencoder
+from sketch2video.models.flow_matching import guided_velocity, sampling_times
+from sketch2video.models.precision import precision
+from sketch2video.models.text import TextCondition
+from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.params import Control
+
+FRAMES_AT_ONCE = 64
+"""Frames that are decoded together; bounds the memory of long videos."""
+
+OUTPUT_TYPES = ("np", "pt", "pil", "latent")
+
+Generators = torch.Generator | list[torch.Generator] | None
+
+
+class LatentVideoPipeline(DiffusionPipeline):
+    """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
+
+    Subclasses say where the pictures come from, and register the modules.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    text_encoder: PreTrainedModel
+    autoencoder: FrameAutoencoder
+    transformer: VideoTransformer
+    scheduler: FlowMatchEulerDiscreteScheduler
+    video_processor: VideoProcessor
+
+    @property
+    def control(self) -> Control:
+        """Which pictures the networks see."""
+        kinds: dict[int, Control] = {0: "none", 1: "sketch", 3: "video"}
+        return kinds[self.transformer.config.control_channels]
+
+    def denoise(
+        self,
+        text: TextCondition | None,
+        control: Tensor | None,
+        frames: int,
+        fps: Tensor,
+        guidance_scale: float,
+        control_guidance_scale: float,
+        num_inference_steps: int,
+        generator: Generators,
+    ) -> Tensor:
+        """From noise to latents in the autoencoder's units: (N, T, C, h, w).
+
+        Args:
+            text: N captions; None: no video has one.
+            control: (N, T, control_channels, S, S) in [0, 1] or None.
+            frames: T.
+            fps: (N,).
+            guidance_scale, control_guidance_scale: see :func:`~sketch2video.models.flow_matching.guided_velocity`.
+            num_inference_steps: steps of the scheduler.
+            generator: of the noise.
+        """
+        config, device = self.transformer.config, self._execution_device
+        side = config.sample_size // self.autoencoder.factor
+        shape = (len(fps), frames, config.latent_channels, side, side)
+        latents = randn_tensor(shape, generator=generator, device=device)
+        self.scheduler.set_timesteps(sigmas=sampling_times(num_inference_steps), device=device)
+        for timestep in self.progress_bar(self.scheduler.timesteps):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
+                velocity = guided_velocity(
+                    self.transformer,
+                    latents,
+                    (timestep / self.scheduler.config.num_train_timesteps).expand(len(fps)),
+                    control=control,
+                    text=text.hidden if text else None,
+                    text_mask=text.mask if text else None,
+                    fps=fps,
+                    guidance_scale=guidance_scale,
+                    control_guidance_scale=control_guidance_scale,
+                )
+            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        return latents * std + mean
+
+    def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
+        """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
+
+        Args:
+            latents: in the autoencoder's units.
+            control: what the decoder sees; None: nothing.
+            output_type: one of ``OUTPUT_TYPES``; see :class:`~sketch2video.systems.output.VideoOutput`.
+        """
+        if output_type == "latent":
+            return latents
+        parts = latents.flatten(0, 1).split(FRAMES_AT_ONCE)
+        pictures = [None] * len(parts) if control is None else control.flatten(0, 1).split(FRAMES_AT_ONCE)
+        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)]).float()
+        return self.video_processor.postprocess_video(
+            frames.unflatten(0, latents.shape[:2]).transpose(1, 2), output_type
+        )
+
+
+def check_captions(captions: Sequence[str] | None) -> None:
+    """Raise a ValueError if a caption has no words."""
+    for caption in captions or []:
+        if not isinstance(caption, str) or not caption.strip():
+            raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
+
+
+def check_settings(frames: int, num_inference_steps: int, fps: float | Sequence[float], output_type: str) -> None:
+    """Raise a ValueError if one of the settings of a call is impossible."""
+    for name, value in {"num_frames": frames, "num_inference_steps": num_inference_steps}.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    if not np.all(np.asarray(fps) > 0):
+        raise ValueError(f"fps is {fps}; it must be above 0")
+    if output_type not in OUTPUT_TYPES:
+        raise ValueError(f"output_type is {output_type!r}; choose np, pt, pil or latent")
+
+
+def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
+    """N, which all arguments that hold something for every video must agree upon; 1 if none of them says it.
+
+    Raises:
+        ValueError: they disagree, or are empty.
+    """
+    counts = {name: len(value) for name, value in arguments.items() if isinstance(value, Sequence | np.ndarray)}
+    if num_videos is not None:
+        counts["num_videos"] = num_videos
+    count = next(iter(counts.values()), 1)
+    if count < 1 or any(number != count for number in counts.values()):
+        raise ValueError(f"numbers of videos disagree or are zero: {', '.join(f'{n} {c}' for n, c in counts.items())}")
+    return count
+
+
+def fit_to_size(pictures: Tensor, size: int) -> Tensor:
+    """Pictures (N, T, C, H, H) in [0, 1] at the model's size. Thin lines stay as dark as they are when they shrink."""
+    count = pictures.shape[:2]
+    frames = pictures.flatten(0, 1)
+    if pictures.shape[-1] > size and pictures.shape[2] == 1:
+        frames = functional.adaptive_max_pool2d(frames, size)
+    elif pictures.shape[-1] != size:
+        frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
+    return frames.unflatten(0, count)
+
+
+def load_part(kind: Any, folder: Path) -> Any:
+    """A trained part of a pipeline, frozen and in evaluation mode.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        model = kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{folder} cannot be loaded as {kind.__name__} ({reason}); run `dvc repro`") from error
+    return model.requires_grad_(False).eval()
