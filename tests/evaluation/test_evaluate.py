@@ -51,10 +51,12 @@ def world(tmp_path_factory):
 class Copier:
     """A pipeline that answers every caption with the real clip: the perfect generator."""
 
+    control = "sketch"
+
     def __init__(self, clips, calls_before_death=None):
         self.clips, self.calls, self.calls_before_death = clips, [], calls_before_death
 
-    def __call__(self, captions, num_frames, fps, generator, curves, output_type, **settings):
+    def __call__(self, captions, num_frames, fps, generator, output_type, curves=None, **settings):
         if self.calls_before_death is not None and len(self.calls) == self.calls_before_death:
             raise KeyboardInterrupt
         self.calls.append((list(captions), [g.initial_seed() for g in generator], curves is not None))
@@ -129,6 +131,45 @@ def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, ti
     assert evaluation.left_out == {}
     assert evaluation.metrics()["faithfulness_joint"] < 0.3 < evaluation.metrics()["judge_accuracy_joint"]
     assert evaluation.seconds_per_clip["text"] > 0
+
+
+def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawings(world, tmp_path):
+    class Painter(Copier):
+        control = "none"
+
+        def __call__(self, captions, **arguments):
+            return SimpleNamespace(frames=super().__call__(captions, **arguments).frames, curves=None)
+
+    evaluation = run(world, tmp_path, Painter(world.clips))
+    metrics = evaluation.metrics()
+    assert metrics["faithfulness_joint"] == metrics["judge_accuracy_joint"]
+    assert {"fvd_embedded", "kvd_embedded", "is_embedded", "flicker"} <= set(metrics)
+    assert not any("sketch" in name or "fitted" in name for name in metrics)
+    assert list(evaluation.seconds_per_clip) == ["text"]
+    assert "fitted" not in (tmp_path / "reports" / "index.html").read_text().split("<h2>Protocol")[0]
+
+
+def test_a_system_that_follows_control_videos_is_given_those_of_the_real_clips(world, tmp_path):
+    path = world.data.clips / "shards" / "0000.safetensors"
+    before = path.read_bytes()
+    frames = np.stack([world.clips[caption][0] for caption in world.table["caption"]])
+    write_shard(path, {"frames": frames, "control": 255 - frames}, list(world.table["clip_id"]), "key")
+
+    class Follower(Copier):
+        control = "video"
+
+        def __call__(self, captions, control=None, **arguments):
+            out = super().__call__(captions, **arguments)
+            wrong = np.zeros_like(out.frames)
+            return SimpleNamespace(frames=wrong if control is None else 1 - control / np.float32(255), curves=None)
+
+    try:
+        metrics = run(world, tmp_path, Follower(world.clips)).metrics()
+    finally:
+        path.write_bytes(before)
+    assert metrics["faithfulness_joint"] < 0.3
+    assert metrics["faithfulness_joint_control"] == metrics["judge_accuracy_joint"]
+    assert metrics["psnr_control"] == 100
 
 
 def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path):

@@ -11,7 +11,15 @@ from PIL import Image
 from sketch2video.evaluation.report import Example, animation, loss_curve, share_groups, write_report
 from sketch2video.evaluation.scores import Evaluation, Score
 
-PROTOCOL = {"split": "test", "clips": 9, "frames": 4, "size": 16, "video_judge": "video-abc", "sampling": {"seed": 3}}
+PROTOCOL = {
+    "system": "sketch_ldm",
+    "split": "test",
+    "clips": 9,
+    "frames": 4,
+    "size": 16,
+    "video_judge": "video-abc",
+    "sampling": {"seed": 3},
+}
 
 
 def evaluation_of(scores=None, left_out=None, **protocol):

@@ -34,7 +34,7 @@ def test_without_a_drawing_the_sheet_is_blank(autoencoder: FrameAutoencoder) -> 
 
 
 def test_an_autoencoder_without_a_sketch_ignores_it() -> None:
-    model = FrameAutoencoder(latent_channels=3, halvings=2, width=32, sketch=False)
+    model = FrameAutoencoder(latent_channels=3, halvings=2, width=32, control_channels=0)
     latents = torch.randn(1, 3, 4, 4)
     torch.testing.assert_close(model.decode(latents), model.decode(latents, torch.rand(1, 1, 16, 16)))
 

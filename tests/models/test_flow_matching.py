@@ -14,35 +14,35 @@ from sketch2video.models.flow_matching import (
 
 
 class Counting(torch.nn.Module):
-    """Velocities that tell which conditions were given: 1 alone, + 10 with a sketch, + 100 with text."""
+    """Velocities that tell which conditions were given: 1 alone, + 10 with pictures, + 100 with text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
 
-    def forward(self, latents, time, ink, text, text_mask, fps):
+    def forward(self, latents, time, control, text, text_mask, fps):
         self.calls += 1
-        return torch.full_like(latents, 1.0 + 10.0 * (ink is not None) + 100.0 * (text is not None))
+        return torch.full_like(latents, 1.0 + 10.0 * (control is not None) + 100.0 * (text is not None))
 
 
-def guided(text_scale: float, sketch_scale: float, *, ink: bool = True, text: bool = True) -> tuple[float, int]:
+def guided(text_scale: float, control_scale: float, *, control: bool = True, text: bool = True) -> tuple[float, int]:
     network, some = Counting(), torch.zeros(1, 1)
-    conditions = (some if ink else None, some if text else None, None, None)
-    out = guided_velocity(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, sketch_scale)
+    conditions = (some if control else None, some if text else None, None, None)
+    out = guided_velocity(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, control_scale)
     return float(out), network.calls
 
 
-@pytest.mark.parametrize(("text_scale", "sketch_scale", "passes"), [(1, 1, 1), (4, 1, 2), (2, 2, 2), (3, 0.5, 3)])
-def test_guidance_is_composed_as_in_instruct_pix2pix(text_scale: float, sketch_scale: float, passes: int) -> None:
-    # without anything 1, with a sketch 11, with both 111
-    expected = 1 + sketch_scale * (11 - 1) + text_scale * (111 - 11)
-    assert guided(text_scale, sketch_scale) == (pytest.approx(expected), passes)
+@pytest.mark.parametrize(("text_scale", "control_scale", "passes"), [(1, 1, 1), (4, 1, 2), (2, 2, 2), (3, 0.5, 3)])
+def test_guidance_is_composed_as_in_instruct_pix2pix(text_scale: float, control_scale: float, passes: int) -> None:
+    # without anything 1, with pictures 11, with both 111
+    expected = 1 + control_scale * (11 - 1) + text_scale * (111 - 11)
+    assert guided(text_scale, control_scale) == (pytest.approx(expected), passes)
 
 
 def test_a_condition_that_is_not_there_is_not_guided() -> None:
-    assert guided(4, 3, ink=False) == (pytest.approx(1 + 4 * 100), 2)
+    assert guided(4, 3, control=False) == (pytest.approx(1 + 4 * 100), 2)
     assert guided(4, 3, text=False) == (pytest.approx(1 + 3 * 10), 2)
-    assert guided(4, 3, ink=False, text=False) == (1.0, 1)
+    assert guided(4, 3, control=False, text=False) == (1.0, 1)
 
 
 def test_the_line_goes_from_data_to_noise() -> None:

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from sketch2video.models.blocks import ConditionedBlock, attend, fourier_features, grid_positions
-from sketch2video.models.video_transformer import InkStem, VideoTransformer, pooled
+from sketch2video.models.video_transformer import ControlStem, VideoTransformer, pooled
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -26,7 +26,7 @@ def inputs() -> dict[str, torch.Tensor]:
     return {
         "latents": torch.randn(2, 3, 4, 4, 8),
         "timestep": torch.tensor([0.2, 0.9]),
-        "ink": torch.rand(2, 3, 1, 16, 32),
+        "control": torch.rand(2, 3, 1, 16, 32),
         "text": torch.randn(2, 5, 16),
         "text_mask": torch.tensor([[True] * 5, [True, True, False, False, False]]),
         "fps": torch.tensor([8.0, 24.0]),
@@ -41,12 +41,12 @@ def test_it_starts_with_no_velocity_at_all(inputs) -> None:
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 2, 2), (3, 4, 8), (7, 6, 4)])
 def test_lengths_and_sizes_are_free(transformer, frames: int, height: int, width: int) -> None:
     latents, ink = torch.randn(1, frames, 4, height, width), torch.rand(1, frames, 1, 4 * height, 4 * width)
-    velocity = transformer(latents, torch.tensor([0.5]), ink=ink)
+    velocity = transformer(latents, torch.tensor([0.5]), control=ink)
     assert velocity.shape == latents.shape
     assert velocity.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["latents", "timestep", "ink", "text", "fps"])
+@pytest.mark.parametrize("name", ["latents", "timestep", "control", "text", "fps"])
 def test_every_input_has_influence(transformer, inputs, name: str) -> None:
     changed = {**inputs, name: inputs[name] * torch.rand(inputs[name].shape)}
     assert not torch.allclose(transformer(**inputs), transformer(**changed), atol=1e-3)
@@ -59,7 +59,7 @@ def test_each_condition_can_be_missing_for_one_sample(transformer, inputs) -> No
 
     here = torch.tensor([False, True])
     cases = [
-        (transformer(**inputs, ink_mask=here), alone(ink=None)),
+        (transformer(**inputs, control_mask=here), alone(control=None)),
         (transformer(**{**inputs, "text_mask": inputs["text_mask"] & here[:, None]}), alone(text=None, text_mask=None)),
         (transformer(**{**inputs, "fps": inputs["fps"] * here}), alone(fps=None)),
     ]
@@ -68,6 +68,21 @@ def test_each_condition_can_be_missing_for_one_sample(transformer, inputs) -> No
         torch.testing.assert_close(mixed[:1], without, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(mixed[1:], whole[1:], atol=1e-4, rtol=1e-4)
         assert not torch.allclose(mixed[:1], whole[:1], atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [0, 3])
+def test_pictures_of_other_kinds_or_none(inputs, channels: int) -> None:
+    sizes = {"latent_channels": 4, "factor": 4, "patch": 2, "width": 32, "layers": 2, "heads": 2, "text_width": 16}
+    network = shaken(VideoTransformer(**sizes, control_channels=channels))
+    pictures = torch.rand(2, 3, 3, 16, 32)
+    if channels:
+        velocity = network(**{**inputs, "control": pictures})
+        assert not torch.allclose(velocity, network(**{**inputs, "control": None}), atol=1e-3)
+    else:
+        assert not any("control" in name for name, _ in network.named_parameters())
+        assert network(**{**inputs, "control": None}).any()
+    with pytest.raises(ValueError, match="expected"):
+        network(**inputs)  # ink has one channel
 
 
 def test_what_is_behind_a_captions_end_has_no_influence(transformer, inputs) -> None:
@@ -92,7 +107,7 @@ def test_the_mean_of_words_leaves_out_what_is_masked() -> None:
 
 
 def test_a_token_sees_its_own_piece_of_the_drawing() -> None:
-    stem = shaken(InkStem(pixels=8, width=16))
+    stem = shaken(ControlStem(channels=1, pixels=8, width=16))
     ink = torch.rand(1, 1, 32, 32, requires_grad=True)
     stem(ink)[0, :, 1, 2].sum().backward()
     assert ink.grad is not None
@@ -135,7 +150,7 @@ def test_positions_are_shares_of_the_clip() -> None:
     [
         ({"latents": torch.zeros(2, 3, 5, 4, 8)}, r"expected \(N, T, 4, h, w\)"),
         ({"latents": torch.zeros(2, 3, 4, 3, 8)}, "patches of 2"),
-        ({"ink": torch.zeros(2, 3, 1, 16, 16)}, r"ink is \(2, 3, 1, 16, 16\), expected \(2, 3, 1, 16, 32\)"),
+        ({"control": torch.zeros(2, 3, 1, 16, 16)}, r"control is \(2, 3, 1, 16, 16\), expected \(2, 3, 1, 16, 32\)"),
     ],
 )
 def test_shapes_that_do_not_belong_together_are_refused(transformer, inputs, changes, message: str) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
-from sketch2video.systems import SketchToVideoPipeline, assemble
+from sketch2video.systems import SketchToVideoPipeline
+from sketch2video.systems.sketch_ldm import assemble
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 

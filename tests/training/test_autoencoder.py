@@ -5,6 +5,7 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from sketch2video.models.autoencoder import load_autoencoder
+from sketch2video.params import Control
 from sketch2video.training.autoencoder import (
     clip_dataset,
     held_out_frames,
@@ -17,10 +18,10 @@ from sketch2video.training.loop import SilentLogger, TrainResult
 from tests.training.small import small_params
 
 
-def run(scenes: Path, folder: Path, steps: int, **changes) -> TrainResult:
+def run(scenes: Path, folder: Path, steps: int, control: Control = "sketch", **changes) -> TrainResult:
     params = small_params("autoencoder", steps, width=32, latent_channels=4, **changes)
     where = {"clips": scenes / "clips", "curves": scenes / "curves", "checkpoints": folder / "checkpoints"}
-    return train_autoencoder(params, SilentLogger(), folder / "autoencoder", **where)
+    return train_autoencoder(params, SilentLogger(), folder / "autoencoder", control=control, **where)
 
 
 def test_training_improves_held_out_frames(scenes: Path, tmp_path: Path) -> None:
@@ -32,10 +33,10 @@ def test_training_improves_held_out_frames(scenes: Path, tmp_path: Path) -> None
 
 def test_the_folder_holds_what_was_measured(scenes: Path, tmp_path: Path) -> None:
     result = run(scenes, tmp_path, 4)
-    held_out = held_out_frames(scenes / "clips", scenes / "curves")
+    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
     model = load_autoencoder(tmp_path / "autoencoder")
     with torch.no_grad():
-        decoded = model(held_out["frames"], held_out["ink"])
+        decoded = model(held_out["frames"], held_out["control"])
         blank = model(held_out["frames"])
     assert mean_psnr(decoded, held_out["frames"]) == pytest.approx(result.metrics["psnr"], abs=1e-3)
     assert mean_psnr(blank, held_out["frames"]) == pytest.approx(result.metrics["psnr_blank_sheet"], abs=1e-3)
@@ -43,13 +44,15 @@ def test_the_folder_holds_what_was_measured(scenes: Path, tmp_path: Path) -> Non
 
 
 def test_an_autoencoder_without_a_sketch_trains_too(scenes: Path, tmp_path: Path) -> None:
-    metrics = run(scenes, tmp_path, 2, sketch=False).metrics
-    assert metrics["psnr"] == metrics["psnr_blank_sheet"]
+    metrics = run(scenes, tmp_path, 2, control="none").metrics
+    assert metrics["psnr"] > 0
+    assert "psnr_blank_sheet" not in metrics
+    assert load_autoencoder(tmp_path / "autoencoder").config.control_channels == 0
 
 
 def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
-    held_out = held_out_frames(scenes / "clips", scenes / "curves")
-    frames, ink = held_out["frames"], held_out["ink"]
+    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
+    frames, ink = held_out["frames"], held_out["control"]
     assert frames.shape == (4, 3, 32, 32)
     assert ink.shape == (4, 1, 32, 32)
     assert frames.abs().max() <= 1
@@ -61,9 +64,8 @@ def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
 
 
 def test_splits_do_not_mix(scenes: Path) -> None:
-    ids = [
-        set(clip_dataset(scenes / "clips", scenes / "curves", split).table["clip_id"]) for split in ("train", "test")
-    ]
+    where = (scenes / "clips", scenes / "curves")
+    ids = [set(clip_dataset("sketch", *where, split).table["clip_id"]) for split in ("train", "test")]
     assert not ids[0] & ids[1]
     assert sum(map(len, ids)) == 24
 

@@ -9,6 +9,7 @@ from sketch2video.files import read_json
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.text import TextCondition
 from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.params import Control
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.latents import encode_latents
 from sketch2video.training.loop import SilentLogger, TrainResult
@@ -25,17 +26,18 @@ def encoded(scenes: Path) -> Path:
     return scenes
 
 
-def run(encoded: Path, folder: Path, steps: int, **changes) -> TrainResult:
-    names = ("latents", "curves", "autoencoder")
+def run(encoded: Path, folder: Path, steps: int, control: Control = "sketch", **changes) -> TrainResult:
+    names = ("latents", "clips", "curves", "autoencoder")
     where = {name: encoded / name for name in names} | {"text_encoder": encoded / "text"}
     params = small_params("video_ldm", steps, width=32, layers=2, heads=2, **changes)
-    return train_video_ldm(params, SilentLogger(), folder / "video_ldm", **where, checkpoints=folder / "checkpoints")
+    where["checkpoints"] = folder / "checkpoints"
+    return train_video_ldm(params, SilentLogger(), folder / "video_ldm", control=control, **where)
 
 
 def test_training_improves_held_out_clips(encoded: Path, tmp_path: Path) -> None:
     short, long = run(encoded, tmp_path / "short", 1), run(encoded, tmp_path / "long", 30)
     assert long.metrics["loss_test"] < 0.9 * short.metrics["loss_test"]
-    assert {"loss", "loss_test", "loss_test_without_sketch", "loss_test_without_text"} <= long.metrics.keys()
+    assert {"loss", "loss_test", "loss_test_without_control", "loss_test_without_text"} <= long.metrics.keys()
 
 
 def test_the_folder_holds_the_latents_statistics_and_sizes(encoded: Path, tmp_path: Path) -> None:
@@ -45,6 +47,23 @@ def test_the_folder_holds_the_latents_statistics_and_sizes(encoded: Path, tmp_pa
     np.testing.assert_allclose(config.latent_mean, statistics["mean"])
     np.testing.assert_allclose(config.latent_std, statistics["std"])
     assert (config.sample_size, config.sample_frames, config.factor, config.text_width) == (32, 4, 4, 32)
+
+
+def test_without_a_sketch_no_curve_is_read(encoded: Path, tmp_path: Path) -> None:
+    where = {name: encoded / name for name in ("latents", "clips", "autoencoder")} | {"text_encoder": encoded / "text"}
+    params = small_params("video_ldm", 2, width=32, layers=2, heads=2)
+    result = train_video_ldm(
+        params,
+        SilentLogger(),
+        tmp_path / "video_ldm",
+        control="none",
+        **where,
+        curves=tmp_path / "nowhere",
+        checkpoints=tmp_path / "checkpoints",
+    )
+    assert "loss_test_without_control" not in result.metrics
+    assert VideoTransformer.from_pretrained(tmp_path / "video_ldm").config.control_channels == 0
+    assert list((tmp_path / "checkpoints").rglob("previews/*.gif"))
 
 
 def test_pictures_show_real_drawn_and_generated(encoded: Path, tmp_path: Path) -> None:
@@ -58,7 +77,7 @@ def test_the_same_seed_trains_the_same_network(encoded: Path, tmp_path: Path) ->
     assert first == second
 
 
-@pytest.mark.parametrize("condition", ["text", "sketch", "fps"])
+@pytest.mark.parametrize("condition", ["text", "control", "fps"])
 def test_a_dropped_condition_has_no_influence(encoded: Path, condition: str) -> None:
     arrays = {"latents": encoded / "latents", "coefficients": encoded / "curves", "visibility": encoded / "curves"}
     dataset = ShardDataset(clips_of_split(encoded / "curves" / "curves.parquet", "train"), arrays, ["fps"])
@@ -72,13 +91,13 @@ def test_a_dropped_condition_has_no_influence(encoded: Path, condition: str) -> 
     captions, others = (
         TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool)) for _ in "ab"
     )
-    name = {"text": "index", "sketch": "coefficients", "fps": "fps"}[condition]
+    name = {"text": "index", "control": "coefficients", "fps": "fps"}[condition]
 
     def loss(share: float, *, other: bool) -> float:
-        kept = {"text_dropout": 0.0, "sketch_dropout": 0.0, "fps_dropout": 0.0, f"{condition}_dropout": share}
+        kept = {"text_dropout": 0.0, "control_dropout": 0.0, "fps_dropout": 0.0, f"{condition}_dropout": share}
         section = small_params("video_ldm", 1, **kept).video_ldm
         text = others if other and condition == "text" else captions
-        task = VideoLDMTask(network, section, FrameAutoencoder(2, 2, 16), text, text, dataset)
+        task = VideoLDMTask(network, section, "sketch", FrameAutoencoder(2, 2, 16), text, text, dataset)
         seen = {**batch, name: changed[name]} if other else batch
         return float(task.loss(seen, torch.Generator().manual_seed(0), 0.0)[0].detach())
 
