@@ -184,7 +184,7 @@ def test_scenes_show_held_out_combinations_in_the_test_split_alone(tmp_path):
     table = table_of(tmp_path)
     assert len(table) == 2 * len(combinations())
     assert "red-circle-left-to-right-001" in table["clip_id"].tolist()
-    hidden = held_out(params.ingest.synthetic.held_out_combinations, params.base.seed)
+    hidden = held_out(params.ingest.synthetic.held_out_combinations, params.ingest.seed)
     for _, row in table.iterrows():
         shown = (row["shape"], row["colour"], row["motion"])
         assert (row["split"] == "test") == (shown in hidden)
@@ -217,7 +217,7 @@ def test_two_objects_come_from_the_same_side_of_the_split(tmp_path):
     params = scenes(objects=2, moving_ground=True)
     ingest(params, tmp_path)
     table = table_of(tmp_path)
-    hidden = {f"{c.colour} {c.shape} {c.motion}" for c in held_out(36, params.base.seed)}
+    hidden = {f"{c.colour} {c.shape} {c.motion}" for c in held_out(36, params.ingest.seed)}
     for _, row in table.iterrows():
         assert {part in hidden for part in row["label"].split(" and ")} == {row["split"] == "test"}
     assert table["shape"].isna().all()
