@@ -65,8 +65,8 @@ class Source:
     unit: str = "row"
     rows: list[SourceRow] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    _places: dict[tuple[str, str], int] = field(default_factory=dict)
-    _splits: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _places: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False)
+    _splits: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
 
     def add(self, row: SourceRow) -> None:
         """Take a row in, or reject it: its path leaves the folder, its caption is empty, its split is unknown, ..."""
