@@ -7,7 +7,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # A file of profiles/ without its ending; empty leaves params.yaml as it is.
 PROFILE ?=
-# A CSV path_to_video,caption[,label][,split] or `synthetic`; empty leaves params.yaml as it is.
+# A CSV path_to_video,caption[,label][,split], a folder of UCF-101 or MSR-VTT, or `synthetic`; empty: as params.yaml says.
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv, or a folder of videos; empty: the embedded scenes.
 CLIPS ?=

@@ -22,8 +22,8 @@ import numpy as np
 from sketch2video.errors import UserError
 from sketch2video.params import Params
 from sketch2video.sketches import extract_sketches
+from sketch2video.videos.captions import read_captions
 from sketch2video.videos.codec import VIDEOS, read_frames
-from sketch2video.videos.sources import read_captions
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
 FRAMES, EVERY, SIZE = 16, 2, 128
@@ -117,10 +117,11 @@ def videos_of(source: Path) -> list[Path]:
     """The video files that :func:`real_clips` reads, each once."""
     table = source / TABLE if source.is_dir() else source
     if table.suffix == ".csv" and table.exists():
-        rows, rejected = read_captions(table.parent, table.name)
-        if rejected:
-            raise UserError(f"{table}, line {rejected[0].row}: {rejected[0].reason}; mend or remove the row")
-        return list(dict.fromkeys(table.parent / row.path_to_video for row in rows))
+        found = read_captions(table.parent, table.name)
+        if found.rejected:
+            first = found.rejected[0]
+            raise UserError(f"{table}, line {first.row}: {first.reason}; mend or remove the row")
+        return list(dict.fromkeys(table.parent / row.path for row in found.rows))
     if not source.is_dir():
         raise UserError(f"{source} is not there; give a CSV of captions, or a folder of videos")
     videos = sorted(path for path in source.iterdir() if path.suffix.lower() in VIDEOS)

@@ -36,8 +36,8 @@ from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judg
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, inception_scores
 from sketch2video.files import replacing, write_json
 from sketch2video.params import load_params
+from sketch2video.videos.captions import read_captions
 from sketch2video.videos.codec import VIDEOS, read_clip
-from sketch2video.videos.sources import read_captions
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
 
 MOST_CLIPS = 54
@@ -177,8 +177,8 @@ def clips_of(source: Path) -> tuple[np.ndarray, pd.DataFrame]:
     base = load_params().base
     table = source / TABLE if source.is_dir() else source
     if table.suffix == ".csv" and table.exists():
-        usable, _ = read_captions(table.parent, table.name)
-        found = [(table.parent / row.path_to_video, row.caption, row.label) for row in usable]
+        usable = read_captions(table.parent, table.name).rows
+        found = [(table.parent / row.path, row.caption, row.label) for row in usable]
     else:
         videos = sorted(source.iterdir()) if source.is_dir() else []
         found = [(path, path.stem, None) for path in videos if path.suffix.lower() in VIDEOS]

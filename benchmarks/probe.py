@@ -40,8 +40,8 @@ from sketch2video.training.text_encoder import train_text_encoder
 from sketch2video.videos.ingest import ingest
 from sketch2video.videos.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
 
-# The probe must be the same for everybody: it does not follow the sizes and trainings of params.yaml, only base.seed,
-# the fit and the drawing of lines.
+# The probe must be the same for everybody: it does not follow the sizes and trainings of params.yaml, only the
+# seeds, the fit and the drawing of lines.
 FIXED: dict[str, dict[str, Any]] = {
     "base": {"size": 64, "frames": 16},
     "ingest": {
@@ -52,6 +52,8 @@ FIXED: dict[str, dict[str, Any]] = {
             "held_out_combinations": 36,
             "objects": 1,
             "moving_ground": False,
+            "control": False,
+            "images": 0,
         },
     },
     "text_encoder": {"pretrained": None, "vocabulary": 512, "max_length": 32, "width": 64, "layers": 1, "heads": 2},

@@ -40,6 +40,8 @@ def test_the_defaults_are_valid_and_frozen():
         ("base.size", 60),
         ("base.frames", 1),
         ("ingest.source", "tape"),
+        ("ingest.ucf101_split", 4),
+        ("ingest.synthetic.images", -1),
         ("ingest.synthetic.objects", 3),
         ("curve_vae.training.steps", 0),
         ("video_ldm.heads", 5),

@@ -83,6 +83,16 @@ def test_the_source_is_a_csv_or_the_scenes(params, tmp_path):
     assert load_params(params).ingest.source == "synthetic"
 
 
+def test_a_data_set_is_known_by_its_layout(params, tmp_path):
+    (tmp_path / "ucf/ucfTrainTestlist").mkdir(parents=True)
+    (tmp_path / "msrvtt/annotation").mkdir(parents=True)
+    (tmp_path / "msrvtt/annotation/MSRVTT_data.json").touch()
+    for folder, name in (("ucf", "ucf101"), ("msrvtt", "msrvtt")):
+        set_source(str(tmp_path / folder), params)
+        ingest = load_params(params).ingest
+        assert (ingest.source, ingest.folder) == (name, (tmp_path / folder).as_posix())
+
+
 def test_a_source_that_is_none(params, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         set_source(str(tmp_path / "nothing.csv"), params)

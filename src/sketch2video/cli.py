@@ -51,9 +51,9 @@ def _options(
 
 @app.command(rich_help_panel=STAGES)
 def ingest() -> None:
-    """Cut videos, or the embedded scenes, into clips: data/clips."""
+    """Cut videos, or the embedded scenes, into clips (data/clips), and take in captioned images (data/images)."""
     from sketch2video.params import load_params
-    from sketch2video.videos.ingest import ingest as run
+    from sketch2video.videos.ingest import ingest_all as run
 
     run(load_params())
 
@@ -108,12 +108,13 @@ def source(
     captions: Annotated[
         str,
         typer.Argument(
-            metavar="CSV|synthetic",
-            help="A CSV path_to_video,caption[,label][,split] with paths relative to it, or the embedded scenes.",
+            metavar="CSV|FOLDER|synthetic",
+            help="A CSV path_to_video,caption[,label][,split][,path_to_control] with paths relative to it, a folder of"
+            " UCF-101 or MSR-VTT as published, or the embedded scenes.",
         ),
     ],
 ) -> None:
-    """Choose the videos: a CSV of captions, or `synthetic` for the embedded scenes."""
+    """Choose the videos: a CSV of captions, a folder of UCF-101 or MSR-VTT, or `synthetic` for the embedded scenes."""
     from sketch2video.profiles import set_source
 
     set_source(captions)

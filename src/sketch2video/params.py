@@ -45,14 +45,19 @@ class SyntheticParams(Section):
     held_out_combinations: int = Field(ge=1, le=144)
     objects: Literal[1, 2]
     moving_ground: bool
+    control: bool
+    images: int = Field(ge=0)
 
 
 class IngestParams(Section):
     """Where clips come from and how they are sharded."""
 
-    source: Literal["synthetic", "folder"]
+    seed: int = Field(ge=0)
+    source: Literal["synthetic", "folder", "ucf101", "msrvtt"]
     folder: str
     captions: str
+    images: str | None = Field(description="a CSV of captioned images in that folder")
+    ucf101_split: Literal[1, 2, 3]
     shards: int = Field(ge=1, le=9999)
     test_fraction: float = Field(gt=0, lt=1)
     min_frames: int = Field(ge=1)

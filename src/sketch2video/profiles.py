@@ -18,6 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
+from sketch2video.videos import msrvtt, ucf101
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -47,19 +48,23 @@ def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path 
 
 
 def set_source(source: str, params: Path | str = "params.yaml") -> None:
-    """Let ``ingest`` read a folder of captioned videos, or the embedded scenes again.
+    """Let ``ingest`` read captioned videos, or the embedded scenes again.
 
     Args:
-        source: path of a CSV with the columns ``path_to_video,caption[,label][,split]``, or ``synthetic``.
+        source: path of a CSV with the columns ``path_to_video,caption[,label][,split][,path_to_control]``, a folder of
+            UCF-101 or MSR-VTT, or ``synthetic``.
         params: the parameter file to edit.
 
     Raises:
-        UserError: the file is missing, cannot be read as UTF-8, or lacks a column.
+        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; or the folder is neither data set.
     """
     if source == SYNTHETIC:
         edit_params({"ingest": {"source": SYNTHETIC}}, params)
         return
     path = Path(source)
+    if path.is_dir():
+        edit_params({"ingest": {"source": _data_set(path), "folder": path.as_posix()}}, params, source=source)
+        return
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             columns = next(csv.reader(stream), [])
@@ -70,6 +75,18 @@ def set_source(source: str, params: Path | str = "params.yaml") -> None:
         raise UserError(f"{source} has no column {' and no column '.join(missing)}; its first line names the columns")
     edit_params(
         {"ingest": {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}}, params, source=source
+    )
+
+
+def _data_set(folder: Path) -> str:
+    """Name, as in ``ingest.source``, of the data set whose layout a folder has."""
+    if (folder / ucf101.LISTS).is_dir():
+        return "ucf101"
+    if msrvtt.annotation_files(folder):
+        return "msrvtt"
+    raise UserError(
+        f"{folder} cannot be read as a data set: it has neither {ucf101.LISTS}/ (UCF-101) nor {msrvtt.PAIR[0]} or"
+        f" {msrvtt.WHOLE} (MSR-VTT); name such a folder or a CSV"
     )
 
 

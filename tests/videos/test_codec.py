@@ -1,4 +1,5 @@
 import tracemalloc
+from fractions import Fraction
 
 import av
 import cv2
@@ -10,6 +11,7 @@ from sketch2video.videos.codec import (
     RejectedVideo,
     probe_video,
     read_clip,
+    read_companion,
     read_excerpt,
     read_frames,
     write_gif,
@@ -303,3 +305,58 @@ def test_an_excerpt_spread_over_a_video_follows_time(tmp_path):
         read_excerpt(tmp_path / "video.mp4", 31, "spread")
     with pytest.raises(ValueError, match="first or spread"):
         read_excerpt(tmp_path / "video.mp4", 3, "last")
+
+
+def crossed(count, height, width):
+    """Pictures of a bright spot that travels across the whole frame."""
+    pictures = []
+    for number in range(count):
+        y, x = np.mgrid[:height, :width]
+        along = (number + 0.5) / count
+        far = np.hypot(x / width - along, (y / height - 0.5) * height / width)
+        pictures.append(np.repeat((255 * np.clip(1.5 - 12 * far, 0, 1)).astype(np.uint8)[..., None], 3, -1))
+    return pictures
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [((48, 64), {}), ((96, 128), {}), ((64, 64), {}), ((48, 32), {"pixel_aspect": "2/1"}), ((48, 64), {"fps": 7})],
+)
+def test_a_companion_is_cut_where_its_video_is(tmp_path, size, options):
+    encode(tmp_path / "a.mp4", crossed(12, 48, 64))
+    pictures = [cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA) for picture in crossed(12, 48, 64)]
+    encode(tmp_path / "b.mp4", pictures, **options)
+    clip = read_clip(tmp_path / "a.mp4", 5, 24)
+    companion = read_companion(tmp_path / "b.mp4", clip)
+    assert companion.shape == clip.frames.shape
+    assert np.abs(companion.astype(float) - clip.frames).mean() < 6
+    moved = np.abs(np.roll(companion, 1, 0).astype(float) - clip.frames).mean()
+    assert np.abs(companion.astype(float) - clip.frames).mean() < moved / 3
+
+
+def test_a_companion_follows_its_video_where_time_does_not_flow_evenly(tmp_path):
+    times = [0, 10, 20, 30, 40, 50, 500, 510, 520, 1000]
+    encode(tmp_path / "a.mkv", numbered(10), times=times)
+    encode(tmp_path / "b.mp4", numbered(10))
+    clip = read_clip(tmp_path / "a.mkv", 5, 16)
+    shown = [number_of(picture) for picture in clip.frames]
+    assert shown == clip.numbers.tolist() != [0, 2, 4, 7, 9]
+    assert [number_of(picture) for picture in read_companion(tmp_path / "b.mp4", clip)] == shown
+
+
+def test_a_companion_of_a_turned_video_is_turned_as_a_player_would(tmp_path):
+    upright = crossed(8, 64, 48)
+    encode(tmp_path / "a.mp4", [np.rot90(picture, -1) for picture in upright], rotation=90)
+    encode(tmp_path / "b.mp4", upright)
+    clip = read_clip(tmp_path / "a.mp4", 4, 24)
+    companion = read_companion(tmp_path / "b.mp4", clip)
+    assert clip.proportion == Fraction(48, 64)
+    assert np.abs(companion.astype(float) - clip.frames).mean() < 6
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_a_companion_of_another_length_is_rejected(tmp_path, count):
+    encode(tmp_path / "a.mp4", numbered(10))
+    encode(tmp_path / "b.mp4", numbered(count))
+    with pytest.raises(RejectedVideo, match=f"has {count} frames, its video has 10"):
+        read_companion(tmp_path / "b.mp4", read_clip(tmp_path / "a.mp4", 4, 16))

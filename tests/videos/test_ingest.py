@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from sketch2video.files import sha256_of_file
 from sketch2video.params import parse_params
 from sketch2video.videos.ingest import ingest
 from sketch2video.videos.shards import ShardReader, clip_ids_of, read_shard, shard_path
-from sketch2video.videos.synthetic import combinations, held_out
+from sketch2video.videos.synthetic import SHAPE_COLOURS, combinations, held_out
 from tests.videos.small_videos import encode, noisy, number_of, numbered
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -120,7 +121,7 @@ def test_too_many_rejected_rows_end_the_stage(tmp_path, source):
 
 def test_a_source_without_a_usable_video_ends_the_stage(tmp_path):
     (tmp_path / "captions.csv").write_text("path_to_video,caption\na.mp4,x\n")
-    with pytest.raises(UserError, match="no clip is left"):
+    with pytest.raises(UserError, match="no video is left"):
         ingest(videos(tmp_path), tmp_path / "clips")
 
 
@@ -184,7 +185,7 @@ def test_scenes_show_held_out_combinations_in_the_test_split_alone(tmp_path):
     table = table_of(tmp_path)
     assert len(table) == 2 * len(combinations())
     assert "red-circle-left-to-right-001" in table["clip_id"].tolist()
-    hidden = held_out(params.ingest.synthetic.held_out_combinations, params.base.seed)
+    hidden = held_out(params.ingest.synthetic.held_out_combinations, params.ingest.seed)
     for _, row in table.iterrows():
         shown = (row["shape"], row["colour"], row["motion"])
         assert (row["split"] == "test") == (shown in hidden)
@@ -217,11 +218,119 @@ def test_two_objects_come_from_the_same_side_of_the_split(tmp_path):
     params = scenes(objects=2, moving_ground=True)
     ingest(params, tmp_path)
     table = table_of(tmp_path)
-    hidden = {f"{c.colour} {c.shape} {c.motion}" for c in held_out(36, params.base.seed)}
+    hidden = {f"{c.colour} {c.shape} {c.motion}" for c in held_out(36, params.ingest.seed)}
     for _, row in table.iterrows():
         assert {part in hidden for part in row["label"].split(" and ")} == {row["split"] == "test"}
     assert table["shape"].isna().all()
     assert read_shard(shard_path(tmp_path, 0))["outlines"].shape[2] == 2
+
+
+def test_the_data_are_drawn_by_their_own_seed(tmp_path):
+    params = scenes()
+    other = params.model_copy(update={"base": params.base.model_copy(update={"seed": 1})})
+    ingest(params, tmp_path / "a")
+    ingest(other, tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    ingest(params_with(source="synthetic", seed=1), tmp_path / "c")
+    first, third = (table_of(tmp_path / name) for name in "ac")
+    assert first["clip_id"].tolist() == third["clip_id"].tolist()
+    assert not first["video_sha256"].isin(third["video_sha256"]).any()
+    assert (first["split"] != third["split"]).any()
+
+
+def test_the_semantic_map_shows_each_shape_in_its_colour(tmp_path):
+    ingest(scenes(objects=2, control=True), tmp_path)
+    table = table_of(tmp_path)
+    control = ShardReader(tmp_path).batch("control", table)
+    masks = ShardReader(tmp_path).batch("masks", table)
+    assert control.shape == (len(table), FRAMES, SIZE, SIZE, 3)
+    for shown, mask, label in zip(control, masks, table["label"], strict=True):
+        assert (shown[mask == 0] == 0).all()
+        for number, part in enumerate(label.split(" and "), 1):
+            assert (shown[mask == number] == SHAPE_COLOURS[part.split()[1]]).all()
+    assert len(set(SHAPE_COLOURS.values())) == len(SHAPE_COLOURS)
+
+
+def test_a_control_is_cut_as_its_clip_is(tmp_path):
+    """Both carry their number as brightness; the control has another size, rate and container."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for number in range(4):
+        encode(folder / f"{number}.mp4", numbered(9 + number))
+        encode(folder / f"{number}-depth.mkv", numbered(9 + number, 96, 80), fps=10)
+    encode(folder / "0-short.mkv", numbered(8))
+    rows = [f"{n}.mp4,video {n},{n}-depth.mkv" for n in range(4)]
+    rows += ["0.mp4,short,0-short.mkv", "0.mp4,absent,absent.mkv", "0.mp4,none,"]
+    (folder / "captions.csv").write_text("\n".join(["path_to_video,caption,path_to_control", *rows]))
+    ingest(videos(folder), tmp_path / "clips")
+    table = table_of(tmp_path / "clips")
+    assert len(table) == 4
+    reader = ShardReader(tmp_path / "clips")
+    frames, control = reader.batch("frames", table), reader.batch("control", table)
+    assert control.shape == frames.shape
+    assert control.dtype == np.uint8
+    for clip, beside, count in zip(frames, control, table["source_frames"], strict=True):
+        numbers = [number_of(picture) for picture in clip]
+        assert numbers[-1] == count - 1
+        assert [number_of(picture) for picture in beside] == numbers
+    rejected = pd.read_csv(tmp_path / "clips/rejected.csv").set_index("caption")["reason"]
+    assert rejected["short"].startswith("path_to_control has 8 frames, its video has 9")
+    assert rejected["absent"] == "path_to_control is missing"
+    assert rejected["none"].startswith("path_to_control is empty")
+
+
+def test_another_control_makes_its_clip_again(tmp_path):
+    folder, clips = tmp_path / "source", tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        encode(folder / name, numbered(6))
+    (folder / "captions.csv").write_text("path_to_video,caption\na.mp4,x\n")
+    ingest(videos(folder), clips)
+    (folder / "captions.csv").write_text("path_to_video,caption,path_to_control\na.mp4,x,b.mp4\n")
+    ingest(videos(folder), clips)
+    table = table_of(clips)
+    before = ShardReader(clips).batch("control", table)
+    encode(folder / "b.mp4", numbered(6)[::-1])
+    ingest(videos(folder), clips)
+    np.testing.assert_allclose(ShardReader(clips).batch("control", table), before[:, ::-1], atol=2)
+
+
+def test_the_fields_data_sets_are_decoded_with_their_splits(tmp_path):
+    ucf, msrvtt = tmp_path / "ucf", tmp_path / "msrvtt"
+    (ucf / "ucfTrainTestlist").mkdir(parents=True)
+    (ucf / "UCF-101/YoYo").mkdir(parents=True)
+    for number in (1, 8):
+        encode(ucf / f"UCF-101/YoYo/v_YoYo_g0{number}_c01.avi", numbered(4 + number))
+    (ucf / "ucfTrainTestlist/classInd.txt").write_text("1 YoYo\n")
+    (ucf / "ucfTrainTestlist/trainlist01.txt").write_text("YoYo/v_YoYo_g08_c01.avi 1\n")
+    (ucf / "ucfTrainTestlist/testlist01.txt").write_text("YoYo/v_YoYo_g01_c01.avi\n")
+    (msrvtt / "videos/all").mkdir(parents=True)
+    content = {"videos": [], "sentences": []}
+    for number, split in enumerate(["train", "validate", "test", "test"]):
+        content["videos"].append({"video_id": f"video{number}", "split": split, "category": number})
+        content["sentences"] += [{"video_id": f"video{number}", "caption": text} for text in ("one", "two")]
+        if number < 3:
+            encode(msrvtt / f"videos/all/video{number}.mp4", numbered(5 + number))
+    (msrvtt / "MSRVTT_data.json").write_text(json.dumps(content))
+
+    ingest(params_with(source="ucf101", folder=str(ucf)), tmp_path / "a")
+    table = table_of(tmp_path / "a")
+    assert table[["caption", "label", "split", "source_frames"]].to_numpy().tolist() == [
+        ["yo yo", "YoYo", "test", 5],
+        ["yo yo", "YoYo", "train", 12],
+    ]
+    ingest(params_with(source="msrvtt", folder=str(msrvtt)), tmp_path / "b")
+    table = table_of(tmp_path / "b")
+    assert table[["clip_id", "label", "split", "source_frames"]].to_numpy().tolist() == [
+        ["video0", "music", "train", 5],
+        ["video1", "people", "train", 6],
+        ["video2", "gaming", "test", 7],
+    ]
+    assert set(table["caption"]) <= {"one", "two"}
+    rejected = pd.read_csv(tmp_path / "b/rejected.csv")
+    assert rejected[["row", "path_to_video", "reason"]].to_numpy().tolist() == [
+        [4, "videos/all/video3.mp4", "is missing"]
+    ]
 
 
 def test_repeating_gives_the_same_bytes_in_any_number_of_processes(tmp_path, source):

@@ -4,6 +4,7 @@ The checks of the tables are in :mod:`sketch2video.videos.expectations`, which i
 takes seconds to load.
 """
 
+from sketch2video.videos.captions import read_captions
 from sketch2video.videos.codec import (
     VIDEOS,
     DecodedClip,
@@ -18,7 +19,7 @@ from sketch2video.videos.codec import (
 )
 from sketch2video.videos.pictures import IMAGES, read_picture
 from sketch2video.videos.shards import ShardReader, read_table
-from sketch2video.videos.sources import SourceClip, read_captions
+from sketch2video.videos.sources import Source, SourceRow
 from sketch2video.videos.synthetic import (
     COLOURS,
     MOTIONS,
@@ -45,7 +46,8 @@ __all__ = [
     "RenderedScene",
     "Scene",
     "ShardReader",
-    "SourceClip",
+    "Source",
+    "SourceRow",
     "VideoInfo",
     "caption_of",
     "combinations",

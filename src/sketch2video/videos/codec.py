@@ -27,6 +27,7 @@ from PIL import Image
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.videos.cuts import CutFinder
+from sketch2video.videos.pictures import middle_square
 
 _FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg"
 """FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
@@ -81,6 +82,8 @@ class DecodedClip:
     Attributes:
         frames: uint8 (T, S, S, 3) RGB; (T, H, W, 3) if the whole frame was wanted.
         cuts: bool (T,), whether the video was cut between the frame before and this one.
+        numbers: int64 (T,), which of the video's decoded frames these are, counted from 0.
+        proportion: width of the whole frame in heights, as a player shows it.
         fps: frame rate of ``frames``: (T - 1) / seconds from the video's first frame to its last.
         source_fps: mean frame rate of the video.
         source_frames: decoded frames of the video.
@@ -89,6 +92,8 @@ class DecodedClip:
 
     frames: np.ndarray
     cuts: np.ndarray
+    numbers: np.ndarray
+    proportion: Fraction
     fps: float
     source_fps: float
     source_frames: int
@@ -150,12 +155,43 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
     return DecodedClip(
         frames=np.stack(picked.frames),
         cuts=np.diff(picked.shots, prepend=0) > 0,
+        numbers=np.array(picked.numbers),
+        proportion=picked.proportion,
         fps=(frames - 1) / span if span > 0 else picked.rate,
         source_fps=source_fps,
         source_frames=picked.count,
         source_width=picked.width,
         source_height=picked.height,
     )
+
+
+def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
+    """Read of a video that belongs to another frame by frame, such as its depth, what a clip of the other shows.
+
+    The frames are those of the same numbers, and the square is the same part of the whole picture: a companion of
+    another size or proportion is stretched over its video.
+
+    Args:
+        path: an mp4, mkv, webm, avi or gif file.
+        clip: of square frames.
+
+    Returns:
+        uint8 (T, S, S, 3) RGB.
+
+    Raises:
+        RejectedVideo: as :func:`read_frames`, and if it has not as many frames as its video.
+    """
+    size, wanted = clip.frames.shape[1], set(clip.numbers.tolist())
+    pictures, count = {}, 0
+    with _opened(path) as (container, stream):
+        for frame in container.decode(stream):
+            if count in wanted:
+                proportion = 1 / clip.proportion if _is_turned(frame) else clip.proportion
+                pictures[count] = _square(frame, proportion * frame.height / frame.width, size)
+            count += 1
+    if count != clip.source_frames:
+        raise RejectedVideo(path, f"has {count} frames, its video has {clip.source_frames}: each must have its own")
+    return np.stack([pictures[number] for number in clip.numbers.tolist()])
 
 
 def read_excerpt(
@@ -281,7 +317,9 @@ class _Clock:
 @dataclass(frozen=True)
 class _Picked:
     frames: list[np.ndarray]
+    numbers: list[int]
     shots: list[int]
+    proportion: Fraction
     clock: _Clock
     count: int
     rate: float
@@ -289,7 +327,7 @@ class _Picked:
     height: int
 
 
-_Convert = Callable[[av.VideoFrame, float], np.ndarray]
+_Convert = Callable[[av.VideoFrame, Fraction], np.ndarray]
 """Makes a picture of a decoded frame, given the width of its pixels in heights of a pixel."""
 
 
@@ -399,6 +437,7 @@ def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _P
     """
     moments = np.linspace(clock.first, clock.last, frames).tolist()
     picked: list[np.ndarray] = []
+    numbers: list[int] = []
     shots: list[int] = []
     first, time, before, count, in_order = 0.0, -math.inf, None, 0, True
     starts_shot, shot, shot_before = CutFinder(), 0, 0
@@ -415,27 +454,31 @@ def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _P
             while len(picked) < frames and moments[len(picked)] <= time:
                 moment = moments[len(picked)]
                 if before is None or time - moment < moment - time_before:
-                    nearest, of_shot = frame, shot
+                    nearest, number, of_shot = frame, count, shot
                 else:
-                    nearest, of_shot = before, shot_before
+                    nearest, number, of_shot = before, count - 1, shot_before
                 picked.append(convert(nearest, pixel_aspect))
+                numbers.append(number)
                 shots.append(of_shot)
             before, count = frame, count + 1
         if before is None:
             raise RejectedVideo(path, "has no frame that can be decoded")
         picked += [convert(before, pixel_aspect)] * (frames - len(picked))
+        numbers += [count - 1] * (frames - len(numbers))
         shots += [shot] * (frames - len(shots))
+        stored = Fraction(before.width, before.height) * pixel_aspect
+        proportion = 1 / stored if _is_turned(before) else stored
         right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
-        return _Picked(picked, shots, right, count, rate, stream.width, stream.height)
+        return _Picked(picked, numbers, shots, proportion, right, count, rate, stream.width, stream.height)
 
 
-def _pixel_aspect(stream: VideoStream) -> float:
+def _pixel_aspect(stream: VideoStream) -> Fraction:
     """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
-    ratio = float(stream.sample_aspect_ratio or 1)
-    return ratio if 0.1 <= ratio <= 10 else 1.0
+    ratio = Fraction(stream.sample_aspect_ratio or 1)
+    return ratio if Fraction(1, 10) <= ratio <= 10 else Fraction(1)
 
 
-def _shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
+def _shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
     """A frame as a player would show it: uint8 (H, W, 3)."""
     picture: np.ndarray = frame.to_ndarray(format="rgb24")
     if pixel_aspect != 1:
@@ -444,26 +487,23 @@ def _shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
     return _upright(picture, frame.rotation)
 
 
-def _square(frame: av.VideoFrame, pixel_aspect: float, size: int) -> np.ndarray:
+def _square(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
     """The middle square of a frame as it is shown: uint8 (S, S, 3)."""
-    picture = frame.to_ndarray(format="rgb24")
-    side = min(frame.width * pixel_aspect, frame.height)  # in heights of a pixel
-    width, height = max(round(side / pixel_aspect), 1), max(round(side), 1)
-    left, top = (frame.width - width) // 2, (frame.height - height) // 2
-    square = picture[top : top + height, left : left + width]
-    # Averaging over areas is right for shrinking only; enlarged, it shows the old pixels as blocks.
-    shrinks = min(width, height) >= size
-    resized = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return _upright(resized, frame.rotation)
+    return _upright(middle_square(frame.to_ndarray(format="rgb24"), size, pixel_aspect), frame.rotation)
 
 
-def _whole(frame: av.VideoFrame, pixel_aspect: float, size: int) -> np.ndarray:
+def _whole(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
     """A frame as it is shown, no side longer than ``size``: uint8 (H, W, 3)."""
-    width, height = frame.width * pixel_aspect, float(frame.height)
+    width, height = float(frame.width * pixel_aspect), float(frame.height)
     scale = min(size / max(width, height), 1.0)
     target = max(round(width * scale), 1), max(round(height * scale), 1)
     resized = cv2.resize(frame.to_ndarray(format="rgb24"), target, interpolation=cv2.INTER_AREA)
     return _upright(resized, frame.rotation)
+
+
+def _is_turned(frame: av.VideoFrame) -> bool:
+    """Whether a player turns a frame by a quarter, so that its width becomes its height."""
+    return round(frame.rotation / 90) % 2 == 1
 
 
 def _upright(picture: np.ndarray, rotation: int) -> np.ndarray:

@@ -1,45 +1,37 @@
-"""The folder source: a CSV of captioned videos, checked row by row before any video is opened."""
+"""What every source of captioned files answers: rows, each checked before its file is opened, and their splits."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sketch2video.errors import UserError
-
-COLUMNS = ("path_to_video", "caption")
-OPTIONAL_COLUMNS = ("label", "split")
 SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
-class SourceClip:
-    """A usable row of the CSV.
+class SourceRow:
+    """A captioned video or image.
 
     Attributes:
-        row: its line in the file, counted from 1.
-        path_to_video: as given, in its shortest form; relative to the CSV's folder.
-        caption: white space collapsed, not empty.
+        row: its place in the source, counted from 1: of a CSV the line.
+        id: safe as a file name, and no other row's.
+        path: in its shortest form; relative to the source's ``base``.
+        caption: white space collapsed.
         label: None if there is none.
-        split: None if the row leaves it open.
+        split: None if the source leaves it open.
+        control: path of a video that belongs to this one frame by frame, relative to ``base``; None if there is none.
     """
 
     row: int
-    path_to_video: str
+    id: str
+    path: str
     caption: str
-    label: str | None
-    split: str | None
-
-    @property
-    def clip_id(self) -> str:
-        """Name of the clip, safe as a file name; the same for the same path and caption."""
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(self.path_to_video).stem).strip("-")[:64]
-        digest = hashlib.sha256(f"{self.path_to_video}\0{self.caption}".encode()).hexdigest()
-        return f"{stem or 'clip'}-{digest[:10]}"
+    label: str | None = None
+    split: str | None = None
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,60 +39,71 @@ class Rejection:
     """A row that is left out, and why."""
 
     row: int
-    path_to_video: str
+    path: str
     caption: str
     reason: str
 
 
-def read_captions(folder: Path | str, captions: str) -> tuple[list[SourceClip], list[Rejection]]:
-    """Read a CSV with the columns ``path_to_video,caption`` and, if present, ``label`` and ``split``.
+@dataclass
+class Source:
+    """The rows of a source: those that pass :meth:`add`, and the others.
 
-    Paths are relative to the CSV. Rows that name a path outside of ``folder``, have no caption, name an unknown split,
-    repeat a row or put a video into a second split are rejected; the rest goes on.
-
-    Args:
-        folder: the source folder.
-        captions: the CSV's path in that folder; UTF-8, with or without a byte order mark.
-
-    Raises:
-        UserError: the CSV is missing, is not UTF-8, is not a CSV, lacks a column or has no rows.
+    Attributes:
+        name: of the file or files that the rows stand in.
+        root: the source folder, which no path leaves.
+        base: the folder that paths are relative to.
+        kind: of the files, in messages: video or image.
+        unit: of places in the source, in messages.
+        rows: usable as far as that can be said without opening their files.
+        rejected: all others.
     """
-    root = Path(folder).resolve()
-    table = root / captions
-    if not table.resolve().is_relative_to(root):
-        raise UserError(f"ingest.captions: {captions} is outside of ingest.folder ({folder}); move it there")
-    clips: list[SourceClip] = []
-    rejected: list[Rejection] = []
-    seen: dict[tuple[str, str], int] = {}
-    split_of: dict[str, tuple[str, int]] = {}
-    for row, values in _rows(table):
-        path = values["path_to_video"]
-        caption = " ".join(values["caption"].split())
-        clip = SourceClip(row, _shortest(path), caption, values["label"] or None, values["split"] or None)
-        video = clip.path_to_video
-        reason = None
-        if not path:
-            reason = "path_to_video is empty"
-        elif not _is_inside(root, table.parent, path):
-            reason = "path_to_video leads out of the source folder"
-        elif not caption:
-            reason = "caption is empty"
-        elif clip.split not in (None, *SPLITS):
-            reason = f"split {clip.split!r} is unknown; it is {' or '.join(SPLITS)}"
-        elif (video, caption) in seen:
-            reason = f"repeats line {seen[video, caption]}"
-        elif clip.split and split_of.get(video, (clip.split,))[0] != clip.split:
-            reason = f"the video is in split {split_of[video][0]} already, by line {split_of[video][1]}"
+
+    name: str
+    root: Path
+    base: Path
+    kind: str = "video"
+    unit: str = "row"
+    rows: list[SourceRow] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    _places: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False)
+    _splits: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
+
+    def add(self, row: SourceRow) -> None:
+        """Take a row in, or reject it: its path leaves the folder, its caption is empty, its split is unknown, ..."""
+        reason = self._fault(row)
         if reason:
-            rejected.append(Rejection(row, path, caption, reason))
-            continue
-        seen[video, caption] = row
-        if clip.split:
-            split_of.setdefault(video, (clip.split, row))
-        clips.append(clip)
-    if not clips and not rejected:
-        raise UserError(f"{table} has no rows; name at least one video in it")
-    return clips, rejected
+            self.rejected.append(Rejection(row.row, row.path, row.caption, reason))
+            return
+        self._places[row.path, row.caption] = row.row
+        if row.split:
+            self._splits.setdefault(row.path, (row.split, row.row))
+        self.rows.append(row)
+
+    def _fault(self, row: SourceRow) -> str | None:
+        if not row.path:
+            return f"path_to_{self.kind} is empty"
+        if not _is_inside(self.root, self.base, row.path):
+            return f"path_to_{self.kind} leads out of the source folder"
+        if row.control and not _is_inside(self.root, self.base, row.control):
+            return "path_to_control leads out of the source folder"
+        if not row.caption:
+            return "caption is empty"
+        if row.split not in (None, *SPLITS):
+            return f"split {row.split!r} is unknown; it is {' or '.join(SPLITS)}"
+        place = self._places.get((row.path, row.caption))
+        if place is not None:
+            return f"repeats {self.unit} {place}"
+        split, place = self._splits.get(row.path, (row.split, None))
+        if row.split and split != row.split:
+            return f"the {self.kind} is in split {split} already, by {self.unit} {place}"
+        return None
+
+
+def row_id(path: str, caption: str) -> str:
+    """A name for a row, safe as a file name; the same for the same path and caption."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePosixPath(path).stem).strip("-")[:64]
+    digest = hashlib.sha256(f"{path}\0{caption}".encode()).hexdigest()
+    return f"{stem or 'clip'}-{digest[:10]}"
 
 
 def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fraction: float) -> list[str]:
@@ -126,36 +129,6 @@ def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fract
     if free and "test" not in split_of.values() and len(split_of) >= 2:
         split_of[free[0]] = "test"
     return [name or split_of[video] for video, name in zip(videos, named, strict=True)]
-
-
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the stripped values of every row that is not blank; columns that lack are empty."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = [name.strip() for name in next(reader, [])]
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
-                raise UserError(
-                    f"{table} has no column {', '.join(missing)}; its first line must name {','.join(COLUMNS)}"
-                )
-            line = reader.line_num + 1
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-                    yield line, {name: values.get(name, "") for name in (*COLUMNS, *OPTIONAL_COLUMNS)}
-                line = reader.line_num + 1
-    except OSError as error:
-        raise UserError(f"{table} cannot be read ({error.strerror}); name folder and CSV in ingest.*") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise UserError(f"{table} is not a CSV ({error}); mend it near line {line}") from error
-
-
-def _shortest(path: str) -> str:
-    """A path without `.` and doubled slashes; `..` stays, since what it means depends on links."""
-    return str(PurePosixPath(path)) if path else ""
 
 
 def _is_inside(root: Path, base: Path, path: str) -> bool:

@@ -8,6 +8,7 @@ Coordinates are in frame widths, x right, y down; angles in radians, positive fr
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from dataclasses import dataclass
@@ -23,6 +24,16 @@ MOTIONS = ("left to right", "right to left", "top to bottom", "bottom to top", "
 OUTLINE_POINTS = 128
 START_DIRECTION = (-1 / math.sqrt(10), -3 / math.sqrt(10))
 """An outline starts at its extreme point in this direction: at its top, and at the left one of two equal tops."""
+
+SHAPE_COLOURS = {
+    "circle": (230, 25, 75),
+    "square": (60, 180, 75),
+    "triangle": (0, 130, 200),
+    "star": (245, 130, 48),
+    "cross": (145, 30, 180),
+    "heart": (70, 240, 240),
+}
+"""RGB of each shape in a semantic map; the ground is black. They have nothing to do with the objects' own colours."""
 
 _SUPERSAMPLING = 4
 _SUBPIXEL_BITS = 4
@@ -157,6 +168,20 @@ def held_out(number: int, seed: int) -> set[Combination]:
     return set(chosen[:number])
 
 
+def sides(number: int, seed: int) -> dict[str, list[Combination]]:
+    """The combinations of each split: the :func:`held_out` ones for ``test``, the others for ``train``."""
+    hidden = held_out(number, seed)
+    return {
+        "train": [combination for combination in combinations() if combination not in hidden],
+        "test": [combination for combination in combinations() if combination in hidden],
+    }
+
+
+def scene_rng(seed: int, scene_id: str) -> np.random.Generator:
+    """The generator of everything random in one scene; scenes do not depend on each other."""
+    return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(scene_id.encode()).digest()[:8], "big")])
+
+
 def sample_scene(
     rng: np.random.Generator,
     what: list[Combination],
@@ -225,6 +250,22 @@ def caption_of(scene: Scene, rng: np.random.Generator) -> str:
     return str(rng.choice(_OPENINGS)) + " and ".join(parts)
 
 
+def still_caption_of(scene: Scene, rng: np.random.Generator) -> str:
+    """A caption of a single frame, such as "a red disc": what is there, and nothing of how it moves."""
+    return " and ".join(f"a {one.what.colour} {rng.choice(_WORDS_FOR_SHAPE[one.what.shape])}" for one in scene.objects)
+
+
+def semantic_map(scene: Scene, masks: np.ndarray) -> np.ndarray:
+    """What each pixel shows, each shape in its own colour (:data:`SHAPE_COLOURS`), on black: uint8 (T, S, S, 3).
+
+    Args:
+        scene: whose objects the masks number.
+        masks: of its :class:`RenderedScene`, uint8 (T, S, S).
+    """
+    palette = [(0, 0, 0), *(SHAPE_COLOURS[one.what.shape] for one in scene.objects)]
+    return np.array(palette, np.uint8)[masks]
+
+
 def render_scene(scene: Scene, size: int, frames: int) -> RenderedScene:
     """Render a scene: objects with a lit and a dark side, a soft shadow on the ground, anti-aliased outlines.
 
@@ -233,14 +274,18 @@ def render_scene(scene: Scene, size: int, frames: int) -> RenderedScene:
         size: S, pixels.
         frames: T.
     """
+    return render_moments(scene, size, np.linspace(0, 1, frames))
+
+
+def render_moments(scene: Scene, size: int, times: np.ndarray) -> RenderedScene:
+    """Render a scene at T moments of its course, each in [0, 1]; see :func:`render_scene`."""
     pixel_centres = (np.arange(size, dtype=np.float32) + 0.5) / size
     y, x = np.meshgrid(pixel_centres, pixel_centres, indexing="ij")
     ground = _ground(scene, size)
     light = np.array([math.cos(scene.light), math.sin(scene.light)], np.float32)
-    times = np.linspace(0, 1, frames)
     outlines = np.stack([[o.outline(float(t)) for o in scene.objects] for t in times]).astype(np.float32)
-    video = np.empty((frames, size, size, 3), np.uint8)
-    masks = np.zeros((frames, size, size), np.uint8)
+    video = np.empty((len(times), size, size, 3), np.uint8)
+    masks = np.zeros((len(times), size, size), np.uint8)
     for t, time in enumerate(times):
         picture = _shifted(ground, scene.ground_velocity[0] * time * size, scene.ground_velocity[1] * time * size, size)
         for o, one in enumerate(scene.objects):
