@@ -17,6 +17,7 @@ from sketch2video.videos.codec import (
     write_video,
 )
 from sketch2video.videos.pictures import IMAGES, read_picture
+from sketch2video.videos.seeking import FrameIndex, FrameReader, index_frames
 from sketch2video.videos.shards import ShardReader, read_table
 from sketch2video.videos.sources import SourceClip, read_captions
 from sketch2video.videos.synthetic import (
@@ -41,6 +42,8 @@ __all__ = [
     "VIDEOS",
     "Combination",
     "DecodedClip",
+    "FrameIndex",
+    "FrameReader",
     "RejectedVideo",
     "RenderedScene",
     "Scene",
@@ -50,6 +53,7 @@ __all__ = [
     "caption_of",
     "combinations",
     "held_out",
+    "index_frames",
     "probe_video",
     "read_captions",
     "read_clip",

@@ -336,6 +336,7 @@ def rate_of(stream: VideoStream) -> float:
 
 
 def seconds_of(moment: int, time_base: Fraction) -> float:
+    """A timestamp in seconds."""
     return float(moment * time_base)
 
 

@@ -7,6 +7,7 @@ What packets say is not believed blindly. Every frame that is decoded must come 
 a key frame turns out to need earlier ones (a picture refreshed piece by piece, some open groups of pictures), reading
 starts from the key frame before it. Files whose packets give no times, the same time twice, or other times than those
 of the decoded frames are decoded once to be counted, and read from their start if their frames cannot be told by time.
+What lies in a part of a file that is never decoded stays unseen: damage there, or a packet without a frame.
 """
 
 from __future__ import annotations
@@ -93,9 +94,8 @@ class FrameReader:
 
     def __init__(self, path: Path | str, index: FrameIndex | None = None) -> None:
         self.path = Path(path)
-        self.index = index or index_frames(path)
+        self.index = index_frames(path) if index is None else index
         self.decoded = 0
-        self._counted = False
         self._poor_keys: set[KeyFrame] = set()
         self._file = ExitStack()
         self._decoding: Iterator[av.VideoFrame] = iter(())
@@ -121,7 +121,7 @@ class FrameReader:
         """The frames with these numbers, in their order; each is what :func:`~sketch2video.videos.read_frames` gives.
 
         Args:
-            numbers: from 0 on, in order of time; some may be repeated.
+            numbers: one at least, from 0 on, in order of time; some may be repeated.
             convert: what is made of a decoded frame; whole pictures by default.
 
         Returns:
@@ -135,18 +135,22 @@ class FrameReader:
         wrong = [number for number in numbers if not 0 <= number < len(self)]
         if wrong:
             raise ValueError(f"{self.path} has frames 0 to {len(self) - 1}, not {wrong[0]}")
-        with naming_damage(self.path):
-            try:
+        try:
+            with naming_damage(self.path):
                 pictures = self._pictures(sorted(set(numbers)), convert)
-            except _Astray:
-                self._count(max(numbers))
-                pictures = self._pictures(sorted(set(numbers)), convert)
+        except RejectedVideo:
+            self._next = None
+            raise
         if len({picture.shape for picture in pictures.values()}) > 1:
             raise RejectedVideo(self.path, "changes the size of its frames")
         return np.stack([pictures[number] for number in numbers])
 
     def _pictures(self, numbers: Sequence[int], convert: Convert) -> dict[int, np.ndarray]:
-        return {number: convert(self._frame(number), self._pixel_aspect) for number in numbers}
+        try:
+            return {number: convert(self._frame(number), self._pixel_aspect) for number in numbers}
+        except _Astray:
+            self._count()
+            return {number: convert(self._frame(number), self._pixel_aspect) for number in numbers}
 
     def _frame(self, number: int) -> av.VideoFrame:
         """Decode from where the decoder stands, or from a key frame if that is nearer, to one frame."""
@@ -167,7 +171,8 @@ class FrameReader:
             if frame is None:
                 break
             return frame
-        self._next = None
+        if self.index.pts is None:
+            raise RejectedVideo(self.path, f"is damaged: frame {number} cannot be decoded")
         raise _Astray
 
     def _step(self, key: KeyFrame) -> av.VideoFrame | None:
@@ -215,14 +220,11 @@ class FrameReader:
         self._container, self._stream = self._file.enter_context(opened_video(self.path))
         self._pixel_aspect = pixel_aspect_of(self._stream)
 
-    def _count(self, last: int) -> None:
-        """Make the index anew from decoded frames, since they are not those that the packets promised."""
-        before = len(self)
-        if not self._counted:
-            self.index = _index_by_decoding(self.path)
-            self._counted, self._next = True, None
-        if last >= len(self):
-            raise RejectedVideo(self.path, f"is damaged: {len(self)} of its {before} frames can be decoded")
+    def _count(self) -> None:
+        """From now on, tell frames by their place, since they are not those that the packets promised."""
+        index = _index_by_decoding(self.path)
+        self.index = FrameIndex(index.seconds, None, index.keys[:1])
+        self._next = None
 
 
 class _Astray(Exception):
