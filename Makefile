@@ -54,9 +54,14 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 	python -m flows.generate $(PROMPTS)
 
 .PHONY: bench
-bench: $(READY) ## Compare the equation with what else could stand in its place (CLIPS=captions.csv or a folder of videos)
+bench: $(READY) ## The equation beside what else could stand in its place, and the video loader (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.equation $(CLIPS)
 	python -m benchmarks.probe
+	python -m benchmarks.loader
+
+.PHONY: bench-loader
+bench-loader: $(READY) ## Random frames of a long video: by seeking, and by decoding all of it
+	python -m benchmarks.loader
 
 .PHONY: bench-scale
 bench-scale: $(READY) ## Time and memory of the data stages for 1,000 and 10,000 clips

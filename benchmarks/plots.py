@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,22 @@ def save_trajectories(path: Path, title: str, before: CurveSequence, after: Curv
         axes[-1, column].set_xlabel("frame")
     for row, axis in enumerate(axes[:, 0]):
         axis.set_ylabel(f"$a_{{s,{row}}}$")
+    _save(figure, path)
+
+
+def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Frames a second of every way to random frames, one panel a distance of key frames."""
+    groups = sorted({row["group"] for row in rows})
+    figure, axes = plt.subplots(1, len(groups), figsize=(10, 2.4), sharey=True, sharex=True, layout="constrained")
+    for axis, group in zip(axes, groups, strict=True):
+        of_group = [row for row in rows if row["group"] == group]
+        colours = ["tab:grey" if row["method"] == "decode all" else "tab:orange" for row in of_group]
+        speeds = [row["frames_a_second"] for row in of_group]
+        bars = axis.barh([row["method"] for row in of_group], speeds, color=colours)
+        axis.bar_label(bars, labels=[f"{speed:.0f}" for speed in speeds], padding=3)
+        axis.set(title=f"a key frame every {group} frames", xlabel="frames/s of CPU time, one core")
+        axis.margins(x=0.15)
+    axes[0].invert_yaxis()
     _save(figure, path)
 
 

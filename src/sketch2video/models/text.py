@@ -27,6 +27,9 @@ from transformers import (
 
 from sketch2video.errors import UserError
 
+LONGEST = 512
+"""Tokens of a caption where the text encoder has no limit of its own."""
+
 _BATCH = 256
 _ENCODERS: dict[str, Callable[..., PreTrainedModel]] = {
     "bert": partial(BertModel.from_pretrained, add_pooling_layer=False),
@@ -81,17 +84,40 @@ def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreT
     return tokenizer, model.requires_grad_(False).eval()
 
 
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], longest: int = LONGEST
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Captions of different lengths as one table of tokens.
+
+    Args:
+        tokenizer: one with a padding token.
+        captions: N of them.
+        longest: tokens; what is longer, or longer than the tokenizer's own limit, is cut off.
+
+    Returns:
+        int64 (N, L), padded behind the captions' ends to the longest of them, and bool (N, L), True at their tokens.
+    """
+    tokens = tokenizer(
+        list(captions),
+        padding=True,
+        padding_side="right",
+        truncation=True,
+        max_length=min(tokenizer.model_max_length, longest),  # a tokenizer that knows no limit says 1e30
+        return_tensors="pt",
+    )
+    return tokens["input_ids"], tokens["attention_mask"].bool()
+
+
 @torch.no_grad()
 def encode_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, captions: Sequence[str]) -> TextCondition:
     """Token states of captions, on the model's device.
 
     L is the length of the longest caption in tokens; what is longer than the model can read is cut off.
     """
-    tokens = tokenizer(
-        list(captions), padding=True, truncation=True, max_length=_longest(tokenizer, model), return_tensors="pt"
-    ).to(model.device)
-    mask = tokens["attention_mask"].bool()
-    parts = zip(tokens["input_ids"].split(_BATCH), tokens["attention_mask"].split(_BATCH), strict=True)
+    # T5, whose positions are relative, has no limit in its config.
+    longest = getattr(model.config, "max_position_embeddings", LONGEST)
+    tokens, mask = (tensor.to(model.device) for tensor in tokenise(tokenizer, captions, longest))
+    parts = zip(tokens.split(_BATCH), mask.long().split(_BATCH), strict=True)
     states = [model(input_ids=ids, attention_mask=attention).last_hidden_state for ids, attention in parts]
     return TextCondition(torch.cat(states).float() * mask[..., None], mask)
 
@@ -106,8 +132,3 @@ def captions_of(text: TextCondition, index: torch.Tensor, device: torch.device) 
 def pooled_mean(text: TextCondition) -> torch.Tensor:
     """The mean state of each caption's tokens: (N, D). A caption without tokens gives zeros."""
     return text.hidden.sum(1) / text.mask.sum(1, keepdim=True).clamp(min=1)
-
-
-def _longest(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
-    # A tokenizer that knows no limit says 1e30, and T5, whose positions are relative, has no limit in its config.
-    return min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))

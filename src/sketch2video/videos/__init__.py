@@ -18,6 +18,7 @@ from sketch2video.videos.codec import (
     write_video,
 )
 from sketch2video.videos.pictures import IMAGES, read_picture
+from sketch2video.videos.seeking import FrameIndex, FrameReader, index_frames
 from sketch2video.videos.shards import ShardReader, read_table
 from sketch2video.videos.sources import Source, SourceRow
 from sketch2video.videos.synthetic import (
@@ -42,6 +43,8 @@ __all__ = [
     "VIDEOS",
     "Combination",
     "DecodedClip",
+    "FrameIndex",
+    "FrameReader",
     "RejectedVideo",
     "RenderedScene",
     "Scene",
@@ -52,6 +55,7 @@ __all__ = [
     "caption_of",
     "combinations",
     "held_out",
+    "index_frames",
     "probe_video",
     "read_captions",
     "read_clip",

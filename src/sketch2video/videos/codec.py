@@ -107,7 +107,7 @@ def probe_video(path: Path | str) -> VideoInfo:
     Raises:
         RejectedVideo: the file is missing, empty or damaged, or has no video stream.
     """
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         return VideoInfo(
             width=stream.width,
             height=stream.height,
@@ -123,10 +123,10 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
     Raises:
         RejectedVideo: the file is missing, empty, truncated or damaged, or has no video stream.
     """
-    with _opened(path) as (container, stream):
-        pixel_aspect = _pixel_aspect(stream)
+    with opened_video(path) as (container, stream):
+        pixel_aspect = pixel_aspect_of(stream)
         for frame in container.decode(stream):
-            yield _shown(frame, pixel_aspect)
+            yield shown(frame, pixel_aspect)
 
 
 def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, square: bool = True) -> DecodedClip:
@@ -147,7 +147,7 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
         RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream, is too short, or, of whole
             frames, changes its size on the way.
     """
-    picked = _pick_evenly(path, frames, min_frames, partial(_square if square else _whole, size=size))
+    picked = _pick_evenly(path, frames, min_frames, partial(shown_square if square else _whole, size=size))
     if len({picture.shape for picture in picked.frames}) > 1:
         raise RejectedVideo(path, "changes the size of its frames")
     span = picked.clock.last - picked.clock.first
@@ -183,11 +183,11 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     """
     size, wanted = clip.frames.shape[1], set(clip.numbers.tolist())
     pictures, count = {}, 0
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         for frame in container.decode(stream):
             if count in wanted:
                 proportion = 1 / clip.proportion if _is_turned(frame) else clip.proportion
-                pictures[count] = _square(frame, proportion * frame.height / frame.width, size)
+                pictures[count] = shown_square(frame, proportion * frame.height / frame.width, size)
             count += 1
     if count != clip.source_frames:
         raise RejectedVideo(path, f"has {count} frames, its video has {clip.source_frames}: each must have its own")
@@ -226,7 +226,7 @@ def read_excerpt(
             raise RejectedVideo(path, f"is too short: at least {needed} frames are needed")
         return np.stack(pictures)
     if sampling == "spread":
-        picked = _pick_evenly(path, frames, frames, lambda frame, aspect: change(_shown(frame, aspect)))
+        picked = _pick_evenly(path, frames, frames, lambda frame, aspect: change(shown(frame, aspect)))
         return np.stack(picked.frames)
     raise ValueError(f"sampling must be first or spread, not {sampling!r}")
 
@@ -327,12 +327,12 @@ class _Picked:
     height: int
 
 
-_Convert = Callable[[av.VideoFrame, Fraction], np.ndarray]
+Convert = Callable[[av.VideoFrame, Fraction], np.ndarray]
 """Makes a picture of a decoded frame, given the width of its pixels in heights of a pixel."""
 
 
 @contextmanager
-def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file at its best video stream; FFmpeg's errors in the block say that the file is damaged."""
     path = Path(path)
     try:
@@ -351,44 +351,62 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise RejectedVideo(path, "has a video stream of an unknown codec")
         # Parallelism is over videos; each thread of a decoder would hold full frames.
         stream.codec_context.thread_count = 1
-        try:
+        with naming_damage(path):
             yield container, stream
-        except av.FFmpegError as error:
-            raise RejectedVideo(path, f"is damaged or truncated ({_reason(error)})") from error
+
+
+@contextmanager
+def naming_damage(path: Path | str) -> Iterator[None]:
+    """FFmpeg's errors in the block say that the file is damaged."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise RejectedVideo(path, f"is damaged or truncated ({_reason(error)})") from error
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _rate(stream: VideoStream) -> float:
+def rate_of(stream: VideoStream) -> float:
     """Mean frame rate that the container states; 25 if it states none."""
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _seconds(moment: int, time_base: Fraction) -> float:
+def seconds_of(moment: int, time_base: Fraction) -> float:
+    """A timestamp in seconds."""
     return float(moment * time_base)
 
 
-def _promised_clock(path: Path | str) -> _Clock:
-    """The span of a video by its packets, without decoding; NaN if they carry no times.
+def packets_of(path: Path | str, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """Yield the packets of a stream, as they lie in the file and without decoding.
 
     Raises:
         RejectedVideo: packets are cut off, or end long before the duration that the container promises.
     """
-    first, last, end = np.nan, np.nan, 0.0
-    with _opened(path) as (container, stream):
-        for packet in container.demux():
-            if packet.is_corrupt:
-                raise RejectedVideo(path, "is damaged or truncated (a packet is cut off)")
-            if not packet.size or packet.pts is None:
-                continue
-            time = _seconds(packet.pts, packet.time_base)
-            end = max(end, time + _seconds(packet.duration or 0, packet.time_base))
-            if packet.stream_index == stream.index and not packet.is_discard:
+    end, dated = 0.0, False
+    for packet in container.demux():
+        if packet.is_corrupt:
+            raise RejectedVideo(path, "is damaged or truncated (a packet is cut off)")
+        if not packet.size:
+            continue
+        if packet.pts is not None:
+            end = max(end, seconds_of(packet.pts + (packet.duration or 0), packet.time_base))
+        if packet.stream_index == stream.index:
+            dated = dated or (packet.pts is not None and not packet.is_discard)
+            yield packet
+    if dated:
+        _refuse_truncated(path, container, stream, end)
+
+
+def _promised_clock(path: Path | str) -> _Clock:
+    """The span of a video by its packets, without decoding; NaN if they carry no times."""
+    first, last = np.nan, np.nan
+    with opened_video(path) as (container, stream):
+        for packet in packets_of(path, container, stream):
+            if packet.pts is not None and not packet.is_discard:
+                time = seconds_of(packet.pts, packet.time_base)
                 first, last = min(time, first), max(time, last)  # a comparison with NaN is false: `time` is taken
-        if not math.isnan(first):
-            _refuse_truncated(path, container, stream, end)
     return _Clock(first, last, by_index=False)
 
 
@@ -396,9 +414,9 @@ def _refuse_truncated(path: Path | str, container: InputContainer, stream: Video
     """Compare the end of the last packet, of whatever stream, with what the header promises."""
     promised = container.duration / av.time_base if container.duration else 0.0
     if container.format.name == "avi":  # the duration of a cut AVI is estimated from the file's size
-        promised = max(promised, stream.frames / _rate(stream))
+        promised = max(promised, stream.frames / rate_of(stream))
     found = end - (container.start_time or 0) / av.time_base
-    if _far_below(found, promised, 1 / _rate(stream)):
+    if _far_below(found, promised, 1 / rate_of(stream)):
         raise RejectedVideo(path, f"is truncated: it ends after {found:.2f} s of {promised:.2f} s")
     if container.format.name == "gif" and not _ends_with_gif_trailer(Path(path)):
         raise RejectedVideo(path, "is truncated: a GIF ends with a trailer, which is missing")
@@ -414,7 +432,7 @@ def _ends_with_gif_trailer(path: Path) -> bool:
         return file.read().rstrip(b"\0").endswith(b";")
 
 
-def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: _Convert) -> _Picked:
+def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: Convert) -> _Picked:
     """Pick the frames nearest to T moments, evenly spread from a video's first frame to its last."""
     promised = _promised_clock(path)
     picked = _pick(path, frames, convert, promised)
@@ -429,7 +447,7 @@ def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: _Conve
     return picked
 
 
-def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _Picked:
+def _pick(path: Path | str, frames: int, convert: Convert, clock: _Clock) -> _Picked:
     """Decode a video once and convert the frames nearest to T moments, evenly spread over the clock's span.
 
     The ``clock`` of the result is what the decoded frames call for: where it differs from the one given, the picked
@@ -441,13 +459,13 @@ def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _P
     shots: list[int] = []
     first, time, before, count, in_order = 0.0, -math.inf, None, 0, True
     starts_shot, shot, shot_before = CutFinder(), 0, 0
-    with _opened(path) as (container, stream):
-        rate, pixel_aspect = _rate(stream), _pixel_aspect(stream)
+    with opened_video(path) as (container, stream):
+        rate, pixel_aspect = rate_of(stream), pixel_aspect_of(stream)
         for frame in container.decode(stream):
             time_before = time
             time = count / rate
             if not clock.by_index and frame.pts is not None and frame.time_base is not None:
-                time = _seconds(frame.pts, frame.time_base)
+                time = seconds_of(frame.pts, frame.time_base)
             in_order = in_order and time > time_before
             first = time if before is None else first
             shot_before, shot = shot, shot + starts_shot(frame)
@@ -472,13 +490,13 @@ def _pick(path: Path | str, frames: int, convert: _Convert, clock: _Clock) -> _P
         return _Picked(picked, numbers, shots, proportion, right, count, rate, stream.width, stream.height)
 
 
-def _pixel_aspect(stream: VideoStream) -> Fraction:
+def pixel_aspect_of(stream: VideoStream) -> Fraction:
     """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
     ratio = Fraction(stream.sample_aspect_ratio or 1)
     return ratio if Fraction(1, 10) <= ratio <= 10 else Fraction(1)
 
 
-def _shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
+def shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
     """A frame as a player would show it: uint8 (H, W, 3)."""
     picture: np.ndarray = frame.to_ndarray(format="rgb24")
     if pixel_aspect != 1:
@@ -487,7 +505,7 @@ def _shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
     return _upright(picture, frame.rotation)
 
 
-def _square(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
+def shown_square(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
     """The middle square of a frame as it is shown: uint8 (S, S, 3)."""
     return _upright(middle_square(frame.to_ndarray(format="rgb24"), size, pixel_aspect), frame.rotation)
 
