@@ -72,7 +72,7 @@ STRAY = 0.02
 _RUN = 8
 """Harmonics that are looked ahead when they are shared out."""
 
-FALL = 0.12
+FALL = 0.15
 """A frame's rounds end when the last one took less than this share off the discrepancy between ink and strokes."""
 
 RELUCTANCE = 0.15
@@ -95,7 +95,7 @@ def fit_curves(
     budget: int = 288,
     strokes: int = 24,
     harmonics: int = 32,
-    rounds: int = 5,
+    rounds: int = 6,
     stiffness: float = 0.001,
 ) -> CurveSequence:
     """Fit tracked, canonical strokes to a drawing through time.
@@ -325,7 +325,7 @@ class _Tracker:
                 break
             discrepancy = now
             rigid = self._similar(rigid, weight, target)
-            moved = self._solve(rigid, weight, target, which, 2.0 if turn == 1 else 1.0) if turn else rigid
+            moved = self._solve(rigid, weight, target, which, 4.0 if turn == 1 else 1.0) if turn else rigid
             reach = max(reach * 0.75, self.reach)
         apart = frame.distance_from(np.matmul(self.basis, moved.swapaxes(-1, -2)))
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
