@@ -44,6 +44,8 @@ COLUMNS = {
     "displacement_p95_px": "moved p95",
     "beyond_flow_px": "beyond flow px",
     "beyond_flow_p95_px": "beyond flow p95",
+    "across_flow_px": "across flow px",
+    "across_flow_p95_px": "across flow p95",
     "kept": "kept",
     "numbers": "numbers",
     "cpu_ms": "CPU ms/frame",
@@ -117,8 +119,11 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
     both = list(zip(clips, (run.drawn for run in runs), strict=True))
     misses = np.mean([distances(drawn.points, drawn.visible, clip.ink) for clip, drawn in both], axis=0)
     moved = np.concatenate([displacement(drawn.points, drawn.visible, clip.together) for clip, drawn in both])
-    beyond = np.concatenate(
-        [displacement(drawn.points, drawn.visible, clip.together, clip.flow) for clip, drawn in both]
+    beyond, across = (
+        np.concatenate(
+            [displacement(drawn.points, drawn.visible, clip.together, clip.flow, across=a) for clip, drawn in both]
+        )
+        for a in (False, True)
     )
     shown = [max(int(drawn.visible[:-1][clip.together].sum()), 1) for clip, drawn in both]
     row: dict[str, float | int | None] = {
@@ -129,6 +134,8 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
         "displacement_p95_px": _percentile(moved),
         "beyond_flow_px": _mean(beyond),
         "beyond_flow_p95_px": _percentile(beyond),
+        "across_flow_px": _mean(across),
+        "across_flow_p95_px": _percentile(across),
         "kept": float(np.average([kept(drawn.visible, clip.together) for clip, drawn in both], weights=shown)),
         "numbers": max(run.drawn.numbers for run in runs),
         "cpu_ms": float(np.mean([run.cpu_ms for run in runs])),

@@ -31,7 +31,7 @@ def test_the_truth_measures_as_the_truth(circle):
     moved = np.linalg.norm(circle.outlines[1, 0, 0] - circle.outlines[0, 0, 0])
     assert row["displacement_px"] == pytest.approx(moved, rel=1e-3)
     assert row["residual_px"] == pytest.approx(0, abs=1e-4)
-    assert row["beyond_flow_px"] < 0.5 * moved
+    assert row["across_flow_px"] < row["beyond_flow_px"] < 0.5 * moved
     assert row["ink_to_curve_px"] < 0.6
     assert (row["kept"], row["strokes_an_outline"], row["canonical"]) == (1, 1, 1)
     assert (row["numbers"], row["cpu_ms"], row["frames"]) == (200, 2, 12)

@@ -63,6 +63,19 @@ def test_what_the_video_moves_is_not_the_strokes_own_displacement():
     np.testing.assert_allclose(displacement(outside, visible, flow=flow), 5)
 
 
+def test_motion_of_a_line_along_itself_does_not_count_across():
+    line = np.stack([np.linspace(20, 50, 31), np.linspace(20, 60, 31)], 1)
+    unit = np.array([3.0, 4.0]) / 5
+    points = np.stack([line, line + 7 * unit, line + 7 * unit + 2 * unit[::-1] * (1, -1)])[:, None]
+    visible = np.ones((3, 1), bool)
+    np.testing.assert_allclose(displacement(points, visible), [7, 2])
+    np.testing.assert_allclose(displacement(points, visible, across=True), [0, 2], atol=1e-9)
+    stands = np.repeat(points[:1], 2, axis=0)
+    flow = np.broadcast_to(5 * unit, (1, 80, 80, 2))
+    np.testing.assert_allclose(displacement(stands, visible[:2], flow=flow), 5)
+    np.testing.assert_allclose(displacement(stands, visible[:2], flow=flow, across=True), 0, atol=1e-9)
+
+
 def test_a_stroke_that_turns_in_place_is_displaced():
     points = moving_circles(0, 2)
     points[1] = points[1][:, ::-1]

@@ -112,6 +112,48 @@ def test_odd_frames_do_not_break(shape, value):
         assert not sequence.visible.any()
 
 
+def drawings(kind: str, frames: int, height: int, width: int) -> np.ndarray:
+    """Ink of a kind, bool (T, H, W)."""
+    rng = np.random.default_rng(0)
+    if kind == "cuts":  # every frame is of another shot
+        ink = np.zeros((frames, height, width), np.uint8)
+        for picture in ink:
+            ends = rng.integers(0, (width, height), (6, 2, 2))
+            for start, end in ends.tolist():
+                cv2.line(picture, start, end, 1)
+        return ink > 0
+    return rng.random((frames, height, width)) < {"empty": 0.0, "full": 1.0, "sparse": 0.01, "noisy": 0.3}[kind]
+
+
+@pytest.mark.parametrize("kind", ["empty", "full", "sparse", "noisy", "cuts"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (4, 48, 64), (1, 1080, 1920)])
+def test_any_ink_gives_finite_curves_within_the_frame_and_the_budget(kind, shape):
+    if kind == "noisy" and shape[-1] > 1000:
+        shape = (1, 270, 480)
+    ink = drawings(kind, *shape)
+    sequence = fit_curves(ink)
+    assert np.isfinite(sequence.coefficients).all()
+    assert sequence.num_parameters <= PARAMS.fit.budget
+    assert not sequence.coefficients[~sequence.visible].any()
+    assert not sequence.visible[~ink.any((1, 2))].any()
+    points = sequence.points(64)[sequence.visible]
+    assert (np.abs(points - 0.5) < 1.0).all()
+    np.testing.assert_array_equal(fit_curves(ink).coefficients, sequence.coefficients)
+
+
+def test_a_drawing_that_stands_still_needs_no_more_rounds_and_one_that_changes_shape_does():
+    still = np.stack([circle(48, 48, 20)] * 4)
+    swinging = np.zeros((6, 96, 96), np.uint8)
+    for t, picture in enumerate(swinging):
+        at = np.arange(10, 86)
+        rows = 48 + 2 * t * np.sin(at / 9)
+        cv2.polylines(picture, [np.stack([at, rows], 1).round().astype(np.int32)], False, 255)
+    for ink, differs in ((still, False), (swinging, True)):
+        few, many = (fit_curves(ink, rounds=rounds) for rounds in (3, 8))
+        assert (np.abs(few.coefficients - many.coefficients).max() > 1e-4) == differs
+    assert fit_error(many, swinging).ink_to_curve < fit_error(few, swinging).ink_to_curve
+
+
 def test_a_budget_that_holds_no_stroke_is_refused():
     with pytest.raises(ValueError, match="budget of 10"):
         fit_curves(np.zeros((1, 8, 8), np.uint8), budget=10, strokes=8)

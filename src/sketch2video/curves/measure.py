@@ -72,7 +72,12 @@ def rendered_discrepancy(drawn: np.ndarray, ink: np.ndarray) -> float:
 
 
 def displacement(
-    points: np.ndarray, visible: np.ndarray, together: np.ndarray | None = None, flow: np.ndarray | None = None
+    points: np.ndarray,
+    visible: np.ndarray,
+    together: np.ndarray | None = None,
+    flow: np.ndarray | None = None,
+    *,
+    across: bool = False,
 ) -> np.ndarray:
     """How far strokes move from each frame to the next: the mean distance of a stroke's points, px.
 
@@ -82,6 +87,7 @@ def displacement(
         together: (T - 1,) bool, which pairs of frames no cut divides; None: all.
         flow: (T - 1, H, W, 2), px right and down, how far what each pixel shows moves to the next frame. Its median at
             a stroke's points, a shift of the whole stroke, is taken off first; None: nothing is taken off.
+        across: count only what goes across the stroke: a line that moves along itself looks as if it stood still.
 
     Returns:
         One number for every stroke of every pair that counts: (M,), in order of time.
@@ -92,6 +98,10 @@ def displacement(
         height, width = flow.shape[1:3]
         at = np.clip(points[pairs, strokes], 0, (width - 1, height - 1)).astype(np.int64)
         steps = steps - np.median(flow[pairs[:, None], at[..., 1], at[..., 0]], axis=1, keepdims=True)
+    if across:
+        along = np.gradient(points[pairs, strokes], axis=1)
+        turned = steps[..., 0] * along[..., 1] - steps[..., 1] * along[..., 0]
+        return np.asarray(np.abs(turned / np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-9)).mean(1))
     return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).mean(1))
 
 

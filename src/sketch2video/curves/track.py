@@ -6,7 +6,8 @@ Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink a
    (chamfer matching, Barrow et al. 1977);
 2. ink is assigned to the nearest point of a curve and each stroke is turned and scaled towards its ink (the closest
    points of Besl and McKay 1992), then solved for: a ridge problem that is held near the moved stroke by a weight that
-   grows with k², so that place follows first and detail only where ink asks for it;
+   grows with k², so that place follows first and detail only where ink asks for it; again and again, until strokes
+   come no nearer to the ink;
 3. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
 4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots;
 5. harmonics are shared out anew among all strokes, to those that lose most without them.
@@ -71,6 +72,9 @@ STRAY = 0.02
 _RUN = 8
 """Harmonics that are looked ahead when they are shared out."""
 
+FALL = 0.15
+"""A frame's rounds end when the last one took less than this share off the discrepancy between ink and strokes."""
+
 RELUCTANCE = 0.15
 """Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
 
@@ -91,7 +95,7 @@ def fit_curves(
     budget: int = 288,
     strokes: int = 24,
     harmonics: int = 32,
-    rounds: int = 3,
+    rounds: int = 6,
     stiffness: float = 0.001,
 ) -> CurveSequence:
     """Fit tracked, canonical strokes to a drawing through time.
@@ -106,7 +110,8 @@ def fit_curves(
         budget: numbers a frame, visibilities counted.
         strokes: S, the most strokes of a frame.
         harmonics: K, the most harmonics of a stroke.
-        rounds: how often ink is assigned and strokes are solved again in a frame.
+        rounds: how often, at most, ink is assigned and strokes are solved again in a frame; fewer where the discrepancy
+            no longer falls (:data:`FALL`).
         stiffness: weight of the previous frame's coefficients, which grows with k².
 
     Raises:
@@ -212,6 +217,18 @@ class _Frame:
         outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
         return self.distance[self.at(points)] + outside
 
+    def distance_from_shifted(self, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Distances as of :meth:`distance_from` after every shift of ``offsets`` (D,): (M, n, 2) -> (M, D, D, n).
+
+        The first D is of shifts to the right, the second of shifts down.
+        """
+        size = np.array(self.skeleton.shape[::-1])
+        moved = points[:, None] + offsets[:, None, None]
+        outside = np.maximum(0.0, np.maximum(-moved, moved - size))
+        places = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
+        distance = self.distance.ravel()[places[:, :, None, :, 0] + places[:, None, :, :, 1]]
+        return distance + (outside[:, :, None, :, 0] + outside[:, None, :, :, 1])
+
 
 def _spectrum(skeleton: np.ndarray) -> np.ndarray:
     """Fourier transform of a blurred, small, centred drawing of unit energy."""
@@ -301,11 +318,14 @@ class _Tracker:
         moved[..., 0] += self._search(moved, length, frame)
         stays = self._stays(before, moved, frame) & ~self.closed[which]
         moved[stays] = before[stays]
-        rigid, reach = moved, 2.0 * self.reach
+        rigid, reach, discrepancy = moved, 2.0 * self.reach, np.inf
         for turn in range(self.rounds):
-            weight, target = self._targets(moved, frame, reach)
+            weight, target, now = self._targets(moved, frame, reach)
+            if turn > 1 and now > (1 - FALL) * discrepancy:
+                break
+            discrepancy = now
             rigid = self._similar(rigid, weight, target)
-            moved = self._solve(rigid, weight, target, which, 4.0 ** (self.rounds - 1 - turn)) if turn else rigid
+            moved = self._solve(rigid, weight, target, which, 4.0 if turn == 1 else 1.0) if turn else rigid
             reach = max(reach * 0.75, self.reach)
         apart = frame.distance_from(np.matmul(self.basis, moved.swapaxes(-1, -2)))
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
@@ -334,7 +354,7 @@ class _Tracker:
         offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
         points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
-        apart = frame.distance_from(points[:, None] + shifts[None, :, None])
+        apart = frame.distance_from_shifted(points, offsets).reshape(len(points), -1, points.shape[1])
         misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
         together = np.average(misfit, axis=0, weights=length + 1e-9) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
@@ -349,8 +369,13 @@ class _Tracker:
         )
         return np.asarray(there <= here + STAY)
 
-    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray]:
-        """Where each pen position should be, (M, n, 2), and the weight (M, n) of that: 0 where no ink is in reach."""
+    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Where each pen position should be, and how far the ink is from the strokes as they are.
+
+        Returns:
+            The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, n, 2), px; the discrepancy:
+            the mean distance in px from ink to the nearest stroke, none counted as more than :attr:`reach`.
+        """
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
         tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
@@ -370,7 +395,7 @@ class _Tracker:
         bare = (pulls == 0) & inked
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
         target = np.where(bare[..., None], pull, target)
-        return weight, target
+        return weight, target, float(np.minimum(distance, self.reach).mean())
 
     def _similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
