@@ -85,7 +85,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def with_text_system(finished):
-    """The finished project once the text-only system has been made in it, too; and what ``dvc repro`` had made of it."""
+    """The finished project with the text-only system made in it, too; and what ``dvc repro`` had made of that."""
     before = [
         path for path in ("models/text", "models/text_ldm", "reports/text_ldm") if (finished.folder / path).exists()
     ]
