@@ -53,6 +53,10 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 	sketch2video captions > reports/captions.txt
 	python -m flows.generate $(PROMPTS)
 
+.PHONY: compare
+compare: $(READY) ## Put all systems that were evaluated into one table: reports/systems.html
+	sketch2video compare
+
 .PHONY: bench
 bench: $(READY) ## The equation beside what else could stand in its place, and the video loader (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.equation $(CLIPS)

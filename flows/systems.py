@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from flows.common import MODELS, REPORTS
 from sketch2video.errors import UserError
-from sketch2video.params import Control, Params
+from sketch2video.params import Control, Params, SystemName
 
 DEFAULT = "sketch_ldm"
 """The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
-SYSTEMS = (DEFAULT, "text_ldm")
+SYSTEMS = get_args(SystemName)
 
 
 @dataclass(frozen=True)

@@ -247,6 +247,23 @@ def score(
     typer.echo(f"scores with their protocols: {json}")
 
 
+@app.command(rich_help_panel=SCORES)
+def compare(
+    systems: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYSTEM]...", help="Only these; by default all that were evaluated.")
+    ] = None,
+    reports: Annotated[Path, typer.Option(help="Folder of the reports.")] = Path("reports"),
+) -> None:
+    """Put all systems that were evaluated into one table: reports/systems.html, .csv and .json.
+
+    Systems that were not evaluated alike are refused. An evaluation ends with the same for the systems that were.
+    """
+    from sketch2video.evaluation.compare import compare as run
+
+    typer.echo(run(reports, systems or ()))
+    typer.echo(f"with intervals, costs and clips: {reports}/systems.html")
+
+
 def main() -> None:
     """Run the command line; a :class:`UserError` ends it with one line on stderr and exit code 2."""
     try:

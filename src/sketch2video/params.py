@@ -22,6 +22,10 @@ Control = Literal["none", "sketch", "video"]
 """Which pictures a system's decoder and denoiser see: none, drawings of curves, or control videos of the user's."""
 
 
+SystemName = Literal["sketch_ldm", "text_ldm"]
+"""The systems of the graph; ``flows/systems.py`` says where each lies."""
+
+
 class Section(BaseModel):
     """A part of ``params.yaml``; frozen, strict, no unknown keys."""
 
@@ -214,6 +218,7 @@ class EvaluateParams(Section):
 class RegisterParams(Section):
     """The registered model and its gate."""
 
+    system: SystemName
     name: str = Field(min_length=1)
     metric: Literal[
         "faithfulness_shape",

@@ -83,6 +83,16 @@ def finished(tmp_path_factory):
     return project
 
 
+@pytest.fixture(scope="session")
+def with_text_system(finished):
+    """The finished project with the text-only system made in it, too; and what ``dvc repro`` had made of that."""
+    before = [
+        path for path in ("models/text", "models/text_ldm", "reports/text_ldm") if (finished.folder / path).exists()
+    ]
+    finished.run("python", "-m", "flows.server", "run", "--", "dvc", "repro", "systems/text_ldm/dvc.yaml")
+    return finished, before
+
+
 @pytest.fixture
 def fresh(tmp_path):
     """A project in which nothing has run."""

@@ -28,6 +28,8 @@ ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "
 NOT_RESULTS = {"errors.py", "params.py", "files.py", "cli.py", "training/pictures.py"}
 """Code that decides nothing about a stage's outputs: messages, the reading of values that DVC compares, pictures."""
 
+TEXT_SYSTEM = "systems/text_ldm/dvc.yaml"
+
 KILLED = Path(__file__).with_name("killed.py")
 
 
@@ -98,14 +100,17 @@ def covers(dep, files):
     return any(dep == file or dep in file.parents for file in files)
 
 
-def test_the_graph_makes_what_it_promises(finished):
-    outputs = [
+def outputs_of(stages):
+    return [
         next(iter(out)) if isinstance(out, dict) else out
-        for stage in STAGES.values()
+        for stage in stages
         for kind in ("outs", "metrics", "plots")
         for out in stage.get(kind, [])
     ]
-    assert [out for out in outputs if not (finished.folder / out).exists()] == []
+
+
+def test_the_graph_makes_what_it_promises(finished):
+    assert [out for out in outputs_of(STAGES.values()) if not (finished.folder / out).exists()] == []
     metrics = json.loads((finished.folder / "reports/metrics.json").read_text())
     assert all(isinstance(value, float | int) for value in metrics.values())
     assert any(name.startswith("faithfulness") for name in metrics)
@@ -129,6 +134,29 @@ def test_a_second_run_does_nothing(finished):
     assert "Running stage" not in said
     assert "up to date" in said
     assert {path: path.stat().st_mtime_ns for path in (finished.folder / "models").rglob("*")} == before
+
+
+def test_another_system_is_made_when_it_is_asked_for(with_text_system):
+    project, made_by_the_graph = with_text_system
+    assert made_by_the_graph == []
+    stages = [stage for name, stage in OTHERS.items() if name.startswith("text_ldm:")]
+    assert [out for out in outputs_of(stages) if not (project.folder / out).exists()] == []
+    said = project.run("dvc", "repro", TEXT_SYSTEM)
+    assert "Running stage" not in said
+    assert "up to date" in said
+
+
+def test_all_systems_stand_side_by_side(with_text_system):
+    project, _ = with_text_system
+    made_by_the_evaluation = (project.folder / "reports/systems.html").read_text()
+    said = project.run("sketch2video", "compare")
+    assert [line.split()[0] for line in said.splitlines()[1:4]] == ["real", "sketch_ldm", "text_ldm"]
+    assert (project.folder / "reports/systems.html").read_text() == made_by_the_evaluation
+    files = ("reports/metrics.json", "reports/text_ldm/metrics.json")
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json", *files))
+    sketch, text = (shown[""]["data"][file]["data"] for file in files)
+    assert set(text) < set(sketch)
+    assert text["fvd_embedded_floor"] == sketch["fvd_embedded_floor"]
 
 
 def test_a_change_of_fit_concerns_fit_and_what_follows_alone(finished):

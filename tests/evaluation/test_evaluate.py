@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.errors import UserError
-from sketch2video.evaluation.evaluate import Data, evaluate
+from sketch2video.evaluation.compare import compare
+from sketch2video.evaluation.evaluate import EXAMPLES, Data, evaluate
 from sketch2video.evaluation.generation import clip_seed
 from sketch2video.params import load_params
 from sketch2video.sketches import extract_sketches
@@ -130,7 +132,30 @@ def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, ti
     evaluation = evaluate(params, data=world.data, model=tiny_pipeline_folder, **folders)
     assert evaluation.left_out == {}
     assert evaluation.metrics()["faithfulness_joint"] < 0.3 < evaluation.metrics()["judge_accuracy_joint"]
-    assert evaluation.seconds_per_clip["text"] > 0
+    assert evaluation.size["latent_numbers"] == 4 * 8 * 8
+    assert evaluation.size["parameters"] > 10_000
+    for way in ("text", "fitted", "alone"):
+        stages = evaluation.seconds_per_clip[way]
+        assert list(stages) == ["captions", "curves", "denoising", "decoding", "other"]
+        assert min(stages.values()) > 0
+    assert "seconds" not in (tmp_path / "reports" / "metrics.json").read_text()
+    stored = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
+    for example in stored["examples"]:
+        for name in ("generated", "real"):
+            animation = Image.open(tmp_path / "reports" / "examples" / example[name])
+            assert (animation.n_frames, animation.size) == (FRAMES, (SIZE, SIZE))
+    assert len({example["clip_id"] for example in stored["examples"]}) == EXAMPLES
+
+
+def test_an_untrained_text_only_pipeline_is_evaluated_and_times_no_curves(world, tmp_path, tiny_text_pipeline_folder):
+    write_table(world.table.head(8), world.data.clips / "clips.parquet")
+    folders = {"reports": tmp_path / "reports", "checkpoints": tmp_path / "checkpoints"}
+    params = with_small_clips(load_params(), 8)
+    evaluation = evaluate(params, data=world.data, model=tiny_text_pipeline_folder, **folders)
+    assert evaluation.protocol["system"] == "text_ldm"
+    assert list(evaluation.seconds_per_clip) == ["text", "alone"]
+    assert list(evaluation.seconds_per_clip["alone"]) == ["captions", "denoising", "decoding", "other"]
+    assert compare(tmp_path / "reports").splitlines()[2].startswith("text_ldm")
 
 
 def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawings(world, tmp_path):
@@ -145,7 +170,7 @@ def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawin
     assert metrics["faithfulness_joint"] == metrics["judge_accuracy_joint"]
     assert {"fvd_embedded", "kvd_embedded", "is_embedded", "flicker"} <= set(metrics)
     assert not any("sketch" in name or "fitted" in name for name in metrics)
-    assert list(evaluation.seconds_per_clip) == ["text"]
+    assert list(evaluation.seconds_per_clip) == ["text", "alone"]
     assert "fitted" not in (tmp_path / "reports" / "index.html").read_text().split("<h2>Protocol")[0]
 
 

@@ -18,12 +18,17 @@ PROTOCOL = {
     "frames": 4,
     "size": 16,
     "video_judge": "video-abc",
-    "sampling": {"seed": 3},
+    "sampling": {"seed": 3, "batch_size": 4},
+}
+SECONDS = {
+    "text": {"curves": 0.125, "denoising": 0.25, "other": 0.125},
+    "fitted": {"denoising": 0.25},
+    "alone": {"denoising": 1.0},
 }
 
 
 def evaluation_of(scores=None, left_out=None, **protocol):
-    return Evaluation(scores or {}, left_out or {}, {"text": 0.5, "fitted": 0.25}, PROTOCOL | protocol)
+    return Evaluation(scores or {}, left_out or {}, SECONDS, PROTOCOL | protocol, {"parameters": 1234567})
 
 
 def shares(prefix, suffix="", attributes=("shape", "colour", "motion", "joint")):
@@ -61,7 +66,8 @@ def read_page(folder):
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    assert all(source.startswith(("data:", "#")) for source in tags.sources), "the page must not need other files"
+    others = [source for source in tags.sources if not source.startswith(("data:", "#"))]
+    assert others == ["systems.html"], "the page must not need other files"
     return page
 
 
@@ -79,6 +85,7 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
     pd.DataFrame({"word": ["a"]}).to_csv(tmp_path / "plots" / "other.csv", index=False)
     pairs = pd.DataFrame({"attribute": "shape", "asked": ["circle", "star"], "judged": ["circle", "heart"]})
     example = Example(
+        "clip",
         'a <red> circle & "friends"',
         {
             "real": clip_of((4, 16, 16, 3)),
@@ -107,6 +114,8 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
         "0.0045",
         "0.934",
         "0.0077 frame widths a frame",
+        "1,234,567 parameters",
+        "width: 25.0%",
     ):
         assert text in page, text
     assert "other" not in re.findall(r"<h3>(.*?)</h3>", page)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sketch2video.errors import UserError
 from sketch2video.params import Params, load_params
 from sketch2video.systems import batch
 from sketch2video.systems.batch import (
@@ -39,6 +40,12 @@ def params() -> Params:
 @pytest.fixture(scope="module")
 def model(tiny_pipeline_folder: Path) -> Model:
     return Model(load_pipeline(tiny_pipeline_folder), "tiny", "3", content_hash(tiny_pipeline_folder))
+
+
+@pytest.fixture(scope="module")
+def text_model(tiny_text_pipeline_folder: Path) -> Model:
+    folder = tiny_text_pipeline_folder
+    return Model(load_pipeline(folder), "tiny text", None, content_hash(folder))
 
 
 @pytest.fixture
@@ -76,6 +83,30 @@ def test_every_prompt_gets_files_that_players_open(tmp_path: Path, generate: Cal
         CONTACT_SHEET,
         *(row[name] for row in rows for name in ("video", "gif", "sketch_video", "sketch_svg")),
     }
+
+
+def test_a_system_that_draws_nothing_leaves_videos_alone(
+    tmp_path: Path, generate: Callable[..., Any], text_model: Model
+) -> None:
+    rows = generate(PROMPTS[:2], tmp_path, text_model)
+    assert all({"video", "gif"} <= set(row) and "sketch_video" not in row for row in rows)
+    for row in rows:
+        with av.open(str(tmp_path / row["video"])) as container:
+            assert len(list(container.decode(video=0))) == row["num_frames"] == 8
+    videos = {row[name] for row in rows for name in ("video", "gif")}
+    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, CONTACT_SHEET, *videos}
+
+
+def test_a_sketch_for_a_model_that_follows_none_is_a_users_mistake(
+    tmp_path: Path, generate: Callable[..., Any], text_model: Model
+) -> None:
+    prompts = [Prompt(1, "a red circle"), Prompt(2, "a star", sketch=tmp_path / "star.png")]
+    with pytest.raises(UserError) as error:
+        generate(prompts, tmp_path / "out", text_model)
+    assert str(error.value) == (
+        "row 2 of the prompts names a sketch, but tiny text follows none; leave the column out or name a sketch model"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 class _Interrupted(Exception):

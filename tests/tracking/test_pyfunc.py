@@ -58,6 +58,20 @@ def test_a_row_is_a_video(model: Any, tmp_path: Path) -> None:
     assert all(svg.startswith("<svg") for svg in answer["sketch"])
 
 
+def test_a_system_that_draws_nothing_answers_with_an_empty_sketch(
+    registered: Path, tiny_text_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(registered)
+    settings = load_params(Path(__file__).parents[2] / "params.yaml").generate
+    with tracked_run("register", {}) as run:
+        version = register_version(tiny_text_pipeline_folder, "text2video", settings, run)
+    model = mlflow.pyfunc.load_model(f"models:/text2video/{version}")
+    answer = model.predict(pd.DataFrame({"caption": ["a red circle"], "seed": [3]}), params={"num_inference_steps": 1})
+    assert answer["sketch"].tolist() == [""]
+    assert frames_of(answer["video"][0], tmp_path).source_frames == 8
+
+
 def test_seeds_are_free_and_repeatable(model: Any) -> None:
     asked = pd.DataFrame({"caption": ["a red circle", "a red circle"]})
     first, again = model.predict(asked), model.predict(asked)

@@ -130,6 +130,17 @@ def test_the_better_of_two_is_champion_whoever_comes_first(
     assert str(aliased_version(NAME, "champion").version) == str(champion.version)
 
 
+def test_systems_of_different_kinds_meet_at_the_gate(
+    project: Path, clips: Path, tiny_pipeline_folder: Path, tiny_text_pipeline_folder: Path, params: Params
+) -> None:
+    sketch, text = register(tiny_pipeline_folder, params), register(tiny_text_pipeline_folder, params)
+    alone = pass_gate(params, text)
+    assert (alone["gate.promoted"], str(aliased_version(NAME, "champion").version)) == ("True", text)
+    met = pass_gate(params, sketch)
+    assert met["gate.champion_version"] == text
+    assert float(met["gate.champion"]) == pytest.approx(float(alone["gate.challenger"]))
+
+
 def test_what_was_decided_is_not_judged_again(
     project: Path, clips: Path, tiny_pipeline_folder: Path, params: Params
 ) -> None:

@@ -8,19 +8,20 @@ follows control videos is also given the real clip's (``_control``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
 from sketch2video.evaluation.generation import Batches, GeneratedClips, Given, Sampling, fitted_curves, generate_clips
 from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
-from sketch2video.evaluation.report import Example, write_report
+from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import (
     LEAST_CLIPS,
     Evaluation,
@@ -33,7 +34,7 @@ from sketch2video.evaluation.scores import (
     spread_evenly,
     steadiness_scores,
 )
-from sketch2video.files import replacing, write_json
+from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.params import Control, Params
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
@@ -54,6 +55,9 @@ UNSTEADY = {
 
 EXAMPLES, FAILURES = 8, 6
 """Clips that the report shows: chosen beforehand, and the first that went wrong."""
+
+ALONE = 8
+"""Clips that are generated once more, one a call, to time that."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ def evaluate(
     checkpoints: Path = Path("checkpoints"),
     load: Callable[[Path], Any] = load_pipeline,
 ) -> Evaluation:
-    """Score a model on the test split; write ``metrics.json``, ``evaluation.json``, ``plots/`` and ``index.html``.
+    """Score a model on the test split.
+
+    Writes ``metrics.json``, ``evaluation.json``, ``plots/``, ``examples/`` and ``index.html``.
 
     Args:
         params: of the whole graph; ``base`` and ``evaluate`` are read.
@@ -102,6 +108,7 @@ def evaluate(
     protocol = {
         "split": split,
         "clips": len(rows),
+        "captions": sha256_of_value(rows[["clip_id", "caption"]].to_dict("list"))[:12],
         "frames": params.base.frames,
         "size": params.base.size,
         "video_judge": judge_path("video").name,
@@ -117,6 +124,7 @@ def evaluate(
     folder = folder_for(f"evaluate-{model.name}", settings, [*inputs, *_sampling_code()], checkpoints)
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
+    alone = generate_clips(pipeline, rows.head(ALONE), replace(sampling, batch_size=1), folder, "alone")
 
     def real_batches() -> Batches:
         return _real_batches(data, rows, sampling.batch_size, drawn=pipeline.control == "sketch")
@@ -126,15 +134,40 @@ def evaluate(
     scores, left_out = score(rows, real, seen, params.evaluate.bootstrap, protocol)
     for way in generated.keys() - {"text"}:
         scores[f"psnr{SUFFIXES[way]}"] = _psnr(generated[way], real_batches(), protocol)
-    seconds = {way: clips.seconds / len(rows) for way, clips in generated.items()}
-    evaluation = Evaluation(scores, left_out, seconds, protocol)
+    seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
     asked_and_judged = pd.DataFrame(columns=["attribute", "asked", "judged"])
     if can_be_judged(rows):
         asked_and_judged = word_pairs(seen["text"].video, rows)
     examples, failures = _examples(data, rows, generated, seen)
+    kept = keep_examples(reports / "examples", examples)
+    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept)
     _write(reports, evaluation, asked_and_judged)
     write_report(reports, evaluation, asked_and_judged, examples, failures)
     return evaluation
+
+
+def size_of(pipeline: Any) -> dict[str, int]:
+    """See :class:`~sketch2video.evaluation.scores.Evaluation`."""
+    networks = [part for part in getattr(pipeline, "components", {}).values() if isinstance(part, nn.Module)]
+    size = {"parameters": sum(weight.numel() for network in networks for weight in network.parameters())}
+    return size | ({"latent_numbers": pipeline.latent_numbers} if hasattr(pipeline, "latent_numbers") else {})
+
+
+def keep_examples(folder: Path, examples: list[Example]) -> list[dict[str, str]]:
+    """Write clips from text and the real ones as animations into a folder, for comparisons with other systems.
+
+    Returns:
+        What :class:`~sketch2video.evaluation.scores.Evaluation` lists of them.
+    """
+    kept = []
+    with replacing(folder) as partial:
+        partial.mkdir()
+        for number, example in enumerate(examples):
+            files = {name: f"{number}-{name}.webp" for name in ("generated", "real")}
+            for name, title in {"generated": TITLES["text"], "real": "real"}.items():
+                (partial / files[name]).write_bytes(animated_webp(example.tracks[title]))
+            kept.append({"clip_id": example.clip_id, "caption": example.caption, **files})
+    return kept
 
 
 def ways_to_generate(control: Control, data: Data) -> dict[str, Given | None]:
@@ -271,7 +304,7 @@ def _examples(
                 words = {name: verdict.words(name)[index] for name in verdict.probabilities}
                 verdicts[TITLES[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
         tracks = {title: clips[place] for title, clips in shown.items()}
-        examples[index] = Example(rows["caption"].iloc[index], tracks, verdicts)
+        examples[index] = Example(rows["clip_id"].iloc[index], rows["caption"].iloc[index], tracks, verdicts)
     return [examples[i] for i in chosen], [examples[i] for i in wrong]
 
 

@@ -94,9 +94,10 @@ class GeneratedClips:
         return [clip for number, clip in enumerate(clips) if number in wanted]
 
     @property
-    def seconds(self) -> float:
-        """Wall time of all calls of the pipeline."""
-        return sum(seconds for path in self.paths if (seconds := _finished(path)) is not None)
+    def seconds(self) -> dict[str, float]:
+        """Wall time a clip by stage, of the call that was of median speed: a first call is often a slow one."""
+        calls = [seconds for path in self.paths if (seconds := _finished(path)) is not None]
+        return sorted(calls, key=lambda stages: sum(stages.values()))[(len(calls) - 1) // 2]
 
 
 def clip_seed(seed: int, clip_id: str) -> int:
@@ -148,7 +149,9 @@ def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict
         output_type="np",
         **given,
     )
-    seconds = time.perf_counter() - begin
+    total = time.perf_counter() - begin
+    stages = dict(pipeline.timings.seconds) if hasattr(pipeline, "timings") else {}
+    stages["other"] = total - sum(stages.values())
     arrays = {
         # In C order: safetensors writes an array's memory as it lies, and a pipeline may answer with transposed axes.
         "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8))
@@ -157,13 +160,14 @@ def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict
         for name in CURVES:
             arrays[name] = np.stack([getattr(sequence, name) for sequence in out.curves])
     with replacing(path) as partial:
+        seconds = {stage: value / len(rows) for stage, value in stages.items()}
         save_file(arrays, partial, metadata={"seconds": json.dumps(seconds)})
 
 
-def _finished(path: Path) -> float | None:
-    """The seconds that a finished batch took; None if there is none, or it is damaged."""
+def _finished(path: Path) -> dict[str, float] | None:
+    """The seconds a clip that the stages of a finished batch took; None if there is none, or it is damaged."""
     try:
         with safe_open(path, "np") as file:
-            return float(json.loads(file.metadata()["seconds"]))
+            return dict(json.loads(file.metadata()["seconds"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None

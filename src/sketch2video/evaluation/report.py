@@ -7,6 +7,7 @@ import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,9 @@ from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 
 FRAME_MILLISECONDS = 125
+
+SYSTEMS_PAGE = "systems.html"
+"""The page that compares all systems (``evaluation/compare.py``), in the folder of the default system's report."""
 
 HEADINGS = {
     "faithfulness": "Generated from the text alone",
@@ -40,16 +44,22 @@ STEADINESS = {
 """Measures of steadiness, in the report's order, and what each says."""
 
 
+WAYS = {"text": "from text", "fitted": "over fitted curves", "control": "after control", "alone": "from text, alone"}
+"""How the report calls the ways to generate where it says what they cost."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A clip in all its forms.
 
     Attributes:
+        clip_id: of the real clip.
         caption: what was asked.
         tracks: by title, uint8 (T, S, S, 3), or (T, S, S) ink that is shown dark on light.
         verdicts: by title of a track, the words that the judge saw and whether they are as asked.
     """
 
+    clip_id: str
     caption: str
     tracks: dict[str, np.ndarray]
     verdicts: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)
@@ -70,22 +80,18 @@ def write_report(
         asked_and_judged: from ``faithfulness.word_pairs``; empty where nothing can be judged.
         examples, failures: clips to show.
     """
-    environment = Environment(
-        loader=PackageLoader("sketch2video.evaluation"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(animation=animation, number=number, percent=percent)
-    page = environment.get_template("report.html.j2").render(
+    page = render(
+        "report.html.j2",
         scores=evaluation.scores,
         groups=share_groups(evaluation.scores),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
         steadiness={name: says for name, says in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
-        seconds=evaluation.seconds_per_clip,
+        seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
+        costs=[(WAYS[way], stages) for way, stages in evaluation.seconds_per_clip.items()],
+        size=evaluation.size,
+        systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
         confusions={name: confusion(asked_and_judged, name) for name in asked_and_judged["attribute"].unique()},
         curves={path.stem: loss_curve(pd.read_csv(path)) for path in loss_tables(reports / "plots")},
@@ -94,6 +100,21 @@ def write_report(
     )
     with replacing(reports / "index.html") as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of one of the templates, with all filters that they use."""
+    environment = Environment(
+        loader=PackageLoader("sketch2video.evaluation"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        animation=animation, data_uri=data_uri, number=number, percent=percent, sum_values=sum_values
+    )
+    return environment.get_template(template).render(**values)
 
 
 def share_groups(scores: dict[str, Score]) -> list[tuple[str, dict[str, Score]]]:
@@ -136,8 +157,8 @@ def loss_curve(table: pd.DataFrame) -> str:
     return svg[svg.index("<svg") :]
 
 
-def animation(clip: np.ndarray) -> str:
-    """A clip as an animated WebP in a data URI; ink is shown dark on light."""
+def animated_webp(clip: np.ndarray) -> bytes:
+    """A clip as an animated WebP; ink is shown dark on light."""
     frames = [Image.fromarray(frame) for frame in (255 - clip if clip.ndim == 3 else clip)]
     buffer = io.BytesIO()
     frames[0].save(
@@ -150,12 +171,27 @@ def animation(clip: np.ndarray) -> str:
         quality=80,
         method=4,
     )
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    """A WebP as an address that holds it."""
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+
+
+def animation(clip: np.ndarray) -> str:
+    """A clip as the address of an animation that holds it."""
+    return data_uri(animated_webp(clip))
 
 
 def number(value: float | None) -> str:
     """Three significant digits; a dash for nothing."""
     return "–" if value is None else f"{value:.3g}"
+
+
+def sum_values(numbers: dict[str, float]) -> float:
+    """Sum of a dictionary's values."""
+    return sum(numbers.values())
 
 
 def percent(share: float) -> str:

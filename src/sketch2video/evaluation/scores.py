@@ -46,19 +46,30 @@ class Evaluation:
     Attributes:
         scores: by name.
         left_out: scores that could not be computed, and why.
-        seconds_per_clip: wall time of sampling a clip, for each way to generate.
+        seconds_per_clip: wall time of sampling a clip by stage, for each way to generate, and as ``alone`` for clips
+            from text that share no batch. On the machine that evaluated; never the same twice, so no metric.
         protocol: what all scores have in common.
+        size: ``parameters`` of the networks, and ``latent_numbers``, those that a frame is in the latent, if the system
+            has one.
+        examples: clips in ``examples/``, each with ``clip_id``, ``caption`` and the files ``generated`` and ``real``.
     """
 
     scores: dict[str, Score]
     left_out: dict[str, str]
-    seconds_per_clip: dict[str, float]
+    seconds_per_clip: dict[str, dict[str, float]]
     protocol: dict[str, Any]
+    size: dict[str, int] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
 
     def metrics(self) -> dict[str, float]:
         """All numbers by name; floors as ``<name>_floor``."""
         floors = {f"{name}_floor": s.floor for name, s in self.scores.items() if s.floor is not None}
         return {name: s.value for name, s in self.scores.items()} | floors
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of a clip from text: ``seconds_batch`` in batches, ``seconds_alone`` by itself."""
+        ways = {"seconds_batch": "text", "seconds_alone": "alone"}
+        return {name: sum(self.seconds_per_clip[way].values()) for name, way in ways.items()}
 
 
 def spread_evenly(table: pd.DataFrame, number: int) -> pd.DataFrame:

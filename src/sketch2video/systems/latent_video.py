@@ -23,6 +23,7 @@ from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.params import Control
+from sketch2video.systems.timing import Timings
 
 FRAMES_AT_ONCE = 64
 """Frames that are decoded together; bounds the memory of long videos."""
@@ -36,6 +37,9 @@ class LatentVideoPipeline(DiffusionPipeline):
     """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
 
     Subclasses say where the pictures come from, and register the modules.
+
+    Attributes:
+        timings: what the stages of the last call cost: captions, curves where the system draws, denoising, decoding.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -44,6 +48,13 @@ class LatentVideoPipeline(DiffusionPipeline):
     transformer: VideoTransformer
     scheduler: FlowMatchEulerDiscreteScheduler
     video_processor: VideoProcessor
+    timings: Timings
+
+    @property
+    def latent_numbers(self) -> int:
+        """Numbers that a frame is in the latent."""
+        config = self.transformer.config
+        return int(config.latent_channels * (config.sample_size // self.autoencoder.factor) ** 2)
 
     @property
     def control(self) -> Control:

@@ -28,6 +28,7 @@ from sketch2video.systems.latent_video import (
     number_of_videos,
 )
 from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.timing import Timings
 
 
 class SketchToVideoPipeline(LatentVideoPipeline):
@@ -110,9 +111,11 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         )
         device, size = self._execution_device, self.transformer.config.sample_size
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
+        self.timings = Timings(device)
 
         # 2. Read the captions
         text = encode_text(self.tokenizer, self.text_encoder, captions or [""] * count).to(device)
+        self.timings.lap("captions")
 
         # 3. Draw
         if sketches is None and curves is None:
@@ -120,6 +123,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         if sketches is None:
             sketches = np.stack([sequence.render(size, size) for sequence in curves or []])
         ink = fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size)
+        self.timings.lap("curves")
 
         # 4. Denoise
         latents = self.denoise(
@@ -132,9 +136,11 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             num_inference_steps,
             generator,
         )
+        self.timings.lap("denoising")
 
         # 5. Decode
         video = self.decode(latents, ink, output_type)
+        self.timings.lap("decoding")
         self.maybe_free_model_hooks()
 
         # 6. Answer

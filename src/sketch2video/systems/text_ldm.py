@@ -25,6 +25,7 @@ from sketch2video.systems.latent_video import (
     number_of_videos,
 )
 from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.timing import Timings
 
 
 class TextToVideoPipeline(LatentVideoPipeline):
@@ -99,12 +100,14 @@ class TextToVideoPipeline(LatentVideoPipeline):
         )
         device, size = self._execution_device, self.transformer.config.sample_size
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
+        self.timings = Timings(device)
 
         # 2. Read the captions and the control videos
         text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
         pictures = None
         if control is not None:
             pictures = fit_to_size(torch.from_numpy(control).to(device).movedim(-1, -3).float() / 255, size)
+        self.timings.lap("captions")
 
         # 3. Denoise
         latents = self.denoise(
@@ -117,9 +120,11 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_inference_steps,
             generator,
         )
+        self.timings.lap("denoising")
 
         # 4. Decode
         video = self.decode(latents, pictures, output_type)
+        self.timings.lap("decoding")
         self.maybe_free_model_hooks()
 
         # 5. Answer
