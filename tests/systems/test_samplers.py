@@ -45,7 +45,7 @@ def mixture(objective: str, time: Tensor) -> tuple[Tensor, Tensor]:
     """The shares of data and noise at a time."""
     if objective == "flow":
         return 1 - time, time
-    kept = (1 - torch.tensor(shifted_betas(objective, SHIFT), dtype=torch.float64)).cumprod(0).float()
+    kept = (1 - torch.tensor(shifted_betas(SHIFT), dtype=torch.float64)).cumprod(0).float()
     here = kept[(time * 1000).round().long()]
     return here.sqrt(), (1 - here).sqrt()
 
@@ -108,19 +108,15 @@ def test_samples_are_distributed_as_the_data(pipeline, monkeypatch, objective: s
 def test_more_steps_err_less(pipeline, monkeypatch, objective: str, sampler: str) -> None:
     know(pipeline, monkeypatch, objective)
     errors = [error(pipeline, objective, sampler, steps) for steps in (2, 6, 18, 54)]
-    print(objective, sampler, errors)
     assert all(later < 0.7 * before for before, later in itertools.pairwise(errors)), errors
 
 
 @pytest.mark.parametrize(("objective", "sampler"), SECOND_ORDER)
 def test_the_second_order_errs_less_in_few_steps(pipeline, monkeypatch, objective: str, sampler: str) -> None:
     know(pipeline, monkeypatch, objective)
-    first = SAMPLERS[objective][0]
-    print(
-        objective,
-        sampler,
-        [(n, error(pipeline, objective, sampler, n), error(pipeline, objective, first, n)) for n in (4, 8, 16, 32)],
-    )
+    for steps, share in ((8, 1.0), (16, 0.75)):
+        first = error(pipeline, objective, SAMPLERS[objective][0], steps)
+        assert error(pipeline, objective, sampler, steps) < share * first
 
 
 @pytest.mark.parametrize(("objective", "sampler"), PAIRS)

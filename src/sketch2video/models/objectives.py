@@ -18,13 +18,12 @@ from sketch2video.params import Objective
 LEVELS = 1000
 """Noise levels of a diffusion process (Ho et al. 2020); the network's time is the level / 1000."""
 
-SCHEDULES = {"v_prediction": "squaredcos_cap_v2", "epsilon": "scaled_linear"}
-"""diffusers' names of the noise schedules: cosine (Nichol & Dhariwal 2021) for velocities (Salimans & Ho 2022); for
-noise that of latent diffusion (Rombach et al. 2022), whose last level keeps some signal: data are got from predicted
-noise by dividing by the signal's share, and at the cosine's end errors would be multiplied by 100,000."""
+SCHEDULE = "squaredcos_cap_v2"
+"""diffusers' name of the cosine schedule (Nichol & Dhariwal 2021)."""
 
-BETA_START, BETA_END = 0.00085, 0.012
-"""Of the scaled linear schedule, as in latent diffusion."""
+LEAST_SIGNAL = 0.02
+"""What is left of the signal's amplitude at the last level. Data are got from predicted noise by dividing by it, and
+the cosine's own 0.00001 would multiply errors by 100,000; latent diffusion (Rombach et al. 2022) leaves 0.068."""
 
 
 class LearningObjective(ABC):
@@ -95,7 +94,7 @@ class Diffusion(LearningObjective):
 
     def __init__(self, prediction: Objective, shift: float) -> None:
         self.prediction = prediction
-        self.process = DDPMScheduler(LEVELS, trained_betas=shifted_betas(prediction, shift), prediction_type=prediction)
+        self.process = DDPMScheduler(LEVELS, trained_betas=shifted_betas(shift), prediction_type=prediction)
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
         """Every level as often."""
@@ -127,21 +126,23 @@ def find_objective(name: Objective, shift: float) -> LearningObjective:
     return FlowMatching(shift) if name == "flow" else Diffusion(name, shift)
 
 
-def shifted_betas(prediction: Objective, shift: float) -> list[float]:
-    """The betas of a diffusion process whose ratio of noise to signal is ``shift`` times that of the usual schedule.
+def shifted_betas(shift: float) -> list[float]:
+    """The betas of a diffusion process whose ratio of noise to signal is ``shift`` times that of the cosine schedule.
 
     The frames of a clip show the same thing many times over; averaged, T of them have the signal-to-noise ratio of one
     frame with 1 / sqrt(T) of the noise. So, as pictures of a higher resolution (Hoogeboom et al. 2023, "Simple
     diffusion": log SNR + 2 log(64 / resolution)), they need sqrt(T) times the noise, which is 4 for 16 frames:
     log SNR - 2 log(shift). A flow's times that are shifted by as much
     (:func:`~sketch2video.models.flow_matching.shifted`) have their ratio t / (1 - t) multiplied by the same number.
+    Only near the last level it is less, where ``LEAST_SIGNAL`` is left.
 
     Returns:
         ``LEVELS`` numbers, for ``trained_betas`` of diffusers' schedulers.
     """
-    usual = DDPMScheduler(LEVELS, BETA_START, BETA_END, beta_schedule=SCHEDULES[prediction])
+    usual = DDPMScheduler(LEVELS, beta_schedule=SCHEDULE)
     noise_to_signal = 1 / (1 - usual.betas.double()).cumprod(0) - 1
     kept = 1 / (1 + shift**2 * noise_to_signal)
+    kept = LEAST_SIGNAL**2 + (1 - LEAST_SIGNAL**2) * kept
     return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
 
 

@@ -76,8 +76,7 @@ def solver_settings(objective: Objective, shift: float) -> dict[str, Any]:
     """
     if objective == "flow":
         return {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": shift}
-    betas = shifted_betas(objective, shift)
-    return {"prediction_type": objective, "trained_betas": betas, "timestep_spacing": "trailing"}
+    return {"prediction_type": objective, "trained_betas": shifted_betas(shift), "timestep_spacing": "trailing"}
 
 
 def check_scheduler(scheduler: SchedulerMixin, objective: Objective, shift: float) -> None:
