@@ -11,6 +11,8 @@ PROFILE ?=
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv, or a folder of videos; empty: the embedded scenes.
 CLIPS ?=
+# Pipeline folders whose samplers are compared; empty: models/sketch_ldm.
+MODELS ?=
 # What is generated in the end; videos of your own bring their own captions.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
@@ -74,6 +76,10 @@ bench-scale: $(READY) ## Time and memory of the data stages for 1,000 and 10,000
 .PHONY: bench-metrics
 bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more and more (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.metrics $(CLIPS)
+
+.PHONY: bench-samplers
+bench-samplers: $(READY) ## Plot quality against steps for every sampler, and against guidance (MODELS=folders)
+	python -m benchmarks.samplers $(MODELS)
 
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1

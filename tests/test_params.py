@@ -45,6 +45,9 @@ def test_the_defaults_are_valid_and_frozen():
         ("ingest.synthetic.objects", 3),
         ("curve_vae.training.steps", 0),
         ("video_ldm.heads", 5),
+        ("video_ldm.objective", "x0"),
+        ("evaluate.sampler", "ddim"),
+        ("generate.sampler", "ddpm"),
         ("generate.fps", 0.0),
         ("sketch.extractor", "magic"),
         ("sketcher.width", 12),
@@ -77,3 +80,14 @@ def test_files_that_are_no_parameters(tmp_path, text):
 def test_a_missing_file(tmp_path):
     with pytest.raises(UserError, match="run the command in the project's folder"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_samplers_must_fit_the_objective(values):
+    for key in ("evaluate.sampler", "generate.sampler"):
+        values = changed(values, key, "unipc")
+    values = changed(values, "video_ldm.objective", "epsilon")
+    parse_params(values)
+    with pytest.raises(
+        UserError, match=r"evaluate\.sampler: euler .*video_ldm\.objective: epsilon .*ddim, ddpm, dpm\+\+ or"
+    ):
+        parse_params(changed(values, "evaluate.sampler", "euler"))

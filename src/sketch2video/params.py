@@ -21,6 +21,19 @@ MAX_NUMBERS_PER_FRAME = 299
 Control = Literal["none", "sketch", "video"]
 """Which pictures a system's decoder and denoiser see: none, drawings of curves, or control videos of the user's."""
 
+Objective = Literal["flow", "v_prediction", "epsilon"]
+"""What a denoiser learns to predict; see ``models/objectives.py``."""
+
+Sampler = Literal["euler", "heun", "dpm++", "unipc", "ddim", "ddpm"]
+"""How a denoiser's predictions become a video; see ``systems/samplers.py``."""
+
+SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
+    "flow": ("euler", "heun", "dpm++", "unipc"),
+    "v_prediction": ("ddim", "ddpm", "dpm++", "unipc"),
+    "epsilon": ("ddim", "ddpm", "dpm++", "unipc"),
+}
+"""The samplers that each objective allows, the default one first."""
+
 
 SystemName = Literal["sketch_ldm", "text_ldm"]
 """The systems of the graph; ``flows/systems.py`` says where each lies."""
@@ -193,6 +206,7 @@ class VideoLDMParams(Section):
     control_dropout: float = Field(ge=0, le=1)
     fps_dropout: float = Field(ge=0, le=1)
     sketch_corruption: float = Field(ge=0, le=1)
+    objective: Objective
     time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
     training: TrainingParams
@@ -209,6 +223,7 @@ class EvaluateParams(Section):
 
     clips: int = Field(ge=8)
     batch_size: int = Field(ge=1)
+    sampler: Sampler
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     control_guidance_scale: float = Field(ge=0)
@@ -237,6 +252,7 @@ class SamplingParams(Section):
     """How a pipeline is called."""
 
     batch_size: int = Field(ge=1)
+    sampler: Sampler
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     control_guidance_scale: float = Field(ge=0)
@@ -280,6 +296,18 @@ class Params(Section):
             section = getattr(self, name)
             if section.width % section.heads:
                 raise ValueError(f"{name}.width: {section.width} is not a multiple of {name}.heads ({section.heads})")
+        return self
+
+    @model_validator(mode="after")
+    def _samplers_fit_the_objective(self) -> Self:
+        objective = self.video_ldm.objective
+        for name in ("evaluate", "generate"):
+            sampler, allowed = getattr(self, name).sampler, SAMPLERS[objective]
+            if sampler not in allowed:
+                raise ValueError(
+                    f"{name}.sampler: {sampler} cannot sample what video_ldm.objective: {objective} trains;"
+                    f" choose {', '.join(allowed[:-1])} or {allowed[-1]}"
+                )
         return self
 
 

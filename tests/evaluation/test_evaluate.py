@@ -55,6 +55,9 @@ class Copier:
 
     control = "sketch"
 
+    def set_sampler(self, name):
+        assert name == "euler"
+
     def __init__(self, clips, calls_before_death=None):
         self.clips, self.calls, self.calls_before_death = clips, [], calls_before_death
 

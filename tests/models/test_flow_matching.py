@@ -5,7 +5,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from sketch2video.models.flow_matching import (
-    guided_velocity,
+    guided_prediction,
     interpolate,
     logit_normal_times,
     sampling_times,
@@ -28,7 +28,7 @@ class Counting(torch.nn.Module):
 def guided(text_scale: float, control_scale: float, *, control: bool = True, text: bool = True) -> tuple[float, int]:
     network, some = Counting(), torch.zeros(1, 1)
     conditions = (some if control else None, some if text else None, None, None)
-    out = guided_velocity(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, control_scale)
+    out = guided_prediction(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, control_scale)
     return float(out), network.calls
 
 

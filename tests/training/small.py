@@ -13,4 +13,5 @@ def small_params(section: str, steps: int, **changes: Any) -> Params:
     training = {"steps": steps, "batch_size": 8, "warmup_steps": 2, "checkpoint_every": 1000, "preview_every": 0}
     values[section]["training"] |= training | {"ema_decay": 0.5}
     values[section] |= changes
+    values["evaluate"]["sampler"] = values["generate"]["sampler"] = "unipc"  # which fits every objective
     return Params.model_validate(values)

@@ -40,6 +40,15 @@ def test_training_improves_held_out_clips(encoded: Path, tmp_path: Path) -> None
     assert {"loss", "loss_test", "loss_test_without_control", "loss_test_without_text"} <= long.metrics.keys()
 
 
+@pytest.mark.parametrize("objective", ["v_prediction", "epsilon"])
+def test_training_to_predict_velocities_or_noise_of_a_diffusion_improves(
+    encoded: Path, tmp_path: Path, objective: str
+) -> None:
+    short, long = (run(encoded, tmp_path / str(steps), steps, objective=objective) for steps in (1, 30))
+    assert long.metrics["loss_test"] < 0.9 * short.metrics["loss_test"]
+    assert VideoTransformer.from_pretrained(tmp_path / "30" / "video_ldm").config.objective == objective
+
+
 def test_the_folder_holds_the_latents_statistics_and_sizes(encoded: Path, tmp_path: Path) -> None:
     run(encoded, tmp_path, 2)
     config = VideoTransformer.from_pretrained(tmp_path / "video_ldm").config
@@ -75,6 +84,27 @@ def test_pictures_show_real_drawn_and_generated(encoded: Path, tmp_path: Path) -
 def test_the_same_seed_trains_the_same_network(encoded: Path, tmp_path: Path) -> None:
     first, second = (run(encoded, tmp_path / name, 3).metrics for name in ("first", "second"))
     assert first == second
+
+
+def test_the_loss_of_a_flow_is_the_distance_to_its_velocity(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = ShardDataset(
+        clips_of_split(encoded / "curves" / "curves.parquet", "train"), {"latents": encoded / "latents"}, ["fps"]
+    )
+    sizes = {"latent_channels": 2, "latent_mean": [0.0, 0.0], "latent_std": [1.0, 1.0], "factor": 4}
+    network = VideoTransformer(**sizes, width=16, layers=1, heads=2, text_width=16, control_channels=0)
+    monkeypatch.setattr(network, "forward", lambda latents, time, **_: 2 * latents)
+    captions = TextCondition(torch.zeros(len(dataset), 1, 16), torch.ones(len(dataset), 1, dtype=torch.bool))
+    section = small_params("video_ldm", 1).video_ldm
+    task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16), captions, captions, dataset)
+    batch = dataset.batch(range(4))
+    found, _ = task.loss(batch, torch.Generator().manual_seed(3), 0.0)
+
+    generator, data = torch.Generator().manual_seed(3), batch["latents"]
+    time = torch.sigmoid(torch.randn(4, generator=generator))
+    time = (4 * time / (1 + 3 * time)).view(4, 1, 1, 1, 1)
+    noise = torch.randn(data.shape, generator=generator)
+    expected = (2 * ((1 - time) * data + time * noise) - (noise - data)).square().mean()
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("condition", ["text", "control", "fps"])

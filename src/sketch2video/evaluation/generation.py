@@ -38,12 +38,14 @@ class Sampling:
 
     Attributes:
         num_frames: T.
+        sampler: by name.
         num_inference_steps, guidance_scale, control_guidance_scale: see the pipeline.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """
 
     num_frames: int
+    sampler: str
     num_inference_steps: int
     guidance_scale: float
     control_guidance_scale: float
@@ -55,6 +57,7 @@ class Sampling:
         """As ``evaluate`` and ``base`` of the parameters say: the same for the report and for the gate."""
         return cls(
             num_frames=params.base.frames,
+            sampler=params.evaluate.sampler,
             num_inference_steps=params.evaluate.num_inference_steps,
             guidance_scale=params.evaluate.guidance_scale,
             control_guidance_scale=params.evaluate.control_guidance_scale,
@@ -137,6 +140,7 @@ def generate_clips(
 
 
 def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict[str, Any], path: Path) -> None:
+    pipeline.set_sampler(sampling.sampler)
     begin = time.perf_counter()
     out = pipeline(
         rows["caption"].tolist(),

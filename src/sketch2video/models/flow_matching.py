@@ -46,7 +46,7 @@ def sampling_times(steps: int) -> list[float]:
     return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
 
 
-def guided_velocity(
+def guided_prediction(
     transformer: VideoTransformer,
     latents: Tensor,
     time: Tensor,
@@ -57,14 +57,16 @@ def guided_velocity(
     guidance_scale: float,
     control_guidance_scale: float,
 ) -> Tensor:
-    """The velocity, pushed away from what it would be without the control pictures and without the text.
+    """The network's prediction, pushed away from what it would be without the control pictures and without the text.
 
     Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the pictures s and the text c, as in
     Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
 
         v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
 
-    A velocity whose weight is zero is not computed: both scales at 1 take one pass, one of them two.
+    The weights add up to 1, so v may be any of what networks predict: at one noisy clip velocities, noise and data are
+    linear in each other. A prediction whose weight is zero is not computed: both scales at 1 take one pass, one of them
+    two.
 
     Args:
         transformer: the network.
@@ -82,7 +84,7 @@ def guided_velocity(
         (True, False): control_weight - text_weight,
         (False, False): 1.0 - control_weight,
     }
-    velocity = torch.zeros_like(latents)
+    prediction = torch.zeros_like(latents)
     for (with_control, with_text), weight in weights.items():
         if weight == 0.0:
             continue
@@ -94,5 +96,5 @@ def guided_velocity(
             text_mask=text_mask if with_text else None,
             fps=fps,
         )
-        velocity = velocity + weight * part.to(velocity.dtype)
-    return velocity
+        prediction = prediction + weight * part.to(prediction.dtype)
+    return prediction

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.models.blocks import ConditionedBlock, fourier_features, grid_positions, timestep_features, zeroed
+from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
 FPS_OCTAVES = 4
@@ -27,7 +28,7 @@ TIME_FEATURES = 128
 
 
 class VideoTransformer(ModelMixin, ConfigMixin):
-    """Velocity of a noisy latent video, given any of text, control pictures and frame rate.
+    """Velocity or noise of a noisy latent video, given any of text, control pictures and frame rate.
 
     Args:
         latent_channels: C.
@@ -39,8 +40,10 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         text_width: width of the text encoder's hidden states.
         control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for a network without any.
         sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
+        objective: what the training made it predict; see :mod:`~sketch2video.models.objectives`.
         time_shift: by which the times of training were shifted, and those of sampling should be; see
-            :func:`~sketch2video.models.flow_matching.shifted`.
+            :func:`~sketch2video.models.flow_matching.shifted`, and for diffusion
+            :func:`~sketch2video.models.objectives.shifted_betas`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
     """
@@ -58,6 +61,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         control_channels: int = 1,
         sample_size: int = 64,
         sample_frames: int = 16,
+        objective: Objective = "flow",
         time_shift: float = 1.0,
         latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
@@ -108,7 +112,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         fps: Tensor | None = None,
         control_mask: Tensor | None = None,
     ) -> Tensor:
-        """The velocity ``noise - data`` at ``latents = (1 - t) data + t noise``.
+        """What the objective asks for; of a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
 
         Args:
             latents: (N, T, C, h, w), normalised; h and w multiples of the patch.

@@ -101,6 +101,7 @@ def generate_videos(pipeline: Any, requests: Sequence[Request], params: Sampling
     A request gives the same video whatever else is in the call, up to the rounding of floating-point sums.
     """
     curves = [request.curves for request in requests if request.curves is not None]
+    pipeline.set_sampler(params.sampler)
     out = pipeline(
         [request.caption for request in requests],
         num_frames=None if curves else requests[0].num_frames,
@@ -226,7 +227,7 @@ def generate_batch(
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; choose another output")
     remove_partial(output)
-    settings = params.model_dump(include={"num_inference_steps", "guidance_scale", "control_guidance_scale", "fps"})
+    settings = params.model_dump(include=set(SamplingParams.model_fields) - {"batch_size"})
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [
         _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output, draws)

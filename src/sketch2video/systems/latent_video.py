@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import SchedulerMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.torch_utils import randn_tensor
 from diffusers.video_processor import VideoProcessor
@@ -18,11 +18,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.errors import UserError
 from sketch2video.models.autoencoder import FrameAutoencoder
-from sketch2video.models.flow_matching import guided_velocity, sampling_times
+from sketch2video.models.flow_matching import guided_prediction
 from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition
 from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.params import Control
+from sketch2video.params import SAMPLERS, Control
+from sketch2video.systems.samplers import begin, check_scheduler, initial_noise, make_scheduler, network_input, step
 from sketch2video.systems.timing import Timings
 
 FRAMES_AT_ONCE = 64
@@ -46,7 +47,7 @@ class LatentVideoPipeline(DiffusionPipeline):
     text_encoder: PreTrainedModel
     autoencoder: FrameAutoencoder
     transformer: VideoTransformer
-    scheduler: FlowMatchEulerDiscreteScheduler
+    scheduler: SchedulerMixin
     video_processor: VideoProcessor
     timings: Timings
 
@@ -61,6 +62,20 @@ class LatentVideoPipeline(DiffusionPipeline):
         """Which pictures the networks see."""
         kinds: dict[int, Control] = {0: "none", 1: "sketch", 3: "video"}
         return kinds[self.transformer.config.control_channels]
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """The samplers that the objective of the network's training allows, the default one first."""
+        return SAMPLERS[self.transformer.config.objective]
+
+    def set_sampler(self, name: str) -> None:
+        """Choose the sampler by its name, one of :attr:`samplers`.
+
+        Raises:
+            UserError: the objective does not allow this sampler.
+        """
+        config = self.transformer.config
+        self.scheduler = make_scheduler(name, config.objective, config.time_shift)
 
     def denoise(
         self,
@@ -80,21 +95,26 @@ class LatentVideoPipeline(DiffusionPipeline):
             control: (N, T, control_channels, S, S) in [0, 1] or None.
             frames: T.
             fps: (N,).
-            guidance_scale, control_guidance_scale: see :func:`~sketch2video.models.flow_matching.guided_velocity`.
+            guidance_scale, control_guidance_scale: see :func:`~sketch2video.models.flow_matching.guided_prediction`.
             num_inference_steps: steps of the scheduler.
-            generator: of the noise.
+            generator: of the noise, and of what the scheduler adds.
+
+        Raises:
+            ValueError: the scheduler samples something else than the network predicts.
         """
-        config, device = self.transformer.config, self._execution_device
+        config, scheduler, device = self.transformer.config, self.scheduler, self._execution_device
+        check_scheduler(scheduler, config.objective, config.time_shift)
         side = config.sample_size // self.autoencoder.factor
         shape = (len(fps), frames, config.latent_channels, side, side)
         latents = randn_tensor(shape, generator=generator, device=device)
-        self.scheduler.set_timesteps(sigmas=sampling_times(num_inference_steps), device=device)
-        for timestep in self.progress_bar(self.scheduler.timesteps):
+        timesteps = begin(scheduler, num_inference_steps, device)
+        latents = initial_noise(scheduler, latents)
+        for timestep in self.progress_bar(timesteps):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
-                velocity = guided_velocity(
+                prediction = guided_prediction(
                     self.transformer,
-                    latents,
-                    (timestep / self.scheduler.config.num_train_timesteps).expand(len(fps)),
+                    network_input(scheduler, latents, timestep),
+                    (timestep / scheduler.config.num_train_timesteps).expand(len(fps)),
                     control=control,
                     text=text.hidden if text else None,
                     text_mask=text.mask if text else None,
@@ -102,7 +122,7 @@ class LatentVideoPipeline(DiffusionPipeline):
                     guidance_scale=guidance_scale,
                     control_guidance_scale=control_guidance_scale,
                 )
-            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            latents = step(scheduler, prediction, timestep, latents, generator)
         mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
         return latents * std + mean
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,6 +28,7 @@ from sketch2video.systems.latent_video import (
     number_of_videos,
 )
 from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.samplers import default_scheduler
 from sketch2video.systems.timing import Timings
 
 
@@ -39,7 +40,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         curve_vae: caption -> curves.
         autoencoder: latents -> frames, with the drawing before its eyes.
         transformer: the video LDM's network.
-        scheduler: Euler steps of flow matching.
+        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->autoencoder"
@@ -53,7 +54,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         curve_vae: CurveVAE,
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
-        scheduler: FlowMatchEulerDiscreteScheduler,
+        scheduler: SchedulerMixin,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -90,7 +91,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
             guidance_scale: how strongly the caption is followed; 1 is the plain model.
             control_guidance_scale: how strongly the drawing is followed; 1 is the plain model, 0 ignores it.
-            num_inference_steps: Euler steps from noise to video.
+            num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
                 others in its batch.
             num_videos: N, where neither captions nor drawings say it.
@@ -216,7 +217,7 @@ def assemble(
         curve_vae=load_part(CurveVAE, curve_vae),
         autoencoder=load_autoencoder(autoencoder),
         transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=transformer.config.time_shift),
+        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -25,6 +25,7 @@ from sketch2video.systems.latent_video import (
     number_of_videos,
 )
 from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.samplers import default_scheduler
 from sketch2video.systems.timing import Timings
 
 
@@ -35,7 +36,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         tokenizer, text_encoder: what reads captions.
         autoencoder: latents -> frames.
         transformer: the video LDM's network.
-        scheduler: Euler steps of flow matching.
+        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
@@ -46,7 +47,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         text_encoder: PreTrainedModel,
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
-        scheduler: FlowMatchEulerDiscreteScheduler,
+        scheduler: SchedulerMixin,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -81,7 +82,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
             guidance_scale: how strongly the caption is followed; 1 is the plain model.
             control_guidance_scale: how strongly the control video is followed; 1 is the plain model, 0 ignores it.
-            num_inference_steps: Euler steps from noise to video.
+            num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
                 others in its batch.
             num_videos: N, where neither captions nor control videos say it.
@@ -187,7 +188,7 @@ def assemble(
         text_encoder=encoder,
         autoencoder=load_autoencoder(autoencoder),
         transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=transformer.config.time_shift),
+        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +173,13 @@ def compare(
 def _judge(params: Params, version: str, rows: Any, checkpoints: Path) -> Verdict:
     """What the video judge sees in the clips that a version generates for the rows' captions."""
     folder = locate_model(f"models:/{params.register_.name}/{version}").folder
-    sampling = Sampling.of(params)
+    pipeline, sampling = load_pipeline(folder), Sampling.of(params)
+    if sampling.sampler not in pipeline.samplers:  # an older version may have been trained with another objective
+        sampling = replace(sampling, sampler=pipeline.samplers[0])
     settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
     kept = folder_for("gate", settings, [], checkpoints)
     remove_old_folders(kept)
-    generated = generate_clips(load_pipeline(folder), rows, sampling, kept, f"version {version}")
+    generated = generate_clips(pipeline, rows, sampling, kept, f"version {version}")
     judge = load_judge("video")
     verdicts = [judge_clips(judge, frames) for frames, _ in generated.batches()]
     return Verdict.concatenate(verdicts)

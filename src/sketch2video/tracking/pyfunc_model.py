@@ -1,9 +1,10 @@
 """The registered model: what ``mlflow models serve`` runs. MLflow executes this file ("models from code"); no pickles.
 
 A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
-or for none. The parameters ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` and ``fps`` hold for
-the whole request. The answer has a row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an
-animated SVG, empty where the system draws nothing; ``seed``, with which the same video can be asked for again.
+or for none. The parameters ``sampler``, ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` and
+``fps`` hold for the whole request. The answer has a row for each video, in the same order: ``video``, an mp4 in base64;
+``sketch``, an animated SVG, empty where the system draws nothing; ``seed``, with which the same video can be asked for
+again.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class ServedPipeline(PythonModel):
         try:
             prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
             settings = SamplingParams.model_validate({**context.model_config, **(params or {})})
+            videos = self._generate(prompts, settings)
         except (UserError, ValidationError) as error:
             raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
-        videos = self._generate(prompts, settings)
         answers = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
         return pd.DataFrame(answers)
 

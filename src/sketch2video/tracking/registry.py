@@ -157,7 +157,8 @@ def locate_model(reference: str) -> LocatedModel:
 
 def signature(settings: SamplingParams) -> ModelSignature:
     """What the served model takes and gives; see :mod:`sketch2video.tracking.pyfunc_model`."""
-    numbers = [
+    settable = [
+        ParamSpec("sampler", "string", settings.sampler),
         ParamSpec("num_inference_steps", "long", settings.num_inference_steps),
         *(
             ParamSpec(name, "double", getattr(settings, name))
@@ -173,7 +174,7 @@ def signature(settings: SamplingParams) -> ModelSignature:
             ]
         ),
         outputs=Schema([ColSpec("string", "video"), ColSpec("string", "sketch"), ColSpec("long", "seed")]),
-        params=ParamSchema(numbers),
+        params=ParamSchema(settable),
     )
 
 

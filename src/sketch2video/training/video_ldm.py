@@ -1,4 +1,4 @@
-"""Train the video LDM: flow matching on encoded clips, conditioned on control pictures, captions and frame rates."""
+"""Train the video LDM on noisy encoded clips, conditioned on control pictures, captions and frame rates."""
 
 from __future__ import annotations
 
@@ -12,13 +12,8 @@ from torch.nn import functional
 
 from sketch2video.files import read_json, replacing
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
-from sketch2video.models.flow_matching import (
-    guided_velocity,
-    interpolate,
-    logit_normal_times,
-    sampling_times,
-    shifted,
-)
+from sketch2video.models.flow_matching import guided_prediction
+from sketch2video.models.objectives import find_objective
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.params import Control, Params, VideoLDMParams
@@ -61,7 +56,7 @@ def train_video_ldm(
         checkpoints: where checkpoints lie.
 
     Returns:
-        Metrics: ``loss``, and of held-out clips, at fixed times and noise, the flow-matching loss with all conditions
+        Metrics: ``loss``, and of held-out clips, at fixed times and noise, the loss with all conditions
         (``loss_test``), without the control pictures and without the text: what a condition is worth to the network.
 
     Raises:
@@ -88,6 +83,7 @@ def train_video_ldm(
         control_channels=CHANNELS[control],
         sample_size=params.base.size,
         sample_frames=params.base.frames,
+        objective=section.objective,
         time_shift=section.time_shift,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
@@ -117,10 +113,10 @@ def train_video_ldm(
 
 
 class VideoLDMTask(Task):
-    """Flow matching (Lipman et al. 2023) with logit-normal times and conditions that go missing at random.
+    """Predict velocities or noise (:mod:`~sketch2video.models.objectives`); conditions go missing at random.
 
     Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
-    the caption. The weights are functions of what the network is given, so the best velocity stays the same one: the
+    the caption. The weights are functions of what the network is given, so the best prediction stays the same one: the
     mean over all clips that the conditions allow.
 
     Args:
@@ -149,6 +145,7 @@ class VideoLDMTask(Task):
     ) -> None:
         super().__init__(transformer)
         self.section = section
+        self.objective = find_objective(section.objective, section.time_shift)
         self.control: Control = control
         self.autoencoder = autoencoder
         self.text = text
@@ -171,11 +168,11 @@ class VideoLDMTask(Task):
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         pictures = self._pictures(batch, data, generator)
         text = captions_of(self.text, batch["index"], device)
-        time = logit_normal_times(samples, generator, section.time_shift)
+        time = self.objective.times(samples, generator)
         noise = torch.randn(data.shape, generator=generator, device=device)
         seen = kept(section.control_dropout)
-        velocity = self.module(
-            interpolate(data, noise, time),
+        prediction = self.module(
+            self.objective.noisy(data, noise, time),
             time,
             control=pictures,
             control_mask=seen,
@@ -183,7 +180,7 @@ class VideoLDMTask(Task):
             text_mask=text.mask & kept(section.text_dropout)[:, None],
             fps=batch["fps"] * kept(section.fps_dropout),
         )
-        error = (velocity.float() - (noise - data)).square().mean(2)  # (N, T, h, w)
+        error = (prediction.float() - self.objective.target(data, noise, time)).square().mean(2)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control == "sketch" and pictures is not None:
             # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
@@ -191,7 +188,7 @@ class VideoLDMTask(Task):
         return (weight * error).sum() / weight.sum(), {"error": error.mean()}
 
     def metrics(self) -> dict[str, float]:
-        """Flow-matching losses of held-out clips; see :func:`train_video_ldm`."""
+        """Losses of held-out clips; see :func:`train_video_ldm`."""
         places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
         variants: dict[str, dict[str, None]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
         if self.control != "none":
@@ -203,10 +200,10 @@ class VideoLDMTask(Task):
             for level in HELD_OUT_TIMES:
                 noise = torch.randn(data.shape, generator=generator).to(data.device)
                 time = torch.full((len(data),), level, device=data.device)
-                latents = interpolate(data, noise, time)
+                latents, target = self.objective.noisy(data, noise, time), self.objective.target(data, noise, time)
                 for name, changes in variants.items():
-                    velocity = self.module(latents, time, **{**conditions, **changes})
-                    error = (velocity.float() - (noise - data)).square().mean((1, 2, 3, 4))
+                    prediction = self.module(latents, time, **{**conditions, **changes})
+                    error = (prediction.float() - target).square().mean((1, 2, 3, 4))
                     totals[name] += float(error.sum()) / len(places) / len(HELD_OUT_TIMES)
         return totals
 
@@ -215,17 +212,18 @@ class VideoLDMTask(Task):
         places = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
         data, conditions = self._held_out_conditions(places.tolist())
         latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
-        times = shifted(torch.tensor([*sampling_times(PREVIEW_STEPS), 0.0]), self.section.time_shift).tolist()
-        for time, following in itertools.pairwise(times):
-            velocity = guided_velocity(
+        times = [latents.new_full((len(latents),), time) for time in self.objective.sampling_times(PREVIEW_STEPS)]
+        for time, following in itertools.zip_longest(times, times[1:]):
+            prediction = guided_prediction(
                 self.module,
                 latents,
-                torch.full((len(latents),), time, device=latents.device),
+                time,
                 **conditions,
                 guidance_scale=PREVIEW_GUIDANCE,
                 control_guidance_scale=1.0,
             )
-            latents = latents - (time - following) * velocity
+            clean, noise = self.objective.estimates(prediction, latents, time)
+            latents = clean if following is None else self.objective.noisy(clean, noise, following)
         pictures = conditions["control"]
         tracks = [to_uint8(self._decoded(x, pictures)) for x in (data, latents)]
         if pictures is not None:

@@ -1,0 +1,232 @@
+"""Quality against steps, and against guidance: ``python -m benchmarks.samplers [MODEL ...]``.
+
+Every sampler that a pipeline's objective allows makes the same held-out clips in more and more steps, from the same
+noise: over the curves that were fitted to the real clips where the system draws, over their control videos where it
+follows these, and otherwise from text alone. So what differs is the sampler's doing. A step of ``heun`` is two passes
+through the network, all others are one: the seconds tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from benchmarks.command import run as run_command
+from sketch2video.evaluation.consistency import Steadiness, steadiness
+from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
+from sketch2video.evaluation.faithfulness import JOINT, can_be_judged, faithfulness
+from sketch2video.evaluation.generation import Given, Sampling, generate_clips
+from sketch2video.evaluation.judge import Verdict, judge_clips, judge_path, load_judge
+from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
+from sketch2video.files import replacing, write_json
+from sketch2video.params import load_params
+from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.videos.shards import ShardReader, read_table
+
+STEPS = (1, 2, 4, 8, 16, 32)
+GUIDANCE = (1.0, 1.5, 2.5, 4.0)
+CONTROL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.5)
+
+COLUMNS = {
+    "faithfulness_joint": "shape, colour and motion as asked",
+    "fvd_embedded": "fvd_embedded",
+    "flicker": "flicker",
+    "seconds": "seconds a clip",
+}
+"""What is measured, and what tables and plots call it."""
+
+LOGARITHMIC = ("fvd_embedded", "seconds")
+
+Row = dict[str, Any]
+"""How clips were made, and what is measured of them; None where the clips do not allow a measure."""
+
+
+class Bench:
+    """Held-out clips, and how a pipeline that makes them again is measured.
+
+    Args:
+        data: where the outputs of the data stages lie.
+        number: of clips.
+    """
+
+    def __init__(self, data: Data, number: int) -> None:
+        self.data = data
+        self.rows, self.split = evaluated_rows(read_table(data.clips / "clips.parquet"), number)
+        self.judge = load_judge("video")
+        frames = ShardReader(data.clips).batch("frames", self.rows)
+        self.real, self.steady = judge_clips(self.judge, frames), steadiness(frames)
+
+    def way(self, pipeline: Any) -> tuple[str, Given | None]:
+        """How the clips are generated: with the pictures of the real ones where the system can be given them."""
+        return list(ways_to_generate(pipeline.control, self.data).items())[-1]
+
+    def measure(self, pipeline: Any, sampling: Sampling) -> dict[str, float | None]:
+        """The numbers of ``COLUMNS`` for clips that are made now."""
+        way, given = self.way(pipeline)
+        with TemporaryDirectory() as folder:
+            clips = generate_clips(pipeline, self.rows, sampling, Path(folder), f"{way}, {sampling.sampler}", given)
+            verdicts, steady = [], []
+            for frames, _ in clips.batches():
+                verdicts.append(judge_clips(self.judge, frames))
+                steady.append(steadiness(frames))
+            seconds = clips.seconds / len(self.rows)
+        return self._numbers(Verdict.concatenate(verdicts), Steadiness.concatenate(steady)) | {"seconds": seconds}
+
+    def real_numbers(self) -> dict[str, float | None]:
+        """The same of the real clips; their distance is the floor, between two halves of them."""
+        return self._numbers(self.real, self.steady) | {"seconds": None}
+
+    def _numbers(self, verdict: Verdict, steady: Steadiness) -> dict[str, float | None]:
+        rows: pd.DataFrame = self.rows
+        joint = faithfulness(verdict, rows)[JOINT].value if can_be_judged(rows) else None
+        distance = None
+        if len(rows) >= LEAST_CLIPS:
+            distance = distance_scores(verdict, self.real, halves(rows), 0, {})["fvd_embedded"].value
+        flicker = steady.means()["flicker"]
+        return {"faithfulness_joint": joint, "fvd_embedded": distance, "flicker": flicker}
+
+
+def over_steps(bench: Bench, pipeline: Any, sampling: Sampling, steps: Sequence[int]) -> list[Row]:
+    """Every sampler that the pipeline's objective allows, in more and more steps."""
+    settings = [(sampler, count) for sampler in pipeline.samplers for count in steps]
+    rows = []
+    for sampler, count in tqdm(settings, desc="samplers", unit="setting"):
+        asked = replace(sampling, sampler=sampler, num_inference_steps=count)
+        rows.append({"sampler": sampler, "steps": count, **bench.measure(pipeline, asked)})
+    return rows
+
+
+def over_guidance(
+    bench: Bench, pipeline: Any, sampling: Sampling, text: Sequence[float], control: Sequence[float]
+) -> list[Row]:
+    """Every pair of the two guidance scales; of a system without control pictures, those for text alone."""
+    scales = [(c, t) for c in (control if pipeline.control != "none" else [1.0]) for t in text]
+    rows = []
+    for control_scale, text_scale in tqdm(scales, desc="guidance", unit="setting"):
+        asked = replace(sampling, guidance_scale=text_scale, control_guidance_scale=control_scale)
+        made = bench.measure(pipeline, asked)
+        rows.append({"guidance_scale": text_scale, "control_guidance_scale": control_scale, **made})
+    return rows
+
+
+def compare(
+    models: Sequence[Path],
+    bench: Bench,
+    sampling: Sampling,
+    steps: Sequence[int] = STEPS,
+    text: Sequence[float] = GUIDANCE,
+    control: Sequence[float] = CONTROL_GUIDANCE,
+) -> dict[str, Any]:
+    """All pipelines over steps and over guidance, with what everything was measured by."""
+    results: dict[str, Any] = {}
+    for model in models:
+        pipeline = load_pipeline(model)
+        # The sampler of params.yaml is meant for the objective there; a model that is named may have another one.
+        sampler = sampling.sampler if sampling.sampler in pipeline.samplers else pipeline.samplers[0]
+        own = replace(sampling, sampler=sampler)
+        results[str(model)] = {
+            "model": content_hash(model)[:12],
+            "objective": pipeline.transformer.config.objective,
+            "way": bench.way(pipeline)[0],
+            "sampling": asdict(own),
+            "steps": over_steps(bench, pipeline, own, steps),
+            "guidance": over_guidance(bench, pipeline, own, text, control),
+        }
+    protocol = {"clips": len(bench.rows), "split": bench.split, "video_judge": judge_path("video").name}
+    return {"protocol": protocol, "real": bench.real_numbers(), "models": results}
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """Tables of all models: over steps, and over guidance."""
+    parts = [f"{results['protocol']['clips']} clips of the {results['protocol']['split']} split\n"]
+    for name, found in results["models"].items():
+        about = found["sampling"]
+        asked = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"
+        parts.append(f"## {name} ({found['objective']}, from {found['way']})\n\nOver steps, {asked}:\n")
+        parts.append(_table(("sampler", "steps"), found["steps"], results["real"]))
+        parts.append(f"Over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
+        parts.append(_table(("guidance_scale", "control_guidance_scale"), found["guidance"], results["real"]))
+    return "\n".join(parts)
+
+
+def _table(keys: Sequence[str], rows: Sequence[Row], real: Row) -> str:
+    lines = [f"| {' | '.join([*keys, *COLUMNS.values()])} |", "|---" * (len(keys) + len(COLUMNS)) + "|"]
+    for row in [*rows, dict.fromkeys(keys, "") | {keys[0]: "real clips"} | real]:
+        numbers = ("–" if row[name] is None else f"{row[name]:.3g}" for name in COLUMNS)
+        lines.append(f"| {' | '.join([*(str(row[key]) for key in keys), *numbers])} |")
+    return "\n".join(lines) + "\n"
+
+
+def save_steps(path: Path, results: Mapping[str, Any]) -> None:
+    """Quality against steps, PNG: a row a model, a column a measure, a line a sampler; dotted what real clips have."""
+    models = results["models"]
+    figure = Figure(figsize=(3.4 * len(COLUMNS), 3 * len(models) + 0.3), layout="constrained")
+    grid = figure.subplots(len(models), len(COLUMNS), squeeze=False)
+    for axes, (name, found) in zip(grid, models.items(), strict=True):
+        table = pd.DataFrame(found["steps"])
+        axes[0].set_ylabel(f"{name}\n({found['objective']})")
+        for axis, (column, title) in zip(axes, COLUMNS.items(), strict=True):
+            for sampler, part in table.groupby("sampler", sort=False):
+                axis.plot(part["steps"], part[column].astype(float), "o-", markersize=3, linewidth=1.3, label=sampler)
+            if results["real"][column] is not None:
+                axis.axhline(results["real"][column], color="0.3", linewidth=1, linestyle=":")
+            axis.set(title=title, xlabel="steps", xscale="log", yscale="log" if column in LOGARITHMIC else "linear")
+            axis.set_xticks(sorted(set(table["steps"])), sorted(set(table["steps"])))
+            axis.minorticks_off()
+            axis.grid(alpha=0.25)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].legend(fontsize=8)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
+
+
+def save_guidance(path: Path, results: Mapping[str, Any]) -> None:
+    """Joint faithfulness, or without labels fvd_embedded, over the two guidance scales; PNG, a panel a model."""
+    models = results["models"]
+    column = "fvd_embedded" if results["real"]["faithfulness_joint"] is None else "faithfulness_joint"
+    figure = Figure(figsize=(4.6 * len(models), 4.2), layout="constrained")
+    for axis, (name, found) in zip(figure.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True):
+        table = pd.DataFrame(found["guidance"]).pivot_table(
+            index="control_guidance_scale", columns="guidance_scale", values=column
+        )
+        values = table.to_numpy(float)
+        axis.imshow(values, origin="lower", cmap="cividis", aspect="auto")
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2
+        for (row, place), value in np.ndenumerate(values):
+            axis.text(place, row, f"{value:.3g}", ha="center", va="center", color="k" if value > middle else "w")
+        axis.set_xticks(range(len(table.columns)), [f"{scale:g}" for scale in table.columns])
+        axis.set_yticks(range(len(table.index)), [f"{scale:g}" for scale in table.index])
+        axis.set(xlabel="guidance_scale", ylabel="control_guidance_scale", title=f"{name}\n{COLUMNS[column]}")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
+
+
+def main(
+    models: Annotated[list[Path] | None, typer.Argument(help="Pipeline folders; default: models/sketch_ldm")] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Held-out clips a setting")] = 72,
+    data: Annotated[Path, typer.Option(help="Folder with clips and curves of the project")] = Path("data"),
+    output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+) -> None:
+    """Quality against steps for every sampler that the models allow, and faithfulness against both guidance scales."""
+    bench = Bench(Data(data / "clips", data / "sketches", data / "curves"), clips)
+    results = compare(models or [Path("models/sketch_ldm")], bench, Sampling.of(load_params()))
+    write_json(output / "samplers.json", results)
+    table = markdown(results)
+    with replacing(output / "samplers.md") as partial:
+        partial.write_text(table, encoding="utf-8")
+    save_steps(output / "samplers.png", results)
+    save_guidance(output / "guidance.png", results)
+    print(f"{table}\nwritten to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
+
+
+if __name__ == "__main__":
+    run_command(main)

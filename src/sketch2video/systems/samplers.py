@@ -1,0 +1,143 @@
+"""Samplers by name: diffusers' schedulers, set up for what the network was trained to predict.
+
+``euler`` and ``heun`` follow a flow in steps of first and second order; ``ddim`` (Song et al. 2021) and ``ddpm`` (Ho et
+al. 2020, which adds noise in every step) lead a diffusion process back; ``dpm++`` (DPM-Solver++ 2M, Lu et al. 2022) and
+``unipc`` (Zhao et al. 2023) are of second order and do both. One step is one pass through the network, but for Heun's,
+which are two each, except the last.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    SchedulerMixin,
+    UniPCMultistepScheduler,
+)
+from torch import Tensor
+
+from sketch2video.errors import UserError
+from sketch2video.models.flow_matching import sampling_times
+from sketch2video.models.objectives import shifted_betas
+from sketch2video.params import SAMPLERS, Objective
+
+FLOWS = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)
+"""Schedulers that know nothing but flows."""
+
+SOLVERS: dict[str, Callable[..., SchedulerMixin]] = {
+    "dpm++": DPMSolverMultistepScheduler,
+    "unipc": UniPCMultistepScheduler,
+}
+DIFFUSIONS: dict[str, Callable[..., SchedulerMixin]] = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}
+
+
+def make_scheduler(name: str, objective: Objective, shift: float) -> SchedulerMixin:
+    """A scheduler that samples what a network with this objective predicts.
+
+    Args:
+        name: of the sampler.
+        objective: of the network's training.
+        shift: of the times or noise levels of that training.
+
+    Raises:
+        UserError: the objective does not allow this sampler.
+    """
+    allowed = SAMPLERS[objective]
+    if name not in allowed:
+        raise UserError(
+            f"the sampler {name} cannot sample a network that was trained with objective {objective};"
+            f" choose {', '.join(allowed[:-1])} or {allowed[-1]}"
+        )
+    if name in SOLVERS:
+        return SOLVERS[name](**solver_settings(objective, shift))
+    if objective == "flow":
+        return dict(zip(("euler", "heun"), FLOWS, strict=True))[name](shift=shift)
+    return DIFFUSIONS[name](**solver_settings(objective, shift), clip_sample=False)
+
+
+def default_scheduler(objective: Objective, shift: float) -> SchedulerMixin:
+    """The first of the samplers that an objective allows; see :func:`make_scheduler`."""
+    return make_scheduler(SAMPLERS[objective][0], objective, shift)
+
+
+def solver_settings(objective: Objective, shift: float) -> dict[str, Any]:
+    """What diffusers' schedulers, but for those of ``FLOWS``, must be told of an objective.
+
+    Diffusion starts from the last level ("trailing"), which is all but noise (Lin et al. 2024, "Common diffusion noise
+    schedules and sample steps are flawed").
+    """
+    if objective == "flow":
+        return {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": shift}
+    return {"prediction_type": objective, "trained_betas": shifted_betas(shift), "timestep_spacing": "trailing"}
+
+
+def check_scheduler(scheduler: SchedulerMixin, objective: Objective, shift: float) -> None:
+    """Raise a ValueError if a scheduler takes the network's predictions for something else."""
+    config = scheduler.config
+    flow = isinstance(scheduler, FLOWS) or (
+        bool(config.get("use_flow_sigmas")) and config.get("prediction_type") == "flow_prediction"
+    )
+    predicted = "flow" if flow else config.get("prediction_type")
+    if predicted == objective:
+        return
+    name = type(scheduler).__name__
+    mend = f'choose one with set_sampler, such as set_sampler("{SAMPLERS[objective][0]}")'
+    if objective == "flow" and "use_flow_sigmas" in config:
+        settings = ", ".join(f"{key}={value!r}" for key, value in solver_settings(objective, shift).items())
+        mend = f"write {name}.from_config(pipe.scheduler.config, {settings}), or {mend}"
+    raise ValueError(f"{name} samples {predicted}, but the network was trained with objective {objective}; {mend}")
+
+
+def begin(scheduler: SchedulerMixin, steps: int, device: torch.device) -> Tensor:
+    """Get a scheduler ready for so many steps.
+
+    Returns:
+        Its timesteps, of which the network is told the thousandth part; more than ``steps`` where some of them take two
+        passes.
+    """
+    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
+        scheduler.set_timesteps(sigmas=sampling_times(steps), device=device)
+    else:
+        scheduler.set_timesteps(steps, device=device)
+    if scheduler.config.get("use_flow_sigmas"):
+        # Its own timesteps are these, cut to integers: not where the steps are taken, and many steps share one.
+        scheduler.timesteps = scheduler.sigmas[:-1].to(device) * scheduler.config.num_train_timesteps
+    elif isinstance(scheduler, DDIMScheduler) and scheduler.config.timestep_spacing == "trailing":
+        # Its steps are so many whole levels long. Were its timesteps not, too, the last step could end in noise.
+        stride = scheduler.config.num_train_timesteps // steps
+        scheduler.timesteps = torch.arange(steps, 0, -1, device=device) * stride - 1
+    elif isinstance(scheduler, DDPMScheduler):
+        # For some numbers of steps, such as 61, rounding adds a timestep of -1, which it takes for the last level.
+        scheduler.timesteps = scheduler.timesteps[scheduler.timesteps >= 0]
+    return scheduler.timesteps
+
+
+def initial_noise(scheduler: SchedulerMixin, noise: Tensor) -> Tensor:
+    """Normal noise as large as a scheduler that :func:`begin` got ready wants it to start from."""
+    return noise * getattr(scheduler, "init_noise_sigma", 1.0)
+
+
+def network_input(scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor) -> Tensor:
+    """Latents as the network should see them."""
+    return scheduler.scale_model_input(latents, timestep) if hasattr(scheduler, "scale_model_input") else latents
+
+
+def step(
+    scheduler: SchedulerMixin,
+    prediction: Tensor,
+    timestep: Tensor,
+    latents: Tensor,
+    generator: torch.Generator | list[torch.Generator] | None,
+) -> Tensor:
+    """Latents after one step; the generator is of the noise that some samplers add."""
+    known = inspect.signature(scheduler.step).parameters
+    more = {"generator": generator} if "generator" in known else {}
+    return scheduler.step(prediction, timestep, latents, return_dict=False, **more)[0]

@@ -1,0 +1,74 @@
+"""The benchmark of the samplers, on a pipeline of untrained networks and a few scenes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.samplers import COLUMNS, Bench, compare, markdown, save_guidance, save_steps
+from sketch2video.curves import fit_curves
+from sketch2video.evaluation.evaluate import Data
+from sketch2video.evaluation.generation import Sampling
+from sketch2video.params import SAMPLERS
+from sketch2video.sketches import extract_sketches
+from sketch2video.videos.shards import write_shard, write_table
+from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
+
+SIZE, FRAMES, CLIPS = 32, 4, 8
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory) -> Bench:
+    folder = tmp_path_factory.mktemp("world")
+    scenes = [sample_scene(np.random.default_rng([7, i]), [combinations()[(43 * i) % 216]]) for i in range(CLIPS)]
+    frames = np.stack([render_scene(scene, SIZE, FRAMES).frames for scene in scenes])
+    curves = [fit_curves(extract_sketches(clip)) for clip in frames]
+    arrays = {name: np.stack([getattr(c, name) for c in curves]) for name in ("coefficients", "visibility")}
+    ids = [f"clip{i}" for i in range(CLIPS)]
+    for name, content in (("clips", {"frames": frames}), ("curves", arrays)):
+        write_shard(folder / name / "shards" / "0000.safetensors", content, ids, "key")
+    words = pd.DataFrame([scene.combination for scene in scenes], columns=["shape", "colour", "motion"])
+    labels = [scene.label for scene in scenes]
+    table = words.assign(clip_id=ids, caption=labels, label=labels, split="test", fps=8.0, shard=0, row=range(CLIPS))
+    write_table(table, folder / "clips" / "clips.parquet")
+    return Bench(Data(folder / "clips", folder / "sketches", folder / "curves"), CLIPS)
+
+
+def test_every_sampler_and_guidance_is_measured(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    sampling = Sampling(FRAMES, "euler", 1, 1.0, 1.0, 8, 0)
+    results = compare([tiny_pipeline_folder], bench, sampling, steps=(1, 2), text=(1.0, 2.0), control=(0.5, 1.0))
+    found = results["models"][str(tiny_pipeline_folder)]
+    assert (found["objective"], found["way"]) == ("flow", "fitted")
+    assert [(row["sampler"], row["steps"]) for row in found["steps"]] == [
+        (name, count) for name in SAMPLERS["flow"] for count in (1, 2)
+    ]
+    assert len(found["guidance"]) == 4
+    for row in [*found["steps"], *found["guidance"]]:
+        assert 0 <= row["faithfulness_joint"] <= 1
+        assert row["seconds"] > 0
+        assert row["fvd_embedded"] > results["real"]["fvd_embedded"], "untrained networks are worse than real clips"
+    euler, again = (row for row in [*found["steps"], *found["guidance"]] if made_as(row) == ("euler", 1, 1.0, 1.0))
+    assert same(euler, again), "the same call makes the same clips"
+
+    save_steps(tmp_path / "samplers.png", results)
+    save_guidance(tmp_path / "guidance.png", results)
+    for name in ("samplers.png", "guidance.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    lines = markdown(json.loads(json.dumps(results))).splitlines()
+    assert sum(line.startswith("| unipc | 2 |") for line in lines) == 1
+    assert sum(line.startswith("| real clips |") for line in lines) == 2
+
+
+def made_as(row):
+    return (
+        row.get("sampler", "euler"),
+        row.get("steps", 1),
+        row.get("guidance_scale", 1.0),
+        row.get("control_guidance_scale", 1.0),
+    )
+
+
+def same(row, other):
+    return all(row[name] == other[name] for name in COLUMNS if name != "seconds")
