@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.evaluation.report import SYSTEMS_PAGE, number, percent, render
+from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
 
@@ -246,11 +246,12 @@ def best_systems(column: Column, systems: Sequence[System]) -> set[str]:
     real = real_value(column, systems)
     if len(values) < 2 or column.better is None or (column.better == "real" and real is None):
         return set()
-    worth = {
-        "higher": lambda value: value,
-        "lower": lambda value: -value,
-        "real": lambda value: -abs(value - real),
-    }[column.better]
+
+    def worth(value: float) -> float:
+        if column.better == "real" and real is not None:
+            return -abs(value - real)
+        return value if column.better == "higher" else -value
+
     most = max(map(worth, values.values()))
     return {name for name, value in values.items() if worth(value) == most}
 
@@ -339,11 +340,8 @@ def _costs(systems: Sequence[System]) -> list[tuple[str, dict[str, float]]]:
     costs = []
     for system in systems:
         batch = system.evaluation.protocol["sampling"]["batch_size"]
-        seconds = system.evaluation.seconds_per_clip
-        costs += [
-            (f"{system.name}, in batches of {batch}", seconds["text"]),
-            (f"{system.name}, alone", seconds["alone"]),
-        ]
+        for way, how in {"text": f"in batches of {batch}", "alone": "alone"}.items():
+            costs.append((f"{system.name}, {how}", in_order(system.evaluation.seconds_per_clip[way])))
     return costs
 
 

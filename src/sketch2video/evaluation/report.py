@@ -48,6 +48,10 @@ WAYS = {"text": "from text", "fitted": "over fitted curves", "control": "after c
 """How the report calls the ways to generate where it says what they cost."""
 
 
+STAGES = ("captions", "curves", "denoising", "decoding")
+"""Stages of a call that have a colour of their own, in their order."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A clip in all its forms.
@@ -89,7 +93,7 @@ def write_report(
         steadiness={name: says for name, says in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
-        costs=[(WAYS[way], stages) for way, stages in evaluation.seconds_per_clip.items()],
+        costs=[(WAYS[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
         size=evaluation.size,
         systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
@@ -115,6 +119,13 @@ def render(template: str, **values: Any) -> str:
         animation=animation, data_uri=data_uri, number=number, percent=percent, sum_values=sum_values
     )
     return environment.get_template(template).render(**values)
+
+
+def in_order(stages: dict[str, float]) -> dict[str, float]:
+    """Seconds by stage as the stages follow each other, which a file of JSON has forgotten; ``other`` last."""
+    known = {stage: stages[stage] for stage in STAGES if stage in stages}
+    rest = sorted(stages.items(), key=lambda stage: stage[0] == "other")
+    return known | {stage: seconds for stage, seconds in rest if stage not in known}
 
 
 def share_groups(scores: dict[str, Score]) -> list[tuple[str, dict[str, Score]]]:
