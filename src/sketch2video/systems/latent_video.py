@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.flow_matching import guided_velocity, sampling_times
 from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition
-from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.models.video_transformer import VideoTransformer, frame_mask
 from sketch2video.params import Control
 
 FRAMES_AT_ONCE = 64
@@ -61,6 +62,8 @@ class LatentVideoPipeline(DiffusionPipeline):
         control_guidance_scale: float,
         num_inference_steps: int,
         generator: Generators,
+        known: Tensor | None = None,
+        known_mask: Tensor | None = None,
     ) -> Tensor:
         """From noise to latents in the autoencoder's units: (N, T, C, h, w).
 
@@ -72,16 +75,22 @@ class LatentVideoPipeline(DiffusionPipeline):
             guidance_scale, control_guidance_scale: see :func:`~sketch2video.models.flow_matching.guided_velocity`.
             num_inference_steps: steps of the scheduler.
             generator: of the noise.
+            known: (N, T, C, h, w), latents that stay as they are where ``known_mask`` (N, T) is True; None: no frame is
+                known.
         """
         config, device = self.transformer.config, self._execution_device
         side = config.sample_size // self.autoencoder.factor
         shape = (len(fps), frames, config.latent_channels, side, side)
         latents = randn_tensor(shape, generator=generator, device=device)
+        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        network: Callable[..., Tensor] = self.transformer
+        if known is not None:
+            network = partial(network, known=(known - mean) / std, known_mask=known_mask)
         self.scheduler.set_timesteps(sigmas=sampling_times(num_inference_steps), device=device)
         for timestep in self.progress_bar(self.scheduler.timesteps):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
                 velocity = guided_velocity(
-                    self.transformer,
+                    network,
                     latents,
                     (timestep / self.scheduler.config.num_train_timesteps).expand(len(fps)),
                     control=control,
@@ -92,8 +101,10 @@ class LatentVideoPipeline(DiffusionPipeline):
                     control_guidance_scale=control_guidance_scale,
                 )
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
-        return latents * std + mean
+        latents = latents * std + mean
+        if known is None or known_mask is None:
+            return latents
+        return torch.where(frame_mask(known_mask), known, latents)
 
     def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
         """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
