@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,29 +15,48 @@ quiet()
 @pytest.fixture(scope="session")
 def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole pipeline of untrained networks, small enough to paint 8 frames of 32 × 32 in a blink."""
+    from sketch2video.models.curve_vae import CurveVAE
+    from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
+
+    pipeline = SketchToVideoPipeline(
+        **tiny_parts(control_channels=1),
+        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4),
+    )
+    folder = tmp_path_factory.mktemp("model") / "sketch_ldm"
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_text_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without a sketch, for a network that can be given known frames."""
+    from sketch2video.systems.text_ldm import TextToVideoPipeline
+
+    folder = tmp_path_factory.mktemp("model") / "text_ldm"
+    TextToVideoPipeline(**tiny_parts(control_channels=0, known_frames=True)).save_pretrained(folder)
+    return folder
+
+
+def tiny_parts(control_channels: int, **settings: Any) -> dict[str, Any]:
+    """What tiny pipelines of all systems have, untrained; ``settings`` are more of the transformer's."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler
     from transformers import BertConfig, BertModel
 
     from sketch2video.models.autoencoder import FrameAutoencoder
-    from sketch2video.models.curve_vae import CurveVAE
     from sketch2video.models.video_transformer import VideoTransformer
-    from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
     from sketch2video.training.text_encoder import train_tokenizer
 
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a red circle moves left to right", "a blue star grows"], 300, 16)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    pipeline = SketchToVideoPipeline(
-        tokenizer=tokenizer,
-        text_encoder=BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False),
-        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4),
-        autoencoder=FrameAutoencoder(latent_channels=4, halvings=2, width=16, blocks=1),
-        transformer=VideoTransformer(
-            factor=4, width=16, layers=2, heads=2, text_width=16, sample_size=32, sample_frames=8
+    shape = {"factor": 4, "width": 16, "layers": 2, "heads": 2, "text_width": 16}
+    return {
+        "tokenizer": tokenizer,
+        "text_encoder": BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False),
+        "autoencoder": FrameAutoencoder(4, halvings=2, width=16, control_channels=control_channels, blocks=1),
+        "transformer": VideoTransformer(
+            **shape, sample_size=32, sample_frames=8, control_channels=control_channels, **settings
         ),
-        scheduler=FlowMatchEulerDiscreteScheduler(),
-    )
-    folder = tmp_path_factory.mktemp("model") / "sketch_ldm"
-    pipeline.save_pretrained(folder)
-    return folder
+        "scheduler": FlowMatchEulerDiscreteScheduler(),
+    }

@@ -52,9 +52,10 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
         known_frames: whether some frames may be given as known.
-        image_prior: whether attention over the whole video leaves single frames alone. What single frames teach then
-            stands when clips come: the gates of that attention are still at zero, so that every frame of a clip is
-            treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video", section 3.2).
+        image_prior: whether single frames have no place in time and are left alone by attention over the whole video.
+            What they teach then stands when clips come: all weights for time are still at zero, so that every frame of
+            a clip is treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video",
+            section 3.2).
     """
 
     @register_to_config
@@ -98,6 +99,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
         self.patch_out = zeroed(nn.Linear(width, latent_channels * patch**2))
+        if image_prior:
+            self.position_in.weight.data[:, : 2 * POSITION_OCTAVES] = 0.0
         if known_frames:
             self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
             nn.init.zeros_(self.known_in.weight)
@@ -169,8 +172,10 @@ class VideoTransformer(ModelMixin, ConfigMixin):
 
         rows, columns = height // patch, width // patch
         x = self.patch_in(self._patches(latents))  # (N, T, P, D)
-        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES).flatten(1)
-        x = x + self.position_in(positions).unflatten(0, (frames, -1))
+        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
+        if frames == 1 and self.config.image_prior:
+            positions[:, 0] = 0.0
+        x = x + self.position_in(positions.flatten(1)).unflatten(0, (frames, -1))
         if self.config.control_channels:
             x = x + self._control_tokens(control, control_mask)
         if known is not None and known_mask is not None:

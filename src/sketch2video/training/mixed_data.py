@@ -32,9 +32,9 @@ class MixedDataset:
         frames: T of the clips.
         accumulation: batches a step.
 
-    A batch of single frames holds ``latents`` (N * T, 1, C, h, w), ``fps`` (0: unknown), ``index`` (numbers of images
-    follow those of the clips), the clips' other arrays with one frame, zeros for images, and ``pictured`` (bool), False
-    at images.
+    A batch of single frames holds ``latents`` (N * T, 1, C, h, w), ``fps`` (that of a frame's clip; 0, unknown, of an
+    image), ``index`` (numbers of images follow those of the clips), the clips' other arrays with one frame, zeros for
+    images, and ``pictured`` (bool), False at images.
     """
 
     def __init__(
@@ -83,13 +83,14 @@ class MixedDataset:
             chosen: numbers of clips, or of images behind those of the clips.
             moments: the frame of each, of no meaning for images.
         """
-        places = torch.as_tensor(chosen, dtype=torch.long)
+        places, clips = torch.as_tensor(chosen, dtype=torch.long), len(self.clips)
+        pictured = places < clips
         single = list(zip(chosen, moments, strict=True))
         arrays = {name: np.stack([self._frame(name, *each) for each in single]) for name in self.clips.readers}
         return {
             "index": places,
-            "fps": torch.zeros(len(places)),
-            "pictured": places < len(self.clips),
+            "fps": self.clips.columns["fps"][places.clamp(max=clips - 1)] * pictured,
+            "pictured": pictured,
             **{name: torch.from_numpy(array)[:, None] for name, array in arrays.items()},
         }
 
