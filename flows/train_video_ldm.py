@@ -22,7 +22,8 @@ def train_video_ldm(system: str = DEFAULT) -> dict[str, float]:
         images=of.images,
         autoencoder=of.parts / "autoencoder",
     )
-    return run_training("video_ldm", train, of.parts, of.reports, of.run_name("train_video_ldm"))
+    others = ["text_ldm"] if of.mixture else []
+    return run_training("video_ldm", train, of.parts, of.reports, of.run_name("train_video_ldm"), others)
 
 
 if __name__ == "__main__":

@@ -159,9 +159,6 @@ class Wild(VideoTransformer):
     """No velocity, but a wild one at frames that it was shown."""
 
     def forward(self, latents, timestep, known=None, known_mask=None, **conditions):
-        assert torch.equal(
-            torch.where(known_mask.view(8, -1, 1, 1, 1), known, 0.0).isfinite().all(), torch.tensor(True)
-        )
         return known_mask.view(8, -1, 1, 1, 1) * 1e6 + 0.0 * latents
 
 
