@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,6 +55,7 @@ def run_training(
     models: Path = MODELS,
     reports: Path = REPORTS,
     run_name: str | None = None,
+    others: Sequence[str] = (),
 ) -> dict[str, float]:
     """Train one network as stage ``train_<section>``.
 
@@ -66,13 +67,14 @@ def run_training(
         train: see :mod:`sketch2video.training`.
         models, reports: where they go.
         run_name: of the MLflow run and the table; None: the stage's name.
+        others: further sections of the parameters that the run records.
 
     Returns:
         The metrics.
     """
     params = load_params()
     stage, output = f"train_{section}", models / section
-    with tracked_run(run_name or stage, recorded(params, section)) as run:
+    with tracked_run(run_name or stage, recorded(params, section, *others)) as run:
         result = train(params, run, output)
         run.folder(output, "model")
     write_json(reports / f"{stage}.json", result.metrics)

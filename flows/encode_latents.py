@@ -17,7 +17,7 @@ def encode_latents(system: str = DEFAULT) -> dict[str, float]:
     of = find_system(system, params)
     with tracked_run(of.run_name("encode_latents"), recorded(params, "autoencoder")) as run:
         run.begin(None)
-        latents.encode_latents(autoencoder=of.parts / "autoencoder", latents=of.latents)
+        latents.encode_latents(autoencoder=of.parts / "autoencoder", latents=of.latents, images=of.images)
         statistics = read_json(of.latents / "latents.json")
         values = {f"{name}_{channel}": value for name in statistics for channel, value in enumerate(statistics[name])}
         run.metrics(values, 0)

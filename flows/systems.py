@@ -12,7 +12,7 @@ from typing import get_args
 
 from flows.common import MODELS, REPORTS
 from sketch2video.errors import UserError
-from sketch2video.params import Control, Params, SystemName
+from sketch2video.params import Control, MixtureParams, Params, SystemName
 
 DEFAULT = "sketch_ldm"
 """The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
@@ -28,6 +28,8 @@ class System:
         control: the pictures that its networks see.
         parts: folder of its autoencoder and its video LDM.
         latents: folder of the clips as its autoencoder encodes them.
+        images: folder of the captioned images that it learns from; None: it learns from clips alone.
+        mixture: what its video LDM is trained on beside whole clips; None: nothing.
         reports: where its metrics and its report go.
     """
 
@@ -36,6 +38,8 @@ class System:
     parts: Path
     latents: Path
     reports: Path
+    images: Path | None = None
+    mixture: MixtureParams | None = None
 
     @property
     def pipeline(self) -> Path:
@@ -56,7 +60,15 @@ def find_system(name: str, params: Params) -> System:
     if name == DEFAULT:
         return System(name, "sketch", MODELS, Path("data/latents"), REPORTS)
     if name == "text_ldm":
-        return System(name, params.text_ldm.control, MODELS / "text", Path("data/text/latents"), REPORTS / name)
+        return System(
+            name,
+            params.text_ldm.control,
+            MODELS / "text",
+            Path("data/text/latents"),
+            REPORTS / name,
+            Path("data/images"),
+            params.text_ldm,
+        )
     raise UserError(f"there is no system {name}; choose one of {', '.join(SYSTEMS)}")
 
 

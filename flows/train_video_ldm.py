@@ -15,9 +15,15 @@ def train_video_ldm(system: str = DEFAULT) -> dict[str, float]:
     """Train a system's denoiser of latent videos."""
     of = find_system(system, load_params())
     train = partial(
-        video_ldm.train_video_ldm, control=of.control, latents=of.latents, autoencoder=of.parts / "autoencoder"
+        video_ldm.train_video_ldm,
+        control=of.control,
+        mixture=of.mixture,
+        latents=of.latents,
+        images=of.images,
+        autoencoder=of.parts / "autoencoder",
     )
-    return run_training("video_ldm", train, of.parts, of.reports, of.run_name("train_video_ldm"))
+    others = ["text_ldm"] if of.mixture else []
+    return run_training("video_ldm", train, of.parts, of.reports, of.run_name("train_video_ldm"), others)
 
 
 if __name__ == "__main__":

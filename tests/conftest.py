@@ -18,25 +18,27 @@ def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sketch2video.models.curve_vae import CurveVAE
     from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 
-    parts = tiny_parts(control_channels=1)
-    curve_vae = CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4)
+    pipeline = SketchToVideoPipeline(
+        **tiny_parts(control_channels=1),
+        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4),
+    )
     folder = tmp_path_factory.mktemp("model") / "sketch_ldm"
-    SketchToVideoPipeline(curve_vae=curve_vae, **parts).save_pretrained(folder)
+    pipeline.save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_text_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of the text-only system."""
+    """The same without a sketch, for a network that can be given known frames."""
     from sketch2video.systems.text_ldm import TextToVideoPipeline
 
-    folder = tmp_path_factory.mktemp("text_model") / "text_ldm"
-    TextToVideoPipeline(**tiny_parts(control_channels=0)).save_pretrained(folder)
+    folder = tmp_path_factory.mktemp("model") / "text_ldm"
+    TextToVideoPipeline(**tiny_parts(control_channels=0, known_frames=True)).save_pretrained(folder)
     return folder
 
 
-def tiny_parts(control_channels: int) -> dict[str, Any]:
-    """The untrained parts that all systems have."""
+def tiny_parts(control_channels: int, **settings: Any) -> dict[str, Any]:
+    """What tiny pipelines of all systems have, untrained; ``settings`` are more of the transformer's."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler
     from transformers import BertConfig, BertModel
@@ -48,13 +50,13 @@ def tiny_parts(control_channels: int) -> dict[str, Any]:
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a red circle moves left to right", "a blue star grows"], 300, 16)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    see = {"control_channels": control_channels}
+    shape = {"factor": 4, "width": 16, "layers": 2, "heads": 2, "text_width": 16}
     return {
         "tokenizer": tokenizer,
         "text_encoder": BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False),
-        "autoencoder": FrameAutoencoder(latent_channels=4, halvings=2, width=16, blocks=1, **see),
+        "autoencoder": FrameAutoencoder(4, halvings=2, width=16, control_channels=control_channels, blocks=1),
         "transformer": VideoTransformer(
-            factor=4, width=16, layers=2, heads=2, text_width=16, sample_size=32, sample_frames=8, **see
+            **shape, sample_size=32, sample_frames=8, control_channels=control_channels, **settings
         ),
         "scheduler": FlowMatchEulerDiscreteScheduler(),
     }

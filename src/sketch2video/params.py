@@ -212,7 +212,21 @@ class VideoLDMParams(Section):
     training: TrainingParams
 
 
-class TextLDMParams(Section):
+class MixtureParams(Section):
+    """What a video LDM is trained on beside whole clips."""
+
+    known_frames: float = Field(ge=0, le=1, description="share of clips that show some frames without noise")
+    half_rate: float = Field(ge=0, le=0.5, description="share of steps on every second frame")
+    image_share: float = Field(ge=0, lt=1, description="share of steps on single frames")
+    image_steps: int = Field(ge=0, description="first steps, all on single frames")
+
+    @property
+    def single_frames(self) -> bool:
+        """Whether any step sees single frames."""
+        return self.image_share > 0 or self.image_steps > 0
+
+
+class TextLDMParams(MixtureParams):
     """The text-only system: what it has of its own; its networks are those of ``autoencoder`` and ``video_ldm``."""
 
     control: Literal["none", "video"]

@@ -120,7 +120,7 @@ def test_blocks_mix_as_far_as_they_reach() -> None:
     other = x.clone()
     other[0, 1, 2] = torch.randn(16)
     arguments = (torch.randn(1, 16), torch.randn(1, 2, 8), torch.ones(1, 2, dtype=torch.bool))
-    for reach, frames in (("frame", slice(1, 2)), ("video", slice(None))):
+    for reach, frames in (("frame", slice(1, 2)), ("video", slice(None)), ("motion", slice(None))):
         block = shaken(ConditionedBlock(16, 2, 8, reach))
         changed = ((block(other, *arguments) - block(x, *arguments)).abs() > 1e-6).any(-1)[0]
         expected = torch.zeros(3, 4, dtype=torch.bool)
@@ -145,9 +145,71 @@ def test_positions_are_shares_of_the_clip() -> None:
     )
 
 
+SIZES = {"latent_channels": 4, "factor": 4, "patch": 2, "width": 32, "layers": 2, "heads": 2, "text_width": 16}
+
+
+@pytest.fixture
+def informed() -> VideoTransformer:
+    """A network that can be given known frames."""
+    return shaken(VideoTransformer(**SIZES, known_frames=True))
+
+
+def test_what_is_not_asked_for_has_no_parameters(transformer, informed) -> None:
+    torch.manual_seed(0)
+    plain = VideoTransformer(**SIZES)
+    torch.manual_seed(0)
+    fresh = VideoTransformer(**SIZES, known_frames=True)
+    extra = set(fresh.state_dict()) - set(plain.state_dict())
+    assert extra == {"known_in.weight"}
+    assert all(torch.equal(fresh.state_dict()[name], tensor) for name, tensor in plain.state_dict().items())
+    assert not fresh.known_in.weight.any()
+    prior = VideoTransformer(**SIZES, image_prior=True)
+    assert {name: p.shape for name, p in prior.named_parameters()} == {
+        name: p.shape for name, p in plain.named_parameters()
+    }
+
+
+def test_known_frames_stand_in_the_place_of_noisy_ones(informed, inputs) -> None:
+    known, mask = torch.randn(2, 3, 4, 4, 8), torch.tensor([[True, False, False], [False, True, True]])
+    shown = mask[..., None, None, None]
+    velocity = informed(**inputs, known=known, known_mask=mask)
+    hidden = {
+        **inputs,
+        "latents": torch.where(shown, torch.randn_like(known), inputs["latents"]),
+        "known": torch.where(shown, known, torch.randn_like(known)),
+    }
+    torch.testing.assert_close(informed(**hidden, known_mask=mask), velocity)
+    others = informed(**inputs, known=known + 1, known_mask=mask)
+    assert ((others - velocity).abs() > 1e-3).flatten(2).any(2)[~mask].all(), "the others go with them"
+
+
+def test_no_known_frame_is_as_none(informed, inputs) -> None:
+    nothing = {"known": torch.randn(2, 3, 4, 4, 8), "known_mask": torch.zeros(2, 3, dtype=torch.bool)}
+    torch.testing.assert_close(informed(**inputs, **nothing), informed(**inputs))
+
+
+def test_a_frame_is_told_from_a_noisy_one_that_looks_alike(informed, inputs) -> None:
+    marked = informed(**inputs, known=inputs["latents"], known_mask=torch.ones(2, 3, dtype=torch.bool))
+    assert not torch.allclose(marked, informed(**inputs), atol=1e-3)
+
+
+def test_an_image_prior_has_no_time_in_single_frames(inputs) -> None:
+    torch.manual_seed(0)
+    network = shaken(VideoTransformer(**SIZES, image_prior=True))
+    single = {name: value[:, :1] if name in ("latents", "control") else value for name, value in inputs.items()}
+    before, whole = network(**single), network(**inputs)
+    for parameter in network.blocks[1].attention.parameters():
+        parameter.data += torch.randn_like(parameter)
+    network.position_in.weight.data[:, :14] += 1.0
+    torch.testing.assert_close(network(**single), before)
+    assert not torch.allclose(network(**inputs), whole, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"known": torch.zeros(2, 3, 4, 4, 8)}, "known and known_mask belong together"),
+        ({"known": torch.zeros(2, 3, 4, 4, 8), "known_mask": torch.ones(2, 3).bool()}, "known_frames=True"),
         ({"latents": torch.zeros(2, 3, 5, 4, 8)}, r"expected \(N, T, 4, h, w\)"),
         ({"latents": torch.zeros(2, 3, 4, 3, 8)}, "patches of 2"),
         ({"control": torch.zeros(2, 3, 1, 16, 16)}, r"control is \(2, 3, 1, 16, 16\), expected \(2, 3, 1, 16, 32\)"),

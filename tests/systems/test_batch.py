@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from sketch2video.systems.batch import (
 )
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.systems.prompts import Prompt
+from sketch2video.systems.text_ldm import TextToVideoPipeline
 from sketch2video.videos import read_clip
+from tests.conftest import tiny_parts
 
 PROMPTS = [Prompt(1, "a red circle"), Prompt(2, "a blue star", seed=5), Prompt(3, "a red circle"), Prompt(4, "x", 1, 5)]
 
@@ -56,6 +59,22 @@ def generate(model: Model, params: Params) -> Callable[..., list[dict[str, Any]]
         return generate_batch(model, prompts, output, generation, seed=0, sketch=params.sketch, fit=params.fit)
 
     return call
+
+
+def test_only_a_text_model_that_learned_known_frames_is_asked_for_long_videos(
+    generate: Callable[..., Any], tmp_path: Path
+) -> None:
+    for known_frames in (False, True):
+        pipeline = TextToVideoPipeline(**tiny_parts(control_channels=0, known_frames=known_frames))
+        pipeline.set_progress_bar_config(disable=True)
+        call = partial(generate, [Prompt(4, "x", num_frames=9)], tmp_path, Model(pipeline, "tiny", None, "hash"))
+        if known_frames:
+            assert [row["num_frames"] for row in call()] == [9]
+        else:
+            with pytest.raises(
+                UserError, match=r"row 4 .* asks for 9 frames, but tiny makes 8; .* text_ldm\.known_frames"
+            ):
+                call()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

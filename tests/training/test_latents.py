@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from sketch2video.errors import UserError
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.training.autoencoder import to_network
 from sketch2video.training.latents import encode_latents
-from sketch2video.videos.shards import read_shard, read_table, shard_path
+from sketch2video.videos.shards import read_shard, read_table, shard_path, write_shard, write_table
 
 
 @pytest.fixture
@@ -57,6 +58,24 @@ def test_only_what_changed_is_encoded_again(project: Path) -> None:
     FrameAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(project / "autoencoder")
     encode(project)
     assert first.stat().st_mtime_ns != before[0]
+
+
+def test_images_are_encoded_as_clips_of_one_frame(project: Path) -> None:
+    frames = read_shard(shard_path(project / "clips", 0))["frames"][:3, :1]
+    write_shard(shard_path(project / "images", 5), {"frames": frames}, list("abc"), "images")
+    table = pd.DataFrame({"caption": list("abc"), "split": "train", "shard": 5, "row": range(3)})
+    write_table(table, project / "images" / "images.parquet")
+    before = (project / "latents" / "latents.json").read_bytes()
+    where = {name: project / name for name in ("clips", "autoencoder", "latents", "images")}
+    encode_latents(**where)
+    images = read_shard(shard_path(project / "latents" / "images", 5))["latents"]
+    clips = read_shard(shard_path(project / "latents", 0))["latents"][:3, :1]
+    np.testing.assert_allclose(images, clips, atol=0.05 * np.abs(clips).max())  # sums in bfloat16
+    assert (project / "latents" / "latents.json").read_bytes() == before
+
+    write_table(table[:0], project / "images" / "images.parquet")
+    encode_latents(**where)
+    assert not list((project / "latents" / "images" / "shards").glob("*"))
 
 
 def test_a_damaged_shard_of_clips_is_named(project: Path) -> None:

@@ -1,19 +1,23 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
 from sketch2video.models.autoencoder import FrameAutoencoder
+from sketch2video.models.flow_matching import sampling_times
 from sketch2video.models.text import TextCondition
 from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.params import Control
+from sketch2video.params import Control, MixtureParams
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.latents import encode_latents
-from sketch2video.training.loop import SilentLogger, TrainResult
+from sketch2video.training.loop import SilentLogger, TrainResult, train
+from sketch2video.training.mixed_data import MixedDataset
 from sketch2video.training.video_ldm import VideoLDMTask, captions_of, near_ink, train_video_ldm
+from sketch2video.videos.shards import ShardReader, shard_path, write_shard
 from tests.training.small import small_params
 
 
@@ -133,6 +137,112 @@ def test_a_dropped_condition_has_no_influence(encoded: Path, condition: str) -> 
 
     assert loss(0.0, other=True) != loss(0.0, other=False)
     assert loss(1.0, other=True) == loss(1.0, other=False)
+
+
+OFF = MixtureParams(known_frames=0.0, half_rate=0.0, image_share=0.0, image_steps=0)
+
+
+def run_mixed(encoded: Path, folder: Path, steps: int, mixture: MixtureParams | None) -> TrainResult:
+    where = {name: encoded / name for name in ("latents", "clips", "autoencoder")} | {"text_encoder": encoded / "text"}
+    params = small_params("video_ldm", steps, width=32, layers=2, heads=2)
+    return train_video_ldm(
+        params,
+        SilentLogger(),
+        folder / "video_ldm",
+        control="none",
+        mixture=mixture,
+        **where,
+        checkpoints=folder / "checkpoints",
+    )
+
+
+def test_a_mixture_of_nothing_is_the_plain_training(encoded: Path, tmp_path: Path) -> None:
+    plain, off = (run_mixed(encoded, tmp_path / str(bool(m)), 3, m) for m in (None, OFF))
+    assert plain.metrics == off.metrics
+    config = VideoTransformer.from_pretrained(tmp_path / "True" / "video_ldm").config
+    assert not config.known_frames
+    assert not config.image_prior
+
+
+def test_a_mixture_of_everything_trains_and_goes_on_where_it_was(encoded: Path, tmp_path: Path) -> None:
+    everything = MixtureParams(known_frames=0.6, half_rate=0.3, image_share=0.3, image_steps=2)
+    result = run_mixed(encoded, tmp_path / "whole", 12, everything)
+    network = VideoTransformer.from_pretrained(tmp_path / "whole" / "video_ldm")
+    assert network.config.known_frames
+    assert network.config.image_prior
+    assert result.metrics["loss_test_between"] != result.metrics["loss_test"]
+    for frames in (1, 4, 16):
+        assert network(torch.randn(2, frames, 2, 8, 8), torch.rand(2)).isfinite().all()
+    assert run_mixed(encoded, tmp_path / "again", 12, everything).metrics == result.metrics
+
+
+def test_what_single_frames_teach_stands_when_clips_come(encoded: Path, tmp_path: Path) -> None:
+    run_mixed(encoded, tmp_path, 6, OFF.model_copy(update={"image_steps": 6}))
+    network = VideoTransformer.from_pretrained(tmp_path / "video_ldm")
+    latents, time, fps = torch.randn(2, 5, 2, 8, 8), torch.rand(2), torch.tensor([8.0, 0.0])
+    alone = [network(latents[:, [frame]], time, fps=fps) for frame in range(5)]
+    assert alone[0].abs().max() > 0.01, "something was learned"
+    torch.testing.assert_close(network(latents, time, fps=fps), torch.cat(alone, 1), atol=1e-5, rtol=1e-4)
+
+
+class Wild(VideoTransformer):
+    """No velocity, but a wild one at frames that it was shown."""
+
+    def forward(self, latents, timestep, known=None, known_mask=None, **conditions):
+        return known_mask.view(8, -1, 1, 1, 1) * 1e6 + 0.0 * latents
+
+
+def test_known_frames_bring_no_loss(encoded: Path) -> None:
+    dataset = ShardDataset(
+        clips_of_split(encoded / "clips" / "clips.parquet", "train"), {"latents": encoded / "latents"}, ["fps"]
+    )
+    sizes = {"latent_channels": 2, "latent_mean": [0.0, 0.0], "latent_std": [1.0, 1.0], "factor": 4}
+    network = Wild(**sizes, width=16, layers=1, heads=2, text_width=16, control_channels=0, known_frames=True)
+    text = TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    mixture = OFF.model_copy(update={"known_frames": 1.0})
+    section = small_params("video_ldm", 1).video_ldm
+    task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16, 0), text, text, dataset, mixture)
+    for seed in range(10):
+        loss, terms = task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(seed), 0.0)
+        assert 0 < float(loss) < 100
+        assert float(terms["error"]) == pytest.approx(float(loss))
+
+
+def test_images_teach_a_word_that_no_clip_shows(tmp_path: Path) -> None:
+    """Two clips at -1 and 1 of one channel, an image at 1 of the other: their words are asked for as clips."""
+    levels = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]).view(3, 1, 2, 1, 1)
+    write_shard(shard_path(tmp_path, 0), {"latents": levels[:2].expand(2, 4, 2, 4, 4).numpy()}, ["a", "b"], "clips")
+    write_shard(shard_path(tmp_path / "images", 0), {"latents": levels[2:].expand(1, 1, 2, 4, 4).numpy()}, ["c"], "")
+    table = pd.DataFrame({"shard": 0, "row": [0, 1], "fps": 8.0})
+    clips = ShardDataset(table, {"latents": tmp_path}, ["fps"])
+    section = small_params("video_ldm", 120, text_dropout=0.1, time_shift=1.0).video_ldm
+    words = torch.randn(3, 1, 16, generator=torch.Generator().manual_seed(0))
+    text = TextCondition(words, torch.ones(3, 1, dtype=torch.bool))
+
+    def shown(images: int) -> torch.Tensor:
+        """Mean level of each channel of a generated clip for the image's word."""
+        torch.manual_seed(0)
+        sizes = {"latent_channels": 2, "latent_mean": [0.0] * 2, "latent_std": [1.0] * 2, "factor": 4}
+        network = VideoTransformer(
+            **sizes, width=32, layers=2, heads=2, text_width=16, control_channels=0, image_prior=True
+        )
+        pictures = pd.DataFrame({"shard": 0, "row": range(images)})
+        mixture = OFF.model_copy(update={"image_share": 0.5})
+        data = MixedDataset(clips, pictures, ShardReader(tmp_path / "images"), mixture, 4, 1)
+        task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16, 0), text, text, clips, mixture)
+        name = {"name": "video_ldm", "checkpoint_folder": tmp_path / f"with-{images}"}
+        train(task, data, section.training, **name, seed=0, logger=SilentLogger())
+        latents = torch.randn(8, 4, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+        for time in sampling_times(10):
+            with torch.no_grad():
+                velocity = network(
+                    latents, torch.full((8,), time), text=words[2:].expand(8, -1, -1), fps=torch.full((8,), 8.0)
+                )
+            latents = latents - 0.1 * velocity
+        return latents.mean((0, 1, 3, 4))
+
+    assert shown(1)[1] > 0.6
+    assert shown(0)[1].abs() < 0.4
 
 
 def test_captions_are_cut_to_the_longest_that_is_asked_for() -> None:

@@ -105,6 +105,10 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
 
 
+Reach = Literal["frame", "video", "motion"]
+"""How far a block's attention goes; see :class:`ConditionedBlock`."""
+
+
 class ConditionedBlock(nn.Module):
     """A transformer block over frames or over the whole video.
 
@@ -115,11 +119,12 @@ class ConditionedBlock(nn.Module):
         width: D.
         heads: a divisor of D.
         context_width: width of the text's tokens.
-        reach: "frame": the tokens of one frame attend to each other; "video": those of all frames. Attention along one
-            place through time, which is cheaper, loses an object that moves: its colour drifted from frame to frame.
+        reach: "frame": the tokens of one frame attend to each other; "video": those of all frames; "motion": likewise,
+            but a single frame is left alone. Attention along one place through time, which is cheaper, loses an object
+            that moves: its colour drifted from frame to frame.
     """
 
-    def __init__(self, width: int, heads: int, context_width: int, reach: Literal["frame", "video"]) -> None:
+    def __init__(self, width: int, heads: int, context_width: int, reach: Reach) -> None:
         super().__init__()
         self.reach = reach
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
@@ -144,9 +149,10 @@ class ConditionedBlock(nn.Module):
             (N, T, P, D)
         """
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None, None].chunk(6, dim=-1)
-        normed = self.norm1(x) * (1 + scale1) + shift1
-        tokens = normed.flatten(0, 1) if self.reach == "frame" else normed.flatten(1, 2)
-        mixed = self.attention(tokens).view_as(x)
-        x = x + gate1 * mixed
+        if self.reach != "motion" or x.shape[1] > 1:
+            normed = self.norm1(x) * (1 + scale1) + shift1
+            tokens = normed.flatten(0, 1) if self.reach == "frame" else normed.flatten(1, 2)
+            mixed = self.attention(tokens).view_as(x)
+            x = x + gate1 * mixed
         x = x + self.text_attention(self.norm_text(x).flatten(1, 2), text, text_mask).view_as(x)
         return x + gate2 * self.feed_forward(self.norm2(x) * (1 + scale2) + shift2)

@@ -10,11 +10,11 @@ t = 1 to t = 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
-
-from sketch2video.models.video_transformer import VideoTransformer
 
 
 def shifted(time: Tensor, shift: float) -> Tensor:
@@ -47,7 +47,7 @@ def sampling_times(steps: int) -> list[float]:
 
 
 def guided_prediction(
-    transformer: VideoTransformer,
+    transformer: Callable[..., Tensor],
     latents: Tensor,
     time: Tensor,
     control: Tensor | None,
@@ -69,7 +69,7 @@ def guided_prediction(
     two.
 
     Args:
-        transformer: the network.
+        transformer: the network, or a function that passes more arguments on to it.
         latents: (N, T, C, h, w).
         time: (N,) in [0, 1].
         control, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there,

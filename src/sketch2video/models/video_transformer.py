@@ -4,7 +4,8 @@ Every patch is a token, and a token starts from its patch and from the piece of 
 none at all) that the patch covers.
 Blocks look at one frame and at the whole video by turns. Text enters by cross-attention and, pooled, together with the
 time and the frame rate as the modulation of every block; on small data the pooled way is the one by which colours are
-learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022).
+learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022). Frames that
+are known already can be given in the place of noisy ones; the others are then denoised to go with them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.models.blocks import ConditionedBlock, fourier_features, grid_positions, timestep_features, zeroed
+from sketch2video.models.blocks import (
+    ConditionedBlock,
+    Reach,
+    fourier_features,
+    grid_positions,
+    timestep_features,
+    zeroed,
+)
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
@@ -46,6 +54,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             :func:`~sketch2video.models.objectives.shifted_betas`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
+        known_frames: whether some frames may be given as known.
+        image_prior: whether single frames have no place in time and are left alone by attention over the whole video.
+            What they teach then stands when clips come: all weights for time are still at zero, so that every frame of
+            a clip is treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video",
+            section 3.2).
     """
 
     @register_to_config
@@ -65,6 +78,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         time_shift: float = 1.0,
         latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+        known_frames: bool = False,
+        image_prior: bool = False,
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
@@ -81,12 +96,18 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.register_buffer("text_std", torch.ones(text_width))
         self.no_text = nn.Parameter(torch.randn(text_width))
         self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
+        reaches: tuple[Reach, Reach] = ("frame", "motion" if image_prior else "video")
         self.blocks = nn.ModuleList(
-            ConditionedBlock(width, heads, text_width, "video" if layer % 2 else "frame") for layer in range(layers)
+            ConditionedBlock(width, heads, text_width, reaches[layer % 2]) for layer in range(layers)
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
         self.patch_out = zeroed(nn.Linear(width, latent_channels * patch**2))
+        if image_prior:
+            self.position_in.weight.data[:, : 2 * POSITION_OCTAVES] = 0.0
+        if known_frames:
+            self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
+            nn.init.zeros_(self.known_in.weight)
 
     def centre_text(self, text: Tensor, mask: Tensor) -> None:
         """Take the statistics of the text encoder's features from captions, by which all captions are standardised.
@@ -111,6 +132,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         text_mask: Tensor | None = None,
         fps: Tensor | None = None,
         control_mask: Tensor | None = None,
+        known: Tensor | None = None,
+        known_mask: Tensor | None = None,
     ) -> Tensor:
         """What the objective asks for; of a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
 
@@ -123,6 +146,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             text_mask: (N, L) bool, True at real tokens; a row without any has no caption. All True if None.
             fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
             control_mask: (N,) bool, False where a sample has no control pictures after all. All True if None.
+            known: (N, T, C, h, w), frames without noise, which are seen in the place of those of ``latents``; None: no
+                frame is known. The velocity of a known frame means nothing.
+            known_mask: (N, T) bool, False where a frame is not known after all; needed beside ``known``.
 
         Returns:
             (N, T, C, h, w)
@@ -141,13 +167,24 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         expected = (samples, frames, self.config.control_channels, height * factor, width * factor)
         if control is not None and control.shape != expected:
             raise ValueError(f"control is {tuple(control.shape)}, expected {expected}")
+        if (known is None) != (known_mask is None):
+            raise ValueError("known and known_mask belong together; give both or neither")
+        if known is not None and known_mask is not None:
+            if not self.config.known_frames:
+                raise ValueError("known frames were given to a network without them; make it with known_frames=True")
+            latents = torch.where(frame_mask(known_mask), known, latents)
 
         rows, columns = height // patch, width // patch
-        x = self.patch_in(functional.pixel_unshuffle(latents, patch).movedim(2, -1).flatten(2, 3))  # (N, T, P, D)
-        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES).flatten(1)
-        x = x + self.position_in(positions).unflatten(0, (frames, -1))
+        x = self.patch_in(self._patches(latents))  # (N, T, P, D)
+        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
+        if frames == 1 and self.config.image_prior:
+            positions[:, 0] = 0.0
+        x = x + self.position_in(positions.flatten(1)).unflatten(0, (frames, -1))
         if self.config.control_channels:
             x = x + self._control_tokens(control, control_mask)
+        if known is not None and known_mask is not None:
+            marks = known_mask[..., None, None].expand(-1, -1, rows * columns, 1).to(x.dtype)
+            x = x + self.known_in(torch.cat([self._patches(known).to(x.dtype) * marks, marks], dim=-1))
         context, context_mask = self._text_tokens(samples, text, text_mask)
         condition = self.time_in(timestep_features(timestep, TIME_FEATURES)) + self._fps_vector(samples, fps)
         words = torch.cat([~context_mask[:, 1:].any(1, keepdim=True), context_mask[:, 1:]], dim=1)
@@ -157,6 +194,10 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
         out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
         return functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch)
+
+    def _patches(self, latents: Tensor) -> Tensor:
+        """Latents (N, T, C, h, w) cut into patches: (N, T, P, C * patch**2)."""
+        return functional.pixel_unshuffle(latents, self.config.patch).movedim(2, -1).flatten(2, 3)
 
     def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
         """What the control pictures add to every token: (N, T, P, D), or (D,) without any."""
@@ -186,6 +227,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             return self.no_fps.expand(samples, -1)
         octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / math.log2(FPS_RANGE)
         return torch.where((fps > 0)[:, None], self.fps_in(fourier_features(octave, FPS_OCTAVES)), self.no_fps)
+
+
+def frame_mask(mask: Tensor) -> Tensor:
+    """A mask of frames (N, T) as one of their latents: (N, T, 1, 1, 1)."""
+    return mask[..., None, None, None]
 
 
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:

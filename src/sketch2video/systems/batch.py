@@ -224,6 +224,13 @@ def generate_batch(
             f"row {with_sketch.row} of the prompts names a sketch, but {model.reference} follows none;"
             " leave the column out or name a sketch model"
         )
+    config = model.pipeline.transformer.config
+    too_long = (prompt for prompt in prompts if (prompt.num_frames or 0) > config.sample_frames)
+    if not draws and not config.known_frames and (asked := next(too_long, None)):
+        raise UserError(
+            f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes"
+            f" {config.sample_frames}; ask for fewer, or train it with text_ldm.known_frames"
+        )
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; choose another output")
     remove_partial(output)
@@ -254,7 +261,6 @@ def generate_batch(
         }
 
     rows = {index: row(index) for index, job in enumerate(jobs) if job.done}
-    config = model.pipeline.transformer.config
     with tqdm(total=len(jobs), initial=len(rows), desc="generate", unit="video") as bar:
         for batch in batches([(p.num_frames, p.sketch is not None) for p in prompts], params.batch_size):
             if rows.keys() >= set(batch):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.flow_matching import guided_prediction
 from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition
-from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.models.video_transformer import VideoTransformer, frame_mask
 from sketch2video.params import SAMPLERS, Control
 from sketch2video.systems.samplers import begin, check_scheduler, initial_noise, make_scheduler, network_input, step
 from sketch2video.systems.timing import Timings
@@ -87,6 +88,8 @@ class LatentVideoPipeline(DiffusionPipeline):
         control_guidance_scale: float,
         num_inference_steps: int,
         generator: Generators,
+        known: Tensor | None = None,
+        known_mask: Tensor | None = None,
     ) -> Tensor:
         """From noise to latents in the autoencoder's units: (N, T, C, h, w).
 
@@ -98,6 +101,8 @@ class LatentVideoPipeline(DiffusionPipeline):
             guidance_scale, control_guidance_scale: see :func:`~sketch2video.models.flow_matching.guided_prediction`.
             num_inference_steps: steps of the scheduler.
             generator: of the noise, and of what the scheduler adds.
+            known: (N, T, C, h, w), latents that stay as they are where ``known_mask`` (N, T) is True; None: no frame is
+                known.
 
         Raises:
             ValueError: the scheduler samples something else than the network predicts.
@@ -107,12 +112,16 @@ class LatentVideoPipeline(DiffusionPipeline):
         side = config.sample_size // self.autoencoder.factor
         shape = (len(fps), frames, config.latent_channels, side, side)
         latents = randn_tensor(shape, generator=generator, device=device)
+        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        network: Callable[..., Tensor] = self.transformer
+        if known is not None:
+            network = partial(network, known=(known - mean) / std, known_mask=known_mask)
         timesteps = begin(scheduler, num_inference_steps, device)
         latents = initial_noise(scheduler, latents)
         for timestep in self.progress_bar(timesteps):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
                 prediction = guided_prediction(
-                    self.transformer,
+                    network,
                     network_input(scheduler, latents, timestep),
                     (timestep / scheduler.config.num_train_timesteps).expand(len(fps)),
                     control=control,
@@ -123,8 +132,10 @@ class LatentVideoPipeline(DiffusionPipeline):
                     control_guidance_scale=control_guidance_scale,
                 )
             latents = step(scheduler, prediction, timestep, latents, generator)
-        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
-        return latents * std + mean
+        latents = latents * std + mean
+        if known is None or known_mask is None:
+            return latents
+        return torch.where(frame_mask(known_mask), known, latents)
 
     def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
         """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.

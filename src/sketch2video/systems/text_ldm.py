@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.files import replacing
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
-from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.systems.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.systems.latent_video import (
+    FRAMES_AT_ONCE,
     Generators,
     LatentVideoPipeline,
     check_captions,
@@ -31,6 +34,9 @@ from sketch2video.systems.timing import Timings
 
 class TextToVideoPipeline(LatentVideoPipeline):
     """Text to video, or control videos (maps, poses, depths) and text to video.
+
+    A model that was trained with known frames also makes videos that are longer than its training clips, see
+    :mod:`~sketch2video.systems.key_frames`, and goes on from given frames or fills in between them.
 
     Args:
         tokenizer, text_encoder: what reads captions.
@@ -71,6 +77,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
         generator: Generators = None,
         num_videos: int | None = None,
         control: np.ndarray | None = None,
+        frames: np.ndarray | None = None,
+        frame_positions: Sequence[int] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
     ) -> VideoOutput | tuple:
@@ -78,7 +86,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
         Args:
             captions: what to show, one for each of N videos; None: anything.
-            num_frames: T; None: that of the control videos if they are given, else as in training.
+            num_frames: T; None: that of the control videos if they are given, else as in training. Above the model's
+                ``sample_frames`` key frames are made first, at a low frame rate.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
             guidance_scale: how strongly the caption is followed; 1 is the plain model.
             control_guidance_scale: how strongly the control video is followed; 1 is the plain model, 0 ignores it.
@@ -88,6 +97,10 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_videos: N, where neither captions nor control videos say it.
             control: control videos to be followed, uint8 (N, T, H, H, 3), of the kind that the model was trained with;
                 resized to the model's size if they have another one. None: none.
+            frames: frames that the videos have, uint8 (N, t, H, H, 3); resized likewise. Their latents stay as they
+                are. None: none.
+            frame_positions: where these belong in the videos, t numbers in [0, T), in a long video only where it has
+                key frames; None: at the beginning.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
 
@@ -96,31 +109,43 @@ class TextToVideoPipeline(LatentVideoPipeline):
         """
         # 1. Check what was asked for
         captions = [captions] if isinstance(captions, str) else captions
-        count, frames = self.check_inputs(
-            captions, num_frames, fps, num_inference_steps, generator, num_videos, control, output_type
+        count, length = self.check_inputs(
+            captions, num_frames, fps, num_inference_steps, generator, num_videos, control, frames, output_type
         )
+        positions = self.check_positions(frames, frame_positions, length)
         device, size = self._execution_device, self.transformer.config.sample_size
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
         self.timings = Timings(device)
 
-        # 2. Read the captions and the control videos
+        # 2. Read the captions, the control videos and the frames that are there
         text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
         pictures = None
         if control is not None:
             pictures = fit_to_size(torch.from_numpy(control).to(device).movedim(-1, -3).float() / 255, size)
+        given = None if frames is None else self.encode(frames)
         self.timings.lap("captions")
 
-        # 3. Denoise
-        latents = self.denoise(
-            text,
-            pictures,
-            frames,
-            rates,
-            guidance_scale,
-            control_guidance_scale,
-            num_inference_steps,
-            generator,
-        )
+        # 3. Denoise, window by window if one cannot hold all frames
+        def make(windows: Windows) -> Tensor:
+            videos, some = windows.videos, bool(windows.known_mask.any())
+            return self.denoise(
+                TextCondition(text.hidden[videos], text.mask[videos]) if text else None,
+                None if pictures is None else pictures[videos[:, None], windows.positions.clamp(max=length - 1)],
+                windows.positions.shape[1],
+                rates[videos] / windows.stride,
+                guidance_scale,
+                control_guidance_scale,
+                num_inference_steps,
+                [generator[video] for video in videos.tolist()] if isinstance(generator, list) else generator,
+                known=windows.known if some else None,
+                known_mask=windows.known_mask if some else None,
+            )
+
+        rounds = rounds_of_windows(length, self.transformer.config.sample_frames)
+        latents, known = self._blank(count, rounds[0][0][-1] + 1)
+        if given is not None:
+            latents[:, positions], known[positions] = given, True
+        latents = fill_video(rounds, latents, known, make)[:, :length]
         self.timings.lap("denoising")
 
         # 4. Decode
@@ -141,6 +166,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         generator: Generators,
         num_videos: int | None,
         control: np.ndarray | None,
+        frames: np.ndarray | None,
         output_type: str,
     ) -> tuple[int, int]:
         """Compare the arguments of a call with each other.
@@ -151,22 +177,73 @@ class TextToVideoPipeline(LatentVideoPipeline):
         Raises:
             ValueError: they do not belong together; the message says which and what to change.
         """
-        if control is not None:
-            if not self.transformer.config.control_channels:
-                raise ValueError("control was given, but this model was trained without; train with text_ldm.control")
-            square = control.ndim == 5 and control.shape[2] == control.shape[3] and control.shape[4] == 3
-            if not square or control.dtype != np.uint8:
-                raise ValueError(f"control is {control.dtype} {control.shape}, expected square uint8 (N, T, H, H, 3)")
+        config = self.transformer.config
+        if control is not None and not config.control_channels:
+            raise ValueError("control was given, but this model was trained without; train with text_ldm.control")
+        if frames is not None and not config.known_frames:
+            raise ValueError(
+                "frames were given, but this model was trained without known ones; train with text_ldm.known_frames"
+            )
+        for name, videos in {"control": control, "frames": frames}.items():
+            if videos is None:
+                continue
+            square = videos.ndim == 5 and videos.shape[2] == videos.shape[3] and videos.shape[4] == 3
+            if not square or videos.dtype != np.uint8:
+                raise ValueError(f"{name} is {videos.dtype} {videos.shape}, expected square uint8 (N, T, H, H, 3)")
         check_captions(captions)
         count = number_of_videos(
-            {"captions": captions, "control": control, "generator": generator, "fps": fps}, num_videos
+            {"captions": captions, "control": control, "frames": frames, "generator": generator, "fps": fps},
+            num_videos,
         )
         shown = None if control is None else control.shape[1]
         if shown and num_frames and shown != num_frames:
             raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
-        frames = shown or num_frames or self.transformer.config.sample_frames
-        check_settings(frames, num_inference_steps, fps, output_type)
-        return count, frames
+        length = shown or num_frames or config.sample_frames
+        check_settings(length, num_inference_steps, fps, output_type)
+        if length > config.sample_frames and not config.known_frames:
+            raise ValueError(
+                f"num_frames is {length}, but this model makes {config.sample_frames}; for longer videos train with"
+                " text_ldm.known_frames"
+            )
+        return count, length
+
+    def check_positions(
+        self, frames: np.ndarray | None, frame_positions: Sequence[int] | None, length: int
+    ) -> list[int]:
+        """Where given frames (N, t, H, H, 3) belong in videos of ``length`` frames.
+
+        Raises:
+            ValueError: the positions do not belong to the frames or are not in the video, or key frames are made first
+                and would not know of some of them.
+        """
+        count = 0 if frames is None else frames.shape[1]
+        positions = list(range(count) if frame_positions is None else frame_positions)
+        if len(positions) != count or len(set(positions)) != count or not all(0 <= p < length for p in positions):
+            raise ValueError(
+                f"frame_positions are {positions} for {count} frames of a video of {length}; give each its own place"
+            )
+        stride = key_stride(length, self.transformer.config.sample_frames)
+        if any(position % stride for position in positions):
+            raise ValueError(
+                f"frame_positions are {positions}, but a video of {length} frames begins with key frames {stride}"
+                f" apart; give multiples of {stride}"
+            )
+        return positions
+
+    def encode(self, frames: np.ndarray) -> Tensor:
+        """Latents (N, t, C, h, w) in the autoencoder's units of frames uint8 (N, t, H, H, 3)."""
+        pixels = torch.from_numpy(frames).to(self._execution_device).movedim(-1, -3).float() / 255
+        pictures = 2 * fit_to_size(pixels, self.transformer.config.sample_size) - 1
+        parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
+        means = [self.autoencoder.encode(part).mean for part in parts]
+        return torch.cat(means).unflatten(0, pictures.shape[:2])
+
+    def _blank(self, count: int, length: int) -> tuple[Tensor, Tensor]:
+        """Latents (count, length, C, h, w) without content, and which frames are known: none, (length,)."""
+        config, device = self.transformer.config, self._execution_device
+        side = config.sample_size // self.autoencoder.factor
+        latents = torch.zeros(count, length, config.latent_channels, side, side, device=device)
+        return latents, torch.zeros(length, dtype=torch.bool, device=device)
 
 
 def assemble(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ import torch
 
 from sketch2video.errors import UserError
 from sketch2video.videos.shards import ShardReader, read_table
+
+IMAGES = "images.parquet"
+"""Table of the captioned images, in their folder."""
 
 
 class Dataset(Protocol):
@@ -24,6 +27,15 @@ class Dataset(Protocol):
 
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """The samples with these numbers, each tensor with a leading axis of ``len(indices)``."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A dataset that chooses the samples of each batch itself, such as images in some and clips in others."""
+
+    def batch_at(self, seed: int, position: int, size: int) -> dict[str, torch.Tensor]:
+        """Batch number ``position``: a pure function of its arguments. ``size`` is that of the settings."""
         ...
 
 
@@ -92,6 +104,23 @@ def clips_of_split(table_path: Path, split: str) -> pd.DataFrame:
     return table
 
 
+def image_table(images: Path | None) -> pd.DataFrame:
+    """The rows of ``images.parquet`` that belong to the training split; none if there is no folder of images.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
+    if images is None:
+        return pd.DataFrame({"caption": [], "shard": [], "row": []})
+    table = read_table(images / IMAGES)
+    return table[table["split"] == "train"].reset_index(drop=True)
+
+
+def image_latents(latents: Path) -> Path:
+    """Where the latents of images lie in a folder of latents."""
+    return latents / "images"
+
+
 def batch_indices(seed: int, position: int, size: int, length: int) -> list[int]:
     """Numbers of the samples ``position * size`` to ``(position + 1) * size`` of an endless run of shuffled epochs.
 
@@ -100,6 +129,13 @@ def batch_indices(seed: int, position: int, size: int, length: int) -> list[int]
     """
     places = range(position * size, (position + 1) * size)
     return [int(_epoch(seed, place // length, length)[place % length]) for place in places]
+
+
+def batch_at(dataset: Dataset, seed: int, position: int, size: int) -> dict[str, torch.Tensor]:
+    """Batch number ``position`` of a training: the dataset's own choice, or that of :func:`batch_indices`."""
+    if isinstance(dataset, Scheduled):
+        return dataset.batch_at(seed, position, size)
+    return dataset.batch(batch_indices(seed, position, size, len(dataset)))
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,8 @@ from sketch2video.models import autoencoder as network
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.precision import precision
 from sketch2video.training.autoencoder import to_network
-from sketch2video.videos.derive import derive_shards, shards_of
+from sketch2video.training.data import IMAGES, image_latents
+from sketch2video.videos.derive import derive_shards
 from sketch2video.videos.shards import ShardReader, read_table
 
 FRAMES_AT_ONCE = 64
@@ -25,32 +26,37 @@ def encode_latents(
     clips: Path = Path("data/clips"),
     autoencoder: Path = Path("models/autoencoder"),
     latents: Path = Path("data/latents"),
+    images: Path | None = None,
 ) -> None:
     """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
 
     ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip whose frames and the
-    autoencoder are unchanged is not encoded again.
+    autoencoder are unchanged is not encoded again. Images are encoded likewise, as clips of one frame, into the folder
+    ``images`` of the latents.
 
     Args:
         clips: folder of shards with ``frames``.
         autoencoder: folder of the model.
         latents: folder that gets the shards.
+        images: folder of shards with ``frames`` of one moment each, and ``images.parquet``; None: there are none.
 
     Raises:
-        UserError: clips or autoencoder are missing or damaged.
+        UserError: clips, images or autoencoder are missing or damaged.
     """
-    model = load_autoencoder(autoencoder)
-    derive_shards(
-        lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),
-        ("frames",),
-        clips,
-        latents,
-        shards_of(clips),
-        {"autoencoder": fingerprint([autoencoder])},
-        code_digest(network),
-        where=None,  # the model's own threads use the cores
-        description="encode_latents",
-    )
+    model, settings = load_autoencoder(autoencoder), {"autoencoder": fingerprint([autoencoder])}
+    pictures = [] if images is None else [(images, image_latents(latents), read_table(images / IMAGES))]
+    for source, target, table in [(clips, latents, read_table(clips / "clips.parquet")), *pictures]:
+        derive_shards(
+            lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),
+            ("frames",),
+            source,
+            target,
+            sorted(int(shard) for shard in table["shard"].unique()),
+            settings,
+            code_digest(network),
+            where=None,  # the model's own threads use the cores
+            description=f"encode {source.name}",
+        )
     table = read_table(clips / "clips.parquet")
     write_json(latents / "latents.json", latent_statistics(latents, table[table["split"] == "train"]))
 

@@ -27,7 +27,7 @@ from sketch2video.errors import UserError
 from sketch2video.models.precision import precision
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import Checkpoint, load_checkpoint, remove_old_folders, save_checkpoint
-from sketch2video.training.data import Dataset, batch_indices
+from sketch2video.training.data import Dataset, batch_at
 
 CURVE_POINTS = 100
 """Points of a loss curve; each is the mean over the steps since the one before."""
@@ -284,7 +284,7 @@ def _batches(dataset: Dataset, settings: TrainingParams, seed: int, start: int) 
     size, per_step = settings.batch_size, settings.gradient_accumulation
 
     def read(position: int) -> Batch:
-        return dataset.batch(batch_indices(seed, position, size, len(dataset)))
+        return batch_at(dataset, seed, position, size)
 
     def stream(reader: ThreadPoolExecutor) -> Iterator[Batch]:
         end = settings.steps * per_step

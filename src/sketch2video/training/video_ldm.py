@@ -15,13 +15,23 @@ from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.flow_matching import guided_prediction
 from sketch2video.models.objectives import find_objective
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
-from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.params import Control, Params, VideoLDMParams
+from sketch2video.models.video_transformer import VideoTransformer, frame_mask
+from sketch2video.params import Control, MixtureParams, Params, VideoLDMParams
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.control import CHANNELS, control_arrays, control_pictures
-from sketch2video.training.data import ShardDataset, clips_of_split
+from sketch2video.training.data import (
+    IMAGES,
+    Dataset,
+    ShardDataset,
+    clips_of_split,
+    image_latents,
+    image_table,
+)
+from sketch2video.training.known_frames import seen_clips
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
+from sketch2video.training.mixed_data import MixedDataset
 from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
+from sketch2video.videos.shards import ShardReader
 
 HELD_OUT_CLIPS = 64
 PREVIEW_CLIPS = 6
@@ -37,9 +47,11 @@ def train_video_ldm(
     output: Path,
     *,
     control: Control = "sketch",
+    mixture: MixtureParams | None = None,
     latents: Path = Path("data/latents"),
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
+    images: Path | None = None,
     text_encoder: Path = Path("models/text_encoder"),
     autoencoder: Path = Path("models/autoencoder"),
     checkpoints: Path = Path("checkpoints"),
@@ -51,13 +63,16 @@ def train_video_ldm(
         logger: told about the loss curve and pictures.
         output: folder that gets the model.
         control: the pictures that the network sees.
+        mixture: what it is trained on beside whole clips; None: nothing.
         latents, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
+        images: folder of captioned images, whose latents are in that of the clips; None: there are none.
         text_encoder, autoencoder: folders of the frozen models; the autoencoder only draws the pictures.
         checkpoints: where checkpoints lie.
 
     Returns:
         Metrics: ``loss``, and of held-out clips, at fixed times and noise, the loss with all conditions
-        (``loss_test``), without the control pictures and without the text: what a condition is worth to the network.
+        (``loss_test``), without the control pictures and without the text: what a condition is worth to the network. If
+        it learns known frames, also ``loss_test_between``: that of the frames between every second one, which is known.
 
     Raises:
         UserError: an input is missing or damaged, or the training fails; see
@@ -70,7 +85,8 @@ def train_video_ldm(
     table = curves / "curves.parquet" if control == "sketch" else clips / "clips.parquet"
     train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
     tokenizer, encoder = load_text_encoder(text_encoder)
-    text_train = encode_text(tokenizer, encoder, train_table["caption"].tolist())
+    pictures = image_table(images if mixture and mixture.single_frames else None)
+    text_train = encode_text(tokenizer, encoder, [*train_table["caption"], *pictures["caption"]])
     text_test = encode_text(tokenizer, encoder, test_table["caption"].tolist())
     transformer = VideoTransformer(
         latent_channels=len(statistics["mean"]),
@@ -87,20 +103,29 @@ def train_video_ldm(
         time_shift=section.time_shift,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
+        known_frames=mixture is not None and mixture.known_frames > 0,
+        image_prior=mixture is not None and mixture.single_frames,
     )
     transformer.centre_text(text_train.hidden, text_train.mask)
     arrays = {"latents": latents, **control_arrays(control, clips, curves)}
     held_out = ShardDataset(test_table, arrays, ["fps"])
-    task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out)
+    task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out, mixture)
+    dataset = ShardDataset(train_table, arrays, ["fps"])
+    mixed: Dataset = dataset
+    if mixture and mixture.single_frames:
+        reader, accumulation = ShardReader(image_latents(latents)), section.training.gradient_accumulation
+        mixed = MixedDataset(dataset, pictures, reader, mixture, params.base.frames, accumulation)
     settings = {
         "video_ldm": section.model_dump(),
         "control": control,
+        "mixture": mixture and mixture.model_dump(),
         "base": params.base.model_dump(exclude={"workers"}),
     }
     inputs = [latents, *set(control_arrays(control, clips, curves).values()), table, text_encoder, autoencoder]
+    inputs += [images / IMAGES] if images else []
     result = train(
         task,
-        ShardDataset(train_table, arrays, ["fps"]),
+        mixed,
         section.training,
         name="video_ldm",
         checkpoint_folder=folder_for(f"video_ldm-{control}", settings, inputs, checkpoints),
@@ -127,6 +152,7 @@ class VideoLDMTask(Task):
         text: captions of the training clips, in the order of the dataset's ``index``.
         held_out_text: captions of the held-out clips.
         held_out: the held-out clips.
+        mixture: what is seen beside whole clips; None: nothing.
     """
 
     module: VideoTransformer
@@ -142,8 +168,10 @@ class VideoLDMTask(Task):
         text: TextCondition,
         held_out_text: TextCondition,
         held_out: ShardDataset,
+        mixture: MixtureParams | None = None,
     ) -> None:
         super().__init__(transformer)
+        self.mixture = mixture
         self.section = section
         self.objective = find_objective(section.objective, section.time_shift)
         self.control: Control = control
@@ -159,7 +187,9 @@ class VideoLDMTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and what is drawn from."""
-        section, device = self.section, generator.device
+        section, device, known = self.section, generator.device, None
+        if self.mixture and batch["latents"].shape[1] > 1:
+            batch, known = seen_clips(batch, self.mixture, generator)
         samples = len(batch["latents"])
 
         def kept(dropout: float) -> Tensor:
@@ -171,6 +201,8 @@ class VideoLDMTask(Task):
         time = self.objective.times(samples, generator)
         noise = torch.randn(data.shape, generator=generator, device=device)
         seen = kept(section.control_dropout)
+        if "pictured" in batch:
+            seen &= batch["pictured"]
         prediction = self.module(
             self.objective.noisy(data, noise, time),
             time,
@@ -179,32 +211,42 @@ class VideoLDMTask(Task):
             text=text.hidden,
             text_mask=text.mask & kept(section.text_dropout)[:, None],
             fps=batch["fps"] * kept(section.fps_dropout),
+            known=None if known is None else data,
+            known_mask=known,
         )
         error = (prediction.float() - self.objective.target(data, noise, time)).square().mean(2)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control == "sketch" and pictures is not None:
             # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
             weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
+        if known is not None:
+            unknown = ~frame_mask(known)[..., 0].expand_as(error)
+            weight, error = weight[unknown], error[unknown]
         return (weight * error).sum() / weight.sum(), {"error": error.mean()}
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""
         places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
-        variants: dict[str, dict[str, None]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
+        variants: dict[str, dict[str, Any]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
         if self.control != "none":
             variants["loss_test_without_control"] = {"control": None}
         generator = torch.Generator().manual_seed(0)
-        totals = dict.fromkeys(variants, 0.0)
+        totals: dict[str, float] = {}
         for part in places.split(HELD_OUT_BATCH):
             data, conditions = self._held_out_conditions(part.tolist())
+            if self.module.config.known_frames:
+                known = (torch.arange(data.shape[1], device=data.device) % 2 == 0).expand(len(data), -1)
+                variants["loss_test_between"] = {"known": data, "known_mask": known}
             for level in HELD_OUT_TIMES:
                 noise = torch.randn(data.shape, generator=generator).to(data.device)
                 time = torch.full((len(data),), level, device=data.device)
                 latents, target = self.objective.noisy(data, noise, time), self.objective.target(data, noise, time)
                 for name, changes in variants.items():
                     prediction = self.module(latents, time, **{**conditions, **changes})
-                    error = (prediction.float() - target).square().mean((1, 2, 3, 4))
-                    totals[name] += float(error.sum()) / len(places) / len(HELD_OUT_TIMES)
+                    error = (prediction.float() - target).square()
+                    judged = error[:, 1::2] if "known" in changes else error
+                    value = float(judged.mean((1, 2, 3, 4)).sum()) / len(places) / len(HELD_OUT_TIMES)
+                    totals[name] = totals.get(name, 0.0) + value
         return totals
 
     def preview(self, folder: Path, step: int) -> list[Path]:

@@ -249,6 +249,13 @@ class ShardReader:
 
     def __call__(self, name: str, shard: int, row: int) -> np.ndarray:
         """Array ``name`` of one clip, without the leading clip axis."""
+        return self._read(name, shard, row)
+
+    def frame(self, name: str, shard: int, row: int, frame: int) -> np.ndarray:
+        """One frame of an array of one clip, without the axes of clips and frames; no other is read."""
+        return self._read(name, shard, (row, frame))
+
+    def _read(self, name: str, shard: int, place: int | tuple[int, int]) -> np.ndarray:
         if shard not in self._open:
             path = shard_path(self.folder, shard)
             try:
@@ -256,7 +263,7 @@ class ShardReader:
             except (OSError, SafetensorError) as error:
                 raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
         try:
-            return self._open[shard].get_slice(name)[row]
+            return self._open[shard].get_slice(name)[place]
         except SafetensorError as error:
             raise UserError(f"{shard_path(self.folder, shard)} has no {name}; remove it and run `dvc repro`") from error
 

@@ -1,0 +1,110 @@
+"""Long videos as CogVideo makes them (Hong et al. 2022, section 3.2): key frames first, then the frames between them.
+
+The key frames span the whole video at a low frame rate. Then the rate is doubled, window by window, with the frames
+that are there already held fixed, until the frame rate that was asked for is reached. Windows share their first and
+last frames with their neighbours and do not depend on each other, so the work grows with the number of frames and the
+memory of the network does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+WINDOWS_AT_ONCE = 16
+"""Windows, of all videos together, that go through the network in one call if there are so many."""
+
+SHORTEST_WINDOW = 3
+"""Frames: a known one at either end and one between them."""
+
+
+class Windows(NamedTuple):
+    """Windows of one length that are generated together: B in all, the same of every video.
+
+    Attributes:
+        videos: (B,) int64, which video each belongs to.
+        positions: (B, W) int64, where their frames belong in the video.
+        stride: frames of the video from one frame of a window to its next.
+        known: (B, W, C, h, w), latents; those of frames that are not there yet mean nothing.
+        known_mask: (B, W) bool, True where a frame is there already.
+    """
+
+    videos: Tensor
+    positions: Tensor
+    stride: int
+    known: Tensor
+    known_mask: Tensor
+
+
+def key_stride(frames: int, at_once: int) -> int:
+    """Distance of the key frames, a power of two: the least at which they all fit into one window.
+
+    Args:
+        frames: of the video.
+        at_once: frames that a window may have.
+    """
+    stride = 1
+    while -(-(frames - 1) // stride) + 1 > max(at_once, SHORTEST_WINDOW):
+        stride *= 2
+    return stride
+
+
+def rounds_of_windows(frames: int, at_once: int) -> list[list[range]]:
+    """The windows of a video, as ranges of positions in it: one round of key frames, then one for each doubling.
+
+    Every window after the first round begins and ends with a frame of an earlier round, as does every second frame
+    between. The last key frame may lie behind the end of the video, by less than their distance.
+
+    Args:
+        frames: of the video.
+        at_once: frames that a window may have; at least 3 are taken.
+    """
+    stride = key_stride(frames, at_once)
+    end = -(-(frames - 1) // stride) * stride
+    rounds = [[range(0, end + 1, stride)]]
+    most = (max(at_once, SHORTEST_WINDOW) - 1) // 2  # gaps that one window can fill
+    while stride > 1:
+        gaps = end // stride
+        count = -(-gaps // most)
+        bounds = [gaps * window // count * stride for window in range(count + 1)]
+        stride //= 2
+        rounds.append([range(first, last + 1, stride) for first, last in pairwise(bounds)])
+    return rounds
+
+
+def fill_video(
+    rounds: Sequence[Sequence[range]], latents: Tensor, known: Tensor, make: Callable[[Windows], Tensor]
+) -> Tensor:
+    """Generate all frames that are not known, round by round.
+
+    Args:
+        rounds: of :func:`rounds_of_windows`.
+        latents: (N, L, C, h, w), L the positions of all rounds.
+        known: (L,) bool, the frames of ``latents`` that are known; the others mean nothing.
+        make: from windows to their latents (B, W, C, h, w), in which known frames come back as they were.
+
+    Returns:
+        (N, L, C, h, w)
+    """
+    latents, known = latents.clone(), known.clone()
+    for windows in rounds:
+        unfinished = [window for window in windows if not known[list(window)].all()]
+        for part in _parts(unfinished, max(1, WINDOWS_AT_ONCE // len(latents))):
+            positions = torch.tensor([list(window) for window in part], device=latents.device)
+            positions = positions.repeat_interleave(len(latents), 0)
+            videos = torch.arange(len(latents), device=latents.device).repeat(len(part))
+            places = videos[:, None], positions
+            latents[places] = make(Windows(videos, positions, part[0].step, latents[places], known[positions]))
+        known[torch.tensor([place for window in windows for place in window], device=known.device)] = True
+    return latents
+
+
+def _parts(windows: Sequence[range], most: int) -> Iterator[list[range]]:
+    """Windows of equal length, at most ``most`` at a time."""
+    for _, group in groupby(sorted(windows, key=len), key=len):
+        alike = list(group)
+        yield from (alike[start : start + most] for start in range(0, len(alike), most))
