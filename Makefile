@@ -66,6 +66,10 @@ bench-scale: $(READY) ## Time and memory of the data stages for 1,000 and 10,000
 bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more and more (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.metrics $(CLIPS)
 
+.PHONY: bottleneck
+bottleneck: $(READY) ## Put the claim to the test: the sketch behind tighter bottlenecks, about 1.5 h on two cores (goes on where it stopped)
+	python -m flows.server run -- python -m benchmarks.bottleneck
+
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
 	python -m flows.server up
