@@ -28,6 +28,7 @@ from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.profiles import apply_profile, edit_params
+from sketch2video.tracking.runs import prepare_store, tracking_uri
 
 LENGTHS = (16, 48)
 """Frames a clip; batches are given for the first, and see equally many frames for the others."""
@@ -160,7 +161,12 @@ class Experiments:
         """Run what is left, some lanes at a time; a point that fails does not end the others."""
         lanes = by_lane(self.left())
         jobs = min(jobs, len(lanes))
-        runner = Lanes(Path(), self.folder, threads=max((os.cpu_count() or 1) // jobs, 1))
+        prepare_store()
+        environment = {
+            "MLFLOW_TRACKING_URI": tracking_uri(),  # this project's, so that runs outlive their lane
+            "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // jobs, 1)),
+        }
+        runner = Lanes(Path(), self.folder, environment)
         runner.run([[partial(self._run_point, runner, point) for point in lane] for lane in lanes.values()], jobs)
         for lane in lanes.keys() - {point.lane for point in self.left()}:
             runner.remove(lane)

@@ -19,14 +19,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing
-from sketch2video.tracking.runs import prepare_store, tracking_uri
 
 CODE = ("src", "flows", "systems", "dvc.yaml")
 """What an experiment's results depend on beside its parameters; lanes have it as it was committed."""
@@ -59,19 +58,14 @@ class Lanes:
     Args:
         root: the repository.
         folder: where lanes and their logs lie.
-        threads: of each process that trains or generates.
+        environment: variables that the experiments get beside those of this process.
     """
 
-    def __init__(self, root: Path, folder: Path, threads: int) -> None:
+    def __init__(self, root: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self.root, self.folder = root.resolve(), folder.resolve()
         programs = Path(sys.executable).parent  # where dvc and sketch2video are
-        prepare_store()
-        self.environment = {
-            **os.environ,
-            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
-            "MLFLOW_TRACKING_URI": tracking_uri(),  # runs are kept when a lane is removed
-            "OMP_NUM_THREADS": str(threads),
-        }
+        path = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
+        self.environment = {**os.environ, "PATH": path, **environment}
         self.cache = self._output("dvc", "cache", "dir")
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = threading.Event()
