@@ -23,7 +23,7 @@ import typer
 
 from benchmarks.claim import PLOT_TITLE, Result, as_json, estimate, paragraph, save_plot, table
 from benchmarks.command import run as run_command
-from benchmarks.lanes import LaneError, Lanes, alone, code_version, committed
+from benchmarks.lanes import Lanes, alone, code_version, committed
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
@@ -176,7 +176,7 @@ class Experiments:
         say(f"{name} begins, with {self.params_of(point)}; log: {self.folder / name}.log")
         try:
             place = runner.reproduce(point.lane, name, self.params_of(point))
-        except LaneError as error:
+        except UserError as error:
             self.failed[point] = str(error)
             say(f"{name} failed: {error}")
             return

@@ -27,12 +27,11 @@ from pathlib import Path
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing
 
-CODE = ("src", "flows", "systems", "dvc.yaml")
+CODE = ("src", "flows", "dvc.yaml", "systems/text_ldm/dvc.yaml")
 """What an experiment's results depend on beside its parameters; lanes have it as it was committed."""
 
-
-class LaneError(Exception):
-    """An experiment failed; the message says where its log is."""
+TARGETS = ("evaluate", "systems/text_ldm/dvc.yaml:evaluate")
+"""Stages that every experiment reproduces, with all that they need."""
 
 
 def code_version(root: Path) -> dict[str, str]:
@@ -41,9 +40,9 @@ def code_version(root: Path) -> dict[str, str]:
     Raises:
         UserError: the code is not as it was committed.
     """
-    changed = _git(root, "status", "--porcelain", "--", *CODE)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
     if changed:
-        raise UserError(f"{changed.split()[-1]} is not as committed, and experiments run what is; commit or remove it")
+        raise UserError(f"{changed.split()[-1]} is not as committed, and experiments run what is; commit it first")
     return dict(zip(CODE, _git(root, "rev-parse", *(f"HEAD:{name}" for name in CODE)).split(), strict=True))
 
 
@@ -88,7 +87,7 @@ class Lanes:
                 call()
 
     def reproduce(self, lane: str, name: str, params: Path) -> Path:
-        """Reproduce all pipelines with its parameters, and save that as an experiment of this repository.
+        """Reproduce ``TARGETS`` with its parameters, and save that as an experiment of this repository.
 
         Args:
             lane: its name; those of one lane must come one after another.
@@ -99,7 +98,7 @@ class Lanes:
             The lane's folder, as the experiment left it.
 
         Raises:
-            LaneError: a command fails; the message names its log.
+            UserError: a command fails, or was stopped; the message names its log.
         """
         place, log = self.folder / lane, self.folder / f"{name}.log"
         if not place.exists():
@@ -108,8 +107,8 @@ class Lanes:
         _git(place, "fetch", "--quiet", "origin", "HEAD")
         _git(place, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
         shutil.copyfile(params, place / "params.yaml")
-        self._dvc(place, log, "repro", "--all-pipelines")
-        self._dvc(place, log, "exp", "save", "--force", "--name", name)
+        self._dvc(place, log, "repro", *TARGETS)
+        self._dvc(place, log, "exp", "save", "--force", "--name", name, *TARGETS)
         saved = _git(place, "for-each-ref", "--sort=creatordate", "--format=%(refname)", f"refs/exps/*/*/{name}")
         _git(place, "push", "--quiet", "--force", "origin", saved.splitlines()[-1])
         return place
@@ -127,7 +126,7 @@ class Lanes:
 
     def _dvc(self, place: Path, log: Path, *arguments: str) -> None:
         if self._stopped.is_set():
-            raise LaneError("it was stopped")
+            raise UserError("it was stopped")
         # The guard ends the command when this process ends, however that does.
         command = [sys.executable, "-m", "flows.server", "guard", "--", "dvc", *arguments]
         # The lane's own code, not that which is installed.
@@ -139,8 +138,10 @@ class Lanes:
         self._running.add(process)
         code = process.wait()
         self._running.discard(process)
+        if self._stopped.is_set():
+            raise UserError("it was stopped")
         if code:
-            raise LaneError(f"`dvc {' '.join(arguments)}` ended with code {code}; see {log}")
+            raise UserError(f"`dvc {' '.join(arguments)}` ended with code {code}; see {log}")
 
     def _output(self, *command: str) -> str:
         return subprocess.run(
@@ -166,7 +167,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _git(place: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=place, check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"`git {' '.join(arguments)}` failed in {place}: {' '.join(done.stderr.split())}")
+    return done.stdout.strip()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from benchmarks import bottleneck, claim
 from benchmarks.bottleneck import Experiments, Point, by_lane, points, read_results, report
 from benchmarks.claim import Cell, Estimate, Result, chance_of_training, estimate, paragraph, table
-from benchmarks.lanes import LaneError
 from sketch2video.errors import UserError
 from sketch2video.files import write_json
 from sketch2video.params import load_params
@@ -87,7 +86,7 @@ class Immediate:
     def reproduce(self, lane, name, params):
         Immediate.calls.append((lane, name))
         if name in Immediate.failing:
-            raise LaneError("dvc ended")
+            raise UserError("dvc ended")
         halvings = load_params(params).autoencoder.halvings
         for system, scores in found(0.9 - 0.1 * halvings, 0.9)["systems"].items():
             write_json(self.place / bottleneck.SYSTEMS[system] / "evaluation.json", scores)
