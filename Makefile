@@ -81,6 +81,10 @@ bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more a
 bench-samplers: $(READY) ## Plot quality against steps for every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
 
+.PHONY: bottleneck
+bottleneck: $(READY) ## Put the claim to the test: the sketch behind tighter bottlenecks, about 1.5 h on two cores (goes on where it stopped)
+	python -m flows.server run -- python -m benchmarks.bottleneck
+
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
 	python -m flows.server up

@@ -78,7 +78,7 @@ class Bench:
             for frames, _ in clips.batches():
                 verdicts.append(judge_clips(self.judge, frames))
                 steady.append(steadiness(frames))
-            seconds = clips.seconds / len(self.rows)
+            seconds = sum(clips.seconds.values())
         return self._numbers(Verdict.concatenate(verdicts), Steadiness.concatenate(steady)) | {"seconds": seconds}
 
     def real_numbers(self) -> dict[str, float | None]:

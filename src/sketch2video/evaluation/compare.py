@@ -154,7 +154,7 @@ def evaluated_folders(reports: Path) -> dict[str, Path]:
 
     An evaluation in a folder below ``reports`` counts if the folder has the system's name.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for path in [reports / "evaluation.json", *sorted(reports.glob("*/evaluation.json"))]:
         if path.is_file():
             name = _system_of(path)

@@ -149,6 +149,18 @@ def tracked_run(name: str, params: Mapping[str, Any], lock: Path = Path("dvc.loc
     run.finish(RunStatus.FINISHED)
 
 
+def prepare_store() -> None:
+    """Make the tracking store and its experiment, for processes in other folders that are told its URI.
+
+    Raises:
+        UserError: the store cannot be reached.
+    """
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        STORE.mkdir(exist_ok=True)
+    with _store_errors():
+        _experiment(MlflowClient(tracking_uri()))
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as one, keys joined by dots: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""
     flat: dict[str, Any] = {}

@@ -1,0 +1,247 @@
+"""Does a sketch allow a tighter bottleneck? ``python -m benchmarks.bottleneck``.
+
+The paper claims that it does, for long sequences. Here the sketch system and the text-only system are trained alike
+(same data, networks, steps, clips a step, and evaluation; the sketch in decoder and denoiser, or in neither) behind
+autoencoders whose latent is 8, 16 and 32 times smaller than the frame along each axis, on clips of 16 and of 48 frames
+of the same actions, with several seeds of training and sampling. ``benchmarks/claim.py`` says how that is compared.
+
+One experiment is one factor, length and seed, and gives both systems; ``benchmarks/lanes.py`` runs it. Its result is
+``<reports>/<experiment>.json``. What is there, of the committed code and parameters, is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.claim import PLOT_TITLE, Result, as_json, estimate, paragraph, save_plot, table
+from benchmarks.command import run as run_command
+from benchmarks.lanes import Lanes, alone, code_version, committed
+from sketch2video.errors import UserError
+from sketch2video.files import read_json, replacing, sha256_of_value, write_json
+from sketch2video.params import Params, load_params
+from sketch2video.profiles import apply_profile, edit_params
+from sketch2video.tracking.runs import prepare_store, tracking_uri
+
+LENGTHS = (16, 48)
+"""Frames a clip; batches are given for the first, and see equally many frames for the others."""
+
+HALVINGS = (3, 5, 4)
+"""Of the frame by the autoencoder; the ends come first, since they say most if a run is ended early."""
+
+REPORTS = Path("reports/bottleneck")
+LANES = Path(".dvc/tmp/bottleneck")
+SYSTEMS = {"sketch_ldm": Path("reports"), "text_ldm": Path("reports/text_ldm")}
+"""Where the graph puts the scores of each system."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One experiment.
+
+    Attributes:
+        frames: T, of every clip.
+        halvings: f = 2**halvings.
+        seed: of all trainings, and of sampling.
+    """
+
+    frames: int
+    halvings: int
+    seed: int
+
+    @property
+    def lane(self) -> str:
+        """Points of one lane share data, text encoder and curve VAE."""
+        return f"{self.frames}-frames-seed-{self.seed}"
+
+    def name(self, profile: str) -> str:
+        """Name of the experiment."""
+        return f"{profile}-f{2**self.halvings}-{self.lane}"
+
+    def differences(self, params: Params) -> dict[str, Any]:
+        """What is changed of the profile's parameters.
+
+        Patches are such that the denoiser sees as many tokens behind f = 8 as behind f = 16.
+        """
+
+        def batch(training_of: str) -> dict[str, Any]:
+            size = getattr(params, training_of).training.batch_size
+            return {"training": {"batch_size": max(size * LENGTHS[0] // self.frames, 1)}}
+
+        return {
+            "base": {"frames": self.frames, "seed": self.seed},
+            "curve_vae": batch("curve_vae"),
+            "autoencoder": {"halvings": self.halvings},
+            "video_ldm": {"patch": 2 ** max(4 - self.halvings, 0), **batch("video_ldm")},
+        }
+
+
+def points(seeds: int) -> list[Point]:
+    """All points; those of the first seed come first."""
+    return [Point(frames, halvings, seed) for seed in range(seeds) for frames in LENGTHS for halvings in HALVINGS]
+
+
+def by_lane(wanted: Sequence[Point]) -> dict[str, list[Point]]:
+    """Points in the order given, by their lanes."""
+    lanes: dict[str, list[Point]] = {}
+    for point in wanted:
+        lanes.setdefault(point.lane, []).append(point)
+    return lanes
+
+
+def is_done(path: Path, key: dict[str, str]) -> bool:
+    """Whether a result is there and was made by the code and with the parameters that ``key`` names."""
+    return path.exists() and read_json(path)["key"] == key
+
+
+def read_results(reports: Path, wanted: Sequence[Point], profile: str) -> list[Result]:
+    """Those results that are there, whatever code made them."""
+    paths = [(point, reports / f"{point.name(profile)}.json") for point in wanted]
+    return [Result(p.frames, p.halvings, p.seed, read_json(path)) for p, path in paths if path.exists()]
+
+
+def latent_numbers(params: Params) -> int:
+    """Numbers that the latent has for each frame."""
+    return params.autoencoder.latent_channels * (params.base.size >> params.autoencoder.halvings) ** 2
+
+
+def write_params(path: Path, point: Point, profile: str) -> Params:
+    """Write a point's ``params.yaml``: as committed, with the profile's differences and its own.
+
+    Raises:
+        UserError: there is no such profile, or what comes out is not valid.
+    """
+    with replacing(path) as draft:
+        draft.write_text(committed(Path(), "params.yaml"), encoding="utf-8")
+        apply_profile(profile, draft)
+        edit_params(point.differences(load_params(draft)), draft, source=point.name(profile))
+        return load_params(draft)
+
+
+class Experiments:
+    """What is to be run, and what came of it.
+
+    Args:
+        wanted: the points.
+        profile: of ``profiles/``.
+        reports: where results go.
+        folder: of lanes, logs and parameter files.
+    """
+
+    def __init__(self, wanted: Sequence[Point], profile: str, reports: Path, folder: Path) -> None:
+        self.profile, self.reports, self.folder = profile, reports, folder
+        code = sha256_of_value(code_version(Path()))
+        self.params = {point: write_params(self.params_of(point), point, profile) for point in wanted}
+        self.keys = {
+            point: {"code": code, "params": sha256_of_value(params.model_dump(by_alias=True))}
+            for point, params in self.params.items()
+        }
+        self.failed: dict[Point, str] = {}
+
+    def params_of(self, point: Point) -> Path:
+        """A point's ``params.yaml``."""
+        return self.folder / f"{point.name(self.profile)}.yaml"
+
+    def left(self) -> list[Point]:
+        """Points without a result of this code and these parameters."""
+        return [
+            point
+            for point, key in self.keys.items()
+            if not is_done(self.reports / f"{point.name(self.profile)}.json", key)
+        ]
+
+    def run(self, jobs: int) -> None:
+        """Run what is left, some lanes at a time; a point that fails does not end the others."""
+        lanes = by_lane(self.left())
+        jobs = min(jobs, len(lanes))
+        prepare_store()
+        environment = {
+            "MLFLOW_TRACKING_URI": tracking_uri(),  # this project's, so that runs outlive their lane
+            "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // jobs, 1)),
+        }
+        runner = Lanes(Path(), self.folder, environment)
+        runner.run([[partial(self._run_point, runner, point) for point in lane] for lane in lanes.values()], jobs)
+        for lane in lanes.keys() - {point.lane for point in self.left()}:
+            runner.remove(lane)
+
+    def _run_point(self, runner: Lanes, point: Point) -> None:
+        name, begin = point.name(self.profile), time.monotonic()
+        say(f"{name} begins, with {self.params_of(point)}; log: {self.folder / name}.log")
+        try:
+            place = runner.reproduce(point.lane, name, self.params_of(point))
+        except UserError as error:
+            self.failed[point] = str(error)
+            say(f"{name} failed: {error}")
+            return
+        seconds = time.monotonic() - begin
+        found = {
+            "key": self.keys[point],
+            "point": asdict(point),
+            "numbers": latent_numbers(self.params[point]),
+            "seconds": seconds,
+            "systems": {
+                system: read_json(place / folder / "evaluation.json")
+                | {"autoencoder": read_json(place / folder / "train_autoencoder.json")}
+                for system, folder in SYSTEMS.items()
+            },
+        }
+        write_json(self.reports / f"{name}.json", found)
+        say(f"{name} is done after {seconds / 60:.1f} min; {len(self.left())} left")
+
+
+def say(line: str) -> None:
+    """Print a line with the time of day."""
+    print(time.strftime("%H:%M:%S"), line, flush=True)
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every point.")] = 2,
+    jobs: Annotated[int, typer.Option(min=0, help="Experiments at a time; 0: one a core.")] = 0,
+    profile: Annotated[str, typer.Option(help="Of profiles/: how large everything is.")] = "bottleneck",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many experiments.")] = None,
+    only_report: Annotated[bool, typer.Option("--only-report", help="Run nothing; compare what is there.")] = False,
+    reports: Annotated[Path, typer.Option(help="Where results, table, plot and text go.")] = REPORTS,
+) -> None:
+    """Run the experiments that are left, and compare systems with and without the sketch behind tighter bottlenecks."""
+    wanted, problems = points(seeds)[:limit], []
+    if not only_report:
+        with alone(LANES):
+            experiments = Experiments(wanted, profile, reports, LANES)
+            left = experiments.left()
+            say(f"{len(wanted) - len(left)} of {len(wanted)} experiments are done, {len(left)} left")
+            if left:
+                experiments.run(jobs or os.cpu_count() or 1)
+            problems = [f"{p.name(profile)}: {reason}" for p, reason in experiments.failed.items()]
+    results = read_results(reports, wanted, profile)
+    if results:
+        there = {(result.frames, result.halvings, result.seed) for result in results}
+        missing = [p.name(profile) for p in wanted if (p.frames, p.halvings, p.seed) not in there]
+        report(reports, results, missing)
+    if problems:
+        again = "the others are compared; the same command tries again"
+        raise UserError(f"{len(problems)} of {len(wanted)} experiments failed ({again})\n" + "\n".join(problems))
+    if not results:
+        raise UserError(f"{reports} holds no result of the profile {profile}; run `make bottleneck`")
+
+
+def report(reports: Path, results: Sequence[Result], missing: Sequence[str]) -> None:
+    """Write and print what the results say: ``bottleneck.json``, ``.md`` and ``.png`` beside them."""
+    estimates = estimate(results)
+    words = paragraph(results, estimates, missing)
+    text = f"{table(results, estimates)}\n{words}\n"
+    with replacing(reports / "bottleneck.md") as draft:
+        draft.write_text(f"![{PLOT_TITLE}](bottleneck.png)\n\n{text}", encoding="utf-8")
+    write_json(reports / "bottleneck.json", as_json(results, estimates, words))
+    save_plot(reports / "bottleneck.png", results, estimates)
+    print(f"\n{text}\nwritten to {reports}/bottleneck.md, .json and .png")
+
+
+if __name__ == "__main__":
+    run_command(main)
