@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -46,7 +47,7 @@ def write_long_video(path: Path, frames: int, group: int) -> None:
         stream = container.add_stream("libx264", rate=Fraction(FPS), options=options)
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", group
         for number in range(frames):
-            picture = np.roll(texture, number, 1)
+            picture: np.ndarray = np.roll(texture, number, 1)
             for x, y, across, down, red, blue in discs:
                 centre = int((x + across * number / 90) % 1 * WIDTH), int((y + down * number / 120) % 1 * HEIGHT)
                 cv2.circle(picture, centre, 18, (int(255 * red), 128, int(255 * blue)), -1)
@@ -83,11 +84,12 @@ def measured(path: Path, wanted: int, group: int) -> list[dict[str, Any]]:
         samples = [
             sorted(rng.choice(len(reader), wanted, replace=False).tolist()) for _ in range(max(PATIENCE.values()))
         ]
-        rows, pictures = [], {}
+        rows: list[dict[str, Any]] = []
+        pictures: dict[tuple[int, ...], np.ndarray] = {}
         for name, method in methods.items():
             seconds = []
             for sample in samples[: PATIENCE[name]]:
-                taken, cpu = clocked(lambda method=method, sample=sample: method(sample))
+                taken, cpu = clocked(partial(method, sample))
                 seconds.append(cpu)
                 pictures.setdefault(tuple(sample), taken)
                 if not np.array_equal(pictures[tuple(sample)], taken):

@@ -243,9 +243,10 @@ def index_frames(path: Path | str) -> FrameIndex:
         packets = [_Listed.of(packet) for packet in packets_of(path, container, stream) if _is_shown(packet, stream)]
         time_base = stream.time_base
     pts = [packet.pts for packet in packets if not packet.discarded]
-    if guessed or None in pts or len(set(pts)) < len(pts) or _first_pts(path) != min(pts, default=None):
+    told = sorted({moment for moment in pts if moment is not None})
+    if guessed or len(told) < len(pts) or _first_pts(path) != (told[0] if told else None):
         return _index_by_decoding(path)
-    return _index(sorted(pts), packets, time_base)
+    return _index(told, packets, time_base)
 
 
 class _Listed(NamedTuple):
@@ -291,8 +292,9 @@ def _index_by_decoding(path: Path | str) -> FrameIndex:
         rate, time_base = rate_of(stream), stream.time_base
     if not pts:
         raise RejectedVideo(path, "has no frame that can be decoded")
-    if None in pts or any(b <= a for a, b in pairwise(pts)):
+    told = [moment for moment in pts if moment is not None]
+    if len(told) < len(pts) or any(b <= a for a, b in pairwise(told)):
         return FrameIndex(np.arange(len(pts)) / rate, None, [KeyFrame(0, 0, 0)])
     with opened_video(path) as (container, stream):
         packets = [_Listed.of(packet) for packet in packets_of(path, container, stream)]
-    return _index(pts, packets, time_base)
+    return _index(told, packets, time_base)
