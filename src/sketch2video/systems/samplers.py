@@ -29,14 +29,16 @@ from sketch2video.models.flow_matching import sampling_times
 from sketch2video.models.objectives import shifted_betas
 from sketch2video.params import SAMPLERS, Objective
 
-FLOWS = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)
-"""Schedulers that know nothing but flows."""
-
-SOLVERS: dict[str, Callable[..., SchedulerMixin]] = {
+SCHEDULERS: dict[str, Callable[..., SchedulerMixin]] = {
+    "euler": FlowMatchEulerDiscreteScheduler,
+    "heun": FlowMatchHeunDiscreteScheduler,
     "dpm++": DPMSolverMultistepScheduler,
     "unipc": UniPCMultistepScheduler,
+    "ddim": DDIMScheduler,
+    "ddpm": DDPMScheduler,
 }
-DIFFUSIONS: dict[str, Callable[..., SchedulerMixin]] = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}
+FLOWS = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)
+"""Those that know nothing but flows."""
 
 
 def make_scheduler(name: str, objective: Objective, shift: float) -> SchedulerMixin:
@@ -56,11 +58,12 @@ def make_scheduler(name: str, objective: Objective, shift: float) -> SchedulerMi
             f"the sampler {name} cannot sample a network that was trained with objective {objective};"
             f" choose {', '.join(allowed[:-1])} or {allowed[-1]}"
         )
-    if name in SOLVERS:
-        return SOLVERS[name](**solver_settings(objective, shift))
-    if objective == "flow":
-        return dict(zip(("euler", "heun"), FLOWS, strict=True))[name](shift=shift)
-    return DIFFUSIONS[name](**solver_settings(objective, shift), clip_sample=False)
+    if name in ("euler", "heun"):
+        return SCHEDULERS[name](shift=shift)
+    settings = solver_settings(objective, shift)
+    if name in ("ddim", "ddpm"):
+        settings["clip_sample"] = False  # latents are not confined to [-1, 1]
+    return SCHEDULERS[name](**settings)
 
 
 def default_scheduler(objective: Objective, shift: float) -> SchedulerMixin:
