@@ -67,7 +67,7 @@ bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more a
 	python -m benchmarks.metrics $(CLIPS)
 
 .PHONY: bottleneck
-bottleneck: $(READY) ## Put the claim to the test: the sketch behind tighter bottlenecks, about 1.5 h on two cores (goes on where it stopped)
+bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)
 	python -m flows.server run -- python -m benchmarks.bottleneck
 
 .PHONY: up
