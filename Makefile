@@ -82,7 +82,7 @@ bench-samplers: $(READY) ## Plot quality against steps for every sampler, and ag
 	python -m benchmarks.samplers $(MODELS)
 
 .PHONY: bottleneck
-bottleneck: $(READY) ## Put the claim to the test: the sketch behind tighter bottlenecks, about 1.5 h on two cores (goes on where it stopped)
+bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)
 	python -m flows.server run -- python -m benchmarks.bottleneck
 
 .PHONY: up
