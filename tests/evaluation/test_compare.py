@@ -80,7 +80,7 @@ def test_the_files_hold_the_same_with_intervals(both):
     assert table.loc["real clips", "fvd_embedded"] == 6.5
     stored = json.loads((reports / "systems.json").read_text())
     assert stored["protocol"]["clips"] == 9
-    assert stored["systems"]["sketch_ldm"]["scores"]["flicker"] == {"value": 0.001, "interval": [-0.249, 0.251]}
+    assert stored["systems"]["sketch_ldm"]["scores"]["is_embedded"] == {"value": 8, "interval": [7.75, 8.25]}
     assert stored["systems"]["text_ldm"]["seconds_per_clip"]["text"] == {"denoising": 0.25, "other": 0.125}
 
 
