@@ -183,6 +183,8 @@ class VideoLDMParams(Section):
     sketch_corruption: float = Field(ge=0, le=1)
     time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
+    wavering_weight: float = Field(ge=0)
+    time_mean: bool
     training: TrainingParams
 
 

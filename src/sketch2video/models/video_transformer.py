@@ -39,6 +39,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
         time_shift: by which the times of training were shifted, and those of sampling should be; see
             :func:`~sketch2video.models.flow_matching.shifted`.
+        time_mean: whether every block also takes the mean through time at each place; see
+            :class:`~sketch2video.models.blocks.ConditionedBlock`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
     """
@@ -56,6 +58,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         sample_size: int = 64,
         sample_frames: int = 16,
         time_shift: float = 1.0,
+        time_mean: bool = False,
         latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
     ) -> None:
@@ -74,7 +77,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.no_text = nn.Parameter(torch.randn(text_width))
         self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(
-            ConditionedBlock(width, heads, text_width, "video" if layer % 2 else "frame") for layer in range(layers)
+            ConditionedBlock(width, heads, text_width, "video" if layer % 2 else "frame", time_mean)
+            for layer in range(layers)
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))

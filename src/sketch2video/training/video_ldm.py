@@ -84,6 +84,7 @@ def train_video_ldm(
         sample_size=params.base.size,
         sample_frames=params.base.frames,
         time_shift=section.time_shift,
+        time_mean=section.time_mean,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
     )
@@ -113,6 +114,10 @@ class VideoLDMTask(Task):
     Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
     the caption. The weights are functions of what the network is given, so the best velocity stays the same one: the
     mean over all clips that the conditions allow.
+
+    So does what of an error is not the same in all frames. What stands still is guessed from all frames at once, and
+    most of the error is what cannot be guessed, the same in every frame; it drowns the far smaller part by which frames
+    differ, although that part is what the eye sees waver. A weighted mean of squares still has its least at the mean.
 
     Args:
         transformer: the network; its config holds the latents' statistics.
@@ -172,10 +177,12 @@ class VideoLDMTask(Task):
             text_mask=text.mask & kept(section.text_dropout)[:, None],
             fps=batch["fps"] * kept(section.fps_dropout),
         )
-        error = (velocity.float() - (noise - data)).square().mean(2)  # (N, T, h, w)
+        residual = velocity.float() - (noise - data)
+        error, waver = residual.square().mean(2), wavering(residual)  # (N, T, h, w)
         # Where the network does not see the drawing, the weights must not tell of it: they would bias what it learns.
         weight = 1 + section.ink_weight * near_ink(ink, error.shape[-2:]) * sketch_kept.view(-1, 1, 1, 1)
-        return (weight * error).sum() / weight.sum(), {"error": error.mean()}
+        loss = (weight * (error + section.wavering_weight * waver)).sum() / weight.sum()
+        return loss, {"error": error.mean(), "wavering": waver.mean()}
 
     def metrics(self) -> dict[str, float]:
         """Flow-matching losses of held-out clips; see :func:`train_video_ldm`."""
@@ -240,6 +247,11 @@ class VideoLDMTask(Task):
         latents = data * self.latent_std + self.latent_mean
         clips = zip(latents, ink, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
+
+
+def wavering(residual: Tensor) -> Tensor:
+    """Mean square over channels of what of an error (N, T, C, h, w) is not in all frames alike: (N, T, h, w)."""
+    return (residual - residual.mean(1, keepdim=True)).square().mean(2)
 
 
 def near_ink(ink: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
