@@ -209,6 +209,8 @@ class VideoLDMParams(Section):
     objective: Objective
     time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
+    wavering_weight: float = Field(ge=0)
+    time_mean: bool
     training: TrainingParams
 
 

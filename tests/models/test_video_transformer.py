@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -228,3 +230,23 @@ def test_statistics_must_fit_the_channels() -> None:
 def test_a_saved_transformer_answers_the_same(transformer, inputs, tmp_path) -> None:
     transformer.save_pretrained(tmp_path)
     torch.testing.assert_close(VideoTransformer.from_pretrained(tmp_path)(**inputs), transformer(**inputs))
+
+
+def test_a_block_adds_the_mean_through_time_alike_to_all_frames() -> None:
+    block = ConditionedBlock(width=16, heads=2, context_width=8, reach="frame", time_mean=True)
+    x, condition, text = torch.randn(2, 5, 3, 16), torch.randn(2, 16), torch.randn(2, 4, 8)
+    mask = torch.ones(2, 4, dtype=torch.bool)
+    torch.testing.assert_close(block(x, condition, text, mask), x)  # a new block is the identity
+    torch.nn.init.eye_(block.time_mean.weight)
+    expected = functional.layer_norm(x, (16,)).mean(1, keepdim=True)
+    torch.testing.assert_close(block(x, condition, text, mask) - x, expected.expand_as(x))
+
+
+def test_a_network_that_was_saved_before_it_took_means_through_time_still_loads(transformer, inputs, tmp_path) -> None:
+    transformer.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    del config["time_mean"]
+    file.write_text(json.dumps(config))
+    loaded = VideoTransformer.from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded(**inputs), transformer(**inputs))

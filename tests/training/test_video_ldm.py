@@ -16,7 +16,7 @@ from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.latents import encode_latents
 from sketch2video.training.loop import SilentLogger, TrainResult, train
 from sketch2video.training.mixed_data import MixedDataset
-from sketch2video.training.video_ldm import VideoLDMTask, captions_of, near_ink, train_video_ldm
+from sketch2video.training.video_ldm import VideoLDMTask, captions_of, near_ink, train_video_ldm, wavering
 from sketch2video.videos.shards import ShardReader, shard_path, write_shard
 from tests.training.small import small_params
 
@@ -265,3 +265,28 @@ def test_only_positions_at_the_drawing_and_beside_it_weigh_more() -> None:
     expected = torch.zeros(1, 2, 4, 4)
     expected[0, 1, 0:3, 1:4] = 0.5  # 8 px a position: the point lies in row 1, column 2
     torch.testing.assert_close(near_ink(ink, (4, 4)), expected)
+
+
+def test_wavering_is_the_variance_of_an_error_through_time() -> None:
+    residual = torch.randn(2, 5, 3, 4, 4)
+    variance = torch.var(residual, dim=1, correction=0).mean(1)  # over channels
+    torch.testing.assert_close(wavering(residual).mean(1), variance)
+    assert wavering(residual[:, :1].expand_as(residual)).max() < 1e-10
+
+
+def test_wavering_weighs_in_the_loss_by_its_parameter(encoded: Path) -> None:
+    arrays = {"latents": encoded / "latents", "coefficients": encoded / "curves", "visibility": encoded / "curves"}
+    dataset = ShardDataset(clips_of_split(encoded / "curves" / "curves.parquet", "train"), arrays, ["fps"])
+    network = VideoTransformer(
+        2, factor=4, width=16, layers=1, heads=2, text_width=16, latent_mean=[0, 0], latent_std=[1, 1]
+    )
+    text = TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        section = small_params("video_ldm", 1, wavering_weight=weight, ink_weight=0.0).video_ldm
+        task = VideoLDMTask(network, section, SketchAutoencoder(2, 2, 16), text, text, dataset)
+        loss, terms = task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(0), 0.0)
+        losses.append(loss)
+    torch.testing.assert_close(losses[0], terms["error"])
+    torch.testing.assert_close(losses[1] - losses[0], terms["wavering"])
+    torch.testing.assert_close(losses[2] - losses[0], 3 * terms["wavering"])

@@ -122,9 +122,11 @@ class ConditionedBlock(nn.Module):
         reach: "frame": the tokens of one frame attend to each other; "video": those of all frames; "motion": likewise,
             but a single frame is left alone. Attention along one place through time, which is cheaper, loses an object
             that moves: its colour drifted from frame to frame.
+        time_mean: whether every token of a clip also gets, through a linear layer, the mean of the tokens at its place in
+            all frames: what stands still is told by it, and attention need not find out how to take it.
     """
 
-    def __init__(self, width: int, heads: int, context_width: int, reach: Reach) -> None:
+    def __init__(self, width: int, heads: int, context_width: int, reach: Reach, time_mean: bool = False) -> None:
         super().__init__()
         self.reach = reach
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
@@ -134,6 +136,7 @@ class ConditionedBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
         self.feed_forward = FeedForward(width)
         zeroed(self.text_attention.out)
+        self.time_mean = zeroed(nn.Linear(width, width)) if time_mean else None
         self.modulation = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 6 * width)))
 
     def forward(self, x: Tensor, condition: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
@@ -149,10 +152,12 @@ class ConditionedBlock(nn.Module):
             (N, T, P, D)
         """
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None, None].chunk(6, dim=-1)
+        normed = self.norm1(x) * (1 + scale1) + shift1
         if self.reach != "motion" or x.shape[1] > 1:
-            normed = self.norm1(x) * (1 + scale1) + shift1
             tokens = normed.flatten(0, 1) if self.reach == "frame" else normed.flatten(1, 2)
             mixed = self.attention(tokens).view_as(x)
             x = x + gate1 * mixed
+        if self.time_mean is not None and x.shape[1] > 1:
+            x = x + self.time_mean(normed.mean(1, keepdim=True))
         x = x + self.text_attention(self.norm_text(x).flatten(1, 2), text, text_mask).view_as(x)
         return x + gate2 * self.feed_forward(self.norm2(x) * (1 + scale2) + shift2)

@@ -52,6 +52,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         time_shift: by which the times of training were shifted, and those of sampling should be; see
             :func:`~sketch2video.models.flow_matching.shifted`, and for diffusion
             :func:`~sketch2video.models.objectives.shifted_betas`.
+        time_mean: whether every block also takes the mean through time at each place; see
+            :class:`~sketch2video.models.blocks.ConditionedBlock`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
         known_frames: whether some frames may be given as known.
@@ -76,6 +78,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         sample_frames: int = 16,
         objective: Objective = "flow",
         time_shift: float = 1.0,
+        time_mean: bool = False,
         latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
         known_frames: bool = False,
@@ -98,7 +101,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
         reaches: tuple[Reach, Reach] = ("frame", "motion" if image_prior else "video")
         self.blocks = nn.ModuleList(
-            ConditionedBlock(width, heads, text_width, reaches[layer % 2]) for layer in range(layers)
+            ConditionedBlock(width, heads, text_width, reaches[layer % 2], time_mean) for layer in range(layers)
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))

@@ -101,6 +101,7 @@ def train_video_ldm(
         sample_frames=params.base.frames,
         objective=section.objective,
         time_shift=section.time_shift,
+        time_mean=section.time_mean,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
         known_frames=mixture is not None and mixture.known_frames > 0,
@@ -143,6 +144,10 @@ class VideoLDMTask(Task):
     Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
     the caption. The weights are functions of what the network is given, so the best prediction stays the same one: the
     mean over all clips that the conditions allow.
+
+    So does what of an error is not the same in all frames. What stands still is guessed from all frames at once, and
+    most of the error is what cannot be guessed, the same in every frame; it drowns the far smaller part by which frames
+    differ, although that part is what the eye sees waver. A weighted mean of squares still has its least at the mean.
 
     Args:
         transformer: the network; its config holds the latents' statistics.
@@ -214,15 +219,17 @@ class VideoLDMTask(Task):
             known=None if known is None else data,
             known_mask=known,
         )
-        error = (prediction.float() - self.objective.target(data, noise, time)).square().mean(2)  # (N, T, h, w)
+        residual = prediction.float() - self.objective.target(data, noise, time)
+        error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control == "sketch" and pictures is not None:
             # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
             weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
         if known is not None:
             unknown = ~frame_mask(known)[..., 0].expand_as(error)
-            weight, error = weight[unknown], error[unknown]
-        return (weight * error).sum() / weight.sum(), {"error": error.mean()}
+            weight, error, waver = weight[unknown], error[unknown], waver[unknown]
+        loss = (weight * (error + section.wavering_weight * waver)).sum() / weight.sum()
+        return loss, {"error": error.mean(), "wavering": waver.mean()}
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""
@@ -295,6 +302,18 @@ class VideoLDMTask(Task):
         shown = [None] * len(latents) if pictures is None else pictures
         clips = zip(latents, shown, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
+
+
+def wavering(residual: Tensor, known: Tensor | None = None) -> Tensor:
+    """Mean square over channels of what of an error is not in all frames alike: (N, T, h, w).
+
+    Args:
+        residual: (N, T, C, h, w).
+        known: (N, T) bool, True at frames that do not count; None: all count.
+    """
+    counts = torch.ones_like(residual[:, :, :1]) if known is None else (~frame_mask(known)).to(residual.dtype)
+    mean = (counts * residual).sum(1, keepdim=True) / counts.sum(1, keepdim=True)
+    return (residual - mean).square().mean(2)
 
 
 def near_ink(ink: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
