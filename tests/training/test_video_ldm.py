@@ -284,7 +284,7 @@ def test_wavering_weighs_in_the_loss_by_its_parameter(encoded: Path) -> None:
     losses = []
     for weight in (0.0, 1.0, 3.0):
         section = small_params("video_ldm", 1, wavering_weight=weight, ink_weight=0.0).video_ldm
-        task = VideoLDMTask(network, section, SketchAutoencoder(2, 2, 16), text, text, dataset)
+        task = VideoLDMTask(network, section, "sketch", FrameAutoencoder(2, 2, 16), text, text, dataset)
         loss, terms = task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(0), 0.0)
         losses.append(loss)
     torch.testing.assert_close(losses[0], terms["error"])

@@ -122,8 +122,8 @@ class ConditionedBlock(nn.Module):
         reach: "frame": the tokens of one frame attend to each other; "video": those of all frames; "motion": likewise,
             but a single frame is left alone. Attention along one place through time, which is cheaper, loses an object
             that moves: its colour drifted from frame to frame.
-        time_mean: whether every token of a clip also gets, through a linear layer, the mean of the tokens at its place in
-            all frames: what stands still is told by it, and attention need not find out how to take it.
+        time_mean: whether every token of a clip also gets, through a linear layer, the mean of the tokens at its place
+            in all frames: what stands still is told by it, and attention need not find out how to take it.
     """
 
     def __init__(self, width: int, heads: int, context_width: int, reach: Reach, time_mean: bool = False) -> None:
