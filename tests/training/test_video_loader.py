@@ -157,7 +157,7 @@ def test_videos_that_cannot_be_used_are_named(tokenizer, tmp_path):
     for number, reason in enumerate(["short.mp4 is too short: 4 frames, at least 5", "damaged.mp4", "absent.mp4"]):
         with pytest.raises(RejectedVideo, match=reason):
             dataset[number]
-    with pytest.raises(RejectedVideo, match="at least 9 frames"):
+    with pytest.raises(RejectedVideo, match="at least 9 are needed"):
         videos(tmp_path / "captions.csv", tokenizer, stride=2)[0]
 
 

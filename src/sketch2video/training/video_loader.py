@@ -15,6 +15,7 @@ taken before. So :func:`batches`, which reads ahead in a thread, and the trainin
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -92,7 +93,7 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
         draws: int = 1,
         seed: int = 0,
     ) -> None:
-        if min(frames, size, stride or 1, draws) < 1:
+        if min(frames, size, 1 if stride is None else stride, draws) < 1:
             raise ValueError("frames, size, stride and draws are at least 1")
         captions = Path(captions)
         self.folder = captions.parent
@@ -101,8 +102,10 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
         if not self.clips:
             first = self.rejected[0]
             raise UserError(f"{captions} has no usable row (line {first.row}: {first.reason}); mend the rows")
-        self.tokenizer, self.frames, self.size, self.stride = tokenizer, frames, size, stride
+        self.frames, self.size, self.stride = frames, size, stride
         self.draws, self.seed = draws, seed
+        # All at once and here: a tokenizer that has used its threads may hang in a forked worker.
+        self._tokens, self._mask = tokenise(tokenizer, [clip.caption for clip in self.clips])
         self._readers = _Readers()
 
     def __len__(self) -> int:
@@ -138,15 +141,16 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
             ``frames``, ``numbers`` and ``seconds`` as in :class:`Sample`; ``index``: int64 (N,), the clips' places;
             ``tokens``: int64 (N, L); ``mask``: bool (N, L), True at the tokens of the caption.
         """
-        tokens, mask = tokenise(self.tokenizer, [sample.caption for sample in samples])
+        clips = torch.tensor([sample.clip for sample in samples])
+        longest = int(self._mask[clips].sum(1).max())
         return {
             **{
                 name: torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
                 for name in ("frames", "numbers", "seconds")
             },
-            "index": torch.tensor([sample.clip for sample in samples]),
-            "tokens": tokens,
-            "mask": mask,
+            "index": clips,
+            "tokens": self._tokens[clips, :longest],
+            "mask": self._mask[clips, :longest],
         }
 
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -181,11 +185,15 @@ class _Readers:
     def __init__(self) -> None:
         self._indices: dict[Path, FrameIndex] = {}
         self._open: OrderedDict[Path, FrameReader] = OrderedDict()
+        self._inherited: OrderedDict[Path, FrameReader] = OrderedDict()
         self._process = os.getpid()
 
     def __call__(self, path: Path) -> FrameReader:
         if self._process != os.getpid():  # a forked worker: its parent reads from the same open files
-            self._open, self._process = OrderedDict(), os.getpid()
+            # They are kept, and those of lost objects are, too: closing them here would wait for threads that only the
+            # parent has.
+            gc.freeze()
+            self._inherited, self._open, self._process = self._open, OrderedDict(), os.getpid()
         if path not in self._open:
             self._open[path] = FrameReader(path, self._indices.get(path))
             self._indices[path] = self._open[path].index
