@@ -146,7 +146,7 @@ def test_a_drawing_that_stands_still_needs_no_more_rounds_and_one_that_changes_s
     swinging = np.zeros((6, 96, 96), np.uint8)
     for t, picture in enumerate(swinging):
         at = np.arange(10, 86)
-        rows = 48 + 2 * t * np.sin(at / 9)
+        rows = 48 + 4 * t * np.sin(at / 9)
         cv2.polylines(picture, [np.stack([at, rows], 1).round().astype(np.int32)], False, 255)
     for ink, differs in ((still, False), (swinging, True)):
         few, many = (fit_curves(ink, rounds=rounds) for rounds in (3, 8))

@@ -118,6 +118,7 @@ def render(template: str, **values: Any) -> str:
     environment.filters.update(
         animation=animation, data_uri=data_uri, number=number, percent=percent, sum_values=sum_values
     )
+    environment.globals["known_stages"] = STAGES
     return environment.get_template(template).render(**values)
 
 

@@ -117,9 +117,11 @@ def begin(scheduler: SchedulerMixin, steps: int, device: torch.device) -> Tensor
         # Its steps are so many whole levels long. Were its timesteps not, too, the last step could end in noise.
         stride = scheduler.config.num_train_timesteps // steps
         scheduler.timesteps = torch.arange(steps, 0, -1, device=device) * stride - 1
-    elif isinstance(scheduler, DDPMScheduler):
-        # For some numbers of steps, such as 61, rounding adds a timestep of -1, which it takes for the last level.
-        scheduler.timesteps = scheduler.timesteps[scheduler.timesteps >= 0]
+    elif (scheduler.timesteps < 0).any():
+        # For some numbers of steps, such as 61, rounding adds a timestep of -1, which is taken for the last level.
+        scheduler.timesteps = scheduler.timesteps[:-1]
+        if hasattr(scheduler, "sigmas"):
+            scheduler.sigmas = torch.cat([scheduler.sigmas[:-2], scheduler.sigmas[-1:]])
     return scheduler.timesteps
 
 

@@ -415,7 +415,9 @@ def _refuse_truncated(path: Path | str, container: InputContainer, stream: Video
     promised = container.duration / av.time_base if container.duration else 0.0
     if container.format.name == "avi":  # the duration of a cut AVI is estimated from the file's size
         promised = max(promised, stream.frames / rate_of(stream))
-    found = end - (container.start_time or 0) / av.time_base
+    # Matroska promises a time of end, others a length.
+    begin = 0.0 if "matroska" in container.format.name else (container.start_time or 0) / av.time_base
+    found = end - begin
     if _far_below(found, promised, 1 / rate_of(stream)):
         raise RejectedVideo(path, f"is truncated: it ends after {found:.2f} s of {promised:.2f} s")
     if container.format.name == "gif" and not _ends_with_gif_trailer(Path(path)):
