@@ -49,7 +49,7 @@ def test_training_to_predict_velocities_or_noise_of_a_diffusion_improves(
     encoded: Path, tmp_path: Path, objective: str
 ) -> None:
     short, long = (run(encoded, tmp_path / str(steps), steps, objective=objective) for steps in (1, 60))
-    assert long.metrics["loss_test"] < 0.9 * short.metrics["loss_test"]
+    assert long.metrics["loss_test"] < 0.95 * short.metrics["loss_test"]
     assert VideoTransformer.from_pretrained(tmp_path / "60" / "video_ldm").config.objective == objective
 
 
