@@ -24,6 +24,7 @@ from sketch2video.params import Params
 from sketch2video.sketches import extract_sketches
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.codec import VIDEOS, read_frames
+from sketch2video.videos.pictures import middle_square
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
 FRAMES, EVERY, SIZE = 16, 2, 128
@@ -133,15 +134,6 @@ def videos_of(source: Path) -> list[Path]:
 def _real(path: Path) -> Clip:
     frames = np.stack([middle_square(frame, SIZE) for frame in islice(read_frames(path), 0, EVERY * FRAMES, EVERY)])
     return Clip(path.stem, frames, canny(frames))
-
-
-def middle_square(frame: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of a frame (H, W, 3), resized by area."""
-    height, width = frame.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = frame[top : top + side, left : left + side]
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def canny(frames: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
