@@ -95,7 +95,7 @@ def fit_curves(
     budget: int = 288,
     strokes: int = 24,
     harmonics: int = 32,
-    rounds: int = 6,
+    rounds: int = 3,
     stiffness: float = 0.001,
 ) -> CurveSequence:
     """Fit tracked, canonical strokes to a drawing through time.
