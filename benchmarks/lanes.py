@@ -108,7 +108,10 @@ class Lanes:
         _git(place, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
         shutil.copyfile(params, place / "params.yaml")
         self._dvc(place, log, "repro", *TARGETS)
-        self._dvc(place, log, "exp", "save", "--force", "--name", name, *TARGETS)
+        # Git ignores reports, and DVC saves of what git ignores what it is told to.
+        results = [file.relative_to(place).as_posix() for file in sorted(place.glob("reports/**/*.json"))]
+        included = [argument for result in results for argument in ("--include-untracked", result)]
+        self._dvc(place, log, "exp", "save", "--force", "--name", name, *included, *TARGETS)
         saved = _git(place, "for-each-ref", "--sort=creatordate", "--format=%(refname)", f"refs/exps/*/*/{name}")
         _git(place, "push", "--quiet", "--force", "origin", saved.splitlines()[-1])
         return place
