@@ -21,6 +21,9 @@ MAX_NUMBERS_PER_FRAME = 299
 Control = Literal["none", "sketch", "video"]
 """Which pictures a system's decoder and denoiser see: none, drawings of curves, or control videos of the user's."""
 
+CONTROL_CHANNELS: dict[Control, int] = {"none": 0, "sketch": 1, "video": 3}
+"""Channels of the pictures of each kind."""
+
 Objective = Literal["flow", "v_prediction", "epsilon"]
 """What a denoiser learns to predict; see ``models/objectives.py``."""
 

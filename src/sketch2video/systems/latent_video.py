@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,22 @@ from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.errors import UserError
-from sketch2video.models.autoencoder import FrameAutoencoder
+from sketch2video.files import replacing
+from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.flow_matching import guided_prediction
 from sketch2video.models.precision import precision
-from sketch2video.models.text import TextCondition
+from sketch2video.models.text import TextCondition, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer, frame_mask
-from sketch2video.params import SAMPLERS, Control
-from sketch2video.systems.samplers import begin, check_scheduler, initial_noise, make_scheduler, network_input, step
+from sketch2video.params import CONTROL_CHANNELS, SAMPLERS, Control
+from sketch2video.systems.samplers import (
+    begin,
+    check_scheduler,
+    default_scheduler,
+    initial_noise,
+    make_scheduler,
+    network_input,
+    step,
+)
 from sketch2video.systems.timing import Timings
 
 FRAMES_AT_ONCE = 64
@@ -55,13 +65,19 @@ class LatentVideoPipeline(DiffusionPipeline):
     @property
     def latent_numbers(self) -> int:
         """Numbers that a frame is in the latent."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """C, h and w of a frame's latent."""
         config = self.transformer.config
-        return int(config.latent_channels * (config.sample_size // self.autoencoder.factor) ** 2)
+        side = config.sample_size // self.autoencoder.factor
+        return config.latent_channels, side, side
 
     @property
     def control(self) -> Control:
         """Which pictures the networks see."""
-        kinds: dict[int, Control] = {0: "none", 1: "sketch", 3: "video"}
+        kinds = {channels: control for control, channels in CONTROL_CHANNELS.items()}
         return kinds[self.transformer.config.control_channels]
 
     @property
@@ -109,9 +125,7 @@ class LatentVideoPipeline(DiffusionPipeline):
         """
         config, scheduler, device = self.transformer.config, self.scheduler, self._execution_device
         check_scheduler(scheduler, config.objective, config.time_shift)
-        side = config.sample_size // self.autoencoder.factor
-        shape = (len(fps), frames, config.latent_channels, side, side)
-        latents = randn_tensor(shape, generator=generator, device=device)
+        latents = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
         mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
         network: Callable[..., Tensor] = self.transformer
         if known is not None:
@@ -211,3 +225,37 @@ def load_part(kind: Any, folder: Path) -> Any:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{folder} cannot be loaded as {kind.__name__} ({reason}); run `dvc repro`") from error
     return model.requires_grad_(False).eval()
+
+
+def save_pipeline(
+    kind: Callable[..., LatentVideoPipeline],
+    output: Path,
+    *,
+    text_encoder: Path,
+    autoencoder: Path,
+    video_ldm: Path,
+    **more: Any,
+) -> None:
+    """Write the pipeline folder of a system that is made of trained parts, atomically.
+
+    Args:
+        kind: the system's pipeline.
+        output: the folder.
+        text_encoder, autoencoder, video_ldm: folders of what all systems have.
+        more: components that the system has besides, by name.
+
+    Raises:
+        UserError: a part is missing or damaged.
+    """
+    tokenizer, encoder = load_text_encoder(text_encoder)
+    transformer = load_part(VideoTransformer, video_ldm)
+    pipeline = kind(
+        tokenizer=tokenizer,
+        text_encoder=encoder,
+        autoencoder=load_autoencoder(autoencoder),
+        transformer=transformer,
+        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
+        **more,
+    )
+    with replacing(output) as partial:
+        pipeline.save_pretrained(partial, safe_serialization=True)

@@ -13,10 +13,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.curves import CurveSequence
-from sketch2video.files import replacing
-from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
+from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.curve_vae import CurveVAE
-from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
+from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.latent_video import (
     Generators,
@@ -26,9 +25,9 @@ from sketch2video.systems.latent_video import (
     fit_to_size,
     load_part,
     number_of_videos,
+    save_pipeline,
 )
 from sketch2video.systems.output import VideoOutput
-from sketch2video.systems.samplers import default_scheduler
 from sketch2video.systems.timing import Timings
 
 
@@ -209,15 +208,11 @@ def assemble(
     Raises:
         UserError: a part is missing or damaged.
     """
-    tokenizer, encoder = load_text_encoder(text_encoder)
-    transformer = load_part(VideoTransformer, video_ldm)
-    pipeline = SketchToVideoPipeline(
-        tokenizer=tokenizer,
-        text_encoder=encoder,
+    save_pipeline(
+        SketchToVideoPipeline,
+        output,
+        text_encoder=text_encoder,
+        autoencoder=autoencoder,
+        video_ldm=video_ldm,
         curve_vae=load_part(CurveVAE, curve_vae),
-        autoencoder=load_autoencoder(autoencoder),
-        transformer=transformer,
-        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
     )
-    with replacing(output) as partial:
-        pipeline.save_pretrained(partial, safe_serialization=True)

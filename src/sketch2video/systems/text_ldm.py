@@ -12,9 +12,8 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.files import replacing
-from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
-from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
+from sketch2video.models.autoencoder import FrameAutoencoder
+from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.systems.latent_video import (
@@ -24,11 +23,10 @@ from sketch2video.systems.latent_video import (
     check_captions,
     check_settings,
     fit_to_size,
-    load_part,
     number_of_videos,
+    save_pipeline,
 )
 from sketch2video.systems.output import VideoOutput
-from sketch2video.systems.samplers import default_scheduler
 from sketch2video.systems.timing import Timings
 
 
@@ -240,9 +238,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
     def _blank(self, count: int, length: int) -> tuple[Tensor, Tensor]:
         """Latents (count, length, C, h, w) without content, and which frames are known: none, (length,)."""
-        config, device = self.transformer.config, self._execution_device
-        side = config.sample_size // self.autoencoder.factor
-        latents = torch.zeros(count, length, config.latent_channels, side, side, device=device)
+        device = self._execution_device
+        latents = torch.zeros(count, length, *self.latent_shape, device=device)
         return latents, torch.zeros(length, dtype=torch.bool, device=device)
 
 
@@ -258,14 +255,10 @@ def assemble(
     Raises:
         UserError: a part is missing or damaged.
     """
-    tokenizer, encoder = load_text_encoder(text_encoder)
-    transformer = load_part(VideoTransformer, video_ldm)
-    pipeline = TextToVideoPipeline(
-        tokenizer=tokenizer,
-        text_encoder=encoder,
-        autoencoder=load_autoencoder(autoencoder),
-        transformer=transformer,
-        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
+    save_pipeline(
+        TextToVideoPipeline,
+        output,
+        text_encoder=text_encoder,
+        autoencoder=autoencoder,
+        video_ldm=video_ldm,
     )
-    with replacing(output) as partial:
-        pipeline.save_pretrained(partial, safe_serialization=True)

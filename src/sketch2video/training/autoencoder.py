@@ -12,10 +12,10 @@ from torchmetrics.image import StructuralSimilarityIndexMeasure
 from sketch2video.files import replacing
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.perceptual import random_perceptual_distance, vgg16_perceptual_distance
-from sketch2video.params import AutoencoderParams, Control, Params
+from sketch2video.params import CONTROL_CHANNELS, AutoencoderParams, Control, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.condition import draw_ink
-from sketch2video.training.control import CHANNELS, control_arrays, control_pictures
+from sketch2video.training.control import control_arrays, control_pictures
 from sketch2video.training.data import ShardDataset, clips_of_split
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import control_to_uint8, save_sheet, to_uint8
@@ -93,7 +93,9 @@ class AutoencoderTask(Task):
     module: FrameAutoencoder
 
     def __init__(self, section: AutoencoderParams, control: Control, held_out: Batch) -> None:
-        super().__init__(FrameAutoencoder(section.latent_channels, section.halvings, section.width, CHANNELS[control]))
+        super().__init__(
+            FrameAutoencoder(section.latent_channels, section.halvings, section.width, CONTROL_CHANNELS[control])
+        )
         self.section = section
         self.control: Control = control
         vgg16 = section.perceptual_vgg16

@@ -14,9 +14,6 @@ from torch import Tensor
 from sketch2video.params import Control
 from sketch2video.training.condition import corrupt_curves, draw_ink
 
-CHANNELS: dict[Control, int] = {"none": 0, "sketch": 1, "video": 3}
-"""Channels of the pictures of each kind."""
-
 
 def control_arrays(control: Control, clips: Path, curves: Path) -> dict[str, Path]:
     """The arrays of a batch that :func:`control_pictures` reads, and the folders of their shards."""
@@ -44,7 +41,7 @@ def control_pictures(
         generator: of the corruption; needed where there is any.
 
     Returns:
-        (N, T, CHANNELS[control], height, width) float32 in [0, 1]; None where there are none.
+        (N, T, CONTROL_CHANNELS[control], height, width) float32 in [0, 1]; None where there are none.
     """
     if control == "none":
         return None

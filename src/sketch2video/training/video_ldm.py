@@ -16,9 +16,9 @@ from sketch2video.models.flow_matching import guided_prediction
 from sketch2video.models.objectives import find_objective
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer, frame_mask
-from sketch2video.params import Control, MixtureParams, Params, VideoLDMParams
+from sketch2video.params import CONTROL_CHANNELS, Control, MixtureParams, Params, VideoLDMParams
 from sketch2video.training.checkpoints import folder_for
-from sketch2video.training.control import CHANNELS, control_arrays, control_pictures
+from sketch2video.training.control import control_arrays, control_pictures
 from sketch2video.training.data import (
     IMAGES,
     Dataset,
@@ -96,7 +96,7 @@ def train_video_ldm(
         layers=section.layers,
         heads=section.heads,
         text_width=text_train.hidden.shape[-1],
-        control_channels=CHANNELS[control],
+        control_channels=CONTROL_CHANNELS[control],
         sample_size=params.base.size,
         sample_frames=params.base.frames,
         objective=section.objective,
