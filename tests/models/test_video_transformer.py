@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from sketch2video.models.blocks import ConditionedBlock, attend, fourier_features, grid_positions
-from sketch2video.models.video_transformer import ControlStem, VideoTransformer, pooled
+from sketch2video.models.video_transformer import ControlStem, VideoTransformer
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -90,22 +90,6 @@ def test_pictures_of_other_kinds_or_none(inputs, channels: int) -> None:
 def test_what_is_behind_a_captions_end_has_no_influence(transformer, inputs) -> None:
     other = {**inputs, "text": torch.where(inputs["text_mask"][..., None], inputs["text"], 7.0)}
     torch.testing.assert_close(transformer(**other), transformer(**inputs))
-
-
-def test_captions_are_told_by_what_they_do_not_share(transformer) -> None:
-    torch.manual_seed(0)
-    shared, mask = 10 * torch.randn(16), torch.ones(200, 4, dtype=torch.bool)
-    text = shared + torch.randn(200, 4, 16) * torch.linspace(0.1, 2, 16)
-    transformer.centre_text(text, mask)
-    vectors = pooled((text - transformer.text_mean) / transformer.text_std, mask)
-    assert vectors.mean(0).abs().max() < 0.3
-    torch.testing.assert_close(vectors.square().mean(1), torch.ones(200), atol=1e-3, rtol=0)
-
-
-def test_the_mean_of_words_leaves_out_what_is_masked() -> None:
-    tokens, mask = torch.randn(1, 3, 8), torch.tensor([[True, False, True]])
-    mean = (tokens[0, 0] + tokens[0, 2]) / 2
-    torch.testing.assert_close(pooled(tokens, mask)[0], mean / mean.square().mean().sqrt())
 
 
 def test_a_token_sees_its_own_piece_of_the_drawing() -> None:

@@ -10,7 +10,6 @@ are known already can be given in the place of noisy ones; the others are then d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -27,11 +26,10 @@ from sketch2video.models.blocks import (
     timestep_features,
     zeroed,
 )
+from sketch2video.models.caption import CaptionAndRate
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
-FPS_OCTAVES = 4
-FPS_RANGE = 256.0
 TIME_FEATURES = 128
 
 
@@ -93,12 +91,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             self.no_control = nn.Parameter(torch.zeros(width))
         self.position_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
-        self.fps_in = nn.Sequential(nn.Linear(2 * FPS_OCTAVES, width), nn.SiLU(), nn.Linear(width, width))
-        self.no_fps = nn.Parameter(torch.zeros(width))
-        self.register_buffer("text_mean", torch.zeros(text_width))
-        self.register_buffer("text_std", torch.ones(text_width))
-        self.no_text = nn.Parameter(torch.randn(text_width))
-        self.text_in = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
+        self.caption = CaptionAndRate(text_width, width)
         reaches: tuple[Reach, Reach] = ("frame", "motion" if image_prior else "video")
         self.blocks = nn.ModuleList(
             ConditionedBlock(width, heads, text_width, reaches[layer % 2], time_mean) for layer in range(layers)
@@ -111,20 +104,6 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         if known_frames:
             self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
             nn.init.zeros_(self.known_in.weight)
-
-    def centre_text(self, text: Tensor, mask: Tensor) -> None:
-        """Take the statistics of the text encoder's features from captions, by which all captions are standardised.
-
-        Frozen encoders give all tokens much in common, which hides what differs; see :func:`pooled`. The statistics are
-        saved with the weights.
-
-        Args:
-            text: (N, L, text_width), hidden states of the training captions.
-            mask: (N, L) bool.
-        """
-        words = text[mask].float()
-        self.text_mean.copy_(words.mean(0))
-        self.text_std.copy_(words.std(0).clamp_min(1e-4))
 
     def forward(
         self,
@@ -188,10 +167,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         if known is not None and known_mask is not None:
             marks = known_mask[..., None, None].expand(-1, -1, rows * columns, 1).to(x.dtype)
             x = x + self.known_in(torch.cat([self._patches(known).to(x.dtype) * marks, marks], dim=-1))
-        context, context_mask = self._text_tokens(samples, text, text_mask)
-        condition = self.time_in(timestep_features(timestep, TIME_FEATURES)) + self._fps_vector(samples, fps)
-        words = torch.cat([~context_mask[:, 1:].any(1, keepdim=True), context_mask[:, 1:]], dim=1)
-        condition = condition + self.text_in(pooled(context, words))
+        context, context_mask = self.caption.tokens(samples, text, text_mask)
+        condition = self.time_in(timestep_features(timestep, TIME_FEATURES))
+        condition = condition + self.caption.vector(context, context_mask, fps)
         for block in self.blocks:
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
@@ -211,40 +189,10 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             tokens if control_mask is None else torch.where(control_mask[:, None, None, None], tokens, self.no_control)
         )
 
-    def _text_tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The captions behind a learned token that all of them share: (N, 1 + L, text_width) and its mask.
-
-        Without it a sample that has no caption would have nothing to attend to.
-        """
-        null = self.no_text.expand(samples, 1, -1)
-        always = torch.ones(samples, 1, dtype=torch.bool, device=null.device)
-        if text is None:
-            return null, always
-        present = mask.bool() if mask is not None else always.expand(-1, text.shape[1])
-        tokens = (text - self.text_mean) / self.text_std
-        return torch.cat([null, tokens], dim=1), torch.cat([always, present], dim=1)
-
-    def _fps_vector(self, samples: int, fps: Tensor | None) -> Tensor:
-        """The frame rate's part of the modulation: (N, D)."""
-        if fps is None:
-            return self.no_fps.expand(samples, -1)
-        octave = fps.float().clamp(1e-3, FPS_RANGE).log2() / math.log2(FPS_RANGE)
-        return torch.where((fps > 0)[:, None], self.fps_in(fourier_features(octave, FPS_OCTAVES)), self.no_fps)
-
 
 def frame_mask(mask: Tensor) -> Tensor:
     """A mask of frames (N, T) as one of their latents: (N, T, 1, 1, 1)."""
     return mask[..., None, None, None]
-
-
-def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
-    """The mean (N, D) of tokens (N, L, D) where the mask (N, L) is True, scaled to a root mean square of 1.
-
-    Tokens that were centred over the training captions cancel in the mean but for what makes a caption different from
-    others; the scaling makes that difference as large as the time's features, so that it is learned as early.
-    """
-    mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    return functional.rms_norm(mean, mean.shape[-1:])
 
 
 class ControlStem(nn.Sequential):

@@ -107,7 +107,7 @@ def train_video_ldm(
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=mixture is not None and mixture.single_frames,
     )
-    transformer.centre_text(text_train.hidden, text_train.mask)
+    transformer.caption.centre(text_train.hidden, text_train.mask)
     arrays = {"latents": latents, **control_arrays(control, clips, curves)}
     held_out = ShardDataset(test_table, arrays, ["fps"])
     task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out, mixture)

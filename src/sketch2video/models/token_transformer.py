@@ -1,0 +1,312 @@
+"""The transformers over a hierarchical VQGAN's tokens: one a level, each predicts a frame's tokens one after the other.
+
+A level reads a clip as one sequence: the caption, then the frames of a window, each in raster order. What stands in a
+slot of that sequence is all that is known before its token is: the token before it in raster order, the token at the
+same place one frame earlier, the tokens of the upper levels at its place in the same frame, its place in space and
+time, the caption and the frame rate as one vector, and the piece of a control picture that it covers. The state of the
+slot predicts its token. So the probability of a video is factored as in VQ-VAE-2 (Razavi et al. 2019, section 3.2),
+frame by frame and from the top level to the bottom one.
+
+The first frame of a window has no frame before it: it is predicted from the caption alone, wherever in the clip the
+window lies. The decoders are transformers' own (``Qwen3Model``: rotary positions along the sequence, normalised queries
+and keys, a key-value cache).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from transformers import DynamicCache, Qwen3Config, Qwen3Model
+
+from sketch2video.models.blocks import fourier_features
+from sketch2video.models.caption import CaptionAndRate
+from sketch2video.models.video_transformer import ControlStem
+
+POSITION_OCTAVES = 6
+
+
+class ClipCondition(NamedTuple):
+    """What all levels are told about N clips.
+
+    Attributes:
+        tokens: (N, M, text_width), captions behind a token that all of them share.
+        mask: (N, M) bool, True at real tokens.
+        vector: (N, D), caption and frame rate.
+        control: (N, T, C, H, W) in [0, 1], a control picture for every frame; None: there is none.
+        control_mask: (N,) bool, False where a clip has no control pictures after all; None: all have.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    vector: Tensor
+    control: Tensor | None = None
+    control_mask: Tensor | None = None
+
+    def at(self, frames: Tensor | slice) -> ClipCondition:
+        """With the control pictures of some frames: a slice, or (N, W) int64 if clips differ."""
+        if self.control is None:
+            return self
+        if isinstance(frames, slice):
+            return self._replace(control=self.control[:, frames])
+        each = torch.arange(len(frames), device=frames.device)[:, None]
+        return self._replace(control=self.control[each, frames])
+
+
+@dataclass
+class Reading:
+    """What a level has read so far, kept as keys and values.
+
+    Attributes:
+        mask: (N, M) bool, which tokens of the captions are there.
+        past: of all that was read.
+        slots: number of slots that were read.
+    """
+
+    mask: Tensor
+    past: DynamicCache
+    slots: int = 0
+
+
+class LevelTransformer(nn.Module):
+    """Predicts the tokens of one level.
+
+    Args:
+        codes: K of the level's codebook.
+        side: of the level's grid.
+        uppers: how many levels lie above.
+        width: D.
+        layers, heads: of the decoder; heads divide D.
+        text_width: width of the text encoder's hidden states.
+        control_channels: of the control pictures; 0: there are none.
+        pixels: that one token spans along an axis.
+    """
+
+    def __init__(
+        self,
+        codes: int,
+        side: int,
+        uppers: int,
+        width: int,
+        layers: int,
+        heads: int,
+        text_width: int,
+        control_channels: int,
+        pixels: int,
+    ) -> None:
+        super().__init__()
+        self.codes, self.side = codes, side
+        config = Qwen3Config(
+            vocab_size=codes + 1,  # the last one begins a sequence
+            hidden_size=width,
+            intermediate_size=3 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
+            head_dim=width // heads,
+            initializer_range=width**-0.5,
+            # PyTorch's fused attention is slow on CPUs; see `blocks.attend`.
+            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+        )
+        self.decoder = Qwen3Model(config)
+        self.before = nn.Embedding(codes + 1, width)  # the last one: there is no frame before
+        self.above = nn.ModuleList(nn.Embedding(codes, width) for _ in range(uppers))
+        self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
+        self.prefix_in = nn.Linear(text_width, width)
+        if control_channels:
+            self.control_in = ControlStem(control_channels, pixels, width)
+            self.no_control = nn.Parameter(torch.zeros(width))
+        self.head = nn.Linear(width, codes)
+
+    @property
+    def length(self) -> int:
+        """P, tokens of one frame."""
+        return self.side**2
+
+    def bases(self, before: Tensor, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
+        """What stands in the slots of some frames but for the token before each: (N, W, P, D).
+
+        Args:
+            before: (N, W, P) int64, tokens of the frame before each frame; ``codes`` where there is none.
+            above: tokens of the upper levels in the same frames, nearest level first: each (N, W, h, w) int64, or
+                (N, W, h, w, K) relaxed one-hot vectors, through which gradients flow.
+            times: (N, W), where in the clip the frames lie, in [0, 1].
+            condition: of the clips, its control pictures those of the W frames.
+        """
+        x = self.before(before) + condition.vector[:, None, None] + self.place_in(self._places(times))
+        for table, tokens in zip(self.above, above, strict=True):
+            known = tokens @ table.weight.to(tokens.dtype) if tokens.is_floating_point() else table(tokens)
+            times_larger = self.side // known.shape[2]
+            x = x + known.repeat_interleave(times_larger, 2).repeat_interleave(times_larger, 3).flatten(2, 3)
+        return x if not hasattr(self, "control_in") else x + self._seen(condition)
+
+    def inputs(self, bases: Tensor, tokens: Tensor) -> Tensor:
+        """The slots of whole frames as one sequence: (N, W * P, D).
+
+        Args:
+            bases: (N, W, P, D), of :meth:`bases`.
+            tokens: (N, W, P) int64, the tokens of these frames; the last one is not seen.
+        """
+        sequence = tokens.flatten(1)
+        begin = torch.full_like(sequence[:, :1], self.codes)
+        return bases.flatten(1, 2) + self.decoder.embed_tokens(torch.cat([begin, sequence[:, :-1]], dim=1))
+
+    def logits(self, inputs: Tensor, condition: ClipCondition) -> Tensor:
+        """Logits of the tokens of a sequence of slots (N, L, D), read at once: (N, L, K) float32."""
+        prefix = self.prefix_in(condition.tokens)
+        samples, words = condition.mask.shape
+        slots = inputs.shape[1]
+        causal = torch.ones(slots, slots, dtype=torch.bool, device=inputs.device).tril()
+        allowed = torch.zeros(samples, words + slots, words + slots, dtype=torch.bool, device=inputs.device)
+        allowed[:, :, :words] = condition.mask[:, None]
+        allowed[:, words:, words:] = causal
+        positions = torch.cat([self._prefix_positions(words, inputs), torch.arange(slots, device=inputs.device)])
+        states = self._decoder(torch.cat([prefix, inputs], dim=1), allowed, positions, None)
+        return self.head(states[:, words:]).float()
+
+    def begin(self, condition: ClipCondition) -> Reading:
+        """Read the captions."""
+        prefix = self.prefix_in(condition.tokens)
+        reading = Reading(condition.mask, DynamicCache(config=self.decoder.config))
+        words = condition.mask.shape[1]
+        allowed = condition.mask[:, None].expand(-1, words, -1)
+        self._decoder(prefix, allowed, self._prefix_positions(words, prefix), reading.past)
+        return reading
+
+    def read(self, reading: Reading, inputs: Tensor) -> Tensor:
+        """Read further slots (N, L, D): their logits (N, L, K), as :meth:`logits` gives them for all slots at once."""
+        samples, slots = inputs.shape[:2]
+        allowed = torch.ones(samples, slots, reading.slots + slots, dtype=torch.bool, device=inputs.device)
+        allowed = torch.cat([reading.mask[:, None].expand(-1, slots, -1), allowed.tril(reading.slots)], dim=2)
+        positions = torch.arange(reading.slots, reading.slots + slots, device=inputs.device)
+        states = self._decoder(inputs, allowed, positions, reading.past)
+        reading.slots += slots
+        return self.head(states).float()
+
+    def _decoder(self, inputs: Tensor, allowed: Tensor, positions: Tensor, past: DynamicCache | None) -> Tensor:
+        mask = torch.zeros(allowed.shape, dtype=inputs.dtype, device=inputs.device).masked_fill(~allowed, -1e9)
+        states: Tensor = self.decoder(
+            inputs_embeds=inputs,
+            attention_mask={"full_attention": mask[:, None]},
+            position_ids=positions[None],
+            past_key_values=past,
+            use_cache=past is not None,
+        ).last_hidden_state
+        return states
+
+    @staticmethod
+    def _prefix_positions(words: int, like: Tensor) -> Tensor:
+        """Captions lie before the frames, backwards, so that padding behind their ends moves nothing: -1, -2, ..."""
+        return -1 - torch.arange(words, device=like.device)
+
+    def _places(self, times: Tensor) -> Tensor:
+        """Features of time, y and x of every slot: (N, W, P, 6 * POSITION_OCTAVES)."""
+        axis = (torch.arange(self.side, device=times.device) + 0.5) / self.side
+        rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+        space = torch.stack([rows, columns], dim=-1).flatten(0, 1).expand(*times.shape, -1, -1)
+        time = times[..., None, None].expand(-1, -1, self.length, -1)
+        return fourier_features(torch.cat([time, space], dim=-1), POSITION_OCTAVES).flatten(3)
+
+    def _seen(self, condition: ClipCondition) -> Tensor:
+        """What the control pictures add to every slot: (N, W, P, D), or (D,) without any."""
+        if condition.control is None:
+            return self.no_control
+        pieces = self.control_in(condition.control.flatten(0, 1)).flatten(2).movedim(1, -1)
+        seen = pieces.unflatten(0, condition.control.shape[:2])
+        if condition.control_mask is None:
+            return seen
+        return torch.where(condition.control_mask[:, None, None, None], seen, self.no_control)
+
+
+class TokenTransformer(ModelMixin, ConfigMixin):
+    """The transformers of all levels, index 0 being the finest level.
+
+    Args:
+        levels: of the VQGAN.
+        codes: K of each level.
+        sample_size, sample_frames: S and T of the training clips, px and frames; lengths are free, the size is not.
+        halvings: the finest level's grid is 2**halvings times smaller than the frame.
+        window: W, the most frames that a level sees at once, the one that it predicts counted.
+        width: D.
+        layers, heads: of each level's decoder.
+        text_width: width of the text encoder's hidden states.
+        control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for none.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        levels: int = 2,
+        codes: int = 512,
+        sample_size: int = 64,
+        sample_frames: int = 16,
+        halvings: int = 3,
+        window: int = 6,
+        width: int = 192,
+        layers: int = 6,
+        heads: int = 6,
+        text_width: int = 128,
+        control_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        self.caption = CaptionAndRate(text_width, width)
+        sizes = (width, layers, heads, text_width, control_channels)
+        pixels = [2 ** (halvings + level) for level in range(levels)]
+        self.parts = nn.ModuleList(
+            LevelTransformer(codes, sample_size // span, levels - 1 - level, *sizes, span)
+            for level, span in enumerate(pixels)
+        )
+
+    def condition(
+        self,
+        samples: int,
+        text: Tensor | None = None,
+        text_mask: Tensor | None = None,
+        fps: Tensor | None = None,
+        control: Tensor | None = None,
+        control_mask: Tensor | None = None,
+    ) -> ClipCondition:
+        """What the levels are told about ``samples`` clips; see :class:`ClipCondition`.
+
+        Args:
+            samples: N.
+            text: (N, L, text_width), hidden states of the captions; None: no clip has a caption.
+            text_mask: (N, L) bool; a row without any has no caption.
+            fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
+            control, control_mask: see :class:`ClipCondition`.
+        """
+        tokens, mask = self.caption.tokens(samples, text, text_mask)
+        return ClipCondition(tokens, mask, self.caption.vector(tokens, mask, fps), control, control_mask)
+
+    def forward(self, tokens: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> list[Tensor]:
+        """Logits of all tokens of a window, each given what stands before it: one (N, W, P, K) float32 a level.
+
+        Args:
+            tokens: of each level, finest first: (N, W, h, w) int64.
+            times: (N, W), where in the clip the frames lie, in [0, 1].
+            condition: of the clips, its control pictures those of the W frames.
+        """
+        return [self.level_logits(level, tokens, tokens, times, condition) for level in range(len(self.parts))]
+
+    def level_logits(
+        self, level: int, tokens: Sequence[Tensor], above: Sequence[Tensor], times: Tensor, condition: ClipCondition
+    ) -> Tensor:
+        """One level's part of :meth:`forward`: (N, W, P, K).
+
+        Args:
+            level: 0 is the finest.
+            tokens: see :meth:`forward`; those of this level are read.
+            above: of all levels, as ``tokens``; those of the upper levels are read, and may be relaxed, see
+                :meth:`LevelTransformer.bases`.
+            times, condition: see :meth:`forward`.
+        """
+        part = self.parts[level]
+        own = tokens[level].flatten(2)
+        none = torch.full_like(own[:, :1], part.codes)
+        bases = part.bases(torch.cat([none, own[:, :-1]], dim=1), above[level + 1 :], times, condition)
+        return part.logits(part.inputs(bases, own), condition).unflatten(1, own.shape[1:])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from sketch2video.models.token_transformer import TokenTransformer
+from tests.models.tiny_tokens import CODES, FRAMES, condition_of, times_of, tiny_transformer, tokens_of
+
+
+@pytest.fixture
+def model() -> TokenTransformer:
+    return tiny_transformer()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_token_is_predicted_from_what_stands_before_it_alone(model: TokenTransformer, level: int) -> None:
+    tokens, condition = tokens_of(), condition_of(model)
+    plain = model(tokens, times_of(), condition)
+    slots = tokens[level][0].numel()
+    for slot in (0, slots // 2, slots - 1):
+        changed = [each.clone() for each in tokens]
+        flat = changed[level].view(2, -1)
+        flat[:, slot] = (flat[:, slot] + 1) % CODES
+        moved = [
+            (new - old).abs().amax(-1).flatten(1) > 1e-6
+            for new, old in zip(model(changed, times_of(), condition), plain, strict=True)
+        ]
+        assert not moved[level][:, : slot + 1].any()
+        assert moved[level][:, slot + 1 :].any(1).all() or slot == slots - 1
+        if level == 1:  # the lower level sees the upper one in the same frame, and not before it
+            frame = slot // 4
+            assert not moved[0][:, : 16 * frame].any()
+            assert moved[0][:, 16 * frame :].any(1).all()
+        else:
+            assert not moved[1].any()
+
+
+@torch.no_grad()
+def test_reading_in_parts_is_reading_at_once(model: TokenTransformer) -> None:
+    tokens, condition = tokens_of(), condition_of(model)
+    for level, part in enumerate(model.parts):
+        own = tokens[level].flatten(2)
+        before = torch.cat([torch.full_like(own[:, :1], CODES), own[:, :-1]], dim=1)
+        inputs = part.inputs(part.bases(before, tokens[level + 1 :], times_of(), condition), own)
+        reading = part.begin(condition)
+        pieces = [part.read(reading, piece) for piece in inputs.split((1, 5, inputs.shape[1] - 6), dim=1)]
+        at_once = model(tokens, times_of(), condition)[level].flatten(1, 2)
+        torch.testing.assert_close(torch.cat(pieces, dim=1), at_once, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_padding_behind_captions_moves_nothing(model: TokenTransformer) -> None:
+    tokens, condition = tokens_of(), condition_of(model)
+    longer = condition._replace(
+        tokens=functional.pad(condition.tokens, (0, 0, 0, 4), value=3.0), mask=functional.pad(condition.mask, (0, 4))
+    )
+    for plain, padded in zip(model(tokens, times_of(), condition), model(tokens, times_of(), longer), strict=True):
+        torch.testing.assert_close(padded, plain, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("what", ["tokens", "vector", "times", "control"])
+def test_every_condition_has_influence(what: str) -> None:
+    model = tiny_transformer(control_channels=3)
+    tokens, condition, times = tokens_of(), condition_of(model), times_of()
+    condition = condition._replace(control=torch.rand(2, FRAMES, 3, 16, 16))
+    plain = model(tokens, times, condition)
+    if what == "times":
+        times = times / 2
+    else:
+        condition = condition._replace(**{what: torch.rand_like(getattr(condition, what))})
+    for new, old in zip(model(tokens, times, condition), plain, strict=True):
+        assert (new - old).abs().amax((1, 2, 3)).min() > 1e-4
+
+
+@torch.no_grad()
+def test_control_pictures_can_be_missing_for_one_clip() -> None:
+    model = tiny_transformer(control_channels=1)
+    tokens, condition, times = tokens_of(), condition_of(model), times_of()
+    shown = condition._replace(control=torch.rand(2, FRAMES, 1, 16, 16))
+    mixed = model(tokens, times, shown._replace(control_mask=torch.tensor([True, False])))
+    for some, every, none in zip(mixed, model(tokens, times, shown), model(tokens, times, condition), strict=True):
+        torch.testing.assert_close(some[:1], every[:1], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(some[1:], none[1:], atol=1e-5, rtol=1e-4)
+
+
+def test_upper_tokens_may_be_relaxed_and_gradients_flow_through_them(model: TokenTransformer) -> None:
+    tokens, condition = tokens_of(), condition_of(model)
+    relaxed = functional.one_hot(tokens[1], CODES).float().requires_grad_()
+    logits = model.level_logits(0, tokens, [tokens[0], relaxed], times_of(), condition)
+    torch.testing.assert_close(logits, model(tokens, times_of(), condition)[0])
+    (gradient,) = torch.autograd.grad(logits.square().sum(), relaxed)
+    assert (gradient.abs().sum((-1, -2, -3)) > 0).all()
+
+
+@pytest.mark.parametrize(("levels", "sides"), [(1, (4,)), (3, (4, 2, 1))])
+def test_any_number_of_levels(levels: int, sides: tuple[int, ...]) -> None:
+    model = tiny_transformer(levels=levels)
+    logits = model(tokens_of(sides=sides), times_of(), condition_of(model))
+    assert [each.shape for each in logits] == [(2, FRAMES, side**2, CODES) for side in sides]
+
+
+@torch.no_grad()
+def test_a_saved_model_is_the_same_model(model: TokenTransformer, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    loaded = TokenTransformer.from_pretrained(tmp_path).eval()
+    tokens = tokens_of()
+    for new, old in zip(
+        loaded(tokens, times_of(), condition_of(loaded)), model(tokens, times_of(), condition_of(model)), strict=True
+    ):
+        torch.testing.assert_close(new, old)
