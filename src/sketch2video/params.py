@@ -334,7 +334,8 @@ class Params(Section):
         if self.base.size % factor:
             raise ValueError(
                 f"base.size: {self.base.size} cannot be halved {self.vqgan.halvings} times (vqgan.halvings)"
-                f" and once more for each further one of {self.vqgan.levels} grids (vqgan.levels); choose a multiple of {factor}"
+                f" and once more for each further one of {self.vqgan.levels} grids (vqgan.levels);"
+                f" choose a multiple of {factor}"
             )
         for name in ("text_encoder", "curve_vae", "video_ldm"):
             section = getattr(self, name)

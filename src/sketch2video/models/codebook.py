@@ -17,7 +17,8 @@ SMOOTHING = 1e-5
 """The epsilon of Laplace smoothing, in vectors."""
 
 DEAD_BELOW = 0.03
-"""A code is dead when its moving count is less than this share of what even usage would give it."""
+"""A code is dead when its moving count is less than this share of what even usage would give it, with which count it
+also begins: a revived code that nothing chooses is tried elsewhere in the next batch."""
 
 
 class Quantised(NamedTuple):
@@ -100,14 +101,14 @@ class Codebook(nn.Module):
 
         Which ones follows from the global random numbers, which the training loop seeds at every step.
         """
-        even = len(vectors) / len(self.codes)
-        dead = self.counts < DEAD_BELOW * even
+        fewest = DEAD_BELOW * len(vectors) / len(self.codes)
+        dead = self.counts < fewest
         order = torch.randperm(len(vectors), device=vectors.device)
         places = torch.arange(len(self.codes), device=vectors.device) % len(vectors)
         drawn = vectors[order[places]]
         self.codes.copy_(torch.where(dead[:, None], drawn, self.codes))
-        self.sums.copy_(torch.where(dead[:, None], drawn * even, self.sums))
-        self.counts.masked_fill_(dead, even)
+        self.sums.copy_(torch.where(dead[:, None], drawn * fewest, self.sums))
+        self.counts.masked_fill_(dead, fewest)
 
 
 def perplexity(indices: Tensor, codes: int) -> Tensor:
