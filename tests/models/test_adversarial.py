@@ -30,7 +30,8 @@ def test_the_adaptive_weight_makes_both_gradients_equally_long(scale: float) -> 
     layer, reconstruction, adversarial = losses(scale)
     weight = adaptive_weight(reconstruction, adversarial, layer)
     assert not weight.requires_grad
-    lengths = [float(torch.autograd.grad(loss, layer)[0].norm()) for loss in (reconstruction, weight * adversarial)]
+    parts = (reconstruction, weight * adversarial)
+    lengths = [float(torch.autograd.grad(part, layer, retain_graph=True)[0].norm()) for part in parts]
     assert lengths[0] == pytest.approx(lengths[1], rel=1e-3)
 
 
