@@ -237,6 +237,24 @@ class TextLDMParams(MixtureParams):
     control: Literal["none", "video"]
 
 
+class VQGANParams(Section):
+    """Frames to tokens of several levels and back."""
+
+    levels: int = Field(ge=1)
+    codes: int = Field(ge=2)
+    code_width: int = Field(ge=1)
+    halvings: int = Field(ge=1)
+    width: int = Field(ge=16, multiple_of=8)
+    commitment_weight: float = Field(ge=0)
+    line_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
+    discriminator_weight: float = Field(ge=0)
+    discriminator_start: float = Field(ge=0, le=1, description="share of the training after which it begins; 1: never")
+    discriminator_width: int = Field(ge=1)
+    training: TrainingParams
+
+
 class EvaluateParams(Section):
     """What is generated for the report, and how."""
 
@@ -299,6 +317,7 @@ class Params(Section):
     autoencoder: AutoencoderParams
     video_ldm: VideoLDMParams
     text_ldm: TextLDMParams
+    vqgan: VQGANParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
     generate: GenerateParams
@@ -310,6 +329,13 @@ class Params(Section):
             raise ValueError(
                 f"base.size: {self.base.size} cannot be halved {self.autoencoder.halvings} times (autoencoder.halvings)"
                 f" and cut into patches of {self.video_ldm.patch} (video_ldm.patch); choose a multiple of {factor}"
+            )
+        factor = 2 ** (self.vqgan.halvings + self.vqgan.levels - 1)
+        if self.base.size % factor:
+            raise ValueError(
+                f"base.size: {self.base.size} cannot be halved {self.vqgan.halvings} times (vqgan.halvings)"
+                f" and once more for each further one of {self.vqgan.levels} grids (vqgan.levels);"
+                f" choose a multiple of {factor}"
             )
         for name in ("text_encoder", "curve_vae", "video_ldm"):
             section = getattr(self, name)

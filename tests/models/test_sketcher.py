@@ -37,7 +37,7 @@ def test_it_comes_back_from_its_folder(tmp_path) -> None:
 
 
 def test_a_folder_without_a_model_is_a_users_mistake(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"cannot be loaded as a sketcher .*dvc repro train_sketcher"):
+    with pytest.raises(UserError, match=r"cannot be loaded as Sketcher .*dvc repro train_sketcher"):
         load_sketcher(tmp_path)
 
 

@@ -3,5 +3,6 @@
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.models.vqgan import HierarchicalVQGAN
 
-__all__ = ["CurveVAE", "FrameAutoencoder", "VideoTransformer"]
+__all__ = ["CurveVAE", "FrameAutoencoder", "HierarchicalVQGAN", "VideoTransformer"]

@@ -9,6 +9,7 @@ Welling 2014, with a small KL weight that only keeps the latent's scale bounded 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.errors import UserError
+from sketch2video.models.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
 
@@ -54,6 +55,30 @@ class ResidualBlock(nn.Module):
         return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
 
 
+def channels_by_level(width: int, halvings: int) -> list[int]:
+    """Channels of a frame folded once, twice, ...: ``width`` at the coarsest resolution, half of them at each finer."""
+    return [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]
+
+
+def encoder_trunk(channels: Sequence[int], blocks: int) -> nn.Sequential:
+    """From features at the finest resolution to those at the coarsest, with ``blocks`` residual blocks there."""
+    trunk = nn.Sequential()
+    for fine, coarse in pairwise(channels):
+        trunk.append(ResidualBlock(fine))
+        trunk.append(nn.PixelUnshuffle(2))
+        trunk.append(nn.Conv2d(4 * fine, coarse, 1))
+    for _ in range(blocks):
+        trunk.append(ResidualBlock(channels[-1]))
+    return trunk
+
+
+def enlargement(channels: Sequence[int], level: int) -> nn.Sequential:
+    """From features of a level to those of the next finer one, or to pixels from the finest."""
+    finer, kernel = (channels[level - 1], 1) if level else (3, 3)
+    widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
+    return nn.Sequential(widen, nn.PixelShuffle(2))
+
+
 class FrameAutoencoder(ModelMixin, ConfigMixin):
     """Space-to-depth autoencoder of single frames whose decoder is conditioned on a control picture.
 
@@ -70,15 +95,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         self, latent_channels: int = 4, halvings: int = 3, width: int = 128, control_channels: int = 1, blocks: int = 2
     ) -> None:
         super().__init__()
-        channels = [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]  # from fine to coarse
+        channels = channels_by_level(width, halvings)
         self.encoder_in = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
-        self.encoder = nn.Sequential()
-        for fine, coarse in pairwise(channels):
-            self.encoder.append(ResidualBlock(fine))
-            self.encoder.append(nn.PixelUnshuffle(2))
-            self.encoder.append(nn.Conv2d(4 * fine, coarse, 1))
-        for _ in range(blocks):
-            self.encoder.append(ResidualBlock(channels[-1]))
+        self.encoder = encoder_trunk(channels, blocks)
         self.encoder_out = nn.Conv2d(channels[-1], 2 * latent_channels, 1)
 
         self.decoder_in = nn.Conv2d(latent_channels, channels[-1], 3, padding=1)
@@ -90,9 +109,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
                 self.control.append(_ControlFeatures(control_channels, 2 ** (level + 1), channels[level]))
             depth = blocks if level == halvings - 1 else 1
             self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
-            finer, kernel = (channels[level - 1], 1) if level else (3, 3)
-            widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
-            self.enlarge.append(nn.Sequential(widen, nn.PixelShuffle(2)))
+            self.enlarge.append(enlargement(channels, level))
 
     @property
     def factor(self) -> int:
@@ -156,11 +173,4 @@ def load_autoencoder(folder: Path | str) -> FrameAutoencoder:
     Raises:
         UserError: the folder is missing or damaged.
     """
-    try:
-        model = FrameAutoencoder.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{folder} cannot be loaded as an autoencoder ({reason}); run `dvc repro train_autoencoder`"
-        ) from error
-    return model.requires_grad_(False).eval()
+    return load_frozen(FrameAutoencoder, folder, "train_autoencoder")

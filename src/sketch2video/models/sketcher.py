@@ -18,7 +18,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.errors import UserError
+from sketch2video.models.loading import load_frozen
 
 
 class Sketcher(ModelMixin, ConfigMixin):
@@ -118,11 +118,4 @@ def load_sketcher(folder: Path | str) -> Sketcher:
     Raises:
         UserError: the folder is missing or damaged.
     """
-    try:
-        model = Sketcher.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{folder} cannot be loaded as a sketcher ({reason}); run `dvc repro train_sketcher`"
-        ) from error
-    return model.requires_grad_(False).eval()
+    return load_frozen(Sketcher, folder, "train_sketcher")

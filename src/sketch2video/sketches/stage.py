@@ -63,9 +63,9 @@ def _code(sketch: SketchParams) -> str:
     """Digest of the code that draws; a change of the other extractor draws nothing again."""
     if sketch.extractor == "classical":
         return code_digest(classical)
-    from sketch2video.models import sketcher  # loads PyTorch
+    from sketch2video.models import loading, sketcher  # load PyTorch
 
-    return code_digest(learned, thinning, sketcher)
+    return code_digest(learned, thinning, sketcher, loading)
 
 
 def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:

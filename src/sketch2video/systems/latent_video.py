@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.flow_matching import guided_prediction
+from sketch2video.models.loading import load_frozen
 from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer, frame_mask
@@ -213,20 +213,6 @@ def fit_to_size(pictures: Tensor, size: int) -> Tensor:
     return frames.unflatten(0, count)
 
 
-def load_part(kind: Any, folder: Path) -> Any:
-    """A trained part of a pipeline, frozen and in evaluation mode.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    try:
-        model = kind.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder} cannot be loaded as {kind.__name__} ({reason}); run `dvc repro`") from error
-    return model.requires_grad_(False).eval()
-
-
 def save_pipeline(
     kind: Callable[..., LatentVideoPipeline],
     output: Path,
@@ -248,7 +234,7 @@ def save_pipeline(
         UserError: a part is missing or damaged.
     """
     tokenizer, encoder = load_text_encoder(text_encoder)
-    transformer = load_part(VideoTransformer, video_ldm)
+    transformer = load_frozen(VideoTransformer, video_ldm, "train_video_ldm")
     pipeline = kind(
         tokenizer=tokenizer,
         text_encoder=encoder,

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sketch2video.curves import CurveSequence
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.curve_vae import CurveVAE
+from sketch2video.models.loading import load_frozen
 from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.latent_video import (
@@ -23,7 +24,6 @@ from sketch2video.systems.latent_video import (
     check_captions,
     check_settings,
     fit_to_size,
-    load_part,
     number_of_videos,
     save_pipeline,
 )
@@ -214,5 +214,5 @@ def assemble(
         text_encoder=text_encoder,
         autoencoder=autoencoder,
         video_ldm=video_ldm,
-        curve_vae=load_part(CurveVAE, curve_vae),
+        curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
     )

@@ -1,0 +1,43 @@
+"""Losses between a generator and a discriminator, and how much the adversarial one should weigh."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LARGEST_WEIGHT = 1e4
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's hinge loss of logits of any shape: scalar, 2 where it knows nothing (Lim & Ye 2017, eq. 3).
+
+    Args:
+        real: logits of real pictures or videos.
+        fake: logits of generated ones.
+    """
+    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+
+
+def hinge_generator_loss(fake: Tensor) -> Tensor:
+    """The generator's loss of the discriminator's logits of what it made: scalar (Lim & Ye 2017, eq. 4)."""
+    return -fake.mean()
+
+
+def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: Tensor) -> Tensor:
+    """The weight at which the adversarial gradient is as long as the reconstruction's at the generator's last layer.
+
+    λ of Esser et al. 2021, "Taming Transformers for High-Resolution Image Synthesis", eq. 7.
+
+    Args:
+        reconstruction_loss, adversarial_loss: scalars with a graph, which is kept.
+        last_layer: the parameter at which the gradients are taken.
+
+    Returns:
+        A scalar in [0, 10,000] without a gradient.
+    """
+    wanted, adversarial = (
+        torch.autograd.grad(loss, last_layer, retain_graph=True)[0].norm()
+        for loss in (reconstruction_loss, adversarial_loss)
+    )
+    return (wanted / (adversarial + 1e-6)).clamp(0, LARGEST_WEIGHT).detach()

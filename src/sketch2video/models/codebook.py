@@ -1,0 +1,122 @@
+"""A codebook: vectors become the nearest of a few learned codes, and with that tokens.
+
+Vector quantisation with a straight-through gradient (van den Oord et al. 2017, "Neural Discrete Representation
+Learning", eq. 1 to 3), whose codes are no parameters but moving averages of the vectors that chose them (appendix A.1
+there; Razavi et al. 2019). A code that is hardly ever chosen is put to where a vector of the present batch lies.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMOOTHING = 1e-5
+"""The epsilon of Laplace smoothing, in vectors."""
+
+DEAD_BELOW = 0.03
+"""A code is dead when its moving count is less than this share of what even usage would give it, with which count it
+also begins: a revived code that nothing chooses is tried elsewhere in the next batch."""
+
+
+class Quantised(NamedTuple):
+    """What a codebook makes of vectors (N, D, h, w).
+
+    Attributes:
+        indices: of the nearest codes, int64 (N, h, w).
+        embedding: these codes, float32 (N, D, h, w); its gradient goes straight through to the vectors.
+        commitment: mean squared distance from the vectors to their codes, scalar; it moves the vectors alone.
+    """
+
+    indices: Tensor
+    embedding: Tensor
+    commitment: Tensor
+
+
+class Codebook(nn.Module):
+    """K codes of width D. In training mode every call moves them; everything is float32, under autocast, too.
+
+    All codes are dead before the first batch, which therefore puts them to where its vectors lie.
+
+    Args:
+        codes: K.
+        width: D.
+        decay: of the moving averages, a batch.
+    """
+
+    def __init__(self, codes: int, width: int, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        self.codes: Tensor
+        self.counts: Tensor
+        self.sums: Tensor
+        self.register_buffer("codes", torch.randn(codes, width))
+        self.register_buffer("counts", torch.zeros(codes))
+        self.register_buffer("sums", torch.zeros(codes, width))
+
+    def forward(self, z: Tensor) -> Quantised:
+        """Quantise vectors (N, D, h, w)."""
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.float()
+            vectors = z.detach().movedim(1, -1).flatten(0, -2)  # (M, D)
+            if self.training:
+                self._revive(vectors)
+            nearest = self._nearest(vectors)
+            indices = nearest.view(len(z), *z.shape[2:])
+            chosen = self.embed(indices)
+            if self.training:
+                self._follow(vectors, nearest)
+            # Written so that the value is exactly the code's, to the last bit.
+            return Quantised(indices, chosen + (z - z.detach()), (z - chosen).square().mean())
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """The vectors of codes, float32 (N, D, h, w).
+
+        Args:
+            codes: int64 (N, h, w), or float (N, h, w, K): one-hot vectors or mixtures, to which gradients flow.
+        """
+        with torch.autocast(codes.device.type, enabled=False):
+            vectors = codes.float() @ self.codes if codes.is_floating_point() else self.codes[codes]
+            return vectors.movedim(-1, 1)
+
+    def _nearest(self, vectors: Tensor) -> Tensor:
+        """Indices (M,) of the codes nearest to vectors (M, D), by squared distance less the vectors' own square."""
+        return (self.codes.square().sum(1) - 2 * vectors @ self.codes.T).argmin(1)
+
+    @torch.no_grad()
+    def _follow(self, vectors: Tensor, nearest: Tensor) -> None:
+        """Move counts N_i and sums m_i, and with them the codes m_i / N_i (van den Oord et al. 2017, eq. 6 to 8)."""
+        chosen = functional.one_hot(nearest, len(self.codes)).float()
+        self.counts.lerp_(chosen.sum(0), 1 - self.decay)
+        self.sums.lerp_(chosen.T @ vectors, 1 - self.decay)
+        total = self.counts.sum()
+        smoothed = (self.counts + SMOOTHING) / (total + len(self.counts) * SMOOTHING) * total
+        self.codes.copy_(self.sums / smoothed[:, None])
+
+    @torch.no_grad()
+    def _revive(self, vectors: Tensor) -> None:
+        """Put dead codes to vectors of the batch, no vector twice while there are enough.
+
+        Which ones follows from the global random numbers, which the training loop seeds at every step.
+        """
+        fewest = DEAD_BELOW * len(vectors) / len(self.codes)
+        dead = self.counts < fewest
+        order = torch.randperm(len(vectors), device=vectors.device)
+        places = torch.arange(len(self.codes), device=vectors.device) % len(vectors)
+        drawn = vectors[order[places]]
+        self.codes.copy_(torch.where(dead[:, None], drawn, self.codes))
+        self.sums.copy_(torch.where(dead[:, None], drawn * fewest, self.sums))
+        self.counts.masked_fill_(dead, fewest)
+
+
+def perplexity(indices: Tensor, codes: int) -> Tensor:
+    """How many codes are in use: exp of the entropy of their usage, scalar in [1, ``codes``].
+
+    Args:
+        indices: int64, of any shape.
+        codes: K.
+    """
+    usage = torch.bincount(indices.flatten(), minlength=codes).float() / indices.numel()
+    return torch.exp(-torch.special.xlogy(usage, usage).sum())
