@@ -38,7 +38,7 @@ SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
 """The samplers that each objective allows, the default one first."""
 
 
-SystemName = Literal["sketch_ldm", "text_ldm"]
+SystemName = Literal["sketch_ldm", "text_ldm", "hierarchical_vqgan"]
 """The systems of the graph; ``flows/systems.py`` says where each lies."""
 
 
@@ -255,6 +255,32 @@ class VQGANParams(Section):
     training: TrainingParams
 
 
+class TokenTransformerParams(Section):
+    """The VQGAN's tokens from captions: one transformer a level, and how tokens are drawn from them."""
+
+    control: Control
+    reads: Literal["caption", "label"]
+    window: int = Field(ge=6, description="frames that a transformer sees at once, the predicted one counted")
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    text_dropout: float = Field(ge=0, le=1)
+    control_dropout: float = Field(ge=0, le=1)
+    fps_dropout: float = Field(ge=0, le=1)
+    sketch_corruption: float = Field(ge=0, le=1)
+    token_corruption: float = Field(ge=0, le=1, description="at most this share of a clip's tokens is read wrongly")
+    discriminator_weight: float = Field(ge=0, description="0: there is no discriminator")
+    discriminator_start: float = Field(ge=0, le=1, description="share of the training after which it begins")
+    discriminator_clips: int = Field(ge=1)
+    discriminator_width: int = Field(ge=32, multiple_of=32)
+    discriminator_layers: int = Field(ge=1)
+    discriminator_pretrained: str | None = Field(description="folder or hub id of a VideoMAE; null: train our own")
+    temperature: float = Field(ge=0)
+    top_k: int = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    training: TrainingParams
+
+
 class EvaluateParams(Section):
     """What is generated for the report, and how."""
 
@@ -318,6 +344,7 @@ class Params(Section):
     video_ldm: VideoLDMParams
     text_ldm: TextLDMParams
     vqgan: VQGANParams
+    token_transformer: TokenTransformerParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
     generate: GenerateParams
@@ -337,7 +364,7 @@ class Params(Section):
                 f" and once more for each further one of {self.vqgan.levels} grids (vqgan.levels);"
                 f" choose a multiple of {factor}"
             )
-        for name in ("text_encoder", "curve_vae", "video_ldm"):
+        for name in ("text_encoder", "curve_vae", "video_ldm", "token_transformer"):
             section = getattr(self, name)
             if section.width % section.heads:
                 raise ValueError(f"{name}.width: {section.width} is not a multiple of {name}.heads ({section.heads})")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 LARGEST_WEIGHT = 1e4
@@ -41,3 +44,13 @@ def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_
         for loss in (reconstruction_loss, adversarial_loss)
     )
     return (wanted / (adversarial + 1e-6)).clamp(0, LARGEST_WEIGHT).detach()
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within the block a network's parameters take no part in the graphs that are made."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.files import replacing
-from sketch2video.models.adversarial import adaptive_weight, hinge_discriminator_loss, hinge_generator_loss
+from sketch2video.models.adversarial import adaptive_weight, frozen, hinge_discriminator_loss, hinge_generator_loss
 from sketch2video.models.codebook import Quantised, perplexity
 from sketch2video.models.patch_discriminator import PatchDiscriminator
 from sketch2video.models.perceptual import random_perceptual_distance, vgg16_perceptual_distance
@@ -191,13 +189,3 @@ class VQGANTask(Task):
             values[f"perplexity_{place}"] = float(perplexity(level, codes))
             values[f"codes_used_{place}"] = float(len(level.unique()))
         return values
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Within the block a network's parameters take no part in the graphs that are made."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
