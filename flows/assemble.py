@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from flows.common import execute, publish, recorded, stage_flow
-from flows.systems import DEFAULT, asked_system, find_system
-from sketch2video.params import load_params
-from sketch2video.systems import sketch_ldm, text_ldm
+from collections.abc import Callable
+
+from flows.common import MODELS, execute, publish, recorded, stage_flow
+from flows.systems import DEFAULT, System, asked_system, find_system
+from sketch2video.models.token_sampling import TokenSampling
+from sketch2video.params import Params, load_params
+from sketch2video.systems import hierarchical_vqgan, sketch_ldm, text_ldm
 from sketch2video.tracking.runs import tracked_run
+
+
+def _sketch_ldm(of: System, params: Params) -> None:
+    sketch_ldm.assemble(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
+
+
+def _text_ldm(of: System, params: Params) -> None:
+    text_ldm.assemble(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
+
+
+def _hierarchical_vqgan(of: System, params: Params) -> None:
+    section = params.token_transformer
+    hierarchical_vqgan.assemble(
+        of.pipeline,
+        vqgan=of.parts / "vqgan",
+        token_transformer=of.parts / "token_transformer",
+        curve_vae=MODELS / "curve_vae" if of.control == "sketch" else None,
+        sampling=TokenSampling(section.temperature, section.top_k, section.top_p),
+    )
+
+
+ASSEMBLED: dict[str, tuple[Callable[[System, Params], None], list[str]]] = {
+    "sketch_ldm": (_sketch_ldm, ["text_encoder", "autoencoder", "video_ldm", "curve_vae"]),
+    "text_ldm": (_text_ldm, ["text_encoder", "autoencoder", "video_ldm", "text_ldm"]),
+    "hierarchical_vqgan": (_hierarchical_vqgan, ["text_encoder", "vqgan", "token_transformer"]),
+}
+"""How the pipeline of each system is put together, and the sections of the parameters that its run records."""
 
 
 @stage_flow
@@ -14,14 +44,10 @@ def assemble(system: str = DEFAULT) -> dict[str, float]:
     """Put a system's trained networks together to one pipeline."""
     params = load_params()
     of = find_system(system, params)
-    parts = {name: of.parts / name for name in ("autoencoder", "video_ldm")}
-    sections = ["text_encoder", *parts, *(["curve_vae"] if of.control == "sketch" else ["text_ldm"])]
+    write, sections = ASSEMBLED[system]
     with tracked_run(of.run_name("assemble"), recorded(params, *sections)) as run:
         run.begin(None)
-        if of.control == "sketch":
-            sketch_ldm.assemble(of.pipeline, **parts)
-        else:
-            text_ldm.assemble(of.pipeline, **parts)
+        write(of, params)
         files = (file for file in of.pipeline.rglob("*") if file.is_file())
         values = {"megabytes": sum(file.stat().st_size for file in files) / 1e6}
         run.metrics(values, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.common import execute, publish, recorded, stage_flow
-from flows.systems import DEFAULT, asked_system, find_system
+from flows.systems import DEFAULT, DIFFUSION, asked_system, find_system
 from sketch2video.files import read_json
 from sketch2video.params import load_params
 from sketch2video.tracking.runs import tracked_run
@@ -26,4 +26,4 @@ def encode_latents(system: str = DEFAULT) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    execute(encode_latents, asked_system(encode_latents.description))
+    execute(encode_latents, asked_system(encode_latents.description, DIFFUSION))

@@ -1,11 +1,13 @@
 """The systems of the graph: which pictures their networks see, and where their parts lie.
 
-Systems differ by what stands here and in no other way: the same stages, called with a system's name, make all of them.
+Latent diffusion systems differ by what stands here and in no other way: the same stages, called with a system's name,
+make all of them. The hierarchical VQGAN has training stages of its own, and shares the stages that assemble and judge.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -16,18 +18,20 @@ from sketch2video.params import Control, MixtureParams, Params, SystemName
 
 DEFAULT = "sketch_ldm"
 """The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
-SYSTEMS = get_args(SystemName)
+SYSTEMS: tuple[str, ...] = get_args(SystemName)
+VQGAN = "hierarchical_vqgan"
+DIFFUSION = tuple(name for name in SYSTEMS if name != VQGAN)
 
 
 @dataclass(frozen=True)
 class System:
-    """A latent diffusion system.
+    """A system.
 
     Attributes:
         name: of the pipeline's folder in ``models``.
         control: the pictures that its networks see.
-        parts: folder of its autoencoder and its video LDM.
-        latents: folder of the clips as its autoencoder encodes them.
+        parts: folder of its networks: autoencoder and video LDM, or VQGAN and token transformer.
+        latents: folder of the clips as its autoencoder or its VQGAN encodes them.
         images: folder of the captioned images that it learns from; None: it learns from clips alone.
         mixture: what its video LDM is trained on beside whole clips; None: nothing.
         reports: where its metrics and its report go.
@@ -69,11 +73,19 @@ def find_system(name: str, params: Params) -> System:
             Path("data/images"),
             params.text_ldm,
         )
+    if name == VQGAN:
+        return System(
+            name,
+            params.token_transformer.control,
+            MODELS / "hierarchical",
+            Path("data/hierarchical/tokens"),
+            REPORTS / name,
+        )
     raise UserError(f"there is no system {name}; choose one of {', '.join(SYSTEMS)}")
 
 
-def asked_system(description: str | None) -> str:
-    """The system that the command line names: the default one if none."""
+def asked_system(description: str | None, systems: Sequence[str] = SYSTEMS) -> str:
+    """The one of ``systems`` that the command line names: the default one if none."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("system", nargs="?", default=DEFAULT, help=f"{' or '.join(SYSTEMS)} (%(default)s)")
+    parser.add_argument("system", nargs="?", default=DEFAULT, choices=systems, help="(%(default)s)")
     return str(parser.parse_args().system)

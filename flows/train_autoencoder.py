@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from flows.common import execute, run_training, stage_flow
-from flows.systems import DEFAULT, asked_system, find_system
+from flows.systems import DEFAULT, DIFFUSION, asked_system, find_system
 from sketch2video.params import load_params
 from sketch2video.training import autoencoder
 
@@ -19,4 +19,4 @@ def train_autoencoder(system: str = DEFAULT) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    execute(train_autoencoder, asked_system(train_autoencoder.description))
+    execute(train_autoencoder, asked_system(train_autoencoder.description, DIFFUSION))

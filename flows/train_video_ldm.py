@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from flows.common import execute, run_training, stage_flow
-from flows.systems import DEFAULT, asked_system, find_system
+from flows.systems import DEFAULT, DIFFUSION, asked_system, find_system
 from sketch2video.params import load_params
 from sketch2video.training import video_ldm
 
@@ -27,4 +27,4 @@ def train_video_ldm(system: str = DEFAULT) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    execute(train_video_ldm, asked_system(train_video_ldm.description))
+    execute(train_video_ldm, asked_system(train_video_ldm.description, DIFFUSION))

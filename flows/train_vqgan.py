@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows.common import execute, run_training, stage_flow
+from flows.systems import VQGAN, find_system
+from sketch2video.params import load_params
 from sketch2video.training import vqgan
 
 
 @stage_flow
 def train_vqgan() -> dict[str, float]:
     """Train the hierarchical VQGAN of single frames."""
-    models, reports = Path("models/hierarchical"), Path("reports/hierarchical_vqgan")
-    return run_training("vqgan", vqgan.train_vqgan, models, reports, "hierarchical_vqgan_train_vqgan")
+    of = find_system(VQGAN, load_params())
+    return run_training("vqgan", vqgan.train_vqgan, of.parts, of.reports, of.run_name("train_vqgan"))
 
 
 if __name__ == "__main__":

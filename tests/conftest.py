@@ -37,6 +37,43 @@ def tiny_text_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_vqgan_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hierarchical VQGAN's pipeline, likewise."""
+    folder = tmp_path_factory.mktemp("model") / "hierarchical_vqgan"
+    tiny_vqgan_pipeline().save_pretrained(folder)
+    return folder
+
+
+def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
+    """A tiny untrained pipeline of the hierarchical VQGAN; with a curve VAE where it follows sketches."""
+    from sketch2video.models.curve_vae import CurveVAE
+    from sketch2video.models.token_transformer import TokenTransformer
+    from sketch2video.models.vqgan import HierarchicalVQGAN
+    from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
+
+    parts = tiny_parts(control_channels)
+    sizes = {"codes": 16, "halvings": 3}
+    shape = {"width": 16, "layers": 1, "heads": 2, "text_width": 16, "window": 6}
+    pipeline = HierarchicalVQGANPipeline(
+        tokenizer=parts["tokenizer"],
+        text_encoder=parts["text_encoder"],
+        vqgan=HierarchicalVQGAN(**sizes, code_width=4, width=16, blocks=1),
+        transformer=TokenTransformer(
+            **sizes, **shape, sample_size=32, sample_frames=8, control_channels=control_channels
+        ),
+        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4)
+        if control_channels == 1
+        else None,
+        temperature=0.9,
+        top_p=0.95,
+    )
+    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vqgan):
+        part.eval()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def tiny_parts(control_channels: int, **settings: Any) -> dict[str, Any]:
     """What tiny pipelines of all systems have, untrained; ``settings`` are more of the transformer's."""
     import torch

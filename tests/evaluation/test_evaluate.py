@@ -55,8 +55,8 @@ class Copier:
 
     control = "sketch"
 
-    def set_sampler(self, name):
-        assert name == "euler"
+    def call_arguments(self, settings):
+        return {"guidance_scale": settings.guidance_scale}
 
     def __init__(self, clips, calls_before_death=None):
         self.clips, self.calls, self.calls_before_death = clips, [], calls_before_death
@@ -66,7 +66,7 @@ class Copier:
             raise KeyboardInterrupt
         self.calls.append((list(captions), [g.initial_seed() for g in generator], curves is not None))
         assert (num_frames, output_type, len(fps)) == (FRAMES, "np", len(captions))
-        assert set(settings) == {"guidance_scale", "control_guidance_scale", "num_inference_steps"}
+        assert set(settings) == {"guidance_scale"}
         frames = np.stack([self.clips[caption][0] for caption in captions])
         drawn = [self.clips[caption][1] for caption in captions]
         for mine, given in zip(drawn, curves or drawn, strict=True):

@@ -37,7 +37,6 @@ def test_a_pretrained_encoder_sees_frames_as_it_expects_them(tmp_path: Path) -> 
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=32,
-        attn_implementation="eager",
     )
     torch.manual_seed(0)
     VideoMAEModel(config).save_pretrained(tmp_path)

@@ -162,7 +162,7 @@ def test_what_is_done_is_not_generated_again(tmp_path: Path, generate: Callable[
     before = contents(tmp_path)
 
     class Unusable:
-        transformer, control = model.pipeline.transformer, "sketch"
+        control, longest = "sketch", None
 
     generate(PROMPTS, tmp_path, Model(Unusable(), model.reference, model.version, model.content_hash))
     assert contents(tmp_path) == before

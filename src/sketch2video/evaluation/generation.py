@@ -140,15 +140,13 @@ def generate_clips(
 
 
 def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict[str, Any], path: Path) -> None:
-    pipeline.set_sampler(sampling.sampler)
+    settings = pipeline.call_arguments(sampling)
     begin = time.perf_counter()
     out = pipeline(
         rows["caption"].tolist(),
         num_frames=sampling.num_frames,
         fps=[float(fps) for fps in rows["fps"]],
-        guidance_scale=sampling.guidance_scale,
-        control_guidance_scale=sampling.control_guidance_scale,
-        num_inference_steps=sampling.num_inference_steps,
+        **settings,
         generator=[torch.Generator().manual_seed(clip_seed(sampling.seed, clip_id)) for clip_id in rows["clip_id"]],
         output_type="np",
         **given,

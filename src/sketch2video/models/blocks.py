@@ -98,6 +98,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     return scores.softmax(dim=-1) @ value
 
 
+def attention_kind() -> str:
+    """How transformers' models should attend, in their words: the same choice as in :func:`attend`."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
 class FeedForward(nn.Sequential):
     """Two linear layers about a GELU, four times as wide inside."""
 

@@ -46,6 +46,35 @@ def sampling_times(steps: int) -> list[float]:
     return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
 
 
+def guidance_weights(
+    has_control: bool, has_text: bool, guidance_scale: float, control_guidance_scale: float
+) -> dict[tuple[bool, bool], float]:
+    """How much the answers of a network that is told more or less about a video weigh in guidance.
+
+    Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the control pictures s and the text c, as
+    in Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
+
+        v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
+
+    Args:
+        has_control, has_text: which conditions there are; the scale of one that is not has no influence.
+        guidance_scale: w_c.
+        control_guidance_scale: w_s.
+
+    Returns:
+        By (with control, with text), the weights that are not zero: both scales at 1 leave one, one of them two. They
+        add up to 1.
+    """
+    control_weight = control_guidance_scale if has_control else 1.0
+    text_weight = guidance_scale if has_text else control_weight
+    weights = {
+        (True, True): text_weight,
+        (True, False): control_weight - text_weight,
+        (False, False): 1.0 - control_weight,
+    }
+    return {told: weight for told, weight in weights.items() if weight != 0.0}
+
+
 def guided_prediction(
     transformer: Callable[..., Tensor],
     latents: Tensor,
@@ -59,14 +88,8 @@ def guided_prediction(
 ) -> Tensor:
     """The network's prediction, pushed away from what it would be without the control pictures and without the text.
 
-    Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the pictures s and the text c, as in
-    Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
-
-        v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
-
-    The weights add up to 1, so v may be any of what networks predict: at one noisy clip velocities, noise and data are
-    linear in each other. A prediction whose weight is zero is not computed: both scales at 1 take one pass, one of them
-    two.
+    See :func:`guidance_weights`, which add up to 1, so that the prediction may be any of what networks predict: at one
+    noisy clip velocities, noise and data are linear in each other.
 
     Args:
         transformer: the network, or a function that passes more arguments on to it.
@@ -74,20 +97,11 @@ def guided_prediction(
         time: (N,) in [0, 1].
         control, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there,
             whose scale then has no influence.
-        guidance_scale: w_c.
-        control_guidance_scale: w_s.
+        guidance_scale, control_guidance_scale: see :func:`guidance_weights`.
     """
-    control_weight = control_guidance_scale if control is not None else 1.0
-    text_weight = guidance_scale if text is not None else control_weight
-    weights = {
-        (True, True): text_weight,
-        (True, False): control_weight - text_weight,
-        (False, False): 1.0 - control_weight,
-    }
+    weights = guidance_weights(control is not None, text is not None, guidance_scale, control_guidance_scale)
     prediction = torch.zeros_like(latents)
     for (with_control, with_text), weight in weights.items():
-        if weight == 0.0:
-            continue
         part = transformer(
             latents,
             time,

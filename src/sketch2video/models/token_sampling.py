@@ -8,12 +8,12 @@ video.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from sketch2video.models.token_transformer import ClipCondition, LevelTransformer, Reading, TokenTransformer
@@ -62,7 +62,7 @@ def sample_tokens(
     sampling: TokenSampling,
     generator: Generators = None,
     known: Sequence[Tensor] | None = None,
-    progress: bool = False,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> list[Tensor]:
     """Videos as tokens: one (N, frames, h, w) int64 a level, finest first.
 
@@ -74,7 +74,7 @@ def sample_tokens(
         sampling: how tokens are drawn.
         generator: source of all randomness; one for each clip makes every clip independent of the others.
         known: tokens of the first t frames of each level (N, t, h, w); None: there are none.
-        progress: whether to show a bar, a step a frame.
+        progress: shows how far it is, such as ``tqdm``; it is given the numbers of the frames.
 
     Raises:
         ValueError: more frames are known than the video has.
@@ -90,7 +90,7 @@ def sample_tokens(
     video = [torch.zeros(shape, dtype=torch.long, device=device) for shape in shapes]
     for level, tokens in enumerate(known or []):
         video[level][:, :given] = tokens
-    for frame in tqdm(range(given, frames), disable=not progress, unit="frame"):
+    for frame in progress(range(given, frames)):
         for level in reversed(range(len(writers))):
             noise = _gumbel_noise(samples, (model.parts[level].length, model.parts[level].codes), generator, device)
             writers[level].write(video, level, frame, noise, model.config.window)
@@ -182,7 +182,8 @@ class LevelWriter:
 
     def _drawn(self, logits: Tensor, noise: Tensor) -> Tensor:
         """Tokens (N,) drawn by the Gumbel-max trick, which is a draw from the softmax of ``logits``."""
-        warped = self.warpers(torch.zeros(len(logits), 0, dtype=torch.long, device=logits.device), logits)
+        nothing = torch.zeros(len(logits), 0, dtype=torch.long, device=logits.device)  # what was said before
+        warped = self.warpers(cast(torch.LongTensor, nothing), cast(torch.FloatTensor, logits))
         return (warped if self.greedy else warped + noise).argmax(-1)
 
 

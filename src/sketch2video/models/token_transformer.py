@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -24,7 +24,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from transformers import DynamicCache, Qwen3Config, Qwen3Model
 
-from sketch2video.models.blocks import fourier_features
+from sketch2video.models.blocks import attention_kind, fourier_features
 from sketch2video.models.caption import CaptionAndRate
 from sketch2video.models.video_transformer import ControlStem
 
@@ -110,10 +110,9 @@ class LevelTransformer(nn.Module):
             num_key_value_heads=heads,
             head_dim=width // heads,
             initializer_range=width**-0.5,
-            # PyTorch's fused attention is slow on CPUs; see `blocks.attend`.
-            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
         )
         self.decoder = Qwen3Model(config)
+        self.decoder.set_attn_implementation(attention_kind())
         self.before = nn.Embedding(codes + 1, width)  # the last one: there is no frame before
         self.above = nn.ModuleList(nn.Embedding(codes, width) for _ in range(uppers))
         self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
@@ -140,6 +139,7 @@ class LevelTransformer(nn.Module):
         """
         x = self.before(before) + condition.vector[:, None, None] + self.place_in(self._places(times))
         for table, tokens in zip(self.above, above, strict=True):
+            assert isinstance(table, nn.Embedding)
             known = tokens @ table.weight.to(tokens.dtype) if tokens.is_floating_point() else table(tokens)
             times_larger = self.side // known.shape[2]
             x = x + known.repeat_interleave(times_larger, 2).repeat_interleave(times_larger, 3).flatten(2, 3)
@@ -257,10 +257,11 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         self.caption = CaptionAndRate(text_width, width)
         sizes = (width, layers, heads, text_width, control_channels)
         pixels = [2 ** (halvings + level) for level in range(levels)]
-        self.parts = nn.ModuleList(
+        parts = nn.ModuleList(
             LevelTransformer(codes, sample_size // span, levels - 1 - level, *sizes, span)
             for level, span in enumerate(pixels)
         )
+        self.parts = cast(Sequence[LevelTransformer], parts)
 
     def condition(
         self,

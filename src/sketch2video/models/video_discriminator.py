@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import VideoMAEConfig, VideoMAEModel
 
 from sketch2video.errors import UserError
+from sketch2video.models.blocks import attention_kind
 from sketch2video.models.perceptual import IMAGENET_MEAN, IMAGENET_STD
 
 FRAMES = 5
@@ -34,6 +35,7 @@ class VideoDiscriminator(nn.Module):
     def __init__(self, encoder: VideoMAEModel) -> None:
         super().__init__()
         self.encoder = encoder
+        self.encoder.set_attn_implementation(attention_kind())
         self.head = nn.Sequential(nn.LayerNorm(encoder.config.hidden_size), nn.Linear(encoder.config.hidden_size, 1))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
@@ -74,8 +76,6 @@ def small_video_discriminator(size: int, width: int, layers: int) -> VideoDiscri
         num_attention_heads=width // 32,
         intermediate_size=4 * width,
         use_mean_pooling=True,
-        # PyTorch's fused attention is slow on CPUs; see `blocks.attend`.
-        attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
     )
     return VideoDiscriminator(VideoMAEModel(config))
 

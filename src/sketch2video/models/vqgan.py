@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -69,7 +70,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
     @property
     def last_layer(self) -> Tensor:
         """The weight of the layer that makes pixels; see :func:`~sketch2video.models.adversarial.adaptive_weight`."""
-        return self.decoder[-1][0].weight
+        return cast(nn.Sequential, self.decoder[-1])[0].weight
 
     def sides(self, size: int) -> list[int]:
         """Tokens along an axis of each level's grid, for frames of ``size`` pixels along it.
@@ -123,7 +124,8 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
         """
-        return self.decode_embeddings([book.embed(level) for book, level in zip(self.codebooks, codes, strict=True)])
+        books = cast(Sequence[Codebook], self.codebooks)
+        return self.decode_embeddings([book.embed(level) for book, level in zip(books, codes, strict=True)])
 
     def decode_embeddings(self, embeddings: Sequence[Tensor]) -> Tensor:
         """Frames, as :meth:`decode` gives them, of codes (N, D, h, w) a level."""

@@ -101,14 +101,11 @@ def generate_videos(pipeline: Any, requests: Sequence[Request], params: Sampling
     A request gives the same video whatever else is in the call, up to the rounding of floating-point sums.
     """
     curves = [request.curves for request in requests if request.curves is not None]
-    pipeline.set_sampler(params.sampler)
     out = pipeline(
         [request.caption for request in requests],
         num_frames=None if curves else requests[0].num_frames,
         fps=[request.fps for request in requests],
-        guidance_scale=params.guidance_scale,
-        control_guidance_scale=params.control_guidance_scale,
-        num_inference_steps=params.num_inference_steps,
+        **pipeline.call_arguments(params),
         generator=[torch.Generator().manual_seed(request.seed) for request in requests],
         output_type="np",
         **({"curves": curves} if curves else {}),
@@ -224,12 +221,12 @@ def generate_batch(
             f"row {with_sketch.row} of the prompts names a sketch, but {model.reference} follows none;"
             " leave the column out or name a sketch model"
         )
-    config = model.pipeline.transformer.config
-    too_long = (prompt for prompt in prompts if (prompt.num_frames or 0) > config.sample_frames)
-    if not draws and not config.known_frames and (asked := next(too_long, None)):
+    longest = model.pipeline.longest
+    too_long = (prompt for prompt in prompts if longest and (prompt.num_frames or 0) > longest)
+    if asked := next(too_long, None):
         raise UserError(
-            f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes"
-            f" {config.sample_frames}; ask for fewer, or train it with text_ldm.known_frames"
+            f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes {longest};"
+            " ask for fewer, or train it with text_ldm.known_frames"
         )
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; choose another output")
@@ -269,8 +266,8 @@ def generate_batch(
             for job in (jobs[index] for index in batch):
                 request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
                 if job.prompt.sketch is not None:
-                    frames = job.prompt.num_frames or config.sample_frames
-                    drawing = load_drawing(job.prompt.sketch, frames, config.sample_size, sketch, fit)
+                    frames = job.prompt.num_frames or model.pipeline.sample_frames
+                    drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
                     request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
                 requests.append(request)
             for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.torch_utils import randn_tensor
-from diffusers.video_processor import VideoProcessor
 from torch import Tensor
-from torch.nn import functional
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.files import replacing
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
@@ -25,7 +21,7 @@ from sketch2video.models.loading import load_frozen
 from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer, frame_mask
-from sketch2video.params import CONTROL_CHANNELS, SAMPLERS, Control
+from sketch2video.params import SAMPLERS
 from sketch2video.systems.samplers import (
     begin,
     check_scheduler,
@@ -35,32 +31,21 @@ from sketch2video.systems.samplers import (
     network_input,
     step,
 )
-from sketch2video.systems.timing import Timings
+from sketch2video.systems.video_pipeline import Generators, VideoPipeline
 
 FRAMES_AT_ONCE = 64
 """Frames that are decoded together; bounds the memory of long videos."""
 
-OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
-Generators = torch.Generator | list[torch.Generator] | None
-
-
-class LatentVideoPipeline(DiffusionPipeline):
+class LatentVideoPipeline(VideoPipeline):
     """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
 
     Subclasses say where the pictures come from, and register the modules.
-
-    Attributes:
-        timings: what the stages of the last call cost: captions, curves where the system draws, denoising, decoding.
     """
 
-    tokenizer: PreTrainedTokenizerBase
-    text_encoder: PreTrainedModel
     autoencoder: FrameAutoencoder
     transformer: VideoTransformer
     scheduler: SchedulerMixin
-    video_processor: VideoProcessor
-    timings: Timings
 
     @property
     def latent_numbers(self) -> int:
@@ -75,12 +60,6 @@ class LatentVideoPipeline(DiffusionPipeline):
         return config.latent_channels, side, side
 
     @property
-    def control(self) -> Control:
-        """Which pictures the networks see."""
-        kinds = {channels: control for control, channels in CONTROL_CHANNELS.items()}
-        return kinds[self.transformer.config.control_channels]
-
-    @property
     def samplers(self) -> tuple[str, ...]:
         """The samplers that the objective of the network's training allows, the default one first."""
         return SAMPLERS[self.transformer.config.objective]
@@ -93,6 +72,15 @@ class LatentVideoPipeline(DiffusionPipeline):
         """
         config = self.transformer.config
         self.scheduler = make_scheduler(name, config.objective, config.time_shift)
+
+    def call_arguments(self, settings: Any) -> dict[str, Any]:
+        """See :meth:`VideoPipeline.call_arguments`; the sampler is chosen, too.
+
+        Raises:
+            UserError: the objective does not allow this sampler.
+        """
+        self.set_sampler(settings.sampler)
+        return {**super().call_arguments(settings), "num_inference_steps": settings.num_inference_steps}
 
     def denoise(
         self,
@@ -157,7 +145,7 @@ class LatentVideoPipeline(DiffusionPipeline):
         Args:
             latents: in the autoencoder's units.
             control: what the decoder sees; None: nothing.
-            output_type: one of ``OUTPUT_TYPES``; see :class:`~sketch2video.systems.output.VideoOutput`.
+            output_type: see :class:`~sketch2video.systems.output.VideoOutput`.
         """
         if output_type == "latent":
             return latents
@@ -167,50 +155,6 @@ class LatentVideoPipeline(DiffusionPipeline):
         return self.video_processor.postprocess_video(
             frames.unflatten(0, latents.shape[:2]).transpose(1, 2), output_type
         )
-
-
-def check_captions(captions: Sequence[str] | None) -> None:
-    """Raise a ValueError if a caption has no words."""
-    for caption in captions or []:
-        if not isinstance(caption, str) or not caption.strip():
-            raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
-
-
-def check_settings(frames: int, num_inference_steps: int, fps: float | Sequence[float], output_type: str) -> None:
-    """Raise a ValueError if one of the settings of a call is impossible."""
-    for name, value in {"num_frames": frames, "num_inference_steps": num_inference_steps}.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if not np.all(np.asarray(fps) > 0):
-        raise ValueError(f"fps is {fps}; it must be above 0")
-    if output_type not in OUTPUT_TYPES:
-        raise ValueError(f"output_type is {output_type!r}; choose np, pt, pil or latent")
-
-
-def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
-    """N, which all arguments that hold something for every video must agree upon; 1 if none of them says it.
-
-    Raises:
-        ValueError: they disagree, or are empty.
-    """
-    counts = {name: len(value) for name, value in arguments.items() if isinstance(value, Sequence | np.ndarray)}
-    if num_videos is not None:
-        counts["num_videos"] = num_videos
-    count = next(iter(counts.values()), 1)
-    if count < 1 or any(number != count for number in counts.values()):
-        raise ValueError(f"numbers of videos disagree or are zero: {', '.join(f'{n} {c}' for n, c in counts.items())}")
-    return count
-
-
-def fit_to_size(pictures: Tensor, size: int) -> Tensor:
-    """Pictures (N, T, C, H, H) in [0, 1] at the model's size. Thin lines stay as dark as they are when they shrink."""
-    count = pictures.shape[:2]
-    frames = pictures.flatten(0, 1)
-    if pictures.shape[-1] > size and pictures.shape[2] == 1:
-        frames = functional.adaptive_max_pool2d(frames, size)
-    elif pictures.shape[-1] != size:
-        frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
-    return frames.unflatten(0, count)
 
 
 def save_pipeline(

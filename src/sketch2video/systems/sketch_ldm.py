@@ -9,26 +9,24 @@ import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.curves import CurveSequence
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.loading import load_frozen
-from sketch2video.models.text import TextCondition, encode_text
+from sketch2video.models.text import encode_text
 from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.systems.latent_video import (
-    Generators,
-    LatentVideoPipeline,
-    check_captions,
-    check_settings,
-    fit_to_size,
-    number_of_videos,
-    save_pipeline,
-)
+from sketch2video.systems.ink import as_sketches, check_drawings, draw, ink_of
+from sketch2video.systems.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
+from sketch2video.systems.video_pipeline import (
+    Generators,
+    check_captions,
+    check_settings,
+    number_of_videos,
+)
 
 
 class SketchToVideoPipeline(LatentVideoPipeline):
@@ -109,7 +107,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         count, frames = self.check_inputs(
             captions, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, output_type
         )
-        device, size = self._execution_device, self.transformer.config.sample_size
+        device = self._execution_device
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
         self.timings = Timings(device)
 
@@ -119,10 +117,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
 
         # 3. Draw
         if sketches is None and curves is None:
-            curves = self.draw(text, frames, rates, generator)
-        if sketches is None:
-            sketches = np.stack([sequence.render(size, size) for sequence in curves or []])
-        ink = fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size)
+            curves = draw(self.curve_vae, text, frames, rates, generator)
+        ink = ink_of(sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
         # 4. Denoise
@@ -144,8 +140,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         self.maybe_free_model_hooks()
 
         # 6. Answer
-        drawn = (ink[:, :, 0] * 255).round().to(torch.uint8).cpu().numpy()
-        output = VideoOutput(frames=video, curves=curves, sketches=drawn)
+        output = VideoOutput(frames=video, curves=curves, sketches=as_sketches(ink))
         return output if return_dict else output.to_tuple()
 
     def check_inputs(
@@ -168,31 +163,15 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         Raises:
             ValueError: they do not belong together; the message says which and what to change.
         """
-        if sketches is not None and curves is not None:
-            raise ValueError("sketches and curves were both given; give one of them")
-        if sketches is not None:
-            square = sketches.ndim == 4 and sketches.shape[2] == sketches.shape[3]
-            if not square or sketches.dtype != np.uint8:
-                raise ValueError(f"sketches are {sketches.dtype} {sketches.shape}, expected square uint8 (N, T, H, H)")
+        drawn = check_drawings(sketches, curves, num_frames)
         check_captions(captions)
-        if curves and len({len(sequence) for sequence in curves}) > 1:
-            raise ValueError("curves have different numbers of frames; generate them in separate calls")
-
         count = number_of_videos(
             {"captions": captions, "sketches": sketches, "curves": curves, "generator": generator, "fps": fps},
             num_videos,
         )
-        drawn = sketches.shape[1] if sketches is not None else len(curves[0]) if curves else None
-        if drawn and num_frames and drawn != num_frames:
-            raise ValueError(f"num_frames is {num_frames}, but the drawings have {drawn} frames; leave num_frames out")
-        frames = drawn or num_frames or self.transformer.config.sample_frames
+        frames = drawn or num_frames or self.sample_frames
         check_settings(frames, num_inference_steps, fps, output_type)
         return count, frames
-
-    def draw(self, text: TextCondition, frames: int, fps: Tensor, generator: Generators) -> list[CurveSequence]:
-        """Generated curves for captions: one sequence of ``frames`` frames for each; ``fps`` is (N,)."""
-        coefficients, visibility = self.curve_vae.sample(text.hidden, text.mask, frames, fps, generator=generator)
-        return [CurveSequence(*both) for both in zip(coefficients.cpu().numpy(), visibility.cpu().numpy(), strict=True)]
 
 
 def assemble(

@@ -16,18 +16,17 @@ from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.key_frames import Windows, fill_video, key_stride, rounds_of_windows
-from sketch2video.systems.latent_video import (
-    FRAMES_AT_ONCE,
-    Generators,
-    LatentVideoPipeline,
-    check_captions,
-    check_settings,
-    fit_to_size,
-    number_of_videos,
-    save_pipeline,
-)
+from sketch2video.systems.latent_video import FRAMES_AT_ONCE, LatentVideoPipeline, save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
+from sketch2video.systems.video_pipeline import (
+    Generators,
+    check_captions,
+    check_settings,
+    check_videos,
+    fit_to_size,
+    number_of_videos,
+)
 
 
 class TextToVideoPipeline(LatentVideoPipeline):
@@ -62,6 +61,11 @@ class TextToVideoPipeline(LatentVideoPipeline):
             scheduler=scheduler,
         )
         self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
+
+    @property
+    def longest(self) -> int | None:
+        """See :class:`VideoPipeline`; any number where frames can be known."""
+        return None if self.transformer.config.known_frames else self.sample_frames
 
     @torch.no_grad()
     def __call__(
@@ -182,12 +186,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             raise ValueError(
                 "frames were given, but this model was trained without known ones; train with text_ldm.known_frames"
             )
-        for name, videos in {"control": control, "frames": frames}.items():
-            if videos is None:
-                continue
-            square = videos.ndim == 5 and videos.shape[2] == videos.shape[3] and videos.shape[4] == 3
-            if not square or videos.dtype != np.uint8:
-                raise ValueError(f"{name} is {videos.dtype} {videos.shape}, expected square uint8 (N, T, H, H, 3)")
+        check_videos(control=control, frames=frames)
         check_captions(captions)
         count = number_of_videos(
             {"captions": captions, "control": control, "frames": frames, "generator": generator, "fps": fps},
@@ -198,9 +197,9 @@ class TextToVideoPipeline(LatentVideoPipeline):
             raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
         length = shown or num_frames or config.sample_frames
         check_settings(length, num_inference_steps, fps, output_type)
-        if length > config.sample_frames and not config.known_frames:
+        if self.longest and length > self.longest:
             raise ValueError(
-                f"num_frames is {length}, but this model makes {config.sample_frames}; for longer videos train with"
+                f"num_frames is {length}, but this model makes {self.longest}; for longer videos train with"
                 " text_ldm.known_frames"
             )
         return count, length

@@ -174,7 +174,8 @@ def _judge(params: Params, version: str, rows: Any, checkpoints: Path) -> Verdic
     """What the video judge sees in the clips that a version generates for the rows' captions."""
     folder = locate_model(f"models:/{params.register_.name}/{version}").folder
     pipeline, sampling = load_pipeline(folder), Sampling.of(params)
-    if sampling.sampler not in pipeline.samplers:  # an older version may have been trained with another objective
+    # An older version may have been trained with another objective.
+    if pipeline.samplers and sampling.sampler not in pipeline.samplers:
         sampling = replace(sampling, sampler=pipeline.samplers[0])
     settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
     kept = folder_for("gate", settings, [], checkpoints)

@@ -209,7 +209,7 @@ class TokenTransformerTask(Task):
         terms: dict[str, Tensor | float] = {f"level_{level}": error for level, error in enumerate(errors)}
         loss = torch.stack(errors).sum()
         if section.discriminator_weight:
-            adversarial = discriminator = 0.0
+            adversarial, discriminator = loss.new_zeros(2)
             if progress >= section.discriminator_start:
                 shown = slice(None, section.discriminator_clips)
                 adversarial, discriminator = self._adversarial(
@@ -337,7 +337,13 @@ def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generato
 
 def of_clips(condition: ClipCondition, which: slice) -> ClipCondition:
     """The conditions of some of the clips."""
-    return ClipCondition(*(None if part is None else part[which] for part in condition))
+    return ClipCondition(
+        condition.tokens[which],
+        condition.mask[which],
+        condition.vector[which],
+        None if condition.control is None else condition.control[which],
+        None if condition.control_mask is None else condition.control_mask[which],
+    )
 
 
 def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:

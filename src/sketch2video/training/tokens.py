@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from sketch2video.files import code_digest, fingerprint
 from sketch2video.models import autoencoder, codebook, loading
 from sketch2video.models import vqgan as network
+from sketch2video.models.codebook import perplexity
 from sketch2video.models.precision import precision
 from sketch2video.models.vqgan import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.autoencoder import to_network
 from sketch2video.videos.derive import derive_shards, shards_of
+from sketch2video.videos.shards import read_shard, shard_path
 
 FRAMES_AT_ONCE = 64
 
@@ -23,7 +26,7 @@ def encode_tokens(
     clips: Path = Path("data/clips"),
     vqgan: Path = Path("models/hierarchical/vqgan"),
     tokens: Path = Path("data/hierarchical/tokens"),
-) -> None:
+) -> dict[str, float]:
     """Write the tokens of all clips: an array ``tokens_<level>`` of each level, 0 the finest, int64 (N, T, h, w).
 
     A clip whose frames and the VQGAN are unchanged is not encoded again.
@@ -32,6 +35,9 @@ def encode_tokens(
         clips: folder of shards with ``frames``.
         vqgan: folder of the model.
         tokens: folder that gets the shards.
+
+    Returns:
+        For each level ``perplexity_<level>`` over all clips: how many codes are in use.
 
     Raises:
         UserError: clips or model are missing or damaged.
@@ -48,6 +54,16 @@ def encode_tokens(
         where=None,  # the model's own threads use the cores
         description="encode tokens",
     )
+    return {
+        f"perplexity_{level}": float(perplexity(all_tokens(tokens, shards_of(clips), level), model.config.codes))
+        for level in range(model.config.levels)
+    }
+
+
+def all_tokens(folder: Path, shards: Sequence[int], level: int) -> torch.Tensor:
+    """The tokens of a level of all clips, as one row: int64."""
+    arrays = [read_shard(shard_path(folder, shard))[token_array(level)] for shard in shards]
+    return torch.from_numpy(np.concatenate([array.reshape(-1) for array in arrays]))
 
 
 @torch.no_grad()

@@ -132,7 +132,7 @@ class VQGANTask(Task):
         commitment = torch.stack([level.commitment for level in levels]).mean()
         reconstruction = error + section.perceptual_weight * perceptual
         loss = reconstruction + section.commitment_weight * commitment
-        adversarial = discriminator = 0.0
+        adversarial, discriminator = loss.new_zeros(2)
         if progress >= section.discriminator_start:
             adversarial, discriminator = self._adversarial(frames, decoded)
             weight = adaptive_weight(reconstruction, adversarial, network.last_layer)
