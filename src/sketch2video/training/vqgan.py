@@ -134,7 +134,7 @@ class VQGANTask(Task):
         commitment = torch.stack([level.commitment for level in levels]).mean()
         reconstruction = error + section.perceptual_weight * perceptual
         loss = reconstruction + section.commitment_weight * commitment
-        adversarial = discriminator = 0.0
+        adversarial = discriminator = frames.new_zeros(())
         if progress >= section.discriminator_start:
             adversarial, discriminator = self._adversarial(frames, decoded)
             weight = adaptive_weight(reconstruction, adversarial, network.last_layer)
