@@ -11,7 +11,7 @@ In all lists here the finest level, the bottom, comes first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -32,8 +32,8 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         codes: K, codes of each level's codebook.
         code_width: D, numbers that a code has.
         halvings: the bottom grid is 2**halvings times smaller than the frame along both axes.
-        width: channels at all levels, a multiple of 8; half of them at each doubling of the resolution above the
-            bottom grid's.
+        width: channels at all levels, a multiple of 8 and at least 16; half of them at each doubling of the resolution
+            above the bottom grid's.
         blocks: residual blocks at each level, on either side; one at each finer resolution.
     """
 
@@ -50,7 +50,6 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         super().__init__()
         channels = channels_by_level(width, halvings)
         trunk = [nn.PixelUnshuffle(2), nn.Conv2d(3 * 4, channels[0], 3, padding=1), encoder_trunk(channels, blocks)]
-        width = channels[-1]
         self.features = nn.ModuleList([nn.Sequential(*trunk)])
         self.upwards = nn.ModuleList()
         for _ in range(levels - 1):
@@ -62,15 +61,16 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         self.codebooks = nn.ModuleList(Codebook(codes, code_width) for _ in range(levels))
         self.from_code = nn.ModuleList(nn.Conv2d(code_width, width, 3, padding=1) for _ in range(levels))
         self.chain = nn.ModuleList(nn.Sequential(*(ResidualBlock(width) for _ in range(blocks))) for _ in range(levels))
-        self.decoder = nn.Sequential(enlargement(channels, halvings - 1))
-        for level in reversed(range(halvings - 1)):
-            self.decoder.append(ResidualBlock(channels[level]))
+        self.decoder = nn.Sequential()
+        for level in reversed(range(1, halvings)):
             self.decoder.append(enlargement(channels, level))
+            self.decoder.append(ResidualBlock(channels[level - 1]))
+        self.to_pixels = enlargement(channels, 0)
 
     @property
     def last_layer(self) -> Tensor:
         """The weight of the layer that makes pixels; see :func:`~sketch2video.models.adversarial.adaptive_weight`."""
-        return cast(nn.Sequential, self.decoder[-1])[0].weight
+        return cast(Tensor, self.to_pixels[0].weight)
 
     def sides(self, size: int) -> list[int]:
         """Tokens along an axis of each level's grid, for frames of ``size`` pixels along it.
@@ -124,7 +124,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
         """
-        books = cast(Sequence[Codebook], self.codebooks)
+        books = cast(Iterable[Codebook], self.codebooks)
         return self.decode_embeddings([book.embed(level) for book, level in zip(books, codes, strict=True)])
 
     def decode_embeddings(self, embeddings: Sequence[Tensor]) -> Tensor:
@@ -132,7 +132,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         context = None
         for level in reversed(range(len(self.codebooks))):
             context = self._context(level, embeddings[level], context)
-        return self.decoder(context)
+        return self.to_pixels(self.decoder(context))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Reconstruction of frames (N, 3, H, W)."""
