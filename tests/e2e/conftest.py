@@ -83,13 +83,20 @@ def finished(tmp_path_factory):
     return project
 
 
+OTHER_SYSTEMS = {
+    "text_ldm": ("models/text", "models/text_ldm", "reports/text_ldm"),
+    "hierarchical_vqgan": ("models/hierarchical", "models/hierarchical_vqgan", "reports/hierarchical_vqgan"),
+}
+"""Systems that ``dvc repro`` does not make, and folders that only they fill."""
+
+
 @pytest.fixture(scope="session")
-def with_text_system(finished):
-    """The finished project with the text-only system made in it, too; and what ``dvc repro`` had made of that."""
-    before = [
-        path for path in ("models/text", "models/text_ldm", "reports/text_ldm") if (finished.folder / path).exists()
-    ]
-    finished.run("python", "-m", "flows.server", "run", "--", "dvc", "repro", "systems/text_ldm/dvc.yaml")
+def with_all_systems(finished):
+    """The finished project with the other systems made in it, too; and what ``dvc repro`` had made of them."""
+    folders = [folder for names in OTHER_SYSTEMS.values() for folder in names]
+    before = [folder for folder in folders if (finished.folder / folder).exists()]
+    graphs = [f"systems/{name}/dvc.yaml" for name in OTHER_SYSTEMS]
+    finished.run("python", "-m", "flows.server", "run", "--", "dvc", "repro", *graphs)
     return finished, before
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sketch2video.profiles import edit_params
+from tests.e2e.conftest import OTHER_SYSTEMS
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
 OTHERS = {
@@ -27,8 +28,6 @@ ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "
 
 NOT_RESULTS = {"errors.py", "params.py", "files.py", "cli.py", "training/pictures.py"}
 """Code that decides nothing about a stage's outputs: messages, the reading of values that DVC compares, pictures."""
-
-TEXT_SYSTEM = "systems/text_ldm/dvc.yaml"
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -136,28 +135,44 @@ def test_a_second_run_does_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in (finished.folder / "models").rglob("*")} == before
 
 
-def test_another_system_is_made_when_it_is_asked_for(with_text_system):
-    project, made_by_the_graph = with_text_system
+def test_other_systems_are_made_when_they_are_asked_for(with_all_systems):
+    project, made_by_the_graph = with_all_systems
     assert made_by_the_graph == []
-    stages = [stage for name, stage in OTHERS.items() if name.startswith("text_ldm:")]
-    assert [out for out in outputs_of(stages) if not (project.folder / out).exists()] == []
-    said = project.run("dvc", "repro", TEXT_SYSTEM)
+    assert [out for out in outputs_of(OTHERS.values()) if not (project.folder / out).exists()] == []
+    said = project.run("dvc", "repro", *(f"systems/{name}/dvc.yaml" for name in OTHER_SYSTEMS))
     assert "Running stage" not in said
     assert "up to date" in said
 
 
-def test_all_systems_stand_side_by_side(with_text_system):
-    project, _ = with_text_system
+def test_all_systems_stand_side_by_side(with_all_systems):
+    project, _ = with_all_systems
     made_by_the_evaluation = (project.folder / "reports/systems.html").read_text()
     said = project.run("sketch2video", "compare")
-    rows = ("real clips", "sketch_ldm", "text_ldm")
-    assert [line.split("  ")[0] for line in said.splitlines() if line.startswith(rows)] == list(rows)
+    rows = ("real clips", "sketch_ldm", *sorted(OTHER_SYSTEMS))
+    found = [line.split("  ")[0] for line in said.splitlines() if line.startswith(rows)]
+    assert sorted(found) == sorted(rows)
     assert (project.folder / "reports/systems.html").read_text() == made_by_the_evaluation
-    files = ("reports/metrics.json", "reports/text_ldm/metrics.json")
+    files = ["reports/metrics.json", *(f"reports/{name}/metrics.json" for name in OTHER_SYSTEMS)]
     shown = json.loads(project.run("dvc", "metrics", "show", "--json", *files))
-    sketch, text = (shown[""]["data"][file]["data"] for file in files)
-    assert set(text) < set(sketch)
-    assert text["fvd_embedded_floor"] == sketch["fvd_embedded_floor"]
+    sketch, *others = (shown[""]["data"][file]["data"] for file in files)
+    for other in others:
+        assert set(other) < set(sketch)
+        assert other["fvd_embedded_floor"] == sketch["fvd_embedded_floor"]
+
+
+def test_any_system_is_registered_and_generates_by_the_batch(with_all_systems, tmp_path):
+    """The VQGAN stands for those that do not draw: longer videos than it was trained on, from the registry."""
+    project, _ = with_all_systems
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("caption,num_frames\na red circle moves left to right,11\n")
+    commands = (
+        "python -m flows.register --model models/hierarchical_vqgan"
+        f" && python -m flows.generate {prompts} --model models:/sketch2video@challenger --output {tmp_path / 'videos'}"
+    )
+    project.run("python", "-m", "flows.server", "run", "--", "bash", "-c", commands)
+    (row,) = (json.loads(line) for line in (tmp_path / "videos" / "manifest.jsonl").read_text().splitlines())
+    with av.open(str(tmp_path / "videos" / row["video"])) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 11
 
 
 def test_a_change_of_fit_concerns_fit_and_what_follows_alone(finished):
