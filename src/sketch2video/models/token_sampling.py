@@ -132,7 +132,7 @@ class LevelWriter:
         last = self._last(video, level, frame)
         drawn = []
         for place in range(model.length):
-            inputs = bases[:, place] + model.decoder.embed_tokens(last)
+            inputs = bases[:, place] + model.decoder.embed_in(last)
             logits = self._mixed(model.read(self.reading, inputs[:, None])[:, 0])
             token = self._drawn(logits, noise[:, place])
             drawn.append(token)

@@ -8,8 +8,8 @@ slot predicts its token. So the probability of a video is factored as in VQ-VAE-
 frame by frame and from the top level to the bottom one.
 
 The first frame of a window has no frame before it: it is predicted from the caption alone, wherever in the clip the
-window lies. The decoders are transformers' own (``Qwen3Model``: rotary positions along the sequence, normalised queries
-and keys, a key-value cache).
+window lies. The decoders are transformers' own (``GPTNeoXModel``: rotary positions along the sequence, one product for
+queries, keys and values, a key-value cache; in training on a CPU a third faster than ``Qwen3Model``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
-from transformers import DynamicCache, Qwen3Config, Qwen3Model
+from transformers import DynamicCache, GPTNeoXConfig, GPTNeoXModel
 
 from sketch2video.models.blocks import attention_kind, fourier_features
 from sketch2video.models.caption import CaptionAndRate
@@ -101,17 +101,17 @@ class LevelTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.codes, self.side = codes, side
-        config = Qwen3Config(
+        config = GPTNeoXConfig(
             vocab_size=codes + 1,  # the last one begins a sequence
             hidden_size=width,
-            intermediate_size=3 * width,
+            intermediate_size=4 * width,
             num_hidden_layers=layers,
             num_attention_heads=heads,
-            num_key_value_heads=heads,
-            head_dim=width // heads,
-            initializer_range=width**-0.5,
+            initializer_range=0.5 * width**-0.5,
+            bos_token_id=None,
+            eos_token_id=None,
         )
-        self.decoder = Qwen3Model(config)
+        self.decoder = GPTNeoXModel(config)
         self.decoder.set_attn_implementation(attention_kind())
         self.before = nn.Embedding(codes + 1, width)  # the last one: there is no frame before
         self.above = nn.ModuleList(nn.Embedding(codes, width) for _ in range(uppers))
@@ -154,7 +154,7 @@ class LevelTransformer(nn.Module):
         """
         sequence = tokens.flatten(1)
         begin = torch.full_like(sequence[:, :1], self.codes)
-        return bases.flatten(1, 2) + self.decoder.embed_tokens(torch.cat([begin, sequence[:, :-1]], dim=1))
+        return bases.flatten(1, 2) + self.decoder.embed_in(torch.cat([begin, sequence[:, :-1]], dim=1))
 
     def logits(self, inputs: Tensor, condition: ClipCondition) -> Tensor:
         """Logits of the tokens of a sequence of slots (N, L, D), read at once: (N, L, K) float32."""
@@ -192,7 +192,7 @@ class LevelTransformer(nn.Module):
         mask = torch.zeros(allowed.shape, dtype=inputs.dtype, device=inputs.device).masked_fill(~allowed, -1e9)
         states: Tensor = self.decoder(
             inputs_embeds=inputs,
-            attention_mask={"full_attention": mask[:, None]},
+            attention_mask=mask[:, None],
             position_ids=positions[None],
             past_key_values=past,
             use_cache=past is not None,

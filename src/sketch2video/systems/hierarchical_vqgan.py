@@ -16,7 +16,6 @@ from sketch2video.files import replacing
 from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.flow_matching import guidance_weights
 from sketch2video.models.loading import load_frozen
-from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.models.token_sampling import TokenSampling, sample_tokens
 from sketch2video.models.token_transformer import ClipCondition, TokenTransformer
@@ -170,8 +169,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
 
         # 4. Write the tokens
         branches = self.branches(text, pictures, rates, guidance_scale, control_guidance_scale)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
-            tokens = sample_tokens(self.transformer, branches, length, sampling, generator, known, self.progress_bar)
+        tokens = sample_tokens(self.transformer, branches, length, sampling, generator, known, self.progress_bar)
         self.timings.lap("tokens")
 
         # 5. Decode
