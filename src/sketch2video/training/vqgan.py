@@ -110,7 +110,7 @@ class VQGANTask(Task):
         generator = HierarchicalVQGAN(
             section.levels, section.codes, section.code_width, section.halvings, section.width
         )
-        # Patches of 16 px at least, and of about twice as many tokens at any number of halvings.
+        # A patch is about four tokens of the finest grid wide, and at least 16 px.
         discriminator = PatchDiscriminator(section.discriminator_width, max(1, section.halvings - 1))
         super().__init__(Adversaries(generator, discriminator))
         self.section = section
