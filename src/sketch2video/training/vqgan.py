@@ -30,6 +30,10 @@ from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import save_sheet, to_uint8
 
+DISCRIMINATOR_SCALE = 0.01
+"""Of the discriminator's loss in the sum. AdamW takes the same steps at any scale, but the loop clips all gradients
+together, and the discriminator's, at full scale up to a hundred times as long, would shrink the generator's."""
+
 
 def train_vqgan(
     params: Params,
@@ -138,7 +142,8 @@ class VQGANTask(Task):
         if progress >= section.discriminator_start:
             adversarial, discriminator = self._adversarial(frames, decoded)
             weight = adaptive_weight(reconstruction, adversarial, network.last_layer)
-            loss = loss + section.discriminator_weight * weight * adversarial + discriminator
+            loss = loss + section.discriminator_weight * weight * adversarial
+            loss = loss + DISCRIMINATOR_SCALE * discriminator
         terms = {
             "error": error,
             "perceptual": perceptual,
