@@ -28,6 +28,10 @@ from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import save_sheet, to_uint8
 
+DISCRIMINATOR_SCALE = 0.01
+"""Of the discriminator's loss in the sum. AdamW takes the same steps at any scale, but the loop clips all gradients
+together, and the discriminator's, at full scale up to a hundred times as long, would shrink the generator's."""
+
 
 def train_vqgan(
     params: Params,
@@ -108,7 +112,7 @@ class VQGANTask(Task):
         generator = HierarchicalVQGAN(
             section.levels, section.codes, section.code_width, section.halvings, section.width
         )
-        # Patches of 16 px at least, and of about twice as many tokens at any number of halvings.
+        # A patch is about four tokens of the finest grid wide, and at least 16 px.
         discriminator = PatchDiscriminator(section.discriminator_width, max(1, section.halvings - 1))
         super().__init__(Adversaries(generator, discriminator))
         self.section = section
@@ -136,7 +140,8 @@ class VQGANTask(Task):
         if progress >= section.discriminator_start:
             adversarial, discriminator = self._adversarial(frames, decoded)
             weight = adaptive_weight(reconstruction, adversarial, network.last_layer)
-            loss = loss + section.discriminator_weight * weight * adversarial + discriminator
+            loss = loss + section.discriminator_weight * weight * adversarial
+            loss = loss + DISCRIMINATOR_SCALE * discriminator
         terms = {
             "error": error,
             "perceptual": perceptual,
