@@ -11,6 +11,11 @@ from torch.nn import functional
 
 LARGEST_WEIGHT = 1e4
 
+DISCRIMINATOR_SCALE = 0.01
+"""Of a discriminator's loss where it is added to its generator's. AdamW takes the same steps at any scale, but the
+training loop clips all gradients together, and the discriminator's, at full scale up to a hundred times as long, would
+shrink the generator's."""
+
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The discriminator's hinge loss of logits of any shape: scalar, 2 where it knows nothing (Lim & Ye 2017, eq. 3).

@@ -10,7 +10,12 @@ from torch.nn import functional
 
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
-from sketch2video.models.adversarial import frozen, hinge_discriminator_loss, hinge_generator_loss
+from sketch2video.models.adversarial import (
+    DISCRIMINATOR_SCALE,
+    frozen,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
 from sketch2video.models.text import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.models.token_sampling import TokenSampling, sample_tokens
 from sketch2video.models.token_transformer import ClipCondition, TokenTransformer
@@ -215,7 +220,7 @@ class TokenTransformerTask(Task):
                 adversarial, discriminator = self._adversarial(
                     [level[shown] for level in tokens], logits[-1][shown], times[shown], of_clips(condition, shown)
                 )
-                loss = loss + section.discriminator_weight * adversarial + discriminator
+                loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
             terms |= {"adversarial": adversarial, "discriminator": discriminator}
         return loss, terms
 

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.files import replacing
-from sketch2video.models.adversarial import adaptive_weight, frozen, hinge_discriminator_loss, hinge_generator_loss
+from sketch2video.models.adversarial import (
+    DISCRIMINATOR_SCALE,
+    adaptive_weight,
+    frozen,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
 from sketch2video.models.codebook import Quantised, perplexity
 from sketch2video.models.patch_discriminator import PatchDiscriminator
 from sketch2video.models.perceptual import random_perceptual_distance, vgg16_perceptual_distance
@@ -27,10 +33,6 @@ from sketch2video.training.autoencoder import (
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import save_sheet, to_uint8
-
-DISCRIMINATOR_SCALE = 0.01
-"""Of the discriminator's loss in the sum. AdamW takes the same steps at any scale, but the loop clips all gradients
-together, and the discriminator's, at full scale up to a hundred times as long, would shrink the generator's."""
 
 
 def train_vqgan(
