@@ -48,7 +48,7 @@ WAYS = {"text": "from text", "fitted": "over fitted curves", "control": "after c
 """How the report calls the ways to generate where it says what they cost."""
 
 
-STAGES = ("captions", "curves", "denoising", "decoding")
+STAGES = ("captions", "curves", "denoising", "tokens", "decoding")
 """Stages of a call that have a colour of their own, in their order."""
 
 
