@@ -1,9 +1,10 @@
-"""Losses between a generator and a discriminator, and how much the adversarial one should weigh."""
+"""A generator and a discriminator: their losses, and how much the adversarial one should weigh."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,22 @@ DISCRIMINATOR_SCALE = 0.01
 """Of a discriminator's loss where it is added to its generator's. AdamW takes the same steps at any scale, but the
 training loop clips all gradients together, and the discriminator's, at full scale up to a hundred times as long, would
 shrink the generator's."""
+
+
+Generator = TypeVar("Generator", bound=nn.Module)
+Discriminator = TypeVar("Discriminator", bound=nn.Module | None)
+
+
+class Adversaries(nn.Module, Generic[Generator, Discriminator]):
+    """A generator and the discriminator that it is trained against, if any: one module, to share a training loop."""
+
+    generator: Generator
+    discriminator: Discriminator
+
+    def __init__(self, generator: Generator, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.models.adversarial import (
     DISCRIMINATOR_SCALE,
+    Adversaries,
     frozen,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -133,18 +134,6 @@ def read_texts(dataset: ShardDataset, column: str) -> list[str]:
     return [str(text) for text in texts]
 
 
-class Adversaries(nn.Module):
-    """The transformers and the video discriminator that they are trained against: one module, to share the loop."""
-
-    generator: TokenTransformer
-    discriminator: VideoDiscriminator | None
-
-    def __init__(self, generator: TokenTransformer, discriminator: VideoDiscriminator | None) -> None:
-        super().__init__()
-        self.generator = generator
-        self.discriminator = discriminator
-
-
 class TokenTransformerTask(Task):
     """Cross-entropy of every token of random windows, and a discriminator's opinion of five frames of them.
 
@@ -162,7 +151,7 @@ class TokenTransformerTask(Task):
         held_out_text: what is read of them.
     """
 
-    module: Adversaries
+    module: Adversaries[TokenTransformer, VideoDiscriminator | None]
 
     def __init__(
         self,

@@ -6,12 +6,13 @@ import math
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.files import replacing
 from sketch2video.models.adversarial import (
     DISCRIMINATOR_SCALE,
+    Adversaries,
     adaptive_weight,
     frozen,
     hinge_discriminator_loss,
@@ -80,18 +81,6 @@ def train_vqgan(
     return result
 
 
-class Adversaries(nn.Module):
-    """A generator and the discriminator that it is trained against: one module, so that they share the loop."""
-
-    generator: HierarchicalVQGAN
-    discriminator: PatchDiscriminator
-
-    def __init__(self, generator: HierarchicalVQGAN, discriminator: PatchDiscriminator) -> None:
-        super().__init__()
-        self.generator = generator
-        self.discriminator = discriminator
-
-
 class VQGANTask(Task):
     """Reconstruction of a random frame of every clip of a batch through tokens.
 
@@ -108,7 +97,7 @@ class VQGANTask(Task):
         held_out: (N, 3, H, W) in [-1, 1], for metrics and pictures.
     """
 
-    module: Adversaries
+    module: Adversaries[HierarchicalVQGAN, PatchDiscriminator]
 
     def __init__(self, section: VQGANParams, held_out: Tensor) -> None:
         generator = HierarchicalVQGAN(
