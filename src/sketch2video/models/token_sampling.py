@@ -134,7 +134,7 @@ class LevelWriter:
         for place in range(model.length):
             inputs = bases[:, place] + model.decoder.embed_in(last)
             logits = self._mixed(model.read(self.reading, inputs[:, None])[:, 0])
-            token = self._drawn(logits, noise[:, place])
+            token = self.draw(logits, noise[:, place])
             drawn.append(token)
             last = token.repeat(len(self.weights))
         video[level][:, frame] = torch.stack(drawn, dim=1).view(-1, model.side, model.side)
@@ -180,7 +180,7 @@ class LevelWriter:
         parts = logits.log_softmax(-1).unflatten(0, (len(self.weights), -1))
         return torch.einsum("b,bnk->nk", self.weights, parts)
 
-    def _drawn(self, logits: Tensor, noise: Tensor) -> Tensor:
+    def draw(self, logits: Tensor, noise: Tensor) -> Tensor:
         """Tokens (N,) drawn by the Gumbel-max trick, which is a draw from the softmax of ``logits``."""
         nothing = torch.zeros(len(logits), 0, dtype=torch.long, device=logits.device)  # what was said before
         warped = self.warpers(cast(torch.LongTensor, nothing), cast(torch.FloatTensor, logits))
