@@ -53,12 +53,12 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
 
     parts = tiny_parts(control_channels)
-    sizes = {"codes": 16, "halvings": 3}
+    sizes = {"codes": 16, "code_width": 4, "halvings": 3}
     shape = {"width": 16, "layers": 1, "heads": 2, "text_width": 16, "window": 6}
     pipeline = HierarchicalVQGANPipeline(
         tokenizer=parts["tokenizer"],
         text_encoder=parts["text_encoder"],
-        vqgan=HierarchicalVQGAN(**sizes, code_width=4, width=16, blocks=1),
+        vqgan=HierarchicalVQGAN(**sizes, width=16, blocks=1),
         transformer=TokenTransformer(
             **sizes, **shape, sample_size=32, sample_frames=8, control_channels=control_channels
         ),

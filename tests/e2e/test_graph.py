@@ -74,7 +74,14 @@ def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
 
 @pytest.mark.parametrize(
     "stage",
-    ["videos/ingest.py", "videos/images.py", "sketches/stage.py", "curves/stage.py", "training/latents.py", "training/tokens.py"],
+    [
+        "videos/ingest.py",
+        "videos/images.py",
+        "sketches/stage.py",
+        "curves/stage.py",
+        "training/latents.py",
+        "training/tokens.py",
+    ],
     ids=lambda s: s,
 )
 def test_a_clip_is_made_again_when_any_of_its_code_changes(stage):

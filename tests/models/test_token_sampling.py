@@ -73,7 +73,7 @@ def test_draws_follow_the_distribution_that_is_left() -> None:
     generator = torch.Generator().manual_seed(0)
     count = 20_000
     for sampling, shares in expected.items():
-        writer = LevelWriter(tiny_transformer().parts[0], _nothing(), torch.ones(1), sampling)
+        writer = LevelWriter(tiny_transformer(), 0, _nothing(), torch.ones(1), sampling)
         noise = -torch.log(-torch.log(torch.rand(count, 4, generator=generator)))
         found = torch.bincount(writer.draw(logits.expand(count, -1).clone(), noise), minlength=4) / count
         torch.testing.assert_close(found, torch.tensor(shares), atol=0.015, rtol=0)

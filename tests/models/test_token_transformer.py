@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sketch2video.models.token_transformer import TokenTransformer
+from sketch2video.models.token_transformer import Past, TokenTransformer
 from tests.models.tiny_tokens import CODES, FRAMES, condition_of, times_of, tiny_transformer, tokens_of
 
 
@@ -35,21 +35,26 @@ def test_a_token_is_predicted_from_what_stands_before_it_alone(model: TokenTrans
             frame = slot // 4
             assert not moved[0][:, : 16 * frame].any()
             assert moved[0][:, 16 * frame :].any(1).all()
-        else:
-            assert not moved[1].any()
+        else:  # and the upper level the lower one in the frame before
+            frame = slot // 16
+            assert not moved[1][:, : 4 * (frame + 1)].any()
+            assert moved[1][:, 4 * (frame + 1) :].any(1).all() or frame == FRAMES - 1
 
 
 @torch.no_grad()
 def test_reading_in_parts_is_reading_at_once(model: TokenTransformer) -> None:
     tokens, condition = tokens_of(), condition_of(model)
+    at_once = model(tokens, times_of(), condition)
+    vectors = [model.vectors(level, each) for level, each in enumerate(tokens)]
+    before = [torch.cat([torch.zeros_like(each[:, :1]), each[:, :-1]], dim=1) for each in vectors]
+    missing = torch.tensor([[True, False, False]] * 2)
     for level, part in enumerate(model.parts):
-        own = tokens[level].flatten(2)
-        before = torch.cat([torch.full_like(own[:, :1], CODES), own[:, :-1]], dim=1)
-        inputs = part.inputs(part.bases(before, tokens[level + 1 :], times_of(), condition), own)
+        bases = part.bases(Past(before, missing), vectors[level + 1 :], times_of(), condition)
+        inputs = part.inputs(bases, vectors[level])
         reading = part.begin(condition)
-        pieces = [part.read(reading, piece) for piece in inputs.split((1, 5, inputs.shape[1] - 6), dim=1)]
-        at_once = model(tokens, times_of(), condition)[level].flatten(1, 2)
-        torch.testing.assert_close(torch.cat(pieces, dim=1), at_once, atol=1e-4, rtol=1e-4)
+        parts = inputs.split((1, 5, inputs.shape[1] - 6), dim=1)
+        pieces = [part.read(reading, piece, model.codebooks[level]) for piece in parts]
+        torch.testing.assert_close(torch.cat(pieces, dim=1), at_once[level].flatten(1, 2), atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ CODES, FRAMES = 8, 3
 def tiny_transformer(**settings: int) -> TokenTransformer:
     torch.manual_seed(0)
     sizes = {"sample_size": 16, "sample_frames": 4, "halvings": 2, "window": 4, "width": 16, "layers": 2, "heads": 2}
-    return TokenTransformer(**{"codes": CODES, "text_width": 6, **sizes, **settings}).eval()
+    return TokenTransformer(**{"codes": CODES, "code_width": 4, "text_width": 6, **sizes, **settings}).eval()
 
 
 def tokens_of(samples: int = 2, frames: int = FRAMES, sides: tuple[int, ...] = (4, 2)) -> list[torch.Tensor]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from sketch2video.models.token_transformer import ClipCondition, LevelTransformer, Reading, TokenTransformer
+from sketch2video.models.token_transformer import ClipCondition, Past, Reading, TokenTransformer
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -85,7 +85,7 @@ def sample_tokens(
     samples, device = len(branches[0][1].mask), branches[0][1].mask.device
     weights = torch.tensor([weight for weight, _ in branches], device=device)
     condition = _stacked([each for _, each in branches])
-    writers = [LevelWriter(part, condition, weights, sampling) for part in model.parts]
+    writers = [LevelWriter(model, level, condition, weights, sampling) for level in range(len(model.parts))]
     shapes = [(samples, frames, part.side, part.side) for part in model.parts]
     video = [torch.zeros(shape, dtype=torch.long, device=device) for shape in shapes]
     for level, tokens in enumerate(known or []):
@@ -93,7 +93,7 @@ def sample_tokens(
     for frame in progress(range(given, frames)):
         for level in reversed(range(len(writers))):
             noise = _gumbel_noise(samples, (model.parts[level].length, model.parts[level].codes), generator, device)
-            writers[level].write(video, level, frame, noise, model.config.window)
+            writers[level].write(video, frame, noise)
     return video
 
 
@@ -101,75 +101,81 @@ class LevelWriter:
     """Writes the tokens of one level, frame by frame.
 
     Args:
-        model: of the level.
+        model: the transformers of all levels.
+        level: which of them writes, 0 the finest.
         condition: of all branches, one below the other, (B * N, ...).
         weights: (B,), of the branches' logits.
         sampling: how tokens are drawn.
     """
 
     def __init__(
-        self, model: LevelTransformer, condition: ClipCondition, weights: Tensor, sampling: TokenSampling
+        self,
+        model: TokenTransformer,
+        level: int,
+        condition: ClipCondition,
+        weights: Tensor,
+        sampling: TokenSampling,
     ) -> None:
-        self.model, self.condition, self.weights = model, condition, weights
+        self.model, self.level, self.part = model, level, model.parts[level]
+        self.condition, self.weights = condition, weights
         self.greedy, self.warpers = sampling.temperature == 0, sampling.warpers()
         self.reading: Reading | None = None
 
-    def write(self, video: list[Tensor], level: int, frame: int, noise: Tensor, window: int) -> None:
-        """Fill ``video[level][:, frame]``; frames before, and upper levels of this one, are there.
+    def write(self, video: list[Tensor], frame: int, noise: Tensor) -> None:
+        """Fill in this level's tokens of a frame; frames before, and upper levels of this one, are there.
 
         Args:
-            video: tokens (N, T, h, w) of each level.
-            level: this level's place among them.
-            frame: number of the frame.
+            video: tokens (N, T, h, w) of all levels.
+            frame: its number.
             noise: (N, P, K), standard Gumbel.
-            window: the most frames that are seen at once.
         """
-        model = self.model
-        if self.reading is None or self.reading.slots == window * model.length:
-            self._read_again(video, level, max(0, frame - (window - 1 if self.reading is None else window // 2)), frame)
-        assert self.reading is not None
-        bases = self._bases(video, level, frame, frame + 1, first=self.reading.slots == 0)[:, 0]
-        last = self._last(video, level, frame)
+        part, window = self.part, int(self.model.config.window)
+        if self.reading is None or self.reading.slots == window * part.length:
+            kept = window - 1 if self.reading is None else window // 2
+            self.reading = self._read_again(video, max(0, frame - kept), frame)
+        reading, codes = self.reading, self.model.codebooks[self.level]
+        first = reading.slots == 0
+        bases = self._bases(video, frame, frame + 1, first)[:, 0]
+        own = video[self.level]
+        last = part.begin_in if first else part.token_in(self._vectors(self.level, own[:, frame - 1, -1, -1]))
         drawn = []
-        for place in range(model.length):
-            inputs = bases[:, place] + model.decoder.embed_in(last)
-            logits = self._mixed(model.read(self.reading, inputs[:, None])[:, 0])
-            token = self.draw(logits, noise[:, place])
-            drawn.append(token)
-            last = token.repeat(len(self.weights))
-        video[level][:, frame] = torch.stack(drawn, dim=1).view(-1, model.side, model.side)
+        for place in range(part.length):
+            logits = self._mixed(part.read(reading, (bases[:, place] + last)[:, None], codes)[:, 0])
+            drawn.append(self.draw(logits, noise[:, place]))
+            last = part.token_in(self._vectors(self.level, drawn[-1]))
+        own[:, frame] = torch.stack(drawn, dim=1).view(-1, part.side, part.side)
 
-    def _read_again(self, video: list[Tensor], level: int, start: int, stop: int) -> None:
+    def _read_again(self, video: list[Tensor], start: int, stop: int) -> Reading:
         """Forget all, and read the captions and the frames from ``start`` to ``stop`` as a window of their own."""
-        self.reading = self.model.begin(self.condition)
+        reading = self.part.begin(self.condition)
         if stop > start:
-            bases = self._bases(video, level, start, stop, first=True)
-            tokens = self._repeated(video[level][:, start:stop]).flatten(2)
-            self.model.read(self.reading, self.model.inputs(bases, tokens))
+            bases = self._bases(video, start, stop, first=True)
+            inputs = self.part.inputs(bases, self._vectors(self.level, video[self.level][:, start:stop]))
+            self.part.read(reading, inputs, self.model.codebooks[self.level])
+        return reading
 
-    def _bases(self, video: list[Tensor], level: int, start: int, stop: int, first: bool) -> Tensor:
+    def _bases(self, video: list[Tensor], start: int, stop: int, first: bool) -> Tensor:
         """The slots of frames but for the token before each: (B * N, stop - start, P, D).
 
         Args:
-            video, level: see :meth:`write`.
+            video: see :meth:`write`.
             start, stop: the frames.
             first: whether the first of them begins the window, so that no frame stands before it.
         """
-        total = video[level].shape[1]
-        earlier = torch.arange(start - 1, stop - 1, device=video[level].device).clamp(min=0)
-        before = self._repeated(video[level][:, earlier]).flatten(2)
-        if first:
-            before[:, 0] = self.model.codes
-        above = [self._repeated(tokens[:, start:stop]) for tokens in video[level + 1 :]]
-        times = (torch.arange(start, stop, device=before.device) + 0.5) / total
+        total, device = video[0].shape[1], video[0].device
+        earlier = torch.arange(start - 1, stop - 1, device=device).clamp(min=0)
+        before = [self._vectors(level, tokens[:, earlier]) for level, tokens in enumerate(video)]
+        missing = torch.zeros(before[0].shape[:2], dtype=torch.bool, device=device)
+        missing[:, 0] = first
+        uppers = range(self.level + 1, len(video))
+        above = [self._vectors(level, video[level][:, start:stop]) for level in uppers]
+        times = (torch.arange(start, stop, device=device) + 0.5) / total
         condition = self.condition.at(slice(start, stop))
-        return self.model.bases(before, above, times.expand(len(before), -1), condition)
+        return self.part.bases(Past(before, missing), above, times.expand(len(missing), -1), condition)
 
-    def _last(self, video: list[Tensor], level: int, frame: int) -> Tensor:
-        """The token before the frame's first one: (B * N,)."""
-        assert self.reading is not None
-        tokens = video[level][:, frame - 1, -1, -1]
-        return self._repeated(torch.full_like(tokens, self.model.codes) if self.reading.slots == 0 else tokens)
+    def _vectors(self, level: int, tokens: Tensor) -> Tensor:
+        """The code vectors of tokens, for every branch: (B * N, ..., C)."""
+        return self.model.vectors(level, self._repeated(tokens))
 
     def _repeated(self, tokens: Tensor) -> Tensor:
         """For every branch."""

@@ -1,12 +1,13 @@
 """The transformers over a hierarchical VQGAN's tokens: one a level, each predicts a frame's tokens one after the other.
 
 A level reads a clip as one sequence: the caption, then the frames of a window, each in raster order. What stands in a
-slot of that sequence is all that is known before its token is: the token before it in raster order, the token at the
-same place one frame earlier, the tokens of the upper levels at its place in the same frame, its place in space and
-time, the caption and the frame rate as one vector, and the piece of a control picture that it covers. The state of the
-slot predicts its token. So the probability of a video is factored as in VQ-VAE-2 (Razavi et al. 2019, section 3.2),
-frame by frame and from the top level to the bottom one.
+slot of that sequence is all that is known before its token is: the token before it in raster order; the whole frame
+before, and the upper levels of the same frame, as convolutions see them around its place; its place in space and time;
+the caption and the frame rate as one vector; and the piece of a control picture that it covers. The state of the slot
+predicts its token. So the probability of a video is factored as in VQ-VAE-2 (Razavi et al. 2019, section 3.2), frame by
+frame and from the top level to the bottom one.
 
+Tokens are seen as the vectors of their codes, so that what was learned of one code holds for those that are near it.
 The first frame of a window has no frame before it: it is predicted from the caption alone, wherever in the clip the
 window lies. The decoders are transformers' own (``GPTNeoXModel``: rotary positions along the sequence, one product for
 queries, keys and values, a key-value cache; in training on a CPU a third faster than ``Qwen3Model``).
@@ -73,13 +74,26 @@ class Reading:
     slots: int = 0
 
 
+class Past(NamedTuple):
+    """What stands before the frames of a window.
+
+    Attributes:
+        frames: the frame before each, as code vectors of every level, finest first: (N, W, h, w, C) each.
+        missing: (N, W) bool, True where there is none.
+    """
+
+    frames: Sequence[Tensor]
+    missing: Tensor
+
+
 class LevelTransformer(nn.Module):
     """Predicts the tokens of one level.
 
     Args:
         codes: K of the level's codebook.
-        side: of the level's grid.
-        uppers: how many levels lie above.
+        code_width: C, width of all levels' code vectors.
+        sides: of all levels' grids, finest first.
+        level: this one's place among them.
         width: D.
         layers, heads: of the decoder; heads divide D.
         text_width: width of the text encoder's hidden states.
@@ -90,8 +104,9 @@ class LevelTransformer(nn.Module):
     def __init__(
         self,
         codes: int,
-        side: int,
-        uppers: int,
+        code_width: int,
+        sides: Sequence[int],
+        level: int,
         width: int,
         layers: int,
         heads: int,
@@ -100,9 +115,9 @@ class LevelTransformer(nn.Module):
         pixels: int,
     ) -> None:
         super().__init__()
-        self.codes, self.side = codes, side
+        self.codes, self.side = codes, sides[level]
         config = GPTNeoXConfig(
-            vocab_size=codes + 1,  # the last one begins a sequence
+            vocab_size=1,  # tokens come as vectors
             hidden_size=width,
             intermediate_size=4 * width,
             num_hidden_layers=layers,
@@ -113,51 +128,61 @@ class LevelTransformer(nn.Module):
         )
         self.decoder = GPTNeoXModel(config)
         self.decoder.set_attn_implementation(attention_kind())
-        self.before = nn.Embedding(codes + 1, width)  # the last one: there is no frame before
-        self.above = nn.ModuleList(nn.Embedding(codes, width) for _ in range(uppers))
+        self.token_in = nn.Linear(code_width, width)
+        self.begin_in = nn.Parameter(torch.zeros(width))
+        self.before_in = nn.ModuleList(_GridFeatures(code_width, side, self.side, width) for side in sides)
+        self.no_before = nn.Parameter(torch.zeros(width, 1, 1))
+        self.above_in = nn.ModuleList(_GridFeatures(code_width, side, self.side, width) for side in sides[level + 1 :])
+        self.mixed = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
         self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.prefix_in = nn.Linear(text_width, width)
         if control_channels:
             self.control_in = ControlStem(control_channels, pixels, width)
             self.no_control = nn.Parameter(torch.zeros(width))
         self.head = nn.Linear(width, codes)
+        self.code_head = nn.Linear(width, code_width)
 
     @property
     def length(self) -> int:
         """P, tokens of one frame."""
         return self.side**2
 
-    def bases(self, before: Tensor, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
+    def bases(self, past: Past, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
         """What stands in the slots of some frames but for the token before each: (N, W, P, D).
 
         Args:
-            before: (N, W, P) int64, tokens of the frame before each frame; ``codes`` where there is none.
-            above: tokens of the upper levels in the same frames, nearest level first: each (N, W, h, w) int64, or
-                (N, W, h, w, K) relaxed one-hot vectors, through which gradients flow.
+            past: the frames before these.
+            above: code vectors of the upper levels in the same frames, nearest level first: each (N, W, h, w, C).
             times: (N, W), where in the clip the frames lie, in [0, 1].
             condition: of the clips, its control pictures those of the W frames.
         """
-        x = self.before(before) + condition.vector[:, None, None] + self.place_in(self._places(times))
-        for table, tokens in zip(self.above, above, strict=True):
-            assert isinstance(table, nn.Embedding)
-            known = tokens @ table.weight.to(tokens.dtype) if tokens.is_floating_point() else table(tokens)
-            times_larger = self.side // known.shape[2]
-            x = x + known.repeat_interleave(times_larger, 2).repeat_interleave(times_larger, 3).flatten(2, 3)
-        return x if not hasattr(self, "control_in") else x + self._seen(condition)
+        before = [features(frames) for features, frames in zip(self.before_in, past.frames, strict=True)]
+        x = torch.where(past.missing.flatten()[:, None, None, None], self.no_before, torch.stack(before).sum(0))
+        for features, vectors in zip(self.above_in, above, strict=True):
+            x = x + features(vectors)
+        seen = (x + self.mixed(x)).flatten(2).movedim(1, -1).unflatten(0, times.shape)  # (N, W, P, D)
+        seen = seen + condition.vector[:, None, None] + self.place_in(self._places(times))
+        return seen if not hasattr(self, "control_in") else seen + self._seen(condition)
 
-    def inputs(self, bases: Tensor, tokens: Tensor) -> Tensor:
+    def inputs(self, bases: Tensor, vectors: Tensor) -> Tensor:
         """The slots of whole frames as one sequence: (N, W * P, D).
 
         Args:
             bases: (N, W, P, D), of :meth:`bases`.
-            tokens: (N, W, P) int64, the tokens of these frames; the last one is not seen.
+            vectors: (N, W, h, w, C), code vectors of these frames' tokens; the last one is not seen.
         """
-        sequence = tokens.flatten(1)
-        begin = torch.full_like(sequence[:, :1], self.codes)
-        return bases.flatten(1, 2) + self.decoder.embed_in(torch.cat([begin, sequence[:, :-1]], dim=1))
+        tokens = self.token_in(vectors.flatten(1, 3)[:, :-1])
+        begin = self.begin_in.to(tokens.dtype).expand(len(tokens), 1, -1)
+        return bases.flatten(1, 2) + torch.cat([begin, tokens], dim=1)
 
-    def logits(self, inputs: Tensor, condition: ClipCondition) -> Tensor:
-        """Logits of the tokens of a sequence of slots (N, L, D), read at once: (N, L, K) float32."""
+    def logits(self, inputs: Tensor, codes: Tensor, condition: ClipCondition) -> Tensor:
+        """Logits of the tokens of a sequence of slots (N, L, D), read at once: (N, L, K) float32.
+
+        Args:
+            inputs: the slots.
+            codes: (K, C), the vectors of the level's codes.
+            condition: of the clips.
+        """
         prefix = self.prefix_in(condition.tokens)
         samples, words = condition.mask.shape
         slots = inputs.shape[1]
@@ -167,7 +192,7 @@ class LevelTransformer(nn.Module):
         allowed[:, words:, words:] = causal
         positions = torch.cat([self._prefix_positions(words, inputs), torch.arange(slots, device=inputs.device)])
         states = self._decoder(torch.cat([prefix, inputs], dim=1), allowed, positions, None)
-        return self.head(states[:, words:]).float()
+        return self._scores(states[:, words:], codes)
 
     def begin(self, condition: ClipCondition) -> Reading:
         """Read the captions."""
@@ -178,7 +203,7 @@ class LevelTransformer(nn.Module):
         self._decoder(prefix, allowed, self._prefix_positions(words, prefix), reading.past)
         return reading
 
-    def read(self, reading: Reading, inputs: Tensor) -> Tensor:
+    def read(self, reading: Reading, inputs: Tensor, codes: Tensor) -> Tensor:
         """Read further slots (N, L, D): their logits (N, L, K), as :meth:`logits` gives them for all slots at once."""
         samples, slots = inputs.shape[:2]
         allowed = torch.ones(samples, slots, reading.slots + slots, dtype=torch.bool, device=inputs.device)
@@ -186,7 +211,11 @@ class LevelTransformer(nn.Module):
         positions = torch.arange(reading.slots, reading.slots + slots, device=inputs.device)
         states = self._decoder(inputs, allowed, positions, reading.past)
         reading.slots += slots
-        return self.head(states).float()
+        return self._scores(states, codes)
+
+    def _scores(self, states: Tensor, codes: Tensor) -> Tensor:
+        """How well each code fits (..., K): a score of its own, and how near its vector is to what is expected."""
+        return self.head(states).float() + self.code_head(states).float() @ codes.T
 
     def _decoder(self, inputs: Tensor, allowed: Tensor, positions: Tensor, past: DynamicCache | None) -> Tensor:
         mask = torch.zeros(allowed.shape, dtype=inputs.dtype, device=inputs.device).masked_fill(~allowed, -1e9)
@@ -223,12 +252,36 @@ class LevelTransformer(nn.Module):
         return torch.where(condition.control_mask[:, None, None, None], seen, self.no_control)
 
 
+class _GridFeatures(nn.Sequential):
+    """Code vectors on a grid as features on another: (N, W, h, w, C) -> (N * W, D, side, side).
+
+    Args:
+        code_width: C.
+        source: rows and columns of the vectors' grid.
+        side: of the features' grid; one of both is a multiple of the other.
+        width: D.
+    """
+
+    def __init__(self, code_width: int, source: int, side: int, width: int) -> None:
+        fold = max(source // side, 1)
+        super().__init__(
+            nn.PixelUnshuffle(fold),
+            nn.Conv2d(code_width * fold**2, width, 3, padding=1),
+            nn.Upsample(scale_factor=max(side // source, 1)),
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """See the class."""
+        return super().forward(vectors.flatten(0, 1).movedim(-1, 1))
+
+
 class TokenTransformer(ModelMixin, ConfigMixin):
     """The transformers of all levels, index 0 being the finest level.
 
     Args:
         levels: of the VQGAN.
         codes: K of each level.
+        code_width: C, width of a code's vector.
         sample_size, sample_frames: S and T of the training clips, px and frames; lengths are free, the size is not.
         halvings: the finest level's grid is 2**halvings times smaller than the frame.
         window: W, the most frames that a level sees at once, the one that it predicts counted.
@@ -238,30 +291,53 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for none.
     """
 
+    codebooks: Tensor
+
     @register_to_config
     def __init__(
         self,
         levels: int = 2,
         codes: int = 512,
+        code_width: int = 16,
         sample_size: int = 64,
         sample_frames: int = 16,
         halvings: int = 3,
         window: int = 6,
         width: int = 192,
         layers: int = 6,
-        heads: int = 6,
+        heads: int = 3,
         text_width: int = 128,
         control_channels: int = 0,
     ) -> None:
         super().__init__()
         self.caption = CaptionAndRate(text_width, width)
-        sizes = (width, layers, heads, text_width, control_channels)
+        self.register_buffer("codebooks", torch.randn(levels, codes, code_width))
         pixels = [2 ** (halvings + level) for level in range(levels)]
+        sides = [sample_size // span for span in pixels]
+        sizes = (width, layers, heads, text_width, control_channels)
         parts = nn.ModuleList(
-            LevelTransformer(codes, sample_size // span, levels - 1 - level, *sizes, span)
-            for level, span in enumerate(pixels)
+            LevelTransformer(codes, code_width, sides, level, *sizes, span) for level, span in enumerate(pixels)
         )
         self.parts = cast(Sequence[LevelTransformer], parts)
+
+    def take_codes(self, codebooks: Sequence[Tensor]) -> None:
+        """Take the vectors by which tokens are seen from a VQGAN's codebooks, standardised level by level.
+
+        Args:
+            codebooks: (K, C) of each level, finest first.
+        """
+        for own, codes in zip(self.codebooks, codebooks, strict=True):
+            own.copy_((codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6))
+
+    def vectors(self, level: int, tokens: Tensor) -> Tensor:
+        """The vectors of tokens of a level: (..., C).
+
+        Args:
+            level: 0 is the finest.
+            tokens: (...) int64, or (..., K) relaxed one-hot vectors, through which gradients flow.
+        """
+        codes = self.codebooks[level]
+        return tokens @ codes.to(tokens.dtype) if tokens.is_floating_point() else codes[tokens]
 
     def condition(
         self,
@@ -301,13 +377,17 @@ class TokenTransformer(ModelMixin, ConfigMixin):
 
         Args:
             level: 0 is the finest.
-            tokens: see :meth:`forward`; those of this level are read.
-            above: of all levels, as ``tokens``; those of the upper levels are read, and may be relaxed, see
-                :meth:`LevelTransformer.bases`.
+            tokens: see :meth:`forward`; this level reads its own, and those of all levels in the frame before.
+            above: of all levels, as ``tokens``; it also reads those of the upper levels in the same frame, which may be
+                relaxed, see :meth:`vectors`.
             times, condition: see :meth:`forward`.
         """
         part = self.parts[level]
-        own = tokens[level].flatten(2)
-        none = torch.full_like(own[:, :1], part.codes)
-        bases = part.bases(torch.cat([none, own[:, :-1]], dim=1), above[level + 1 :], times, condition)
-        return part.logits(part.inputs(bases, own), condition).unflatten(1, own.shape[1:])
+        seen = [self.vectors(place, each) for place, each in enumerate(tokens)]
+        before = [torch.cat([torch.zeros_like(each[:, :1]), each[:, :-1]], dim=1) for each in seen]
+        missing = torch.zeros(seen[level].shape[:2], dtype=torch.bool, device=seen[level].device)
+        missing[:, 0] = True
+        uppers = [self.vectors(upper, above[upper]) for upper in range(level + 1, len(tokens))]
+        inputs = part.inputs(part.bases(Past(before, missing), uppers, times, condition), seen[level])
+        logits = part.logits(inputs, self.codebooks[level], condition)
+        return logits.unflatten(1, (tokens[level].shape[1], -1))

@@ -90,6 +90,7 @@ def train_token_transformer(
     transformer = TokenTransformer(
         levels=codec.config.levels,
         codes=codec.config.codes,
+        code_width=codec.config.code_width,
         sample_size=params.base.size,
         sample_frames=params.base.frames,
         halvings=codec.config.halvings,
@@ -101,6 +102,7 @@ def train_token_transformer(
         control_channels=CONTROL_CHANNELS[section.control],
     )
     transformer.caption.centre(text_seen.hidden, text_seen.mask)
+    transformer.take_codes([book.codes for book in codec.codebooks])
     task = TokenTransformerTask(section, transformer, codec, text_seen, held_out, text_held_out)
     settings = {"token_transformer": section.model_dump(), "base": params.base.model_dump(exclude={"workers"})}
     inputs = [tokens, text_encoder, vqgan, *set(control_arrays(section.control, clips, curves).values())]
