@@ -31,6 +31,9 @@ from sketch2video.models.video_transformer import ControlStem
 
 POSITION_OCTAVES = 6
 
+LEARNED_WIDTH = 48
+"""Numbers of a code's vector that are learned. By the VQGAN's own alone, copying a token is hard to learn."""
+
 
 class ClipCondition(NamedTuple):
     """What all levels are told about N clips.
@@ -91,7 +94,7 @@ class LevelTransformer(nn.Module):
 
     Args:
         codes: K of the level's codebook.
-        code_width: C, width of all levels' code vectors.
+        code_width: width of the code vectors of the VQGAN; C is more by ``LEARNED_WIDTH``.
         sides: of all levels' grids, finest first.
         level: this one's place among them.
         width: D.
@@ -128,11 +131,14 @@ class LevelTransformer(nn.Module):
         )
         self.decoder = GPTNeoXModel(config)
         self.decoder.set_attn_implementation(attention_kind())
-        self.token_in = nn.Linear(code_width, width)
+        vector_width = code_width + LEARNED_WIDTH
+        self.token_in = nn.Linear(vector_width, width)
         self.begin_in = nn.Parameter(torch.zeros(width))
-        self.before_in = nn.ModuleList(_GridFeatures(code_width, side, self.side, width) for side in sides)
+        self.before_in = nn.ModuleList(_GridFeatures(vector_width, side, self.side, width) for side in sides)
         self.no_before = nn.Parameter(torch.zeros(width, 1, 1))
-        self.above_in = nn.ModuleList(_GridFeatures(code_width, side, self.side, width) for side in sides[level + 1 :])
+        self.above_in = nn.ModuleList(
+            _GridFeatures(vector_width, side, self.side, width) for side in sides[level + 1 :]
+        )
         self.mixed = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
         self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.prefix_in = nn.Linear(text_width, width)
@@ -180,7 +186,7 @@ class LevelTransformer(nn.Module):
 
         Args:
             inputs: the slots.
-            codes: (K, C), the vectors of the level's codes.
+            codes: (K, code_width), the VQGAN's vectors of the level's codes.
             condition: of the clips.
         """
         prefix = self.prefix_in(condition.tokens)
@@ -256,17 +262,17 @@ class _GridFeatures(nn.Sequential):
     """Code vectors on a grid as features on another: (N, W, h, w, C) -> (N * W, D, side, side).
 
     Args:
-        code_width: C.
+        vector_width: C.
         source: rows and columns of the vectors' grid.
         side: of the features' grid; one of both is a multiple of the other.
         width: D.
     """
 
-    def __init__(self, code_width: int, source: int, side: int, width: int) -> None:
+    def __init__(self, vector_width: int, source: int, side: int, width: int) -> None:
         fold = max(source // side, 1)
         super().__init__(
             nn.PixelUnshuffle(fold),
-            nn.Conv2d(code_width * fold**2, width, 3, padding=1),
+            nn.Conv2d(vector_width * fold**2, width, 3, padding=1),
             nn.Upsample(scale_factor=max(side // source, 1)),
         )
 
@@ -281,7 +287,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
     Args:
         levels: of the VQGAN.
         codes: K of each level.
-        code_width: C, width of a code's vector.
+        code_width: width of a code's vector in the VQGAN; C is more by ``LEARNED_WIDTH``.
         sample_size, sample_frames: S and T of the training clips, px and frames; lengths are free, the size is not.
         halvings: the finest level's grid is 2**halvings times smaller than the frame.
         window: W, the most frames that a level sees at once, the one that it predicts counted.
@@ -312,6 +318,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         super().__init__()
         self.caption = CaptionAndRate(text_width, width)
         self.register_buffer("codebooks", torch.randn(levels, codes, code_width))
+        self.learned_codes = nn.Parameter(torch.randn(levels, codes, LEARNED_WIDTH))
         pixels = [2 ** (halvings + level) for level in range(levels)]
         sides = [sample_size // span for span in pixels]
         sizes = (width, layers, heads, text_width, control_channels)
@@ -330,13 +337,13 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             own.copy_((codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6))
 
     def vectors(self, level: int, tokens: Tensor) -> Tensor:
-        """The vectors of tokens of a level: (..., C).
+        """The vectors of tokens of a level: (..., C), those of the VQGAN's codes beside learned ones.
 
         Args:
             level: 0 is the finest.
             tokens: (...) int64, or (..., K) relaxed one-hot vectors, through which gradients flow.
         """
-        codes = self.codebooks[level]
+        codes = torch.cat([self.codebooks[level], self.learned_codes[level]], dim=1)
         return tokens @ codes.to(tokens.dtype) if tokens.is_floating_point() else codes[tokens]
 
     def condition(
