@@ -31,7 +31,7 @@ from sketch2video.models.video_transformer import ControlStem
 
 POSITION_OCTAVES = 6
 
-LEARNED_WIDTH = 48
+LEARNED_WIDTH = 112
 """Numbers of a code's vector that are learned. By the VQGAN's own alone, copying a token is hard to learn."""
 
 
@@ -118,7 +118,7 @@ class LevelTransformer(nn.Module):
         pixels: int,
     ) -> None:
         super().__init__()
-        self.codes, self.side = codes, sides[level]
+        self.codes, self.side, self.level = codes, sides[level], level
         config = GPTNeoXConfig(
             vocab_size=1,  # tokens come as vectors
             hidden_size=width,
@@ -132,14 +132,16 @@ class LevelTransformer(nn.Module):
         self.decoder = GPTNeoXModel(config)
         self.decoder.set_attn_implementation(attention_kind())
         vector_width = code_width + LEARNED_WIDTH
-        self.token_in = nn.Linear(vector_width, width)
+        self.token_in = _unit_linear(vector_width, width)
         self.begin_in = nn.Parameter(torch.zeros(width))
         self.before_in = nn.ModuleList(_GridFeatures(vector_width, side, self.side, width) for side in sides)
+        self.same_place_in = _unit_linear(vector_width, width)
         self.no_before = nn.Parameter(torch.zeros(width, 1, 1))
         self.above_in = nn.ModuleList(
             _GridFeatures(vector_width, side, self.side, width) for side in sides[level + 1 :]
         )
         self.mixed = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+        nn.init.zeros_(self.mixed[1].weight)
         self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.prefix_in = nn.Linear(text_width, width)
         if control_channels:
@@ -163,6 +165,7 @@ class LevelTransformer(nn.Module):
             condition: of the clips, its control pictures those of the W frames.
         """
         before = [features(frames) for features, frames in zip(self.before_in, past.frames, strict=True)]
+        before.append(self.same_place_in(past.frames[self.level]).flatten(0, 1).movedim(-1, 1))
         x = torch.where(past.missing.flatten()[:, None, None, None], self.no_before, torch.stack(before).sum(0))
         for features, vectors in zip(self.above_in, above, strict=True):
             x = x + features(vectors)
@@ -256,6 +259,13 @@ class LevelTransformer(nn.Module):
         if condition.control_mask is None:
             return seen
         return torch.where(condition.control_mask[:, None, None, None], seen, self.no_control)
+
+
+def _unit_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A layer whose outputs vary as much as its inputs: what most tokens do is to stay, and that is learned first."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, std=inputs**-0.5)
+    return layer
 
 
 class _GridFeatures(nn.Sequential):
