@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_all_frames_are_covered_and_the_last_window_ends_with_the_video() -> Non
                 assert set(seen) == set(range(frames))
                 assert starts == sorted(set(starts))
                 assert starts[-1] + min(length, frames) == frames
-                assert all(b - a == stride for a, b in zip(starts[:-2], starts[1:-1], strict=True))
+                assert all(b - a == stride for a, b in pairwise(starts[:-1]))
 
 
 @pytest.mark.parametrize("numbers", [(0, 4, 2), (8, 0, 1), (8, 4, 0), (8, 4, 5), (8, 4, -1)])

@@ -142,7 +142,8 @@ def captions_of_windows(captions: Sequence[tuple[int, str]], starts: Sequence[in
     """h^i of equation (18): for prompts that change along a video, the one that each window is given.
 
     It is the caption that holds at the window's middle frame, the later of two. A caption that holds at the middle of
-    no window is not seen: one should last at least as long as the stride.
+    no window is not seen: one should last at least as long as the stride, the first and the last one at least as long
+    as half a window and a frame.
 
     Args:
         captions: (first frame, caption), ascending; each holds until the next begins, the first from frame 0 on.
