@@ -195,10 +195,10 @@ def test_masked_losses_reach_the_weights(objective: str) -> None:
         gradients = torch.autograd.grad(
             masked_loss(video - target, mask), list(weights.parameters()), retain_graph=True, allow_unused=True
         )
-        expected = 2 * (mask * (video - target) * video / weight).mean()
+        expected = 2 * (mask * (video - target) * video / weight).mean().item()
         for parameter, gradient in zip(weights.parameters(), gradients, strict=True):
             if parameter is weight:
-                assert float(gradient) == pytest.approx(float(expected), rel=1e-4), name
+                assert float(gradient) == pytest.approx(expected, rel=1e-4), name
                 assert abs(float(gradient)) > 1e-3, name
             else:
                 assert float(gradient) == 0, name
