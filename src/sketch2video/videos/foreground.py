@@ -2,9 +2,9 @@
 
 The frames are laid over each other along the camera's path, and each pixel of the ground takes the colour that most
 frames show there, or, where an object hides its own ground for most of the clip, the one that continues the ground
-around it. What differs from that ground is a seed, which GrabCut (Rother et al. 2004) completes by colour and edges; the
-colour models are learned over the whole clip, so that an object is known by its looks in frames where it hardly moves.
-The ground is then made once more without what was found.
+around it. What differs from that ground is a seed, which GrabCut (Rother et al. 2004) completes by colour and edges;
+the colour models are learned over the whole clip, so that an object is known by its looks in frames where it hardly
+moves. The ground is then made once more without what was found.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ _SEED, _HINT = 8.0, 4.0
 """Differences from the ground, in standard deviations: surely something else, and perhaps."""
 _LEAST_CONTRAST = 12.0
 """Differences below this, of 255, are never an object."""
-_DARKEST_SHADOW = 0.5
+_DARKEST_SHADOW = 0.4
 """A shadow leaves this share of the light at least."""
 _LEAST_AREA = 0.002
 """Smaller things, in shares of the frame, are noise."""
+_FREQUENCY = 3.0
+"""Weight of the logarithm of how often a colour is seen, against its distance from the ground around it."""
 _UNSEEN = 4.0
 """Cost of a ground that no frame shows, beside that of a colour seen in half a frame."""
 _MODEL_PIXELS = 2**15
@@ -148,7 +150,8 @@ def _continued(
     """Where pixels change, choose of the colours they take one that continues the ground around them.
 
     The cost of a colour is its squared distance from what a smooth continuation of the steady pixels has there, against
-    how much the ground itself varies about such a continuation, less the logarithm of the share of views that show it.
+    how much the ground itself varies about such a continuation, less the weighted logarithm of the share of views that
+    show it.
 
     Returns:
         The ground (H, W, 3), where a view shows it (H, W), and the standard deviation of the continuation.
@@ -160,14 +163,14 @@ def _continued(
     valid = usable[:, changing]
     alike = np.stack([((_largest(colours - one) < _HINT * noise) & valid).sum(0) for one in colours])
     cost = _product(*[colours - smooth[changing]] * 2) / (2 * spread**2)
-    cost = cost - np.log(np.maximum(alike, 1) / np.maximum(valid.sum(0), 1))
+    cost = cost - _FREQUENCY * np.log(np.maximum(alike, 1) / np.maximum(valid.sum(0), 1))
     cost = np.where(valid, cost, np.inf)
     best = cost.argmin(0)
     chosen = np.take_along_axis(colours, best[None, :, None], 0)[0]
     near = (_largest(colours - chosen) < _HINT * noise) & valid
     weight = near[..., None].astype(np.float32)
     chosen = (colours * weight).sum(0) / np.maximum(weight.sum(0), 1)
-    unseen = cost.min(0) > np.log(2 * len(views)) + _UNSEEN
+    unseen = cost.min(0) > _FREQUENCY * np.log(2 * len(views)) + _UNSEEN
     picture, seen = median.copy(), np.ones(changing.shape, bool)
     picture[changing] = np.where(unseen[:, None], smooth[changing], chosen)
     seen[changing] = ~unseen
