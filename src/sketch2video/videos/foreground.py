@@ -25,6 +25,8 @@ _VIEWS = 16
 _ROUNDS = 2
 _FLOOR = 2.0
 """Least standard deviation of the noise, of 255: rounding and compression."""
+_MEDIAN_OF_THREE = 1.26
+"""Median of the largest of three channels' normal noise, in standard deviations."""
 _SEED, _HINT = 8.0, 4.0
 """Differences from the ground, in standard deviations: surely something else, and perhaps."""
 _LEAST_CONTRAST = 12.0
@@ -120,7 +122,7 @@ def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground
     known = usable.any(0)
     median = _median(views, np.where(known, usable, inside))
     gaps = _largest(views - median)
-    noise = max(1.4826 * float(np.median(gaps[usable])), _FLOOR) if usable.any() else _FLOOR
+    noise = max(float(np.median(gaps[usable])) / _MEDIAN_OF_THREE, _FLOOR) if usable.any() else _FLOOR
     # A colour between two pixels differs by the slope times the shift: no alignment is exact.
     slope = _largest(cv2.morphologyEx(median, cv2.MORPH_GRADIENT, _SQUARE))
     sigma = np.sqrt(noise**2 + (0.15 * slope) ** 2)
