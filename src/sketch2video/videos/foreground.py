@@ -270,4 +270,5 @@ def _largest(difference: np.ndarray) -> np.ndarray:
 
 def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Inner product over three channels (..., 3)."""
-    return sum(one[..., channel] * other[..., channel] for channel in range(3))
+    red, green, blue = (one[..., channel] * other[..., channel] for channel in range(3))
+    return red + green + blue
