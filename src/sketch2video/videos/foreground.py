@@ -42,6 +42,8 @@ _UNSEEN = 4.0
 _MODEL_PIXELS = 2**15
 """Pixels that the colour models are learned from, about."""
 _SQUARE = np.ones((3, 3), np.uint8)
+_NO_BOX = (0, 0, 0, 0)
+"""GrabCut's box, which it does not read where it is given a trimap."""
 
 
 class Ground(NamedTuple):
@@ -119,7 +121,7 @@ def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground
         usable: bool (K, H, W), where a view shows the ground as far as is known.
         inside: bool (K, H, W), where a view shows anything.
     """
-    known = usable.any(0)
+    known = np.asarray(usable.any(0))
     median = _median(views, np.where(known, usable, inside))
     gaps = _largest(views - median)
     noise = max(float(np.median(gaps[usable])) / _MEDIAN_OF_THREE, _FLOOR) if usable.any() else _FLOOR
@@ -225,7 +227,7 @@ def _cut_out(frames: np.ndarray, trimaps: np.ndarray) -> np.ndarray:
         return masks
     for t in np.flatnonzero(wanted):
         trimap = trimaps[t].copy()
-        cv2.grabCut(frames[t], trimap, None, models[0].copy(), models[1].copy(), 1, cv2.GC_EVAL_FREEZE_MODEL)
+        cv2.grabCut(frames[t], trimap, _NO_BOX, models[0].copy(), models[1].copy(), 1, cv2.GC_EVAL_FREEZE_MODEL)
         found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
         masks[t] = _without_specks(_touching(found, trimaps[t] == cv2.GC_FGD))
     return masks
@@ -241,7 +243,7 @@ def _colour_models(frames: np.ndarray, trimaps: np.ndarray) -> tuple[np.ndarray,
         return None
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # of the clustering that the mixtures start with
-    cv2.grabCut(np.ascontiguousarray(tall), trimap, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(tall), trimap, _NO_BOX, *models, 3, cv2.GC_INIT_WITH_MASK)
     return models
 
 
