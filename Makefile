@@ -26,7 +26,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with everything in it (TORCH=... chooses the build of PyTorch)
@@ -80,6 +80,10 @@ bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more a
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps for every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
+
+.PHONY: bench-foreground
+bench-foreground: $(READY) ## How much of the true foreground segmenters find in the embedded scenes
+	python -m benchmarks.foreground
 
 .PHONY: bottleneck
 bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)
