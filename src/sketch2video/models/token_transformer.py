@@ -140,8 +140,9 @@ class LevelTransformer(nn.Module):
         self.above_in = nn.ModuleList(
             _GridFeatures(vector_width, side, self.side, width) for side in sides[level + 1 :]
         )
-        self.mixed = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
-        nn.init.zeros_(self.mixed[1].weight)
+        mixing = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(mixing.weight)
+        self.mixed = nn.Sequential(nn.SiLU(), mixing)
         self.place_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.prefix_in = nn.Linear(text_width, width)
         if control_channels:

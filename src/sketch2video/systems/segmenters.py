@@ -7,7 +7,7 @@ what moves: each thing that motion finds is a prompt, its box and the point deep
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -84,9 +84,10 @@ def load_sam(name: str | Path) -> tuple[SamModel, SamProcessor]:
             raise UserError(f"{name} holds a model of the kind {kind}, not sam; {mend}")
         # The PIL processor is the one that needs no torchvision.
         processor = SamProcessor(SamImageProcessorPil.from_pretrained(name))
-        model, about = SamModel.from_pretrained(
+        loaded: Any = SamModel.from_pretrained(
             name, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
+        model, about = loaded
     except (OSError, ValueError, KeyError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         raise UserError(f"{name} cannot be loaded as a SAM ({reason}); {mend}") from error
