@@ -26,7 +26,12 @@ RINGS, SPOKES = 32, 128
 REACH = 3.0
 """Radius of that grid, in radii of the disc that has the shape's area; what is farther out is left out."""
 SOFTNESS = 0.15
-"""Standard deviation, in the same radii, of the filter that hides the pixel grid of small masks."""
+"""Standard deviation, in the same radii, of the filter that hides the pixel grid of small masks.
+
+The sharper the masks, the more of a shape's distance from itself is the grid: with 0.15, embedded objects at 64×64 that
+move, grow or turn are at most 0.016 from what they were, with 0.1 twice that; other shapes are 0.03 (a square for a
+circle) to 0.2 away.
+"""
 
 
 class Identity(NamedTuple):

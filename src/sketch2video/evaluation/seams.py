@@ -149,8 +149,10 @@ def _changes(frames: np.ndarray) -> np.ndarray:
 def _seam(values: np.ndarray, at_border: np.ndarray, least: float, bootstrap: int) -> Seam:
     sides = np.array([(mean(video[at_border]), mean(video[~at_border])) for video in values])
     sides = sides[~np.isnan(sides).any(1)]
+    nan = float("nan")
     if len(sides) < 2:
-        return Seam(*[float("nan")] * 3, (float("nan"), float("nan")), least)
-    excess = sides[:, 0] - sides[:, 1]
+        return Seam(nan, nan, nan, (nan, nan), least)
+    at_borders, elsewhere = sides.T
+    excess = at_borders - elsewhere
     interval = bootstrap_interval(mean, excess, resamples=bootstrap)
-    return Seam(*sides.mean(0).tolist(), mean(excess), interval, least)
+    return Seam(mean(at_borders), mean(elsewhere), mean(excess), interval, least)
