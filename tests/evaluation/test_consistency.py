@@ -11,6 +11,7 @@ from sketch2video.evaluation.consistency import (
     motion,
     sharpness,
     steadiness,
+    unexplained_change,
 )
 from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
 
@@ -80,6 +81,15 @@ def test_independent_noise_scores_the_mean_difference_of_two_draws():
     s = 0.03
     noise = np.random.default_rng(1).normal(0, s, (FRAMES, SIZE, SIZE, 3))
     assert 0.85 * 2 * s / np.sqrt(np.pi) < flicker(brighter(pan(0), noise)) < 2 * s / np.sqrt(np.pi)
+
+
+def test_flicker_is_the_mean_of_what_each_pair_of_frames_has_alone(scenes):
+    for clip in (*scenes[:3], pan(3)):
+        change, seen = unexplained_change(clip)
+        assert change == pytest.approx([flicker(clip[t : t + 2]) for t in range(FRAMES - 1)], rel=1e-12)
+        assert np.average(change, weights=seen) == pytest.approx(flicker(clip), rel=1e-12)
+        assert (seen <= 1).all()
+        assert seen.mean() > 0.8
 
 
 def test_flow_explains_most_of_what_changes_when_objects_move(scenes):

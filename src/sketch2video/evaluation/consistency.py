@@ -70,6 +70,19 @@ class Steadiness(NamedTuple):
         return {f"{name}_ratio": ratio(getattr(self, name), getattr(real, name)) for name in ("sharpness", "motion")}
 
 
+class UnexplainedChange(NamedTuple):
+    """What flow does not explain between neighbouring frames; pair t is that of the frames t and t + 1.
+
+    Attributes:
+        change: (T - 1,) float64, mean absolute difference of the pixels that are seen again, as a share of the full
+            range; NaN where none is.
+        seen: (T - 1,) float64 in [0, 1], share of the frame that the flow finds again.
+    """
+
+    change: np.ndarray
+    seen: np.ndarray
+
+
 def mean(values: np.ndarray) -> float:
     """The mean of the numbers among ``values``; NaN if there are none."""
     there = values[~np.isnan(values)]
@@ -112,6 +125,22 @@ def flicker(frames: np.ndarray) -> float:
         ValueError: the frames are something else, or too small.
     """
     return _flicker(frames, _Flow.of(frames))
+
+
+def unexplained_change(frames: np.ndarray) -> UnexplainedChange:
+    """What :func:`flicker` averages, pair of neighbouring frames by pair.
+
+    Flicker is the mean of ``change``, weighted by ``seen``.
+
+    Args:
+        frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
+
+    Raises:
+        ValueError: the frames are something else, or too small.
+    """
+    flow = _Flow.of(frames)
+    change, seen = _residuals(frames, flow)
+    return UnexplainedChange(np.where(seen > 0, change / 255, np.nan), seen / flow.seen[0].size)
 
 
 def background_drift(frames: np.ndarray) -> float:
@@ -197,10 +226,18 @@ class _Flow(NamedTuple):
 
 def _flicker(frames: np.ndarray, flow: _Flow) -> float:
     total = 0.0
-    for t, (now, then) in enumerate(pairwise(frames.astype(np.float32))):
-        residual = cv2.absdiff(_looked_up(then, flow.target[t]), now)
-        total += sum(cv2.mean(residual, flow.seen[t].astype(np.uint8))) / 3 * int(flow.seen[t].sum())
-    return total / max(int(flow.seen.sum()), 1) / 255
+    for residual, seen in zip(*_residuals(frames, flow), strict=True):
+        total += residual * seen
+    return float(total / max(int(flow.seen.sum()), 1) / 255)
+
+
+def _residuals(frames: np.ndarray, flow: _Flow) -> tuple[np.ndarray, np.ndarray]:
+    """Of every pair of neighbours: mean difference of what is seen again, in 1/255, 0 if nothing is; pixels seen."""
+    means = [
+        sum(cv2.mean(cv2.absdiff(_looked_up(then, target), now), seen.astype(np.uint8))) / 3
+        for (now, then), target, seen in zip(pairwise(frames.astype(np.float32)), flow.target, flow.seen, strict=True)
+    ]
+    return np.array(means), flow.seen.sum((1, 2))
 
 
 def _background_drift(frames: np.ndarray, flow: _Flow) -> float:
