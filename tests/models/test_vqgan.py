@@ -111,3 +111,18 @@ def test_a_saved_network_gives_the_same_tokens_and_frames(tmp_path) -> None:
 def test_a_missing_network_is_named(tmp_path) -> None:
     with pytest.raises(UserError, match=r"nowhere.*train_vqgan"):
         load_vqgan(tmp_path / "nowhere")
+
+
+def test_tokens_depend_on_what_is_near_them_alone() -> None:
+    """Else an object that moves changes the tokens of the ground behind it all over the frame."""
+    model = network(levels=3)
+    still = frames(1, 96, 96)
+    moved = still.clone()
+    moved[..., :8, :8] = -moved[..., :8, :8]
+    changed = [a != b for a, b in zip(model.encode(still), model.encode(moved), strict=True)]
+    for level, tokens in enumerate(changed):
+        span = 96 // tokens.shape[-1]
+        reach = -(-24 // span)  # of the pixels around a token, in tokens
+        assert not tokens[:, reach:].any()
+        assert not tokens[:, :, reach:].any(), level
+    assert changed[0].any()

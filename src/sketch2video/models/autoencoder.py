@@ -20,6 +20,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sketch2video.models.blocks import PlaceNorm
 from sketch2video.models.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
@@ -41,13 +42,19 @@ class Posterior(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity."""
+    """Two convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: C.
+        local: whether the normalisation is of each place by itself, so that nothing beyond the kernels' reach counts.
+        kernel: of the convolutions, odd.
+    """
+
+    def __init__(self, channels: int, local: bool = False, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = PlaceNorm(channels) if local else nn.GroupNorm(8, channels)
+        self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,15 +67,22 @@ def channels_by_level(width: int, halvings: int) -> list[int]:
     return [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]
 
 
-def encoder_trunk(channels: Sequence[int], blocks: int) -> nn.Sequential:
-    """From features at the finest resolution to those at the coarsest, with ``blocks`` residual blocks there."""
+def encoder_trunk(channels: Sequence[int], blocks: int, local: bool = False) -> nn.Sequential:
+    """From features at the finest resolution to those at the coarsest, with ``blocks`` residual blocks there.
+
+    Args:
+        channels: of the resolutions, finest first.
+        blocks: at the coarsest.
+        local: whether a feature shall know of what is near it alone: no normalisation over the picture, and no wide
+            kernels at the coarsest resolution, where they reach farthest.
+    """
     trunk = nn.Sequential()
     for fine, coarse in pairwise(channels):
-        trunk.append(ResidualBlock(fine))
+        trunk.append(ResidualBlock(fine, local))
         trunk.append(nn.PixelUnshuffle(2))
         trunk.append(nn.Conv2d(4 * fine, coarse, 1))
     for _ in range(blocks):
-        trunk.append(ResidualBlock(channels[-1]))
+        trunk.append(ResidualBlock(channels[-1], local, kernel=1 if local else 3))
     return trunk
 
 

@@ -43,6 +43,14 @@ def grid_positions(frames: int, height: int, width: int, device: torch.device | 
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
 
 
+class PlaceNorm(nn.LayerNorm):
+    """Mean 0 and variance 1 over the channels of each place of a picture, whatever stands elsewhere in it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 class Attention(nn.Module):
     """Multi-head attention of tokens to themselves or to a context, with normalised queries and keys.
 

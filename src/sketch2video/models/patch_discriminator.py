@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sketch2video.models.blocks import PlaceNorm
+
 WIDEST = 8
 """Channels grow to at most this many times those of the first layer."""
 
@@ -30,18 +32,10 @@ class PatchDiscriminator(nn.Module):
             narrow, wide = (width * min(2**power, WIDEST) for power in (layer - 1, layer))
             stride = 2 if layer < halvings else 1
             self.layers.append(nn.Conv2d(narrow, wide, 4, stride=stride, padding=1))
-            self.layers.append(_PlaceNorm(wide))
+            self.layers.append(PlaceNorm(wide))
             self.layers.append(nn.LeakyReLU(0.2))
         self.layers.append(nn.Conv2d(width * min(2**halvings, WIDEST), 1, 4, padding=1))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits (N, 1, h, w), above 0 for real, of pictures (N, C, H, W) in [-1, 1]."""
         return self.layers(frames)
-
-
-class _PlaceNorm(nn.LayerNorm):
-    """Mean 0 and variance 1 over the channels of each place."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)

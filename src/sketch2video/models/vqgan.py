@@ -2,9 +2,13 @@
 
 Encoder and decoder of Esser et al. 2021 ("Taming Transformers for High-Resolution Image Synthesis") with the hierarchy
 of Razavi et al. 2019 ("Generating Diverse High-Fidelity Images with VQ-VAE-2", section 3.1): quantisation goes from the
-coarsest level down, and each level's tokens say what the coarser ones have not said yet. One chain of networks, from
-the coarsest codes to the finest grid, conditions that quantisation and is the decoder's beginning. Resolution changes
-as in the frame autoencoder. A discriminator and a perceptual distance take part in the training alone.
+coarsest level down, and each level's tokens say what the coarser ones have not said yet. Resolution changes as in the
+frame autoencoder. A discriminator and a perceptual distance take part in the training alone.
+
+A token depends on the pixels around it alone: the encoder's convolutions reach a few pixels, nothing is normalised over
+the picture, and what the coarser codes say is passed down place by place. Otherwise an object that moves changes tokens
+of the ground all over the frame (a third of them, measured), which flickers and is nothing that one could predict. The
+decoder may look around.
 
 In all lists here the finest level, the bottom, comes first.
 """
@@ -18,8 +22,10 @@ from typing import cast
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sketch2video.models.autoencoder import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.models.blocks import PlaceNorm
 from sketch2video.models.codebook import Codebook, Quantised
 from sketch2video.models.loading import load_frozen
 
@@ -49,22 +55,30 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         channels = channels_by_level(width, halvings)
-        trunk = [nn.PixelUnshuffle(2), nn.Conv2d(3 * 4, channels[0], 3, padding=1), encoder_trunk(channels, blocks)]
+        trunk = [
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(3 * 4, channels[0], 3, padding=1),
+            encoder_trunk(channels, blocks, local=True),
+        ]
         self.features = nn.ModuleList([nn.Sequential(*trunk)])
+        self.told = nn.ModuleList()
         self.upwards = nn.ModuleList()
         for _ in range(levels - 1):
-            self.features.append(encoder_trunk([width, width], blocks)[1:])
+            self.features.append(encoder_trunk([width, width], blocks, local=True)[1:])
+            self.told.append(nn.Sequential(nn.Conv2d(code_width, width, 1), enlargement([width, width], 1)))
             self.upwards.append(enlargement([width, width], 1))
         self.to_code = nn.ModuleList(
-            nn.Sequential(nn.GroupNorm(8, width), nn.Conv2d(width, code_width, 1)) for _ in range(levels)
+            nn.Sequential(PlaceNorm(width), nn.Conv2d(width, code_width, 1)) for _ in range(levels)
         )
         self.codebooks = nn.ModuleList(Codebook(codes, code_width) for _ in range(levels))
         self.from_code = nn.ModuleList(nn.Conv2d(code_width, width, 3, padding=1) for _ in range(levels))
-        self.chain = nn.ModuleList(nn.Sequential(*(ResidualBlock(width) for _ in range(blocks))) for _ in range(levels))
+        self.chain = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(width, local=True) for _ in range(blocks))) for _ in range(levels)
+        )
         self.decoder = nn.Sequential()
         for level in reversed(range(1, halvings)):
             self.decoder.append(enlargement(channels, level))
-            self.decoder.append(ResidualBlock(channels[level - 1]))
+            self.decoder.append(ResidualBlock(channels[level - 1], local=True))
         self.to_pixels = enlargement(channels, 0)
 
     @property
@@ -103,12 +117,12 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         for fold in self.features[1:]:
             features.append(fold(features[-1]))
         quantised: list[Quantised] = []
-        context = None
+        told = None
         for level in reversed(range(len(features))):
-            seen = features[level] if context is None else features[level] + context
+            seen = features[level] if told is None else features[level] + told
             quantised.insert(0, self.codebooks[level](self.to_code[level](seen)))
             if level:
-                context = self._context(level, quantised[0].embedding, context)
+                told = self._told(level, quantised[0].embedding, told)
         return quantised
 
     def encode(self, frames: Tensor) -> list[Tensor]:
@@ -137,6 +151,11 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
     def forward(self, frames: Tensor) -> Tensor:
         """Reconstruction of frames (N, 3, H, W)."""
         return self.decode_embeddings([level.embedding for level in self.quantise(frames)])
+
+    def _told(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
+        """What codes down to a level say at each place of the next finer grid, for its quantisation."""
+        told = self.told[level - 1](embedding)
+        return told if coarser is None else told + functional.interpolate(coarser, scale_factor=2.0)
 
     def _context(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
         """What codes down to a level say of a frame, on the next finer grid, or on the bottom one at the bottom."""

@@ -11,7 +11,7 @@ import torch
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, fingerprint, write_json
 from sketch2video.models import autoencoder as network
-from sketch2video.models import loading
+from sketch2video.models import blocks, loading
 from sketch2video.models.autoencoder import FrameAutoencoder, load_autoencoder
 from sketch2video.models.precision import precision
 from sketch2video.training.autoencoder import to_network
@@ -54,7 +54,7 @@ def encode_latents(
             target,
             sorted(int(shard) for shard in table["shard"].unique()),
             settings,
-            code_digest(network, loading),
+            code_digest(network, blocks, loading),
             where=None,  # the model's own threads use the cores
             description=f"encode {source.name}",
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sketch2video.files import code_digest, fingerprint
-from sketch2video.models import autoencoder, codebook, loading
+from sketch2video.models import autoencoder, blocks, codebook, loading
 from sketch2video.models import vqgan as network
 from sketch2video.models.codebook import perplexity
 from sketch2video.models.precision import precision
@@ -50,7 +50,7 @@ def encode_tokens(
         tokens,
         shards_of(clips),
         {"vqgan": fingerprint([vqgan])},
-        code_digest(network, autoencoder, codebook, loading),
+        code_digest(network, autoencoder, blocks, codebook, loading),
         where=None,  # the model's own threads use the cores
         description="encode tokens",
     )
