@@ -2,8 +2,9 @@
 
 An estimate is the mean over seeds. Its 95% interval has two parts, whose half-widths are added as squares:
 
-- the chance in a training: t · s / √n, with the standard deviation s over seeds, pooled over all factors, lengths and
-  systems of a score, since two seeds alone say next to nothing of it;
+- the chance in a training: t · s / √n, with the standard deviation s over seeds, pooled over all factors and lengths of
+  a score and a system, since two seeds alone say next to nothing of it (not over systems: distances of a hundred vary
+  less from seed to seed than distances of thousands);
 - the chance in the clips: the mean half-width of the scores' own intervals (Wilson's, or bootstrap). It is not divided
   by √n, because all seeds are judged on the same captions and real clips.
 
@@ -130,8 +131,14 @@ def estimate(results: Sequence[Result]) -> Estimates:
             for series in SERIES:
                 if (found := result.score(series, score)) is not None:
                     cells.setdefault(Cell(score, series, result.frames, result.halvings), []).append(found)
-    chance = {score: chance_of_training([c for cell, c in cells.items() if cell.score == score]) for score in SCORES}
-    return {cell: _estimate(scores, chance[cell.score], SCORES[cell.score].share) for cell, scores in cells.items()}
+    groups: dict[tuple[str, str], list[list[Mapping[str, Any]]]] = {}
+    for cell, scores in cells.items():
+        groups.setdefault((cell.score, cell.series), []).append(scores)
+    chance = {group: chance_of_training(scores) for group, scores in groups.items()}
+    return {
+        cell: _estimate(scores, chance[cell.score, cell.series], SCORES[cell.score].share)
+        for cell, scores in cells.items()
+    }
 
 
 def chance_of_training(cells: Sequence[Sequence[Mapping[str, Any]]]) -> float:

@@ -47,6 +47,8 @@ def tiny_vqgan_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     """A tiny untrained pipeline of the hierarchical VQGAN; with a curve VAE where it follows sketches."""
+    import torch
+
     from sketch2video.models.curve_vae import CurveVAE
     from sketch2video.models.token_transformer import TokenTransformer
     from sketch2video.models.vqgan import HierarchicalVQGAN
@@ -70,6 +72,11 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     )
     for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vqgan):
         part.eval()
+    with torch.no_grad():
+        pipeline.vqgan.train()(torch.rand(8, 3, 32, 32) * 2 - 1)  # the codes then lie where pictures are
+    pipeline.vqgan.eval()
+    for level in pipeline.transformer.parts:  # untrained, but sure of itself: what it sees decides what it says
+        level.head.weight.data *= 30
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
