@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from flows.common import MODELS, execute, publish, recorded, stage_flow
 from flows.systems import DEFAULT, System, asked_system, find_system
@@ -12,12 +13,12 @@ from sketch2video.systems import hierarchical_vqgan, sketch_ldm, text_ldm
 from sketch2video.tracking.runs import tracked_run
 
 
-def _sketch_ldm(of: System, params: Params) -> None:
-    sketch_ldm.assemble(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
+def _latent_diffusion(write: Callable[..., None], of: System, params: Params) -> None:
+    write(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
 
 
-def _text_ldm(of: System, params: Params) -> None:
-    text_ldm.assemble(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
+_sketch_ldm = partial(_latent_diffusion, sketch_ldm.assemble)
+_text_ldm = partial(_latent_diffusion, text_ldm.assemble)
 
 
 def _hierarchical_vqgan(of: System, params: Params) -> None:
@@ -32,8 +33,14 @@ def _hierarchical_vqgan(of: System, params: Params) -> None:
 
 
 ASSEMBLED: dict[str, tuple[Callable[[System, Params], None], list[str]]] = {
-    "sketch_ldm": (_sketch_ldm, ["text_encoder", "autoencoder", "video_ldm", "curve_vae"]),
-    "text_ldm": (_text_ldm, ["text_encoder", "autoencoder", "video_ldm", "text_ldm"]),
+    "sketch_ldm": (
+        partial(_latent_diffusion, sketch_ldm.assemble),
+        ["text_encoder", "autoencoder", "video_ldm", "curve_vae"],
+    ),
+    "text_ldm": (
+        partial(_latent_diffusion, text_ldm.assemble),
+        ["text_encoder", "autoencoder", "video_ldm", "text_ldm"],
+    ),
     "hierarchical_vqgan": (_hierarchical_vqgan, ["text_encoder", "vqgan", "token_transformer"]),
 }
 """How the pipeline of each system is put together, and the sections of the parameters that its run records."""

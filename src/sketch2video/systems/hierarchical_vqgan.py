@@ -24,17 +24,15 @@ from sketch2video.systems.ink import as_sketches, check_drawings, draw, ink_of
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import (
+    FRAMES_AT_ONCE,
     Generators,
     VideoPipeline,
     check_captions,
     check_settings,
     check_videos,
-    fit_to_size,
     number_of_videos,
+    pictures_of,
 )
-
-FRAMES_AT_ONCE = 64
-"""Frames that are encoded or decoded together; bounds the memory of long videos."""
 
 
 class HierarchicalVQGANPipeline(VideoPipeline):
@@ -156,7 +154,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         known = None if frames is None else self.encode(frames)
         pictures = None
         if control is not None:
-            pictures = fit_to_size(torch.from_numpy(control).to(device).movedim(-1, -3).float() / 255, self.sample_size)
+            pictures = pictures_of(control, self.sample_size, device)
         self.timings.lap("captions")
 
         # 3. Draw
@@ -257,8 +255,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
 
     def encode(self, frames: np.ndarray) -> list[Tensor]:
         """Tokens of frames uint8 (N, t, H, H, 3), level by level: int64 (N, t, h, w)."""
-        pixels = torch.from_numpy(frames).to(self._execution_device).movedim(-1, -3).float() / 255
-        pictures = 2 * fit_to_size(pixels, self.sample_size) - 1
+        pictures = 2 * pictures_of(frames, self.sample_size, self._execution_device) - 1
         parts = [self.vqgan.encode(part) for part in pictures.flatten(0, 1).split(FRAMES_AT_ONCE)]
         return [torch.cat(level).unflatten(0, pictures.shape[:2]) for level in zip(*parts, strict=True)]
 

@@ -31,10 +31,7 @@ from sketch2video.systems.samplers import (
     network_input,
     step,
 )
-from sketch2video.systems.video_pipeline import Generators, VideoPipeline
-
-FRAMES_AT_ONCE = 64
-"""Frames that are decoded together; bounds the memory of long videos."""
+from sketch2video.systems.video_pipeline import FRAMES_AT_ONCE, Generators, VideoPipeline
 
 
 class LatentVideoPipeline(VideoPipeline):

@@ -16,16 +16,17 @@ from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.systems.key_frames import Windows, fill_video, key_stride, rounds_of_windows
-from sketch2video.systems.latent_video import FRAMES_AT_ONCE, LatentVideoPipeline, save_pipeline
+from sketch2video.systems.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import (
+    FRAMES_AT_ONCE,
     Generators,
     check_captions,
     check_settings,
     check_videos,
-    fit_to_size,
     number_of_videos,
+    pictures_of,
 )
 
 
@@ -115,7 +116,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             captions, num_frames, fps, num_inference_steps, generator, num_videos, control, frames, output_type
         )
         positions = self.check_positions(frames, frame_positions, length)
-        device, size = self._execution_device, self.transformer.config.sample_size
+        device = self._execution_device
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
         self.timings = Timings(device)
 
@@ -123,7 +124,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
         pictures = None
         if control is not None:
-            pictures = fit_to_size(torch.from_numpy(control).to(device).movedim(-1, -3).float() / 255, size)
+            pictures = pictures_of(control, self.sample_size, device)
         given = None if frames is None else self.encode(frames)
         self.timings.lap("captions")
 
@@ -229,8 +230,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
     def encode(self, frames: np.ndarray) -> Tensor:
         """Latents (N, t, C, h, w) in the autoencoder's units of frames uint8 (N, t, H, H, 3)."""
-        pixels = torch.from_numpy(frames).to(self._execution_device).movedim(-1, -3).float() / 255
-        pictures = 2 * fit_to_size(pixels, self.transformer.config.sample_size) - 1
+        pictures = 2 * pictures_of(frames, self.sample_size, self._execution_device) - 1
         parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
         means = [self.autoencoder.encode(part).mean for part in parts]
         return torch.cat(means).unflatten(0, pictures.shape[:2])

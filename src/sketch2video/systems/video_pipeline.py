@@ -17,6 +17,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sketch2video.params import CONTROL_CHANNELS, Control
 from sketch2video.systems.timing import Timings
 
+FRAMES_AT_ONCE = 64
+"""Frames that are encoded or decoded together; bounds the memory of long videos."""
+
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
 Generators = torch.Generator | list[torch.Generator] | None
@@ -129,3 +132,8 @@ def fit_to_size(pictures: Tensor, size: int) -> Tensor:
     elif pictures.shape[-1] != size:
         frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
     return frames.unflatten(0, count)
+
+
+def pictures_of(videos: np.ndarray, size: int, device: torch.device) -> Tensor:
+    """A user's videos uint8 (N, T, H, H, 3) at the model's size: (N, T, 3, size, size) in [0, 1]."""
+    return fit_to_size(torch.from_numpy(videos).to(device).movedim(-1, -3).float() / 255, size)
