@@ -14,7 +14,7 @@ from sketch2video.models.vqgan import HierarchicalVQGAN
 from sketch2video.params import Params
 from sketch2video.training import loop
 from sketch2video.training.loop import SilentLogger, TrainResult
-from sketch2video.training.token_transformer import corrupted, train_token_transformer
+from sketch2video.training.token_transformer import Windows, corrupted, train_token_transformer
 from sketch2video.training.tokens import token_array
 from sketch2video.videos.shards import shard_path, write_shard, write_table
 from tests.training.small import small_params
@@ -139,3 +139,22 @@ def test_at_most_the_share_that_is_asked_for_is_read_wrongly() -> None:
     assert abs(float(wrong.mean()) - 0.1) < 0.01
     assert wrong.std() > 0.04  # a share of its own for every clip
     assert torch.equal(corrupted(tokens, 1000, 0.0, generator), tokens)
+
+
+def test_a_frame_alone_is_predicted_as_the_first_of_a_window_is() -> None:
+    torch.manual_seed(0)
+    model = TokenTransformer(codes=CODES, code_width=4, sample_size=32, width=32, layers=1, heads=2, control_channels=1)
+    model.eval()
+    tokens = [torch.randint(CODES, (3, 4, side, side)) for side in (4, 2)]
+    shown = torch.tensor([True, False, True])
+    condition = model.condition(
+        3, torch.randn(3, 5, 128), torch.rand(3, 5) > 0.3, torch.ones(3), torch.rand(3, 4, 1, 32, 32), shown
+    )
+    windows = Windows(tokens, torch.rand(3, 4), condition)
+    alone = windows.one_by_one()
+    found = [level.unflatten(0, (3, 4)) for level in model(*alone)]
+    for start in range(4):
+        frames = slice(start, None)
+        begun = model([level[:, frames] for level in tokens], windows.times[:, frames], condition.at(frames))
+        for level, expected in zip(found, begun, strict=True):
+            torch.testing.assert_close(level[:, start, 0], expected[:, 0])

@@ -61,6 +61,16 @@ class ClipCondition(NamedTuple):
         each = torch.arange(len(frames), device=frames.device)[:, None]
         return self._replace(control=self.control[each, frames])
 
+    def of_clips(self, clips: Tensor | slice) -> ClipCondition:
+        """What some of the clips are told: a slice, or their numbers, int64."""
+        return ClipCondition(
+            self.tokens[clips],
+            self.mask[clips],
+            self.vector[clips],
+            None if self.control is None else self.control[clips],
+            None if self.control_mask is None else self.control_mask[clips],
+        )
+
 
 @dataclass
 class Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,8 +65,9 @@ def train_token_transformer(
 
     Returns:
         Metrics: ``loss``, and of the windows that held-out clips begin with, in nats a token of each level, 0 the
-        finest, ``loss_test_<level>``, the same without the text (``loss_test_<level>_without_text``), and
-        ``accuracy_test_<level>``, how often the likeliest token is the true one.
+        finest, ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``) and without the
+        text (``loss_test_<level>_without_text``), and ``accuracy_test_<level>``, how often the likeliest token is the
+        true one.
 
     Raises:
         UserError: an input is missing or damaged, clips have no labels but those are to be read, they are too short for
@@ -136,8 +138,39 @@ def read_texts(dataset: ShardDataset, column: str) -> list[str]:
     return [str(text) for text in texts]
 
 
+class Windows(NamedTuple):
+    """Parts of N clips.
+
+    Attributes:
+        tokens: of each level, finest first: (N, W, h, w) int64.
+        times: (N, W), where in the clips the frames lie, in [0, 1].
+        condition: of the clips, its control pictures those of the W frames.
+    """
+
+    tokens: list[Tensor]
+    times: Tensor
+    condition: ClipCondition
+
+    def first(self, clips: int) -> Windows:
+        """Those of the first so many clips."""
+        some = slice(clips)
+        return Windows([level[some] for level in self.tokens], self.times[some], self.condition.of_clips(some))
+
+    def one_by_one(self) -> Windows:
+        """Every frame as a window of its own: N * W of them."""
+        clips, frames = torch.cartesian_prod(*(torch.arange(n, device=self.times.device) for n in self.times.shape)).T
+        return Windows(
+            [level.flatten(0, 1)[:, None] for level in self.tokens],
+            self.times.flatten()[:, None],
+            self.condition.of_clips(clips).at(frames[:, None]),
+        )
+
+
 class TokenTransformerTask(Task):
     """Cross-entropy of every token of random windows, and a discriminator's opinion of five frames of them.
+
+    Further frames of each clip are predicted from the caption alone, as the first of a window is: what a video begins
+    with is the most that is to be learned, and in a window only one frame of many tells of it.
 
     The discriminator sees frames whose tokens are drawn one from each predicted distribution, each given the true
     tokens before it: by the Gumbel-max trick, with the gradient of its softmax (straight-through; Jang et al. 2017),
@@ -188,43 +221,52 @@ class TokenTransformerTask(Task):
             self._pictures(batch, generator),
             kept(section.control_dropout),
         )
-        tokens = self._tokens(batch)
-        length = tokens[0].shape[1]
+        length = self._tokens(batch)[0].shape[1]
         window = min(section.window, length)
-        start = torch.randint(length - window + 1, (samples,), generator=generator, device=device)
-        frames = start[:, None] + torch.arange(window, device=device)
-        each = torch.arange(samples, device=device)[:, None]
-        tokens = [level[each, frames] for level in tokens]
-        condition, times = condition.at(frames), (frames + 0.5) / length
-        read = [corrupted(level, self.vqgan.config.codes, section.token_corruption, generator) for level in tokens]
-        logits = self.module.generator(read, times, condition)
-        errors = [
-            functional.cross_entropy(found.flatten(0, 2), level.flatten())
-            for found, level in zip(logits, tokens, strict=True)
-        ]
-        terms: dict[str, Tensor | float] = {f"level_{level}": error for level, error in enumerate(errors)}
-        loss = torch.stack(errors).sum()
+        start = torch.randint(length - window + 1, (samples, 1), generator=generator, device=device)
+        windows = self._windows(batch, condition, start + torch.arange(window, device=device))
+        logits, errors = self._predicted(windows, generator)
+        if section.frames_alone:
+            places = torch.randint(length, (samples, section.frames_alone), generator=generator, device=device)
+            _, alone = self._predicted(self._windows(batch, condition, places).one_by_one(), generator)
+            errors |= {f"{name}_alone": error for name, error in alone.items()}
+        loss = torch.stack([*errors.values()]).sum()
+        terms: dict[str, Tensor | float] = {**errors}
         if section.discriminator_weight:
             adversarial, discriminator = loss.new_zeros(2)
             if progress >= section.discriminator_start:
-                shown = slice(None, section.discriminator_clips)
-                adversarial, discriminator = self._adversarial(
-                    [level[shown] for level in tokens], logits[-1][shown], times[shown], of_clips(condition, shown)
-                )
+                shown = section.discriminator_clips
+                adversarial, discriminator = self._adversarial(windows.first(shown), logits[-1][:shown])
                 loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
             terms |= {"adversarial": adversarial, "discriminator": discriminator}
         return loss, terms
 
-    def _adversarial(
-        self, tokens: list[Tensor], top: Tensor, times: Tensor, condition: ClipCondition
-    ) -> tuple[Tensor, Tensor]:
+    def _windows(self, batch: Batch, condition: ClipCondition, frames: Tensor) -> Windows:
+        """Some frames (N, W) int64 of the clips of a batch, whose condition has control pictures of all frames."""
+        tokens = self._tokens(batch)
+        each = torch.arange(len(frames), device=frames.device)[:, None]
+        times = (frames + 0.5) / tokens[0].shape[1]
+        return Windows([level[each, frames] for level in tokens], times, condition.at(frames))
+
+    def _predicted(self, windows: Windows, generator: torch.Generator) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Logits (N, W, P, K) of all levels, and their cross-entropies by name; what is read is corrupted a little."""
+        share = self.section.token_corruption
+        read = [corrupted(level, self.vqgan.config.codes, share, generator) for level in windows.tokens]
+        logits = self.module.generator(read, windows.times, windows.condition)
+        pairs = enumerate(zip(logits, windows.tokens, strict=True))
+        return logits, {
+            f"level_{level}": functional.cross_entropy(found.flatten(0, 2), true.flatten())
+            for level, (found, true) in pairs
+        }
+
+    def _adversarial(self, windows: Windows, top: Tensor) -> tuple[Tensor, Tensor]:
         """The transformers' and the discriminator's loss, each with a graph to its own parameters alone.
 
         Args:
-            tokens: the true ones, of each level (N, W, h, w).
+            windows: true tokens.
             top: logits (N, W, P, K) of the top level.
-            times, condition: of the windows.
         """
+        tokens, times, condition = windows
         discriminator = self.module.discriminator
         assert discriminator is not None
         drawn: list[Tensor] = [*tokens]
@@ -263,6 +305,8 @@ class TokenTransformerTask(Task):
                     if not suffix:
                         right = (logits.flatten(0, 2).argmax(-1) == true).float().mean()
                         values[f"accuracy_test_{level}"] = float(right)
+                        first = functional.cross_entropy(logits[:, 0].flatten(0, 1), begun[level][:, 0].flatten())
+                        values[f"loss_test_{level}_first"] = float(first)
                     for name, value in values.items():
                         totals[name] = totals.get(name, 0.0) + value * len(part) / len(places)
         return totals
@@ -329,17 +373,6 @@ def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generato
     share = most * uniform(len(tokens)).view(-1, *[1] * (tokens.ndim - 1))
     other = torch.randint(codes, tokens.shape, generator=generator, device=tokens.device)
     return torch.where(uniform(*tokens.shape) < share, other, tokens)
-
-
-def of_clips(condition: ClipCondition, which: slice) -> ClipCondition:
-    """The conditions of some of the clips."""
-    return ClipCondition(
-        condition.tokens[which],
-        condition.mask[which],
-        condition.vector[which],
-        None if condition.control is None else condition.control[which],
-        None if condition.control_mask is None else condition.control_mask[which],
-    )
 
 
 def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:
