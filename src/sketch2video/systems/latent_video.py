@@ -22,15 +22,7 @@ from sketch2video.models.precision import precision
 from sketch2video.models.text import TextCondition, load_text_encoder
 from sketch2video.models.video_transformer import VideoTransformer, frame_mask
 from sketch2video.params import SAMPLERS
-from sketch2video.systems.samplers import (
-    begin,
-    check_scheduler,
-    default_scheduler,
-    initial_noise,
-    make_scheduler,
-    network_input,
-    step,
-)
+from sketch2video.systems.samplers import check_scheduler, default_scheduler, make_scheduler, sample
 from sketch2video.systems.video_pipeline import FRAMES_AT_ONCE, Generators, VideoPipeline
 
 
@@ -108,21 +100,19 @@ class LatentVideoPipeline(VideoPipeline):
         Raises:
             ValueError: the scheduler samples something else than the network predicts.
         """
-        config, scheduler, device = self.transformer.config, self.scheduler, self._execution_device
-        check_scheduler(scheduler, config.objective, config.time_shift)
-        latents = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
-        mean, std = (latents.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        config, device = self.transformer.config, self._execution_device
+        check_scheduler(self.scheduler, config.objective, config.time_shift)
+        noise = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
         network: Callable[..., Tensor] = self.transformer
         if known is not None:
-            network = partial(network, known=(known - mean) / std, known_mask=known_mask)
-        timesteps = begin(scheduler, num_inference_steps, device)
-        latents = initial_noise(scheduler, latents)
-        for timestep in self.progress_bar(timesteps):
+            network = partial(network, known=self.normalised(known), known_mask=known_mask)
+
+        def predict(latents: Tensor, time: Tensor) -> Tensor:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
-                prediction = guided_prediction(
+                return guided_prediction(
                     network,
-                    network_input(scheduler, latents, timestep),
-                    (timestep / scheduler.config.num_train_timesteps).expand(len(fps)),
+                    latents,
+                    time.expand(len(fps)),
                     control=control,
                     text=text.hidden if text else None,
                     text_mask=text.mask if text else None,
@@ -130,11 +120,27 @@ class LatentVideoPipeline(VideoPipeline):
                     guidance_scale=guidance_scale,
                     control_guidance_scale=control_guidance_scale,
                 )
-            latents = step(scheduler, prediction, timestep, latents, generator)
-        latents = latents * std + mean
+
+        latents = sample(self.scheduler, predict, noise, num_inference_steps, generator, self.progress_bar)
+        latents = self.unnormalised(latents)
         if known is None or known_mask is None:
             return latents
         return torch.where(frame_mask(known_mask), known, latents)
+
+    def normalised(self, latents: Tensor) -> Tensor:
+        """Latents (..., C, h, w) of the autoencoder in the network's units."""
+        mean, std = self._scale(latents)
+        return (latents - mean) / std
+
+    def unnormalised(self, latents: Tensor) -> Tensor:
+        """The inverse of :meth:`normalised`."""
+        mean, std = self._scale(latents)
+        return latents * std + mean
+
+    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.transformer.config
+        mean, std = (like.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        return mean, std
 
     def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
         """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.

@@ -9,7 +9,7 @@ which are two each, except the last.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -146,3 +146,36 @@ def step(
     known = inspect.signature(scheduler.step).parameters
     more = {"generator": generator} if "generator" in known else {}
     return scheduler.step(prediction, timestep, latents, return_dict=False, **more)[0]
+
+
+def sample(
+    scheduler: SchedulerMixin,
+    predict: Callable[[Tensor, Tensor], Tensor],
+    latents: Tensor,
+    steps: int,
+    generator: torch.Generator | list[torch.Generator] | None,
+    progress: Callable[[Tensor], Iterable[Tensor]] = iter,
+    begun: int = 0,
+) -> Tensor:
+    """Latents without noise, from noise or from a mixture of data and noise.
+
+    Args:
+        scheduler: what leads from noise to data.
+        predict: what the network says of noisy latents at a time in [0, 1], a scalar.
+        latents: standard normal noise; where sampling has ``begun``, the mixture that the first step left to be taken
+            starts from.
+        steps: from noise on; see :func:`begin`.
+        generator: of the noise that some samplers add.
+        progress: shows how far it is, such as ``tqdm``; it is given the timesteps.
+        begun: timesteps that are left out, from noise on; not for samplers that take two passes a step.
+    """
+    timesteps = begin(scheduler, steps, latents.device)
+    if begun:
+        scheduler.set_begin_index(begun)
+    else:
+        latents = initial_noise(scheduler, latents)
+    for timestep in progress(timesteps[begun:]):
+        time = timestep / scheduler.config.num_train_timesteps
+        prediction = predict(network_input(scheduler, latents, timestep), time)
+        latents = step(scheduler, prediction, timestep, latents, generator)
+    return latents
