@@ -261,7 +261,8 @@ class TokenTransformerParams(Section):
     control: Control
     reads: Literal["caption", "label"]
     window: int = Field(ge=6, description="frames that a transformer sees at once, the predicted one counted")
-    frames_alone: int = Field(ge=0, description="of each clip a step, predicted without a frame before")
+    window_clips: int = Field(ge=1, description="clips of a batch that show a window of frames")
+    frames_alone: int = Field(ge=0, description="of each clip of a batch, predicted without a frame before")
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -103,29 +103,48 @@ class LatentVideoPipeline(VideoPipeline):
         config, device = self.transformer.config, self._execution_device
         check_scheduler(self.scheduler, config.objective, config.time_shift)
         noise = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
-        network: Callable[..., Tensor] = self.transformer
-        if known is not None:
-            network = partial(network, known=self.normalised(known), known_mask=known_mask)
+        shown = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
-                return guided_prediction(
-                    network,
-                    latents,
-                    time.expand(len(fps)),
-                    control=control,
-                    text=text.hidden if text else None,
-                    text_mask=text.mask if text else None,
-                    fps=fps,
-                    guidance_scale=guidance_scale,
-                    control_guidance_scale=control_guidance_scale,
-                )
+            return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **shown)
 
         latents = sample(self.scheduler, predict, noise, num_inference_steps, generator, self.progress_bar)
         latents = self.unnormalised(latents)
         if known is None or known_mask is None:
             return latents
         return torch.where(frame_mask(known_mask), known, latents)
+
+    def predict(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        text: TextCondition | None,
+        control: Tensor | None,
+        fps: Tensor,
+        guidance_scale: float,
+        control_guidance_scale: float,
+        **known: Tensor | None,
+    ) -> Tensor:
+        """What the network says of noisy clips, guided: (N, T, C, h, w); see :meth:`denoise`.
+
+        Args:
+            latents: (N, T, C, h, w), normalised.
+            time: in [0, 1], a scalar.
+            text, control, fps, guidance_scale, control_guidance_scale: see :meth:`denoise`.
+            known: ``known``, normalised, and ``known_mask``, where frames are known.
+        """
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision() == "bf16"):
+            return guided_prediction(
+                partial(cast(Callable[..., Tensor], self.transformer), **known),
+                latents,
+                time.expand(len(latents)),
+                control=control,
+                text=text.hidden if text else None,
+                text_mask=text.mask if text else None,
+                fps=fps,
+                guidance_scale=guidance_scale,
+                control_guidance_scale=control_guidance_scale,
+            )
 
     def normalised(self, latents: Tensor) -> Tensor:
         """Latents (..., C, h, w) of the autoencoder in the network's units."""

@@ -170,10 +170,10 @@ def sample(
         begun: timesteps that are left out, from noise on; not for samplers that take two passes a step.
     """
     timesteps = begin(scheduler, steps, latents.device)
-    if begun:
-        scheduler.set_begin_index(begun)
-    else:
+    if not begun:
         latents = initial_noise(scheduler, latents)
+    elif hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(begun)
     for timestep in progress(timesteps[begun:]):
         time = timestep / scheduler.config.num_train_timesteps
         prediction = predict(network_input(scheduler, latents, timestep), time)

@@ -169,8 +169,8 @@ class Windows(NamedTuple):
 class TokenTransformerTask(Task):
     """Cross-entropy of every token of random windows, and a discriminator's opinion of five frames of them.
 
-    Further frames of each clip are predicted from the caption alone, as the first of a window is: what a video begins
-    with is the most that is to be learned, and in a window only one frame of many tells of it.
+    Further frames are predicted from the caption alone, as the first of a window is: what a video begins with is the
+    most that is to be learned, a window has one such frame among many, and frames alone are read fast.
 
     The discriminator sees frames whose tokens are drawn one from each predicted distribution, each given the true
     tokens before it: by the Gumbel-max trick, with the gradient of its softmax (straight-through; Jang et al. 2017),
@@ -225,6 +225,7 @@ class TokenTransformerTask(Task):
         window = min(section.window, length)
         start = torch.randint(length - window + 1, (samples, 1), generator=generator, device=device)
         windows = self._windows(batch, condition, start + torch.arange(window, device=device))
+        windows = windows.first(section.window_clips)
         logits, errors = self._predicted(windows, generator)
         if section.frames_alone:
             places = torch.randint(length, (samples, section.frames_alone), generator=generator, device=device)
