@@ -28,15 +28,15 @@ class FusionWeights(nn.Module):
     foreground's w_2. Noise is scaled together with the content, so that weights away from 1 are away from the noise
     level of k, too. At the paper's 250 steps of 2e-6 Adam moves them by at most about 0.0005.
 
-    Attributes:
-        background: w_1, scalar.
-        foreground: w_2, scalar.
+    Args:
+        background: w_1 at the start.
+        foreground: w_2 at the start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, background: float = 1.0, foreground: float = 1.0) -> None:
         super().__init__()
-        self.background = nn.Parameter(torch.ones(()))
-        self.foreground = nn.Parameter(torch.ones(()))
+        self.background = nn.Parameter(torch.tensor(background))
+        self.foreground = nn.Parameter(torch.tensor(foreground))
 
     def forward(self, background: Tensor, foreground: Tensor, shows_background: Tensor) -> Tensor:
         """w_1 times the one where ``shows_background`` (bool) is true, w_2 times the other elsewhere."""

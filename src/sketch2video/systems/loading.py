@@ -12,11 +12,13 @@ from diffusers import DiffusionPipeline
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, sha256_of_file, sha256_of_value
 from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
+from sketch2video.systems.long_video import LongVideoPipeline
 from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.text_ldm import TextToVideoPipeline
 
 SYSTEMS: dict[str, type[DiffusionPipeline]] = {
-    system.__name__: system for system in (SketchToVideoPipeline, TextToVideoPipeline, HierarchicalVQGANPipeline)
+    system.__name__: system
+    for system in (SketchToVideoPipeline, TextToVideoPipeline, HierarchicalVQGANPipeline, LongVideoPipeline)
 }
 """Pipelines by the name that ``model_index.json`` gives them."""
 

@@ -1,0 +1,349 @@
+"""Long, steady videos: the project's fourth paper on the parts of the sketch system.
+
+A drawing of the whole length, and then the paper's modules, by its numbers of equations:
+
+1. Separate tuning: the video is painted once (1), and what is foreground and what is background is told apart (9).
+2. Average fusion: the painting is taken back to step k, all frames are given one background there (10, 11), and it is
+   painted on (12).
+3. Combined tuning: the network may have been tuned on videos that were made steady so (13 to 16, 20); see
+   :mod:`~sketch2video.training.combined_tuning`.
+4. Inter-frame consistency: whenever a video is painted, it is as overlapping windows that are merged at every step (17
+   to 19).
+
+Without fusion the fourth module is left alone, which is Wang et al. 2023, "Gen-L-Video". The network sees one window of
+one video at a time, or a few, so that the time for a frame and the memory beyond the video itself do not grow with the
+length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from diffusers import SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sketch2video.curves import CurveSequence
+from sketch2video.models.autoencoder import FrameAutoencoder
+from sketch2video.models.average_fusion import FusionWeights, average_fusion
+from sketch2video.models.curve_vae import CurveVAE
+from sketch2video.models.masked_losses import latent_mask
+from sketch2video.models.objectives import find_objective
+from sketch2video.models.text import TextCondition, encode_text
+from sketch2video.models.video_transformer import VideoTransformer
+from sketch2video.models.windows import (
+    WindowWeights,
+    captions_of_windows,
+    cut_windows,
+    merge_windows,
+    window_starts,
+    window_weights,
+)
+from sketch2video.systems.ink import as_sketches, draw, ink_of
+from sketch2video.systems.output import VideoOutput
+from sketch2video.systems.samplers import begin, check_scheduler, sample
+from sketch2video.systems.segmenters import MOTION, segment
+from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
+from sketch2video.systems.timing import Timings
+from sketch2video.systems.video_pipeline import Generators
+from sketch2video.videos.foreground import LEAST_FRAMES
+
+WINDOWS_AT_ONCE = 16
+"""Windows that the network sees together; bounds the memory of long videos."""
+
+
+Scenes = Sequence[tuple[int, str]]
+"""What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
+
+Plot = str | Scenes
+
+
+class Guidance(NamedTuple):
+    """How strongly captions and drawings are followed; see :meth:`LongVideoPipeline.__call__`."""
+
+    guidance_scale: float
+    control_guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One video of T frames as W windows of K frames.
+
+    Attributes:
+        starts: first frames of the windows.
+        weights: (K,), by which they are merged.
+        text: captions, a row for each; None: the video has none.
+        control: (1, T, 1, S, S) in [0, 1], the drawing.
+        fps: (1,).
+    """
+
+    starts: list[int]
+    weights: Tensor
+    text: TextCondition | None
+    control: Tensor
+    fps: Tensor
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.control.shape[1]
+
+    def cut(self, video: Tensor, some: slice) -> Tensor:
+        """Some of the windows (., K, ...) of a video (1, T, ...), equation (18)."""
+        return cut_windows(video, self.starts[some], len(self.weights))[0]
+
+    def merge(self, parts: Tensor) -> Tensor:
+        """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
+        return merge_windows(parts[None], self.starts, self.weights, self.frames)
+
+
+class LongVideoPipeline(SketchToVideoPipeline):
+    """Text to long, steady videos by way of a drawing.
+
+    Args:
+        tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler: see :class:`SketchToVideoPipeline`.
+        window: K, frames of a window; None: as many as training clips have.
+        stride: S, from window to window; None: half a window.
+        weights: by which windows are merged; see :func:`~sketch2video.models.windows.window_weights`.
+        fusion_time: time of step k, at which backgrounds are fused, in [0, 1], 1 being noise: the first step of the
+            sampler that is not before it. The paper's is 0.995. None: they are not fused.
+        fused_frames: n, how many frames' backgrounds are averaged.
+        shared_noise: see :func:`~sketch2video.models.average_fusion.average_fusion`.
+        background_weight, foreground_weight: w_1 and w_2 of equation (11).
+        segmenter: by name; see :func:`~sketch2video.systems.segmenters.segment`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: PreTrainedModel,
+        curve_vae: CurveVAE,
+        autoencoder: FrameAutoencoder,
+        transformer: VideoTransformer,
+        scheduler: SchedulerMixin,
+        window: int | None = None,
+        stride: int | None = None,
+        weights: str = "triangular",
+        fusion_time: float | None = 0.995,
+        fused_frames: int = 5,
+        shared_noise: bool = True,
+        background_weight: float = 1.0,
+        foreground_weight: float = 1.0,
+        segmenter: str = MOTION,
+    ) -> None:
+        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler)
+        window = window or transformer.config.sample_frames
+        self.register_to_config(
+            window=window,
+            stride=stride or max(1, window // 2),
+            weights=weights,
+            fusion_time=fusion_time,
+            fused_frames=fused_frames,
+            shared_noise=shared_noise,
+            background_weight=background_weight,
+            foreground_weight=foreground_weight,
+            segmenter=segmenter,
+        )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        captions: str | Sequence[Plot] | None = None,
+        num_frames: int | None = None,
+        fps: float | Sequence[float] = 8.0,
+        guidance_scale: float = 4.0,
+        control_guidance_scale: float = 1.0,
+        num_inference_steps: int = 20,
+        generator: Generators = None,
+        num_videos: int | None = None,
+        sketches: np.ndarray | None = None,
+        curves: Sequence[CurveSequence] | None = None,
+        output_type: str = "np",
+        return_dict: bool = True,
+    ) -> VideoOutput | tuple:
+        """Generate videos of any length, one after the other.
+
+        Args:
+            captions: what to show: for each of N videos a caption, or several with the frames that they begin at, such
+                as ``[(0, "a red circle grows"), (64, "a red circle moves left to right")]``; None: anything.
+            num_frames: T; None: that of the drawings if they are given, else as in training.
+            fps, guidance_scale, control_guidance_scale, num_inference_steps, generator, num_videos, sketches, curves,
+                output_type, return_dict: see :meth:`SketchToVideoPipeline.__call__`.
+
+        Raises:
+            ValueError: arguments that do not belong together.
+            UserError: the segmenter cannot be loaded.
+        """
+        # 1. Check what was asked for
+        plots = None if captions is None else scenes_of(captions)
+        curves = None if curves is None else list(curves)
+        spoken = None if plots is None else [" ".join(caption for _, caption in plot) for plot in plots]
+        count, frames = self.check_inputs(
+            spoken, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, output_type
+        )
+        device = self._execution_device
+        config = self.transformer.config
+        check_scheduler(self.scheduler, config.objective, config.time_shift)
+        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
+        guidance = Guidance(guidance_scale, control_guidance_scale)
+        self.timings = Timings(device)
+
+        # 2. Draw
+        if sketches is None and curves is None:
+            curves = draw(
+                self.curve_vae,
+                self._text([plot[0][1] for plot in plots or [[(0, "")]] * count]),
+                frames,
+                rates,
+                generator,
+            )
+        ink = ink_of(sketches, curves, self.sample_size, device)
+        self.timings.lap("curves")
+
+        # 3. Paint, one video after the other
+        videos = []
+        for video in range(count):
+            windows = self.windows(plots[video] if plots else None, ink[video : video + 1], rates[video : video + 1])
+            source = generator[video] if isinstance(generator, list) else generator
+            videos.append(self.paint(windows, guidance, num_inference_steps, source))
+
+        # 4. Decode
+        frames_out = self.decode(torch.cat(videos), ink, output_type)
+        self.timings.lap("decoding")
+        self.maybe_free_model_hooks()
+
+        # 5. Answer
+        output = VideoOutput(frames=frames_out, curves=curves, sketches=as_sketches(ink))
+        return output if return_dict else output.to_tuple()
+
+    def _text(self, captions: Sequence[str]) -> TextCondition:
+        return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
+
+    def windows(self, plot: Scenes | None, ink: Tensor, fps: Tensor) -> Windows:
+        """One video as windows, each with the caption that holds at its middle.
+
+        Args:
+            plot: what it shows; None: anything.
+            ink: (1, T, 1, S, S) in [0, 1], its drawing.
+            fps: (1,).
+        """
+        frames = ink.shape[1]
+        length = min(self.config.window, frames)
+        starts = window_starts(frames, length, min(self.config.stride, length))
+        text = None
+        if plot is not None:
+            told = captions_of_windows(plot, starts, length)
+            captions = sorted(set(told))
+            rows = torch.tensor([captions.index(caption) for caption in told], device=ink.device)
+            read = self._text(captions)
+            text = TextCondition(read.hidden[rows], read.mask[rows])
+        weights = window_weights(cast(WindowWeights, self.config.weights), length)
+        return Windows(starts, weights.to(ink.device), text, ink, fps)
+
+    def paint(
+        self, windows: Windows, guidance: Guidance, num_inference_steps: int, generator: torch.Generator | None
+    ) -> Tensor:
+        """The four modules on one video: latents (1, T, C, h, w) in the autoencoder's units.
+
+        Args:
+            windows: of the video.
+            guidance: how strongly caption and drawing are followed.
+            num_inference_steps: of the sampler, from noise to the video.
+            generator: source of all randomness.
+
+        Raises:
+            UserError: the segmenter cannot be loaded.
+        """
+        device = self._execution_device
+        shape = (1, windows.frames, *self.latent_shape)
+        noise = randn_tensor(shape, generator=generator, device=device)
+        latents = self.denoise_windows(windows, noise, guidance, num_inference_steps, generator)
+        self.timings.lap("denoising")
+        time = self.config.fusion_time
+        if time is not None and windows.frames >= LEAST_FRAMES:
+            times = begin(self.scheduler, num_inference_steps, device) / self.scheduler.config.num_train_timesteps
+            begun = int((times > time).sum())
+            if begun < len(times):
+                fused = self.fuse(windows, latents, noise, float(times[begun]), generator)
+                self.timings.lap("fusion")
+                latents = self.denoise_windows(windows, fused, guidance, num_inference_steps, generator, begun)
+                self.timings.lap("denoising")
+        return self.unnormalised(latents)
+
+    def denoise_windows(
+        self,
+        windows: Windows,
+        latents: Tensor,
+        guidance: Guidance,
+        num_inference_steps: int,
+        generator: torch.Generator | None,
+        begun: int = 0,
+    ) -> Tensor:
+        """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
+
+        What is merged are the network's predictions, at the same noisy video for all windows. As a step of a sampler is
+        linear in its prediction, that is to merge the windows' next steps, the noise that a sampler adds left out.
+
+        Args:
+            windows: of the video.
+            latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
+            guidance, num_inference_steps, generator: see :meth:`paint`.
+            begun: see :func:`~sketch2video.systems.samplers.sample`.
+        """
+
+        def predict(video: Tensor, time: Tensor) -> Tensor:
+            found = []
+            for first in range(0, len(windows.starts), WINDOWS_AT_ONCE):
+                some = slice(first, first + WINDOWS_AT_ONCE)
+                text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
+                parts = windows.cut(video, some)
+                rates = windows.fps.expand(len(parts))
+                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
+            return windows.merge(torch.cat(found))
+
+        return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
+
+    def fuse(
+        self, windows: Windows, latents: Tensor, noise: Tensor, time: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """Equations (9) to (11): the video at step k, with one background: (1, T, C, h, w), normalised.
+
+        Args:
+            windows: of the video.
+            latents: (1, T, C, h, w), normalised, without noise: r.
+            noise: (1, T, C, h, w), with which they are taken back to step k.
+            time: of step k.
+            generator: see :meth:`paint`.
+
+        Raises:
+            UserError: the segmenter cannot be loaded.
+        """
+        config = self.transformer.config
+        objective = find_objective(config.objective, config.time_shift)
+        pictures = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
+        foreground = segment((pictures * 255).round().astype(np.uint8), self.config.segmenter)
+        mask = latent_mask(torch.from_numpy(foreground).to(latents.device), self.autoencoder.factor, "any")
+        weights = FusionWeights(self.config.background_weight, self.config.foreground_weight)
+        noisy = objective.noisy(latents, noise, latents.new_full((1,), time))
+        return average_fusion(
+            noisy[0],
+            latents[0],
+            mask == 0,
+            objective,
+            time,
+            weights.to(latents.device),
+            self.config.fused_frames,
+            self.config.shared_noise,
+            generator or torch.default_generator,
+        )[None]
+
+
+def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:
+    """Plots as scenes: (first frame, caption), one list for each video."""
+    several = [captions] if isinstance(captions, str) else captions
+    return [[(0, plot)] if isinstance(plot, str) else list(plot) for plot in several]

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sketch2video.models.flow_matching import interpolate
+from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, long_video
+from sketch2video.systems.long_video import Guidance
+
+CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
+MERGED = {"fusion_time": None}
+"""Module 4 alone."""
+
+
+def loaded(folder: Path, **settings: object) -> LongVideoPipeline:
+    """Untrained, but with weights away from their initial zeros, so that every condition has influence."""
+    pipeline = LongVideoPipeline.from_pretrained(folder, **settings)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in pipeline.transformer.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def merged(tiny_pipeline_folder: Path) -> LongVideoPipeline:
+    return loaded(tiny_pipeline_folder, **MERGED)
+
+
+def seeded(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def drawing(frames: int) -> np.ndarray:
+    """A bar that moves to the right: uint8 (1, T, 32, 32)."""
+    ink = np.zeros((1, frames, 32, 32), np.uint8)
+    for t in range(frames):
+        ink[0, t, 8:-8, 4 + t % 24] = 255
+    return ink
+
+
+def test_one_window_is_what_the_sketch_system_makes(merged, tiny_pipeline_folder: Path) -> None:
+    plain = SketchToVideoPipeline(**{name: getattr(merged, name) for name in merged.components})
+    plain.set_progress_bar_config(disable=True)
+    asked = {"num_inference_steps": 3, "guidance_scale": 2.0, "output_type": "latent"}
+    ours = merged(CAPTIONS, generator=seeded(0, 1), **asked)
+    theirs = plain(CAPTIONS, generator=seeded(0, 1), **asked)
+    np.testing.assert_array_equal(ours.sketches, theirs.sketches)
+    torch.testing.assert_close(ours.frames, theirs.frames, atol=0.05, rtol=0)  # bfloat16 rounds by the size of a batch
+
+
+def test_windows_that_do_not_overlap_are_painted_apart(tiny_pipeline_folder: Path) -> None:
+    pipeline = loaded(tiny_pipeline_folder, window=4, stride=4, **MERGED)
+    ink = drawing(8)
+    asked = {"num_inference_steps": 2, "output_type": "latent"}
+    whole = pipeline(CAPTIONS[0], sketches=ink, generator=seeded(0), **asked).frames
+    noise = torch.randn((1, 8, *pipeline.latent_shape), generator=seeded(0)[0])
+    for part in (slice(4), slice(4, None)):
+        windows = pipeline.windows(
+            [(0, CAPTIONS[0])], torch.from_numpy(ink[:, part, None] / 255).float(), torch.tensor([8.0])
+        )
+        alone = pipeline.unnormalised(pipeline.denoise_windows(windows, noise[:, part], Guidance(4.0, 1.0), 2, None))
+        torch.testing.assert_close(whole[:, part], alone, atol=0.05, rtol=0)
+
+
+def test_a_caption_is_seen_by_the_windows_that_it_holds_in(tiny_pipeline_folder: Path) -> None:
+    pipeline = loaded(tiny_pipeline_folder, window=4, stride=2, **MERGED)
+    asked = {"sketches": drawing(16), "num_inference_steps": 1, "output_type": "latent"}
+    one = pipeline([[(0, CAPTIONS[0])]], generator=seeded(0), **asked).frames
+    two = pipeline([[(0, CAPTIONS[0]), (8, CAPTIONS[1])]], generator=seeded(0), **asked).frames
+    differs = (one - two).abs().amax((0, 2, 3, 4)) > 1e-3
+    # The first window with the other caption has its middle at 8 and begins at 6; further steps would spread it.
+    assert differs.tolist() == [False] * 6 + [True] * 10
+
+
+def test_the_network_never_sees_more_than_some_windows(merged, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    predict = merged.predict
+
+    def spied(latents: torch.Tensor, *arguments: object) -> torch.Tensor:
+        seen.append(latents.shape[:2])
+        return predict(latents, *arguments)
+
+    monkeypatch.setattr(merged, "predict", spied)
+    monkeypatch.setattr(long_video, "WINDOWS_AT_ONCE", 3)
+    merged(CAPTIONS[0], sketches=drawing(40), num_inference_steps=1, generator=seeded(0))
+    assert {frames for _, frames in seen} == {8}
+    assert [windows for windows, _ in seen] == [3, 3, 3]  # 9 windows of 8 frames, 4 from one to the next
+
+
+@torch.no_grad()
+def test_fused_frames_have_one_background_and_keep_their_foreground(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fused_frames=4)
+    foreground = np.zeros((8, 32, 32), bool)
+    foreground[:, 8:16, 8:16] = True  # exactly 2 x 2 places of the latent
+    monkeypatch.setattr(long_video, "segment", lambda frames, name: foreground)
+    windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
+    latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
+    fused = pipeline.fuse(windows, latents, noise, 0.7, seeded(0)[0])
+    noisy = interpolate(latents, noise, torch.tensor([0.7]))
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[2:4, 2:4] = True
+    torch.testing.assert_close(fused[..., inside], noisy[..., inside])
+    torch.testing.assert_close(fused[..., ~inside], fused[:, :1][..., ~inside].expand(-1, 8, -1, -1))
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpm++", "unipc"])
+def test_fused_videos_depend_on_their_seed_alone(tiny_pipeline_folder: Path, sampler: str) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
+    pipeline.set_sampler(sampler)
+    asked = {"num_frames": 12, "num_inference_steps": 4}
+    together = pipeline(CAPTIONS, generator=seeded(3, 4), **asked).frames
+    assert together.shape == (2, 12, 32, 32, 3)
+    alone = pipeline(CAPTIONS[1], generator=seeded(4), **asked).frames
+    np.testing.assert_allclose(together[1:], alone, atol=1e-5)
+
+
+def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
+    times = []
+
+    def noted(windows: object, latents: torch.Tensor, noise: object, time: float, generator: object) -> torch.Tensor:
+        times.append(time)
+        return latents
+
+    monkeypatch.setattr(pipeline, "fuse", noted)
+    pipeline(CAPTIONS[0], num_inference_steps=8, generator=seeded(0))
+    sampled = pipeline.scheduler.sigmas[:-1]
+    assert times == [pytest.approx(float(sampled[sampled <= 0.9][0]))]
+
+
+def test_settings_are_kept_with_the_pipeline(merged, tmp_path: Path) -> None:
+    merged.register_to_config(stride=3)
+    merged.save_pretrained(tmp_path)
+    again = LongVideoPipeline.from_pretrained(tmp_path)
+    assert (again.config.window, again.config.stride, again.config.fusion_time) == (8, 3, None)
