@@ -9,16 +9,12 @@ from flows.common import MODELS, execute, publish, recorded, stage_flow
 from flows.systems import DEFAULT, System, asked_system, find_system
 from sketch2video.models.token_sampling import TokenSampling
 from sketch2video.params import Params, load_params
-from sketch2video.systems import hierarchical_vqgan, sketch_ldm, text_ldm
+from sketch2video.systems import hierarchical_vqgan, long_video, sketch_ldm, text_ldm
 from sketch2video.tracking.runs import tracked_run
 
 
 def _latent_diffusion(write: Callable[..., None], of: System, params: Params) -> None:
     write(of.pipeline, autoencoder=of.parts / "autoencoder", video_ldm=of.parts / "video_ldm")
-
-
-_sketch_ldm = partial(_latent_diffusion, sketch_ldm.assemble)
-_text_ldm = partial(_latent_diffusion, text_ldm.assemble)
 
 
 def _hierarchical_vqgan(of: System, params: Params) -> None:
@@ -32,6 +28,10 @@ def _hierarchical_vqgan(of: System, params: Params) -> None:
     )
 
 
+def _long_video(of: System, params: Params) -> None:
+    long_video.assemble(of.pipeline, settings=params.long_video, video_ldm=of.parts / "long_video")
+
+
 ASSEMBLED: dict[str, tuple[Callable[[System, Params], None], list[str]]] = {
     "sketch_ldm": (
         partial(_latent_diffusion, sketch_ldm.assemble),
@@ -41,6 +41,7 @@ ASSEMBLED: dict[str, tuple[Callable[[System, Params], None], list[str]]] = {
         partial(_latent_diffusion, text_ldm.assemble),
         ["text_encoder", "autoencoder", "video_ldm", "text_ldm"],
     ),
+    "long_video": (_long_video, ["text_encoder", "curve_vae", "autoencoder", "video_ldm", "long_video"]),
     "hierarchical_vqgan": (_hierarchical_vqgan, ["text_encoder", "vqgan", "token_transformer"]),
 }
 """How the pipeline of each system is put together, and the sections of the parameters that its run records."""

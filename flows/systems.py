@@ -1,7 +1,8 @@
 """The systems of the graph: which pictures their networks see, and where their parts lie.
 
 Latent diffusion systems differ by what stands here and in no other way: the same stages, called with a system's name,
-make all of them. The hierarchical VQGAN has training stages of its own, and shares the stages that assemble and judge.
+make all of them. The hierarchical VQGAN has training stages of its own, and the system of long videos tunes a network
+of the sketch system; both share the stages that assemble and judge.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ DEFAULT = "sketch_ldm"
 """The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
 SYSTEMS: tuple[str, ...] = get_args(SystemName)
 VQGAN = "hierarchical_vqgan"
-DIFFUSION = tuple(name for name in SYSTEMS if name != VQGAN)
+LONG_VIDEO = "long_video"
+DIFFUSION = tuple(name for name in SYSTEMS if name not in (VQGAN, LONG_VIDEO))
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class System:
     Attributes:
         name: of the pipeline's folder in ``models``.
         control: the pictures that its networks see.
-        parts: folder of its networks: autoencoder and video LDM, or VQGAN and token transformer.
-        latents: folder of the clips as its autoencoder or its VQGAN encodes them.
+        parts: folder of its own networks: autoencoder and video LDM, VQGAN and token transformer, or a tuned video LDM.
+        latents: folder of the clips as its autoencoder or its VQGAN encodes them, or as it makes them steady.
         images: folder of the captioned images that it learns from; None: it learns from clips alone.
         mixture: what its video LDM is trained on beside whole clips; None: nothing.
         reports: where its metrics and its report go.
@@ -81,6 +83,8 @@ def find_system(name: str, params: Params) -> System:
             Path("data/hierarchical/tokens"),
             REPORTS / name,
         )
+    if name == LONG_VIDEO:
+        return System(name, "sketch", MODELS / "long", Path("data/long_video/steadied"), REPORTS / name)
     raise UserError(f"there is no system {name}; choose one of {', '.join(SYSTEMS)}")
 
 

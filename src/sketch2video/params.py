@@ -37,8 +37,13 @@ SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
 }
 """The samplers that each objective allows, the default one first."""
 
+WindowWeights = Literal["uniform", "triangular", "gaussian"]
+"""By which overlapping windows of a long video are merged; see ``models/windows.py``."""
 
-SystemName = Literal["sketch_ldm", "text_ldm", "hierarchical_vqgan"]
+MeanOver = Literal["all", "masked"]
+"""What the squares of a masked error are divided by; see ``models/masked_losses.py``."""
+
+SystemName = Literal["sketch_ldm", "text_ldm", "hierarchical_vqgan", "long_video"]
 """The systems of the graph; ``flows/systems.py`` says where each lies."""
 
 
@@ -283,6 +288,24 @@ class TokenTransformerParams(Section):
     training: TrainingParams
 
 
+class LongVideoParams(Section):
+    """Long, steady videos by the sketch system's parts, and the tuning of its video LDM for them."""
+
+    window: int | None = Field(ge=1, description="frames that the network sees at once; null: base.frames")
+    stride: int | None = Field(ge=1, description="frames from one window to the next; null: half a window")
+    window_weights: WindowWeights
+    fusion_time: float | None = Field(ge=0, le=1, description="null: backgrounds are not fused")
+    fused_frames: int = Field(ge=1)
+    shared_noise: bool
+    segmenter: str = Field(min_length=1, description="motion, or a folder or hub id of a SAM")
+    clips: int = Field(ge=1, description="training clips that are made steady, to tune with")
+    whole_weight: float = Field(ge=0)
+    foreground_weight: float = Field(ge=0)
+    background_weight: float = Field(ge=0)
+    mean_over: MeanOver
+    training: TrainingParams
+
+
 class EvaluateParams(Section):
     """What is generated for the report, and how."""
 
@@ -347,6 +370,7 @@ class Params(Section):
     text_ldm: TextLDMParams
     vqgan: VQGANParams
     token_transformer: TokenTransformerParams
+    long_video: LongVideoParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
     generate: GenerateParams

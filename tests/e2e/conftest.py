@@ -86,6 +86,7 @@ def finished(tmp_path_factory):
 OTHER_SYSTEMS = {
     "text_ldm": ("models/text", "models/text_ldm", "reports/text_ldm"),
     "hierarchical_vqgan": ("models/hierarchical", "models/hierarchical_vqgan", "reports/hierarchical_vqgan"),
+    "long_video": ("models/long", "models/long_video", "reports/long_video"),
 }
 """Systems that ``dvc repro`` does not make, and folders that only they fill."""
 

@@ -91,22 +91,28 @@ def test_the_network_never_sees_more_than_some_windows(merged, monkeypatch: pyte
     assert [windows for windows, _ in seen] == [3, 3, 3]  # 9 windows of 8 frames, 4 from one to the next
 
 
-@torch.no_grad()
-def test_fused_frames_have_one_background_and_keep_their_foreground(
-    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fused_frames_have_one_background_and_keep_their_foreground(tiny_pipeline_folder: Path) -> None:
     pipeline = loaded(tiny_pipeline_folder, fused_frames=4)
-    foreground = np.zeros((8, 32, 32), bool)
-    foreground[:, 8:16, 8:16] = True  # exactly 2 x 2 places of the latent
-    monkeypatch.setattr(long_video, "segment", lambda frames, name: foreground)
-    windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
+    foreground = torch.zeros(8, 1, 8, 8, dtype=torch.bool)
+    foreground[..., 2:4, 2:4] = True
     latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
-    fused = pipeline.fuse(windows, latents, noise, 0.7, seeded(0)[0])
+    with torch.no_grad():
+        fused = pipeline.fuse(latents, noise, foreground, 0.7, seeded(0)[0])
     noisy = interpolate(latents, noise, torch.tensor([0.7]))
-    inside = torch.zeros(8, 8, dtype=torch.bool)
-    inside[2:4, 2:4] = True
+    inside = foreground[0, 0]
     torch.testing.assert_close(fused[..., inside], noisy[..., inside])
     torch.testing.assert_close(fused[..., ~inside], fused[:, :1][..., ~inside].expand(-1, 8, -1, -1))
+
+
+def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = loaded(tiny_pipeline_folder, segmenter="mine")
+    pixels = np.zeros((8, 32, 32), bool)
+    pixels[3, 8:13, 20] = True
+    monkeypatch.setattr(long_video, "segment", lambda frames, name: pixels if name == "mine" else None)
+    windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
+    with torch.no_grad():
+        found = pipeline.foreground(windows, torch.zeros(1, 8, *pipeline.latent_shape))
+    assert found.nonzero().tolist() == [[3, 0, 2, 5], [3, 0, 3, 5]]
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpm++", "unipc"])
@@ -126,7 +132,7 @@ def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
     pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
     times = []
 
-    def noted(windows: object, latents: torch.Tensor, noise: object, time: float, generator: object) -> torch.Tensor:
+    def noted(latents: torch.Tensor, noise: object, foreground: object, time: float, generator: object) -> torch.Tensor:
         times.append(time)
         return latents
 

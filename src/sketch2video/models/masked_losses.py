@@ -14,7 +14,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
-MeanOver = Literal["all", "masked"]
+from sketch2video.params import MeanOver
 
 Cover = Literal["share", "any"]
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-WindowWeights = Literal["uniform", "triangular", "gaussian"]
+from sketch2video.params import WindowWeights
 
 GAUSSIAN_WIDTH = 0.25
 """Standard deviation of Gaussian weights, in windows: 0.14 is left at a window's ends."""

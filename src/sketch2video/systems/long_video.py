@@ -19,7 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -29,28 +31,32 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.curves import CurveSequence
+from sketch2video.files import read_json
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.average_fusion import FusionWeights, average_fusion
 from sketch2video.models.curve_vae import CurveVAE
+from sketch2video.models.loading import load_frozen
 from sketch2video.models.masked_losses import latent_mask
 from sketch2video.models.objectives import find_objective
 from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.models.windows import (
-    WindowWeights,
     captions_of_windows,
     cut_windows,
     merge_windows,
     window_starts,
     window_weights,
 )
+from sketch2video.params import LongVideoParams, WindowWeights
 from sketch2video.systems.ink import as_sketches, draw, ink_of
+from sketch2video.systems.latent_video import save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.samplers import begin, check_scheduler, sample
 from sketch2video.systems.segmenters import MOTION, segment
 from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import Generators
+from sketch2video.training.long_video import FUSION
 from sketch2video.videos.foreground import LEAST_FRAMES
 
 WINDOWS_AT_ONCE = 16
@@ -100,6 +106,18 @@ class Windows:
     def merge(self, parts: Tensor) -> Tensor:
         """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
         return merge_windows(parts[None], self.starts, self.weights, self.frames)
+
+
+class Painted(NamedTuple):
+    """A painted video.
+
+    Attributes:
+        latents: (1, T, C, h, w), normalised.
+        foreground: bool (T, 1, h, w), as it was when backgrounds were fused; all False where they were not.
+    """
+
+    latents: Tensor
+    foreground: Tensor
 
 
 class LongVideoPipeline(SketchToVideoPipeline):
@@ -210,7 +228,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         for video in range(count):
             windows = self.windows(plots[video] if plots else None, ink[video : video + 1], rates[video : video + 1])
             source = generator[video] if isinstance(generator, list) else generator
-            videos.append(self.paint(windows, guidance, num_inference_steps, source))
+            videos.append(self.unnormalised(self.paint(windows, guidance, num_inference_steps, source).latents))
 
         # 4. Decode
         frames_out = self.decode(torch.cat(videos), ink, output_type)
@@ -247,8 +265,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
 
     def paint(
         self, windows: Windows, guidance: Guidance, num_inference_steps: int, generator: torch.Generator | None
-    ) -> Tensor:
-        """The four modules on one video: latents (1, T, C, h, w) in the autoencoder's units.
+    ) -> Painted:
+        """The four modules on one video.
 
         Args:
             windows: of the video.
@@ -264,16 +282,17 @@ class LongVideoPipeline(SketchToVideoPipeline):
         noise = randn_tensor(shape, generator=generator, device=device)
         latents = self.denoise_windows(windows, noise, guidance, num_inference_steps, generator)
         self.timings.lap("denoising")
-        time = self.config.fusion_time
-        if time is not None and windows.frames >= LEAST_FRAMES:
-            times = begin(self.scheduler, num_inference_steps, device) / self.scheduler.config.num_train_timesteps
-            begun = int((times > time).sum())
-            if begun < len(times):
-                fused = self.fuse(windows, latents, noise, float(times[begun]), generator)
-                self.timings.lap("fusion")
-                latents = self.denoise_windows(windows, fused, guidance, num_inference_steps, generator, begun)
-                self.timings.lap("denoising")
-        return self.unnormalised(latents)
+        foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
+        times = begin(self.scheduler, num_inference_steps, device) / self.scheduler.config.num_train_timesteps
+        fusion_time = self.config.fusion_time
+        begun = len(times) if fusion_time is None else int((times > fusion_time).sum())
+        if begun < len(times) and windows.frames >= LEAST_FRAMES:
+            foreground = self.foreground(windows, latents)
+            fused = self.fuse(latents, noise, foreground, float(times[begun]), generator)
+            self.timings.lap("fusion")
+            latents = self.denoise_windows(windows, fused, guidance, num_inference_steps, generator, begun)
+            self.timings.lap("denoising")
+        return Painted(latents, foreground)
 
     def denoise_windows(
         self,
@@ -308,42 +327,87 @@ class LongVideoPipeline(SketchToVideoPipeline):
 
         return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
 
-    def fuse(
-        self, windows: Windows, latents: Tensor, noise: Tensor, time: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """Equations (9) to (11): the video at step k, with one background: (1, T, C, h, w), normalised.
+    def foreground(self, windows: Windows, latents: Tensor) -> Tensor:
+        """F_1 of equation (9): where a video shows foreground in any pixel, bool (T, 1, h, w).
 
         Args:
             windows: of the video.
-            latents: (1, T, C, h, w), normalised, without noise: r.
-            noise: (1, T, C, h, w), with which they are taken back to step k.
-            time: of step k.
-            generator: see :meth:`paint`.
+            latents: (1, T, C, h, w), normalised.
 
         Raises:
             UserError: the segmenter cannot be loaded.
         """
+        pictures = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
+        mask = segment((pictures * 255).round().astype(np.uint8), self.config.segmenter)
+        return latent_mask(torch.from_numpy(mask).to(latents.device), self.autoencoder.factor, "any") > 0
+
+    def fuse(
+        self, latents: Tensor, noise: Tensor, foreground: Tensor, time: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
+
+        Args:
+            latents: (1, T, C, h, w), normalised, without noise: r.
+            noise: (1, T, C, h, w), with which they are taken back to step k.
+            foreground: m_fg, bool (T, 1, h, w).
+            time: of step k.
+            generator: see :meth:`paint`.
+        """
         config = self.transformer.config
         objective = find_objective(config.objective, config.time_shift)
-        pictures = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        foreground = segment((pictures * 255).round().astype(np.uint8), self.config.segmenter)
-        mask = latent_mask(torch.from_numpy(foreground).to(latents.device), self.autoencoder.factor, "any")
-        weights = FusionWeights(self.config.background_weight, self.config.foreground_weight)
-        noisy = objective.noisy(latents, noise, latents.new_full((1,), time))
-        return average_fusion(
-            noisy[0],
+        weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
+        fused = average_fusion(
+            objective.noisy(latents, noise, latents.new_full((1,), time))[0],
             latents[0],
-            mask == 0,
+            ~foreground,
             objective,
             time,
-            weights.to(latents.device),
+            weights,
             self.config.fused_frames,
             self.config.shared_noise,
             generator or torch.default_generator,
-        )[None]
+        )
+        return fused[None]
 
 
 def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:
     """Plots as scenes: (first frame, caption), one list for each video."""
     several = [captions] if isinstance(captions, str) else captions
     return [[(0, plot)] if isinstance(plot, str) else list(plot) for plot in several]
+
+
+def assemble(
+    output: Path = Path("models/long_video"),
+    *,
+    settings: LongVideoParams,
+    text_encoder: Path = Path("models/text_encoder"),
+    curve_vae: Path = Path("models/curve_vae"),
+    autoencoder: Path = Path("models/autoencoder"),
+    video_ldm: Path = Path("models/long/long_video"),
+) -> None:
+    """Write the pipeline folder that is made of the sketch system's parts and the tuned video LDM, atomically.
+
+    Raises:
+        UserError: a part is missing or damaged.
+    """
+    save_pipeline(
+        partial(LongVideoPipeline, **module_settings(settings), **read_json(video_ldm / FUSION)),
+        output,
+        text_encoder=text_encoder,
+        autoencoder=autoencoder,
+        video_ldm=video_ldm,
+        curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
+    )
+
+
+def module_settings(settings: LongVideoParams) -> dict[str, Any]:
+    """What the parameters say to the pipeline."""
+    return {
+        "window": settings.window,
+        "stride": settings.stride,
+        "weights": settings.window_weights,
+        "fusion_time": settings.fusion_time,
+        "fused_frames": settings.fused_frames,
+        "shared_noise": settings.shared_noise,
+        "segmenter": settings.segmenter,
+    }
