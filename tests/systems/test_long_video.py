@@ -147,3 +147,20 @@ def test_settings_are_kept_with_the_pipeline(merged, tmp_path: Path) -> None:
     merged.save_pretrained(tmp_path)
     again = LongVideoPipeline.from_pretrained(tmp_path)
     assert (again.config.window, again.config.stride, again.config.fusion_time) == (8, 3, None)
+
+
+def test_what_changes_along_a_video_is_drawn_for_its_whole_length(merged) -> None:
+    asked = {"num_frames": 20, "num_inference_steps": 1}
+    out = merged([[(0, CAPTIONS[0]), (10, CAPTIONS[1])]], generator=seeded(0), **asked)
+    (curves,) = out.curves
+    assert len(curves) == 20
+    assert curves.num_parameters < 300
+    np.testing.assert_array_equal(curves.render(32, 32), out.sketches[0])
+    one = merged([CAPTIONS[0]], generator=seeded(0), **asked)
+    assert (one.sketches != out.sketches).any()
+
+
+@pytest.mark.parametrize("firsts", [(1, 8), (0, 0), (0, 20)])
+def test_captions_that_do_not_lie_in_the_video_are_refused(merged, firsts: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="first"):
+        merged([list(zip(firsts, CAPTIONS, strict=True))], num_frames=20, num_inference_steps=1)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -36,6 +37,7 @@ from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.average_fusion import FusionWeights, average_fusion
 from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.loading import load_frozen
+from sketch2video.models.long_curves import long_curves
 from sketch2video.models.masked_losses import latent_mask
 from sketch2video.models.objectives import find_objective
 from sketch2video.models.text import TextCondition, encode_text
@@ -48,7 +50,7 @@ from sketch2video.models.windows import (
     window_weights,
 )
 from sketch2video.params import LongVideoParams, WindowWeights
-from sketch2video.systems.ink import as_sketches, draw, ink_of
+from sketch2video.systems.ink import as_sketches, ink_of
 from sketch2video.systems.latent_video import save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.samplers import begin, check_scheduler, sample
@@ -126,7 +128,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
     Args:
         tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler: see :class:`SketchToVideoPipeline`.
         window: K, frames of a window; None: as many as training clips have.
-        stride: S, from window to window; None: half a window.
+        stride: S, from window to window; None: half a window. In as many frames the drawing of one caption fades into
+            that of the next.
         weights: by which windows are merged; see :func:`~sketch2video.models.windows.window_weights`.
         fusion_time: time of step k, at which backgrounds are fused, in [0, 1], 1 being noise: the first step of the
             sampler that is not before it. The paper's is 0.995. None: they are not fused.
@@ -213,13 +216,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
 
         # 2. Draw
         if sketches is None and curves is None:
-            curves = draw(
-                self.curve_vae,
-                self._text([plot[0][1] for plot in plots or [[(0, "")]] * count]),
-                frames,
-                rates,
-                generator,
-            )
+            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, generator)
         ink = ink_of(sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
@@ -238,6 +235,26 @@ class LongVideoPipeline(SketchToVideoPipeline):
         # 5. Answer
         output = VideoOutput(frames=frames_out, curves=curves, sketches=as_sketches(ink))
         return output if return_dict else output.to_tuple()
+
+    def draw(self, plots: Sequence[Scenes], frames: int, fps: Tensor, generator: Generators) -> list[CurveSequence]:
+        """Generated curves for the whole length of N videos; see :func:`~sketch2video.models.long_curves.long_curves`.
+
+        Args:
+            plots: what each shows.
+            frames: T.
+            fps: (N,).
+            generator: see :meth:`__call__`.
+        """
+        drawn = []
+        for video, (plot, rate) in enumerate(zip(plots, fps, strict=True)):
+            firsts = [first for first, _ in plot]
+            shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
+            source = generator[video] if isinstance(generator, list) else generator
+            text = self._text([caption for _, caption in plot])
+            overlap = max(1, min(self.config.stride, shortest))
+            both = long_curves(self.curve_vae, text, firsts, frames, rate, overlap, source)
+            drawn.append(CurveSequence(*(part.cpu().numpy() for part in both)))
+        return drawn
 
     def _text(self, captions: Sequence[str]) -> TextCondition:
         return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
