@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketch2video.errors import UserError
 from sketch2video.evaluation.extractors import device, reader
 from sketch2video.evaluation.features import Extractor, Protocol
+from sketch2video.models.loading import load_named, one_line
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the pixels that CLIP was trained on (Radford et al. 2021)."""
@@ -101,10 +101,8 @@ def clip_captions(name: str, captions: Sequence[str], batch: int = 64) -> np.nda
     from transformers import CLIPModel, CLIPTokenizer
 
     model = _load(CLIPModel, name)
-    try:
+    with one_line(name, "a CLIP tokenizer", "give a folder with one"):
         tokenizer = CLIPTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} has no CLIP tokenizer ({_first_line(error)}); give a folder with one") from error
     length = model.config.text_config.max_position_embeddings
     found = []
     with torch.inference_mode():
@@ -130,22 +128,7 @@ def sha256_of_weights(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _load(kind: Any, name: str, unused: str = "\0") -> Any:
-    """A model in float32 and evaluation mode; what begins with ``unused`` may lack."""
-    try:
-        model, about = kind.from_pretrained(
-            name, use_safetensors=True, output_loading_info=True, dtype=torch.float32, ignore_mismatched_sizes=True
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{name} cannot be loaded as {kind.__name__} ({_first_line(error)}); name a folder or an id of one"
-        ) from error
-    lacking = sorted(key for key in about["missing_keys"] if not key.startswith(unused))
-    lacking += sorted(str(key) for key in about["mismatched_keys"])
-    if lacking:
-        raise UserError(f"{name} is no complete {kind.__name__}: it lacks {lacking[0]}; name one that is trained")
-    return model.to(device()).eval().requires_grad_(False)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:160]
+def _load(kind: Any, name: str, unused: str | None = None) -> Any:
+    """A frozen model on the device; what begins with ``unused`` may lack."""
+    mend = f"name a folder or a hub id of a trained {kind.__name__}"
+    return load_named(kind, name, kind.__name__, mend, unused=unused).requires_grad_(False).to(device())

@@ -1,10 +1,13 @@
-"""Loading trained networks."""
+"""Loading trained networks, and pretrained ones that a user names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 from diffusers.models.modeling_utils import ModelMixin
 
 from sketch2video.errors import UserError
@@ -26,6 +29,59 @@ def load_frozen(kind: type[Network], folder: Path | str, stage: str) -> Network:
     try:
         model = kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder} cannot be loaded as {kind.__name__} ({reason}); run `dvc repro {stage}`") from error
+        raise UserError(
+            f"{folder} cannot be loaded as {kind.__name__} ({_reason(error)}); run `dvc repro {stage}`"
+        ) from error
     return model.requires_grad_(False).eval()
+
+
+def load_named(kind: Any, name: Path | str, what: str, mend: str, *, unused: str | None = None, part: str = "") -> Any:
+    """A pretrained network that a user names, from safetensors alone, whole, in float32 and evaluation mode.
+
+    Args:
+        kind: its class, of transformers or diffusers.
+        name: a folder, or an id on the hub.
+        what: it should be, for the error's line: "a VideoMAE".
+        mend: what to do, which ends that line.
+        unused: weights whose names begin so may lack.
+        part: the folder within, for what holds several networks.
+
+    Raises:
+        UserError: there is no such folder or id, it is damaged, lacks weights or has them in another shape, is not in
+            safetensors, or is not on this machine and there is no network.
+    """
+    with one_line(name, what, mend):
+        model, about = kind.from_pretrained(
+            name,
+            subfolder=part,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+        )
+    lacking = sorted(key for key in about["missing_keys"] if unused is None or not key.startswith(unused))
+    lacking += sorted(str(key) for key in about["mismatched_keys"])
+    if lacking:
+        raise UserError(f"{name} is no complete {kind.__name__}: it lacks {lacking[0]}; {mend}")
+    return model.eval()
+
+
+@contextmanager
+def one_line(name: Path | str, what: str, mend: str) -> Iterator[None]:
+    """Within the block a user's model is opened: whatever libraries raise becomes one line that names it.
+
+    Raises:
+        UserError: see :func:`load_named`.
+    """
+    try:
+        if Path(name).is_absolute() and not Path(name).is_dir():
+            raise FileNotFoundError("there is no such folder")
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # the libraries raise whatever their parts raise
+        raise UserError(f"{name} cannot be loaded as {what} ({_reason(error)}); {mend}") from error
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

@@ -89,12 +89,12 @@ class Diffusion(LearningObjective):
 
     Args:
         prediction: ``v_prediction`` or ``epsilon``.
-        shift: see :func:`shifted_betas`.
+        betas: of the levels, ``LEVELS`` of them; see :func:`shifted_betas`.
     """
 
-    def __init__(self, prediction: Objective, shift: float) -> None:
+    def __init__(self, prediction: Objective, betas: list[float]) -> None:
         self.prediction = prediction
-        self.process = DDPMScheduler(LEVELS, trained_betas=shifted_betas(shift), prediction_type=prediction)
+        self.process = DDPMScheduler(LEVELS, trained_betas=betas, prediction_type=prediction)
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
         """Every level as often."""
@@ -123,7 +123,7 @@ class Diffusion(LearningObjective):
 
 def find_objective(name: Objective, shift: float) -> LearningObjective:
     """The objective of this name, its times or noise levels moved towards noise by ``shift``; 1 leaves them."""
-    return FlowMatching(shift) if name == "flow" else Diffusion(name, shift)
+    return FlowMatching(shift) if name == "flow" else Diffusion(name, shifted_betas(shift))
 
 
 def shifted_betas(shift: float) -> list[float]:

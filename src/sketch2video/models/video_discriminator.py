@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import VideoMAEConfig, VideoMAEModel
 
-from sketch2video.errors import UserError
 from sketch2video.models.blocks import attention_kind
+from sketch2video.models.loading import load_named
 from sketch2video.models.perceptual import IMAGENET_MEAN, IMAGENET_STD
 
 FRAMES = 5
@@ -89,12 +89,10 @@ def pretrained_video_discriminator(name: str) -> VideoDiscriminator:
     Raises:
         UserError: it cannot be loaded.
     """
-    try:
-        encoder = VideoMAEModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{name} cannot be loaded as a VideoMAE ({reason}); name a folder or a hub id of one in"
-            " token_transformer.discriminator_pretrained"
-        ) from error
+    encoder = load_named(
+        VideoMAEModel,
+        name,
+        "a VideoMAE",
+        "name a folder or a hub id of one in token_transformer.discriminator_pretrained",
+    )
     return VideoDiscriminator(encoder)

@@ -7,7 +7,7 @@ what moves: each thing that motion finds is a prompt, its box and the point deep
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig, SamImageProcessorPil, SamModel, SamProcessor
 
 from sketch2video.errors import UserError
+from sketch2video.models.loading import load_named, one_line
 from sketch2video.videos.foreground import moving_foreground
 
 MOTION = "motion"
@@ -76,23 +77,13 @@ def load_sam(name: str | Path) -> tuple[SamModel, SamProcessor]:
         UserError: there is no such folder or model, or it is no SAM.
     """
     mend = f"give {MOTION}, a folder with a SamModel and its processor, or a hub id such as facebook/sam-vit-base"
-    if Path(name).is_absolute() and not Path(name).is_dir():
-        raise UserError(f"{name} is missing; {mend}")
-    try:
+    with one_line(name, "a SAM", mend):
         kind = AutoConfig.from_pretrained(name).model_type
         if kind != "sam":
             raise UserError(f"{name} holds a model of the kind {kind}, not sam; {mend}")
         # The PIL processor is the one that needs no torchvision.
         processor = SamProcessor(SamImageProcessorPil.from_pretrained(name))
-        loaded: Any = SamModel.from_pretrained(
-            name, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
-        model, about = loaded
-    except (OSError, ValueError, KeyError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        raise UserError(f"{name} cannot be loaded as a SAM ({reason}); {mend}") from error
-    if about["missing_keys"]:
-        raise UserError(f"{name} is no complete SAM: it lacks {min(about['missing_keys'])}; {mend}")
+    model = load_named(SamModel, name, "a SAM", mend)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.requires_grad_(False).eval().to(device), processor
 
