@@ -85,6 +85,11 @@ bench-samplers: $(READY) ## Plot quality against steps for every sampler, and ag
 bench-foreground: $(READY) ## How much of the true foreground segmenters find in the embedded scenes
 	python -m benchmarks.foreground
 
+.PHONY: bench-long
+bench-long: $(READY) ## How steady long videos are, module by module, and what videos of 16 to 1,024 frames cost (needs systems/long_video/dvc.yaml)
+	python -m benchmarks.long_videos
+	python -m benchmarks.long_videos --lengths
+
 .PHONY: bottleneck
 bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)
 	python -m flows.server run -- python -m benchmarks.bottleneck

@@ -39,7 +39,7 @@ from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.loading import load_frozen
 from sketch2video.models.long_curves import long_curves
 from sketch2video.models.masked_losses import latent_mask
-from sketch2video.models.objectives import find_objective
+from sketch2video.models.objectives import LearningObjective, find_objective
 from sketch2video.models.text import TextCondition, encode_text
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.models.windows import (
@@ -170,6 +170,11 @@ class LongVideoPipeline(SketchToVideoPipeline):
             foreground_weight=foreground_weight,
             segmenter=segmenter,
         )
+
+    @property
+    def objective(self) -> LearningObjective:
+        """What the network predicts."""
+        return find_objective(self.transformer.config.objective, self.transformer.config.time_shift)
 
     @torch.no_grad()
     def __call__(
@@ -370,8 +375,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
             time: of step k.
             generator: see :meth:`paint`.
         """
-        config = self.transformer.config
-        objective = find_objective(config.objective, config.time_shift)
+        objective = self.objective
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(
             objective.noisy(latents, noise, latents.new_full((1,), time))[0],
