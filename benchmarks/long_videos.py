@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -115,7 +115,9 @@ def _made(
     asked = pipeline.call_arguments(settings) | {"num_frames": frames, "fps": fps}
 
     def answer(**how: str) -> Any:
-        return pipeline([caption], generator=[torch.Generator().manual_seed(seed)], **asked, **how)
+        return cast(Callable[..., Any], pipeline)(
+            [caption], generator=[torch.Generator().manual_seed(seed)], **asked, **how
+        )
 
     untuned = pipeline.transformer
     if one_shot:
@@ -142,7 +144,7 @@ def tuned_on_one_window(
     text = windows.text
     data = pipeline.normalised(answer.frames[:, first])
     network = copy.deepcopy(pipeline.transformer).requires_grad_(True)
-    everywhere = torch.ones(())
+    everywhere, whole = torch.ones(()), LossWeights(1.0, 0.0, 0.0)
 
     def error(step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         time = pipeline.objective.times(1, generator)
@@ -158,14 +160,7 @@ def tuned_on_one_window(
             )
         return predicted.float() - pipeline.objective.target(data, noise, time), everywhere, everywhere
 
-    tune(
-        error,
-        network.parameters(),
-        LossWeights(1.0, 0.0, 0.0),
-        steps=ONE_SHOT_STEPS,
-        learning_rate=ONE_SHOT_RATE,
-        seed=seed,
-    )
+    tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=seed)
     return network.requires_grad_(False)
 
 

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sketch2video.errors import UserError
+from sketch2video.params import load_params
+from sketch2video.systems import LongVideoPipeline
+from sketch2video.systems.steadied import steady_clips
+from sketch2video.training.data import ShardDataset
+from sketch2video.training.long_video import STEADIED
+from sketch2video.videos.shards import read_table, shard_path, write_shard, write_table
+
+CLIPS, FRAMES = 6, 8
+SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").evaluate
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Curves of clips of which the last two are held out."""
+    folder = tmp_path_factory.mktemp("curves")
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"clip{i}" for i in range(CLIPS)],
+            "caption": ["a red circle moves left to right", "a blue star grows"] * (CLIPS // 2),
+            "split": ["train"] * (CLIPS - 2) + ["test"] * 2,
+            "fps": 8.0,
+            "shard": 0,
+            "row": range(CLIPS),
+        }
+    )
+    rng = np.random.default_rng(0)
+    arrays = {
+        "coefficients": rng.uniform(0.2, 0.8, (CLIPS, FRAMES, 2, 2, 8)).astype(np.float32),
+        "visibility": np.ones((CLIPS, FRAMES, 2), np.float32),
+    }
+    write_shard(shard_path(folder, 0), arrays, table["clip_id"].tolist(), "curves")
+    write_table(table, folder / "curves.parquet")
+    return folder
+
+
+def test_training_clips_are_painted_and_can_be_trained_on(
+    curves: Path, tiny_pipeline_folder: Path, tmp_path: Path
+) -> None:
+    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_time=0.9)
+    pipeline.set_progress_bar_config(disable=True)
+    for folder in ("one", "two"):
+        values = steady_clips(pipeline, SETTINGS, 3, 0, curves=curves, output=tmp_path / folder)
+    assert values["clips"] == 3
+    assert 0 <= values["foreground"] <= 1
+    table = read_table(tmp_path / "one" / STEADIED)
+    assert set(table["split"]) == {"train"}
+    arrays = dict.fromkeys(("latents", "foreground", "coefficients", "visibility"), tmp_path / "one")
+    batch = ShardDataset(table, arrays, ["fps"]).batch([0, 1, 2])
+    assert batch["latents"].shape == (3, FRAMES, *pipeline.latent_shape)
+    assert batch["foreground"].shape == (3, FRAMES, 1, *pipeline.latent_shape[1:])
+    assert batch["latents"].isfinite().all()
+    for file in (tmp_path / "one").rglob("*.*"):
+        assert file.read_bytes() == (tmp_path / "two" / file.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_without_fusion_there_is_nothing_to_tune_for(curves: Path, tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_time=None)
+    with pytest.raises(UserError, match="fusion_time"):
+        steady_clips(pipeline, SETTINGS, 3, 0, curves=curves, output=tmp_path)
