@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.models.curve_vae import CurveVAE, Strokes, frame_times
-from sketch2video.models.long_curves import action_spans, cross_fade, long_curves, mismatch
+from sketch2video.models.long_curves import Action, action_spans, continuing_noise, cross_fade, long_curves, mismatch
 from sketch2video.models.text import TextCondition
 
 STROKES, HARMONICS, TEXT = 2, 5, 6
@@ -253,3 +253,17 @@ def test_the_next_action_begins_where_the_last_one_ends_and_does_what_it_should(
         two, _ = trained.sample(*captions([RIGHT, LEFT]), 40, 8.0, seeded(seed))
         free.append((two[0, 35, 0, 1] - two[1, 4, 0, 1]).abs().sum())
     assert sum(joined) < sum(free) / 3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_noise_that_continues_an_action_agrees_better_and_is_as_long_as_it_was(
+    trained: CurveVAE, temperature: float
+) -> None:
+    """Also where the caption cannot begin where the action before ends."""
+    action = Action(trained, captions([RIGHT]), torch.tensor([8.0]), 40)
+    ending = action.strokes(torch.randn(1, 4, generator=seeded(7)), slice(-8, None))
+    noise = temperature * torch.randn(1, 4, generator=seeded(8))
+    found = continuing_noise(action, noise, ending, seeded(), temperature)
+    torch.testing.assert_close(found.norm(), noise.norm())
+    before, after = (mismatch(ending, action.strokes(one, slice(8))) for one in (noise, found))
+    assert after < before or temperature == 0
