@@ -133,9 +133,11 @@ def test_captions_that_do_not_go_together_are_refused(firsts: list[int], frames:
         action_spans(firsts, frames, overlap)
 
 
-def test_every_caption_has_a_first_frame(untrained: CurveVAE) -> None:
+def test_every_caption_has_a_first_frame_and_a_rate(untrained: CurveVAE) -> None:
     with pytest.raises(ValueError, match="2 captions and 1 first frames"):
         long_curves(untrained, captions([0, 1]), [0], 20, 8.0, 4)
+    with pytest.raises(ValueError, match="2 captions and frame rates"):
+        long_curves(untrained, captions([0, 1]), [0, 10], 20, torch.tensor([8.0, 8.0, 8.0]), 4)
 
 
 def test_the_generator_decides_and_the_network_is_left_alone(untrained: CurveVAE) -> None:

@@ -11,8 +11,8 @@ Cotter et al. 2013, "MCMC Methods for Functions" (pCN) ::
 
 The proposal alone leaves a standard normal as it is, but choosing the best again and again makes n longer and longer:
 where a caption cannot begin where the one before ends, what is found agrees at the joint and no longer does what the
-caption says. So does what gradient descent finds. Noise as long as the draw that it began as is such as the
-flow of the prior has learned to carry to actions of the caption.
+caption says. So does what gradient descent finds, unless it keeps the length, too, and then it finds nothing better.
+Noise as long as a draw is such as the flow of the prior has learned to carry to actions of the caption.
 
 In the strokes, place, size, shape and visibility fade from one action to the next while both last. Slot s of one action
 goes on as slot s of the next, as both have their strokes in the order that the curve VAE has learned.
@@ -73,7 +73,7 @@ def long_curves(
         along the video; and visibility (T, S) float32, zero where it is under one half.
 
     Raises:
-        ValueError: captions, first frames, frames and overlap do not go together.
+        ValueError: captions, first frames, frame rates, frames and overlap do not go together.
 
     All clips of a training have the same number of frames, so that the rate told the network how many seconds an action
     takes. An action that is stretched over more frames is, as in :meth:`CurveVAE.sample`, one of the same kind in slow
@@ -83,7 +83,13 @@ def long_curves(
     if len(firsts) != len(text.hidden):
         raise ValueError(f"there are {len(text.hidden)} captions and {len(firsts)} first frames")
     config, device = vae.config, text.hidden.device
-    rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(len(firsts))
+    rates = torch.as_tensor(fps, dtype=torch.float32, device=device)
+    if rates.shape not in ((), (len(firsts),)):
+        raise ValueError(
+            f"there are {len(firsts)} captions and frame rates {tuple(rates.shape)}; give one or one for each"
+        )
+    rates = rates.expand(len(firsts))
+    spans = action_spans(firsts, frames, overlap)
     coefficients = torch.empty(1, frames, config.strokes, 2, config.harmonics, device=device)
     visibility = torch.empty(1, frames, config.strokes, device=device)
 
@@ -94,7 +100,7 @@ def long_curves(
         visibility[:, where] = probability * (probability > VISIBLE)
 
     ending: Strokes | None = None
-    for caption, (begin, end) in enumerate(action_spans(firsts, frames, overlap)):
+    for caption, (begin, end) in enumerate(spans):
         here = slice(caption, caption + 1)
         action = Action(vae, TextCondition(text.hidden[here], text.mask[here]), rates[here], end - begin)
         noise = randn_tensor((1, config.latent_dim), generator=generator, device=device) * temperature
