@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.models.curve_vae import CurveVAE, Strokes, frame_times
-from sketch2video.models.long_curves import action_spans, cross_fade, long_curves, mismatch
+from sketch2video.models.long_curves import Action, action_spans, continuing_noise, cross_fade, long_curves, mismatch
 from sketch2video.models.text import TextCondition
 
 STROKES, HARMONICS, TEXT = 2, 5, 6
@@ -133,9 +133,11 @@ def test_captions_that_do_not_go_together_are_refused(firsts: list[int], frames:
         action_spans(firsts, frames, overlap)
 
 
-def test_every_caption_has_a_first_frame(untrained: CurveVAE) -> None:
+def test_every_caption_has_a_first_frame_and_a_rate(untrained: CurveVAE) -> None:
     with pytest.raises(ValueError, match="2 captions and 1 first frames"):
         long_curves(untrained, captions([0, 1]), [0], 20, 8.0, 4)
+    with pytest.raises(ValueError, match="2 captions and frame rates"):
+        long_curves(untrained, captions([0, 1]), [0, 10], 20, torch.tensor([8.0, 8.0, 8.0]), 4)
 
 
 def test_the_generator_decides_and_the_network_is_left_alone(untrained: CurveVAE) -> None:
@@ -185,18 +187,20 @@ def test_what_only_one_shows_is_a_mismatch_wherever_it_is() -> None:
     torch.testing.assert_close(*costs)
 
 
-def test_a_fade_is_between_both_and_level_at_its_ends() -> None:
-    one, other = strokes_of(1, 64, 1), strokes_of(1, 64, 2)
-    one, other = (Strokes(*(part[:, :1].expand_as(part) for part in clip)) for clip in (one, other))
-    same = other._replace(visibility=one.visibility)
-    for faded, start, end in zip(cross_fade(one, same), one, same, strict=True):
-        share = (faded - start) / torch.where(end == start, torch.inf, end - start)
-        way = share[0].flatten(1).amax(1) if faded is not None else share
-        if (end == start).all():
-            continue
+def test_a_fade_goes_from_the_one_to_the_other_and_is_level_at_its_ends() -> None:
+    one, other = (
+        Strokes(*(part.expand(-1, 64, *part.shape[2:]) for part in strokes_of(1, 1, seed))) for seed in (1, 2)
+    )
+    faded = cross_fade(one, other._replace(visibility=one.visibility))
+    for part in ("place", "log_size", "shape"):
+        start, end, now = (getattr(clip, part).flatten(2) for clip in (one, other, faded))
+        way = (now - start) / (end - start)
+        torch.testing.assert_close(way, way[..., :1].expand_as(way), rtol=0, atol=1e-3)
+        way = way[0, :, 0]
         assert (way.diff() > 0).all()
-        assert 0 < way[0] < 0.01 and 0.99 < way[-1] < 1  # noqa: PT018
-        torch.testing.assert_close(way + way.flip(0), torch.ones(64))
+        torch.testing.assert_close(way + way.flip(0), torch.ones(64), rtol=0, atol=1e-3)
+        assert way[0] < 0.1 / 65  # a straight fade would have made 1 / 65
+    torch.testing.assert_close(faded.visibility, one.visibility)
 
 
 def test_a_stroke_that_only_one_shows_stays_where_that_one_has_it() -> None:
@@ -251,3 +255,17 @@ def test_the_next_action_begins_where_the_last_one_ends_and_does_what_it_should(
         two, _ = trained.sample(*captions([RIGHT, LEFT]), 40, 8.0, seeded(seed))
         free.append((two[0, 35, 0, 1] - two[1, 4, 0, 1]).abs().sum())
     assert sum(joined) < sum(free) / 3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_noise_that_continues_an_action_agrees_better_and_is_as_long_as_it_was(
+    trained: CurveVAE, temperature: float
+) -> None:
+    """Also where the caption cannot begin where the action before ends."""
+    action = Action(trained, captions([RIGHT]), torch.tensor([8.0]), 40)
+    ending = action.strokes(torch.randn(1, 4, generator=seeded(7)), slice(-8, None))
+    noise = temperature * torch.randn(1, 4, generator=seeded(8))
+    found = continuing_noise(action, noise, ending, seeded(), temperature)
+    torch.testing.assert_close(found.norm(), noise.norm())
+    before, after = (mismatch(ending, action.strokes(one, slice(8))) for one in (noise, found))
+    assert after < before or temperature == 0

@@ -4,14 +4,15 @@ To a :class:`~sketch2video.models.curve_vae.CurveVAE` an action is a function of
 any number of frames, and what it says is then slower. A video of several actions is joined in two places.
 
 In the latent, the next action is a draw from its caption's prior that begins as the one before ends: the best of some
-candidates, then the best of some near it, and so on. What is near is what the pCN proposal of Cotter et al. 2013, "MCMC
-Methods for Functions", gives: for standard normal n and xi ::
+candidates, then the best of some near it, and so on. What is near noise n is proposed with a draw xi in the manner of
+Cotter et al. 2013, "MCMC Methods for Functions" (pCN) ::
 
-    n' = sqrt(1 - beta^2) n + beta xi
+    n' ~ sqrt(1 - beta^2) n + beta xi,    |n'| = |n|
 
-is standard normal again. All candidates are therefore noise such as the flow of the prior has learned to carry to
-actions of the caption. Gradient descent leaves that region wherever the caption cannot begin where the one before ends,
-and what it finds agrees at the joint but no longer does what the caption says.
+The proposal alone leaves a standard normal as it is, but choosing the best again and again makes n longer and longer:
+where a caption cannot begin where the one before ends, what is found agrees at the joint and no longer does what the
+caption says. So does what gradient descent finds, unless it keeps the length, too, and then it finds nothing better.
+Noise as long as a draw is such as the flow of the prior has learned to carry to actions of the caption.
 
 In the strokes, place, size, shape and visibility fade from one action to the next while both last. Slot s of one action
 goes on as slot s of the next, as both have their strokes in the order that the curve VAE has learned.
@@ -34,7 +35,7 @@ from sketch2video.models.text import TextCondition
 
 CANDIDATES = 32
 """Beginnings of the next action that are compared at once with the end of the one before."""
-STEPS = (1.0, 0.6, 0.5, 0.43, 0.37, 0.31, 0.27, 0.23, 0.19)
+STEPS = (1.0, 0.6, 0.5, 0.43, 0.37)
 """beta of each round of candidates; those of the first are independent draws."""
 LOST = 0.25
 """Frame widths; a stroke that only one of two actions shows counts as one that is so far from where it should be."""
@@ -72,7 +73,7 @@ def long_curves(
         along the video; and visibility (T, S) float32, zero where it is under one half.
 
     Raises:
-        ValueError: captions, first frames, frames and overlap do not go together.
+        ValueError: captions, first frames, frame rates, frames and overlap do not go together.
 
     All clips of a training have the same number of frames, so that the rate told the network how many seconds an action
     takes. An action that is stretched over more frames is, as in :meth:`CurveVAE.sample`, one of the same kind in slow
@@ -82,7 +83,13 @@ def long_curves(
     if len(firsts) != len(text.hidden):
         raise ValueError(f"there are {len(text.hidden)} captions and {len(firsts)} first frames")
     config, device = vae.config, text.hidden.device
-    rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(len(firsts))
+    rates = torch.as_tensor(fps, dtype=torch.float32, device=device)
+    if rates.shape not in ((), (len(firsts),)):
+        raise ValueError(
+            f"there are {len(firsts)} captions and frame rates {tuple(rates.shape)}; give one or one for each"
+        )
+    rates = rates.expand(len(firsts))
+    spans = action_spans(firsts, frames, overlap)
     coefficients = torch.empty(1, frames, config.strokes, 2, config.harmonics, device=device)
     visibility = torch.empty(1, frames, config.strokes, device=device)
 
@@ -93,9 +100,9 @@ def long_curves(
         visibility[:, where] = probability * (probability > VISIBLE)
 
     ending: Strokes | None = None
-    for caption, (begin, end) in enumerate(action_spans(firsts, frames, overlap)):
+    for caption, (begin, end) in enumerate(spans):
         here = slice(caption, caption + 1)
-        action = _Action(vae, TextCondition(text.hidden[here], text.mask[here]), rates[here], end - begin)
+        action = Action(vae, TextCondition(text.hidden[here], text.mask[here]), rates[here], end - begin)
         noise = randn_tensor((1, config.latent_dim), generator=generator, device=device) * temperature
         if ending is not None:
             noise = continuing_noise(action, noise, ending, generator, temperature)
@@ -128,7 +135,7 @@ def action_spans(firsts: Sequence[int], frames: int, overlap: int) -> list[tuple
     return [(max(0, a - before), b - before + overlap if b < frames else b) for a, b in pairwise([*firsts, frames])]
 
 
-class _Action(NamedTuple):
+class Action(NamedTuple):
     """One caption (1, L, D), one rate (1,) and how many frames the action lasts."""
 
     vae: CurveVAE
@@ -146,7 +153,7 @@ class _Action(NamedTuple):
 
 
 def continuing_noise(
-    action: _Action, noise: Tensor, ending: Strokes, generator: torch.Generator | None, temperature: float
+    action: Action, noise: Tensor, ending: Strokes, generator: torch.Generator | None, temperature: float
 ) -> Tensor:
     """Noise (1, Z) whose action begins, while another ends, as much like it as any that was tried.
 
@@ -160,7 +167,8 @@ def continuing_noise(
     overlap = ending.visibility.shape[1]
     for beta in STEPS:
         fresh = randn_tensor((CANDIDATES, noise.shape[1]), generator=generator, device=noise.device) * temperature
-        candidates = torch.cat([noise, math.sqrt(1 - beta**2) * noise + beta * fresh])
+        near = functional.normalize(math.sqrt(1 - beta**2) * noise + beta * fresh, dim=1)
+        candidates = torch.cat([noise, near * noise.norm()])
         costs = mismatch(ending, action.strokes(candidates, slice(overlap)))
         noise = candidates[costs.argmin()][None]
     return noise
