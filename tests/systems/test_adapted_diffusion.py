@@ -74,6 +74,12 @@ def noise_of(pipe: AdaptedDiffusionPipeline, seed: int = 0) -> Tensor:
     return pipe.initial_noise(T, SIDE, SIDE + 8, seeded(seed))
 
 
+def test_captions_are_read_by_the_vocabulary_of_the_folder(pipe: AdaptedDiffusionPipeline) -> None:
+    tokens = pipe.tokenizer("a hikes hi").input_ids
+    assert pipe.tokenizer.convert_ids_to_tokens(tokens[1:-1]) == ["a</w>", "hikes</w>", "h", "i</w>"]
+    assert pipe.encode_text(["a man " * 30, ""]).shape == (2, 24, 16)
+
+
 @pytest.mark.parametrize(("guidance_scale", "adapter_scale"), [(5.0, 1.0), (1.0, 0.7)])
 def test_frames_that_do_not_see_each_other_are_the_pictures_of_diffusers_own_pipeline(
     pipe: AdaptedDiffusionPipeline, guidance_scale: float, adapter_scale: float
@@ -357,8 +363,8 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         return model.parent / "nowhere", adapter
     if kind == "no adapter":
         return model, adapter.parent / "nowhere"
-    if kind == "no unet":
-        shutil.rmtree(model / "unet")
+    if kind.startswith("without "):
+        shutil.rmtree(model / kind.removeprefix("without "))
     if kind == "cut off":
         weights.write_bytes(weights.read_bytes()[:-100])
     if kind == "pickled":
@@ -382,7 +388,9 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
     [
         ("no model", r"nowhere cannot be loaded as a Stable Diffusion \(there is no such folder\); name a folder or"),
         ("no adapter", r"nowhere cannot be loaded as a T2IAdapter \(there is no such folder\); name a folder or a hub"),
-        ("no unet", r"model cannot be loaded as the unet of a Stable Diffusion \(.*\); name a folder"),
+        ("without scheduler", r"model cannot be loaded as a Stable Diffusion \(.*\); name a folder"),
+        ("without tokenizer", r"model cannot be loaded as a CLIP tokenizer \(.*\); name a folder"),
+        ("without unet", r"model cannot be loaded as the unet of a Stable Diffusion \(.*\); name a folder"),
         ("cut off", r"adapter cannot be loaded as a T2IAdapter \(.*\); name a folder"),
         ("pickled", r"adapter cannot be loaded as a T2IAdapter \(.*safetensors.*\); .*docs/long_video.md"),
         ("another class", r"vae is no complete T2IAdapter: it lacks adapter\..*; name a folder"),

@@ -31,7 +31,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sketch2video.errors import UserError
 from sketch2video.models.cross_frame_attention import FrameAttention, attend_across_frames
-from sketch2video.models.loading import load_named, one_line
+from sketch2video.models.loading import load_clip_tokenizer, load_named, one_line
 from sketch2video.models.objectives import LEVELS, Diffusion
 from sketch2video.models.precision import precision
 from sketch2video.models.windows import (
@@ -542,11 +542,11 @@ def load_adapted_diffusion(
     """
     with one_line(model, "a Stable Diffusion", _MODEL):
         config = DDIMScheduler.load_config(model, subfolder="scheduler")
-        tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
     config.setdefault("prediction_type", "epsilon")  # as in schedulers that were saved before there was a choice
     for key, value in SCHEDULE.items():
         if config.get(key) != value:
             raise UserError(f"{model} was trained with {key} {config.get(key)}, not {value}; {_MODEL}")
+    tokenizer = load_clip_tokenizer(model, _MODEL, part="tokenizer")
     kinds = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "unet": UNet2DConditionModel}
     parts = {
         part: load_named(kind, model, f"the {part} of a Stable Diffusion", _MODEL, part=part)
