@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 from sketch2video.errors import UserError
 from sketch2video.models.average_fusion import FusionWeights, average_fusion
 from sketch2video.models.masked_losses import LossWeights
-from sketch2video.systems import adapted_diffusion
+from sketch2video.systems import adapted_diffusion, segmenters
 from sketch2video.systems.adapted_diffusion import (
     AdaptedDiffusionPipeline,
     WindowConditions,
@@ -28,6 +29,7 @@ from sketch2video.systems.adapted_diffusion import (
     noise_error,
 )
 from sketch2video.training.combined_tuning import tune, tuned_parameters
+from sketch2video.videos import read_frames, write_video
 from tests.systems.tiny_diffusion import save_tiny, tiny_adapter
 
 T, SIDE = 7, 16
@@ -354,6 +356,43 @@ def test_steps_conditions_and_schedulers_that_do_not_fit_are_refused(pipe: Adapt
         pipe.denoise(noise_of(pipe), conditions)
     with pytest.raises(UserError, match="choose ddim or ddpm"):
         make_scheduler("euler")  # type: ignore[arg-type]
+
+
+def test_the_commands_of_the_documentation_run(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def square(frames: np.ndarray, name: str) -> np.ndarray:
+        assert name == "facebook/sam-vit-base"
+        masks = np.zeros(frames.shape[:3], bool)
+        masks[:, 4:9, 4:9] = True
+        return masks
+
+    monkeypatch.setattr(segmenters, "segment", square)
+    monkeypatch.chdir(tmp_path)
+    write_video("hike.mp4", poses(6)[:, :, :SIDE], fps=8)
+    text = (Path(__file__).parents[2] / "docs" / "long_video.md").read_text()
+    changes = {
+        '"CompVis/stable-diffusion-v1-4", "models/t2iadapter_openpose_sd14v1"': f'"{folders[0]}", "{folders[1]}"',
+        "frames=48, size=512": "frames=6, size=16",
+        "(24,": "(4,",
+        "window=16, stride=8,": "window=4, stride=2, num_inference_steps=2,",
+        "512, 24, 16, 8, 1000, 4": "16, 6, 4, 2, 4, 2",
+        "steps=250": "steps=2",
+    }
+    code = "\n".join(re.findall("```python\n(.*?)```", text, flags=re.DOTALL))
+    for old, new in changes.items():
+        assert old in code
+        code = code.replace(old, new)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert [point["step"] for point in found["curve"]] == [1, 2]
+    assert found["foreground"].sum() == 6 * 9
+    assert found["background"].sum() == 6 * (64 - 9)
+    still = (found["fused"] - found["fused"][:1])[:, :, 5:]
+    assert (still == 0).all(), "one background"
+    assert (found["noisy"] - found["noisy"][:1])[1:, :, 5:].abs().min() > 0
+    assert len(list(read_frames("hike_generated.mp4"))) == 6
+    assert AdaptedDiffusionPipeline.from_pretrained("models/hike_tuned").unet is not None
 
 
 def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
