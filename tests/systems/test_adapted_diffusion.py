@@ -415,6 +415,8 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         tiny_adapter(channels=[32, 32]).save_pretrained(adapter)
     if kind == "another factor":
         tiny_adapter(downscale_factor=4).save_pretrained(adapter)
+    if kind == "another kind of pictures":
+        tiny_adapter(in_channels=4).save_pretrained(adapter)
     for key, value in {"beta_end": 0.02, "prediction_type": "v_prediction"}.items():
         if kind == key:
             path = model / "scheduler" / "scheduler_config.json"
@@ -435,6 +437,7 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         ("another class", r"vae is no complete T2IAdapter: it lacks adapter\..*; name a folder"),
         ("another adapter", r"adapter belongs to another network than .*model: its features have other sizes"),
         ("another factor", r"adapter belongs to another network than .*model: its features have other sizes"),
+        ("another kind of pictures", r"adapter follows pictures of 4 channels, not 1 or 3; name a folder"),
         ("beta_end", r"model was trained with beta_end 0.02, not 0.012; name a folder"),
         ("prediction_type", r"model was trained with prediction_type v_prediction, not epsilon; name a folder"),
     ],

@@ -558,7 +558,10 @@ def load_adapted_diffusion(
     pipeline = AdaptedDiffusionPipeline(
         **parts, tokenizer=tokenizer, scheduler=make_scheduler(), frame_attention=frame_attention
     )
-    made_for = list(parts["adapter"].config.channels), parts["adapter"].downscale_factor
-    if made_for != (list(parts["unet"].config.block_out_channels), pipeline.factor):
+    made_for = parts["adapter"].config
+    if made_for.in_channels not in (1, 3):
+        raise UserError(f"{adapter} follows pictures of {made_for.in_channels} channels, not 1 or 3; {_ADAPTER}")
+    sizes = list(made_for.channels), parts["adapter"].downscale_factor
+    if sizes != (list(parts["unet"].config.block_out_channels), pipeline.factor):
         raise UserError(f"{adapter} belongs to another network than {model}: its features have other sizes; {_ADAPTER}")
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
