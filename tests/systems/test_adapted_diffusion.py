@@ -196,6 +196,9 @@ def test_the_process_is_the_papers(pipe: AdaptedDiffusionPipeline) -> None:
     pipe.scheduler = make_scheduler("ddpm")
     time = pipe.step_time(4, 1000)  # the fifth
     assert time == 0.995
+    for name in ("ddim", "ddpm"):
+        pipe.scheduler = make_scheduler(name)  # type: ignore[arg-type]
+        assert [pipe.step_time(at, 10) for at in (0, 9)] == [0.999, 0.099], "from the last level on"
     kept, lowest, highest = 1.0, math.sqrt(8.5e-4), math.sqrt(1.2e-2)
     for level in range(996):
         kept *= 1 - (lowest + (highest - lowest) * level / 999) ** 2
