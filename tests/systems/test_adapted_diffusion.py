@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 from sketch2video.errors import UserError
 from sketch2video.models.average_fusion import FusionWeights, average_fusion
 from sketch2video.models.masked_losses import LossWeights
-from sketch2video.systems import adapted_diffusion
+from sketch2video.systems import adapted_diffusion, segmenters
 from sketch2video.systems.adapted_diffusion import (
     AdaptedDiffusionPipeline,
     WindowConditions,
@@ -28,6 +29,7 @@ from sketch2video.systems.adapted_diffusion import (
     noise_error,
 )
 from sketch2video.training.combined_tuning import tune, tuned_parameters
+from sketch2video.videos import read_frames, write_video
 from tests.systems.tiny_diffusion import save_tiny, tiny_adapter
 
 T, SIDE = 7, 16
@@ -72,6 +74,12 @@ def conditions_of(pipe: AdaptedDiffusionPipeline, window: int = 4, stride: int =
 
 def noise_of(pipe: AdaptedDiffusionPipeline, seed: int = 0) -> Tensor:
     return pipe.initial_noise(T, SIDE, SIDE + 8, seeded(seed))
+
+
+def test_captions_are_read_by_the_vocabulary_of_the_folder(pipe: AdaptedDiffusionPipeline) -> None:
+    tokens = pipe.tokenizer("a hikes hi").input_ids
+    assert pipe.tokenizer.convert_ids_to_tokens(tokens[1:-1]) == ["a</w>", "hikes</w>", "h", "i</w>"]
+    assert pipe.encode_text(["a man " * 30, ""]).shape == (2, 24, 16)
 
 
 @pytest.mark.parametrize(("guidance_scale", "adapter_scale"), [(5.0, 1.0), (1.0, 0.7)])
@@ -188,6 +196,9 @@ def test_the_process_is_the_papers(pipe: AdaptedDiffusionPipeline) -> None:
     pipe.scheduler = make_scheduler("ddpm")
     time = pipe.step_time(4, 1000)  # the fifth
     assert time == 0.995
+    for name in ("ddim", "ddpm"):
+        pipe.scheduler = make_scheduler(name)  # type: ignore[arg-type]
+        assert [pipe.step_time(at, 10) for at in (0, 9)] == [0.999, 0.099], "from the last level on"
     kept, lowest, highest = 1.0, math.sqrt(8.5e-4), math.sqrt(1.2e-2)
     for level in range(996):
         kept *= 1 - (lowest + (highest - lowest) * level / 999) ** 2
@@ -350,6 +361,43 @@ def test_steps_conditions_and_schedulers_that_do_not_fit_are_refused(pipe: Adapt
         make_scheduler("euler")  # type: ignore[arg-type]
 
 
+def test_the_commands_of_the_documentation_run(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def square(frames: np.ndarray, name: str) -> np.ndarray:
+        assert name == "facebook/sam-vit-base"
+        masks = np.zeros(frames.shape[:3], bool)
+        masks[:, 4:9, 4:9] = True
+        return masks
+
+    monkeypatch.setattr(segmenters, "segment", square)
+    monkeypatch.chdir(tmp_path)
+    write_video("hike.mp4", poses(6)[:, :, :SIDE], fps=8)
+    text = (Path(__file__).parents[2] / "docs" / "long_video.md").read_text()
+    changes = {
+        '"CompVis/stable-diffusion-v1-4", "models/t2iadapter_openpose_sd14v1"': f'"{folders[0]}", "{folders[1]}"',
+        "frames=48, size=512": "frames=6, size=16",
+        "(24,": "(4,",
+        "window=16, stride=8,": "window=4, stride=2, num_inference_steps=2,",
+        "512, 24, 16, 8, 1000, 4": "16, 6, 4, 2, 4, 2",
+        "steps=250": "steps=2",
+    }
+    code = "\n".join(re.findall("```python\n(.*?)```", text, flags=re.DOTALL))
+    for old, new in changes.items():
+        assert old in code
+        code = code.replace(old, new)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert [point["step"] for point in found["curve"]] == [1, 2]
+    assert found["foreground"].sum() == 6 * 9
+    assert found["background"].sum() == 6 * (64 - 9)
+    still = (found["fused"] - found["fused"][:1])[:, :, 5:]
+    assert (still == 0).all(), "one background"
+    assert (found["noisy"] - found["noisy"][:1])[1:, :, 5:].abs().min() > 0
+    assert len(list(read_frames("hike_generated.mp4"))) == 6
+    assert AdaptedDiffusionPipeline.from_pretrained("models/hike_tuned").unet is not None
+
+
 def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
     """Folders of which one has a fault."""
     weights = adapter / "diffusion_pytorch_model.safetensors"
@@ -357,8 +405,8 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         return model.parent / "nowhere", adapter
     if kind == "no adapter":
         return model, adapter.parent / "nowhere"
-    if kind == "no unet":
-        shutil.rmtree(model / "unet")
+    if kind.startswith("without "):
+        shutil.rmtree(model / kind.removeprefix("without "))
     if kind == "cut off":
         weights.write_bytes(weights.read_bytes()[:-100])
     if kind == "pickled":
@@ -370,6 +418,8 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         tiny_adapter(channels=[32, 32]).save_pretrained(adapter)
     if kind == "another factor":
         tiny_adapter(downscale_factor=4).save_pretrained(adapter)
+    if kind == "another kind of pictures":
+        tiny_adapter(in_channels=4).save_pretrained(adapter)
     for key, value in {"beta_end": 0.02, "prediction_type": "v_prediction"}.items():
         if kind == key:
             path = model / "scheduler" / "scheduler_config.json"
@@ -382,12 +432,15 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
     [
         ("no model", r"nowhere cannot be loaded as a Stable Diffusion \(there is no such folder\); name a folder or"),
         ("no adapter", r"nowhere cannot be loaded as a T2IAdapter \(there is no such folder\); name a folder or a hub"),
-        ("no unet", r"model cannot be loaded as the unet of a Stable Diffusion \(.*\); name a folder"),
+        ("without scheduler", r"model cannot be loaded as a Stable Diffusion \(.*\); name a folder"),
+        ("without tokenizer", r"model cannot be loaded as a CLIP tokenizer \(.*\); name a folder"),
+        ("without unet", r"model cannot be loaded as the unet of a Stable Diffusion \(.*\); name a folder"),
         ("cut off", r"adapter cannot be loaded as a T2IAdapter \(.*\); name a folder"),
         ("pickled", r"adapter cannot be loaded as a T2IAdapter \(.*safetensors.*\); .*docs/long_video.md"),
         ("another class", r"vae is no complete T2IAdapter: it lacks adapter\..*; name a folder"),
         ("another adapter", r"adapter belongs to another network than .*model: its features have other sizes"),
         ("another factor", r"adapter belongs to another network than .*model: its features have other sizes"),
+        ("another kind of pictures", r"adapter follows pictures of 4 channels, not 1 or 3; name a folder"),
         ("beta_end", r"model was trained with beta_end 0.02, not 0.012; name a folder"),
         ("prediction_type", r"model was trained with prediction_type v_prediction, not epsilon; name a folder"),
     ],

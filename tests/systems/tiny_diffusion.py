@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, T2I
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 CHANNELS = 32, 64
+
+ENDS = "<|startoftext|>", "<|endoftext|>"
+
+MERGES = [("h", "i"), ("e", "s</w>"), ("k", "es</w>"), ("hi", "kes</w>")]
 
 
 def tiny_unet() -> UNet2DConditionModel:
@@ -37,7 +42,7 @@ def tiny_adapter(in_channels: int = 3, **changes: Any) -> T2IAdapter:
 def tiny_stable_diffusion() -> dict[str, Any]:
     """The parts of a Stable Diffusion, with the scheduler that the published one has."""
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    words = [*letters, *(f"{c}</w>" for c in letters), "hi", "hikes</w>", "kes</w>", "es</w>", *ENDS]
     text = CLIPTextConfig(
         vocab_size=len(words),
         hidden_size=16,
@@ -45,8 +50,8 @@ def tiny_stable_diffusion() -> dict[str, Any]:
         num_hidden_layers=1,
         num_attention_heads=2,
         max_position_embeddings=24,
-        bos_token_id=52,
-        eos_token_id=53,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
     )
     return {
         "vae": AutoencoderKL(
@@ -58,7 +63,7 @@ def tiny_stable_diffusion() -> dict[str, Any]:
             sample_size=16,
         ),
         "text_encoder": CLIPTextModel(text),
-        "tokenizer": CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=24),
+        "tokenizer": CLIPTokenizer({word: i for i, word in enumerate(words)}, MERGES, model_max_length=24),
         "unet": tiny_unet(),
         "scheduler": PNDMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
@@ -71,5 +76,9 @@ def save_tiny(folder: Path) -> tuple[Path, Path]:
     torch.manual_seed(0)
     parts = tiny_stable_diffusion() | {"safety_checker": None, "feature_extractor": None}
     StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(folder / "model")
+    words = folder / "model" / "tokenizer"
+    (words / "tokenizer.json").unlink()
+    (words / "vocab.json").write_text(json.dumps(parts["tokenizer"].get_vocab()))
+    (words / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, MERGES)]) + "\n")
     tiny_adapter().save_pretrained(folder / "adapter")
     return folder / "model", folder / "adapter"

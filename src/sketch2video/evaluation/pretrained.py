@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from sketch2video.evaluation.extractors import device, reader
 from sketch2video.evaluation.features import Extractor, Protocol
-from sketch2video.models.loading import load_named, one_line
+from sketch2video.models.loading import load_clip_tokenizer, load_named
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the pixels that CLIP was trained on (Radford et al. 2021)."""
@@ -98,11 +98,10 @@ def clip_captions(name: str, captions: Sequence[str], batch: int = 64) -> np.nda
     Raises:
         UserError: model or tokenizer cannot be loaded.
     """
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel
 
     model = _load(CLIPModel, name)
-    with one_line(name, "a CLIP tokenizer", "give a folder with one"):
-        tokenizer = CLIPTokenizer.from_pretrained(name)
+    tokenizer = load_clip_tokenizer(name, "give a folder with one")
     length = model.config.text_config.max_position_embeddings
     found = []
     with torch.inference_mode():

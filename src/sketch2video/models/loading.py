@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
+from huggingface_hub.errors import LocalEntryNotFoundError
+from transformers import CLIPTokenizer
 
 from sketch2video.errors import UserError
 
@@ -66,6 +68,22 @@ def load_named(kind: Any, name: Path | str, what: str, mend: str, *, unused: str
     return model.eval()
 
 
+def load_clip_tokenizer(name: Path | str, mend: str, part: str = "") -> CLIPTokenizer:
+    """A CLIP tokenizer that a user names.
+
+    Args:
+        name, mend, part: see :func:`load_named`.
+
+    Raises:
+        UserError: see there.
+    """
+    with one_line(name, "a CLIP tokenizer", mend):
+        tokenizer = CLIPTokenizer.from_pretrained(name, subfolder=part)
+        if tokenizer.vocab_size <= len(tokenizer.all_special_ids):  # what transformers gives where there are no files
+            raise FileNotFoundError("its vocabulary is not there, or not to be had without a network")
+    return tokenizer
+
+
 @contextmanager
 def one_line(name: Path | str, what: str, mend: str) -> Iterator[None]:
     """Within the block a user's model is opened: whatever libraries raise becomes one line that names it.
@@ -84,4 +102,9 @@ def one_line(name: Path | str, what: str, mend: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LocalEntryNotFoundError):  # libraries say that the hub does not have the file
+            return "it is not on this machine, and the hub cannot be reached"
+        cause = cause.__cause__ or cause.__context__
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

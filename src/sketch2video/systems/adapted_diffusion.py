@@ -31,7 +31,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sketch2video.errors import UserError
 from sketch2video.models.cross_frame_attention import FrameAttention, attend_across_frames
-from sketch2video.models.loading import load_named, one_line
+from sketch2video.models.loading import load_clip_tokenizer, load_named, one_line
 from sketch2video.models.objectives import LEVELS, Diffusion
 from sketch2video.models.precision import precision
 from sketch2video.models.windows import (
@@ -542,11 +542,11 @@ def load_adapted_diffusion(
     """
     with one_line(model, "a Stable Diffusion", _MODEL):
         config = DDIMScheduler.load_config(model, subfolder="scheduler")
-        tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
     config.setdefault("prediction_type", "epsilon")  # as in schedulers that were saved before there was a choice
     for key, value in SCHEDULE.items():
         if config.get(key) != value:
             raise UserError(f"{model} was trained with {key} {config.get(key)}, not {value}; {_MODEL}")
+    tokenizer = load_clip_tokenizer(model, _MODEL, part="tokenizer")
     kinds = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "unet": UNet2DConditionModel}
     parts = {
         part: load_named(kind, model, f"the {part} of a Stable Diffusion", _MODEL, part=part)
@@ -558,7 +558,10 @@ def load_adapted_diffusion(
     pipeline = AdaptedDiffusionPipeline(
         **parts, tokenizer=tokenizer, scheduler=make_scheduler(), frame_attention=frame_attention
     )
-    made_for = list(parts["adapter"].config.channels), parts["adapter"].downscale_factor
-    if made_for != (list(parts["unet"].config.block_out_channels), pipeline.factor):
+    made_for = parts["adapter"].config
+    if made_for.in_channels not in (1, 3):
+        raise UserError(f"{adapter} follows pictures of {made_for.in_channels} channels, not 1 or 3; {_ADAPTER}")
+    sizes = list(made_for.channels), parts["adapter"].downscale_factor
+    if sizes != (list(parts["unet"].config.block_out_channels), pipeline.factor):
         raise UserError(f"{adapter} belongs to another network than {model}: its features have other sizes; {_ADAPTER}")
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
