@@ -3,10 +3,13 @@
 An estimate is the mean over seeds. Its 95% interval has two parts, whose half-widths are added as squares:
 
 - the chance in a training: t · s / √n, with the standard deviation s over seeds, pooled over all factors and lengths of
-  a score and a system, since two seeds alone say next to nothing of it (not over systems: distances of a hundred vary
-  less from seed to seed than distances of thousands);
+  a score and a system, since two seeds alone say next to nothing of it;
 - the chance in the clips: the mean half-width of the scores' own intervals (Wilson's, or bootstrap). It is not divided
   by √n, because all seeds are judged on the same captions and real clips.
+
+Distances are compared by their logarithms: means are geometric, and what is worse is so by a factor. From seed to seed
+a distance varies in proportion to itself, by about a third, be it 200 or 2,000. (On the scale of the distances one
+standard deviation would hold for all of them, and give the small ones intervals down to far below zero.)
 
 The second is partly in the first, so intervals are rather too wide. With one seed the first is missing, and the text
 says so. Differences are taken as between independent numbers: half-widths are added as squares again.
@@ -31,11 +34,21 @@ from sketch2video.files import replacing
 
 
 class ScoreKind(NamedTuple):
-    """How a score is read: its name in sentences, whether more is better, and whether it is a share."""
+    """How a score is read: its name in sentences, whether more is better, and whether it is a share, not a distance."""
 
     title: str
     more_is_better: bool
     share: bool
+
+    def scaled(self, value: float) -> float:
+        """A score on the scale on which scores are compared: a distance's logarithm."""
+        return value if self.share else math.log(max(value, LEAST))
+
+    def unscaled(self, one: Estimate) -> Estimate:
+        """An estimate back in the score's own units; of a difference of distances, the factor between them."""
+        if self.share:
+            return one
+        return Estimate(math.exp(one.value), math.exp(one.low), math.exp(one.high), one.seeds)
 
 
 SCORES = {
@@ -49,6 +62,8 @@ LABELS = {"without": "without the sketch", "with": "with the sketch", "given": "
 COLOURS = {"without": "tab:blue", "with": "tab:orange", "given": "tab:grey"}
 PLOT_TITLE = "Scores against the latent's size, with and without the sketch"
 LEVEL = 0.95
+LEAST = 1.0
+"""A distance below it counts as it: floors are about zero, and may lie below, where there is no logarithm."""
 LITTLE = 0.25
 """With a smaller share than this, there is little to lose."""
 
@@ -87,7 +102,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% interval.
+    """A number with its 95% interval, on the scale of :meth:`ScoreKind.scaled` unless it is said to be unscaled.
 
     Attributes:
         seeds: how many trainings it is the mean of.
@@ -124,13 +139,16 @@ Estimates = dict[Cell, Estimate]
 
 
 def estimate(results: Sequence[Result]) -> Estimates:
-    """The estimates of all cells that have a result."""
+    """The estimates of all cells that have a result, on the scale of :meth:`ScoreKind.scaled`."""
     cells: dict[Cell, list[Mapping[str, Any]]] = {}
     for result in results:
         for score in SCORES:
             for series in SERIES:
                 if (found := result.score(series, score)) is not None:
-                    cells.setdefault(Cell(score, series, result.frames, result.halvings), []).append(found)
+                    scale = SCORES[score].scaled
+                    ends = found["interval"] and [scale(end) for end in found["interval"]]
+                    scaled = {"value": scale(found["value"]), "interval": ends}
+                    cells.setdefault(Cell(score, series, result.frames, result.halvings), []).append(scaled)
     groups: dict[tuple[str, str], list[list[Mapping[str, Any]]]] = {}
     for cell, scores in cells.items():
         groups.setdefault((cell.score, cell.series), []).append(scores)
@@ -320,7 +338,12 @@ def as_json(results: Sequence[Result], estimates: Estimates, text: str) -> dict[
     """All numbers, for programs."""
     numbers = numbers_of(results)
     rows = [
-        {**cell._asdict(), "f": 2**cell.halvings, "numbers": numbers[cell.halvings], **asdict(one)}
+        {
+            **cell._asdict(),
+            "f": 2**cell.halvings,
+            "numbers": numbers[cell.halvings],
+            **asdict(SCORES[cell.score].unscaled(one)),
+        }
         for cell, one in estimates.items()
     ]
     return {"estimates": rows, "paragraph": text, "experiments": len(results)}
@@ -336,7 +359,8 @@ def save_plot(path: Path, results: Sequence[Result], estimates: Estimates) -> No
             for axis, (name, kind) in zip(row, SCORES.items(), strict=True):
                 for place, series in enumerate(SERIES):
                     cells = {h: estimates.get(Cell(name, series, frames, h)) for h in numbers}
-                    _draw(axis, series, {numbers[h]: one for h, one in cells.items() if one}, place - 1)
+                    shown = {numbers[h]: kind.unscaled(one) for h, one in cells.items() if one}
+                    _draw(axis, series, shown, place - 1)
                 axis.set_title(f"{kind.title}, {frames} frames", loc="left")
                 _dress(axis, kind, numbers)
         for axis in grid[-1]:
@@ -363,6 +387,8 @@ def _dress(axis: Axes, kind: ScoreKind, numbers: Mapping[int, int]) -> None:
     if kind.share:
         axis.set_ylim(0, 1)
         axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+    else:
+        axis.set_yscale("log")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
@@ -377,13 +403,16 @@ def _gain(kind: ScoreKind, difference: Estimate) -> Estimate:
 def _with_interval(one: Estimate, kind: ScoreKind) -> str:
     if kind.share:
         return f"{one.value:.0%} [{100 * one.low:.0f}, {100 * one.high:.0f}]"
-    return f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]"
+    shown = kind.unscaled(one)
+    return f"{shown.value:.1f} [{shown.low:.1f}, {shown.high:.1f}]"
 
 
 def _difference(one: Estimate, kind: ScoreKind) -> str:
     if kind.share:
         return f"{100 * one.value:.0f} [{100 * one.low:.0f}, {100 * one.high:.0f}] points"
-    return f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]"
+    factor = kind.unscaled(one)
+    value, *ends = (f"{x:,.0f}" if x >= 10 else f"{x:.2g}" for x in (factor.value, factor.low, factor.high))
+    return f"a factor of {value} [{', '.join(ends)}]"
 
 
 def _and(words: Sequence[str], last: str = " and ") -> str:

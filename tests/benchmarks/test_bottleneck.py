@@ -209,14 +209,30 @@ def test_differences_add_half_widths_as_squares():
     assert [difference.sign, b.minus(a).sign, a.minus(a).sign] == [1, -1, 0]
 
 
-def test_seeds_are_averaged_and_better_means_less_for_distances():
+def test_seeds_are_averaged_and_distances_compared_by_factors():
     estimates = estimate(results(BORNE_OUT))
     assert estimates[Cell("faithfulness_joint", "without", 48, 5)].value == pytest.approx(0.405)
     saved = claim.saved_of(estimates, 48, [3, 4, 5])
+    # Without the sketch distances go from 20 and 19 of 100 to 60 and 59, with it they stay.
+    factor = math.sqrt(60 * 59 / (20 * 19))
     assert {name: one.value for name, one in saved.items()} == pytest.approx(
-        {"faithfulness_joint": 0.4, "fvd_embedded": 40, "kvd_embedded": 20}
+        {"faithfulness_joint": 0.4, "fvd_embedded": math.log(factor), "kvd_embedded": math.log(factor)}
     )
     assert all(one.sign == 1 for one in saved.values())
+    text = paragraph(results(BORNE_OUT), estimates)
+    assert f"less with the sketch: a factor of {factor:.2g} [" in text
+    shown = {
+        (e["score"], e["series"], e["f"]): e["value"]
+        for e in claim.as_json(results(BORNE_OUT), estimates, "")["estimates"]
+    }
+    assert shown["fvd_embedded", "without", 8] == pytest.approx(math.sqrt(20 * 19))
+    assert shown["faithfulness_joint", "with", 8] == pytest.approx(0.905)
+
+
+def test_a_distance_at_or_below_its_floor_counts_as_the_least():
+    kind = claim.SCORES["kvd_embedded"]
+    assert kind.scaled(-3.0) == kind.scaled(0.0) == math.log(claim.LEAST)
+    assert kind.unscaled(Estimate(kind.scaled(250.0), 0.0, 1.0)).value == pytest.approx(250.0)
 
 
 @pytest.mark.parametrize(
