@@ -8,7 +8,7 @@ import torch
 
 from sketch2video.models.flow_matching import interpolate
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, long_video
-from sketch2video.systems.long_video import Guidance
+from sketch2video.systems.long_video import Guidance, Parts
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 MERGED = {"fusion_time": None}
@@ -91,17 +91,45 @@ def test_the_network_never_sees_more_than_some_windows(merged, monkeypatch: pyte
     assert [windows for windows, _ in seen] == [3, 3, 3]  # 9 windows of 8 frames, 4 from one to the next
 
 
-def test_fused_frames_have_one_background_and_keep_their_foreground(tiny_pipeline_folder: Path) -> None:
-    pipeline = loaded(tiny_pipeline_folder, fused_frames=4)
+def parts(pictures: np.ndarray | None = None) -> Parts:
+    """A still video with an object on 2 x 2 places of the latent."""
     foreground = torch.zeros(8, 1, 8, 8, dtype=torch.bool)
     foreground[..., 2:4, 2:4] = True
+    mask = foreground[:, 0].repeat_interleave(4, 1).repeat_interleave(4, 2).numpy()
+    return Parts(np.zeros((8, 32, 32, 3), np.uint8) if pictures is None else pictures, mask, foreground)
+
+
+@torch.no_grad()
+def test_fused_frames_have_one_background_and_keep_their_foreground(tiny_pipeline_folder: Path) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fused_frames=4)
     latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
-    with torch.no_grad():
-        fused = pipeline.fuse(latents, noise, foreground, 0.7, seeded(0)[0])
+    fused = pipeline.fuse(latents, noise, parts(), 0.7, seeded(0)[0])
     noisy = interpolate(latents, noise, torch.tensor([0.7]))
-    inside = foreground[0, 0]
+    inside = parts().foreground[0, 0]
     torch.testing.assert_close(fused[..., inside], noisy[..., inside])
     torch.testing.assert_close(fused[..., ~inside], fused[:, :1][..., ~inside].expand(-1, 8, -1, -1))
+
+
+@torch.no_grad()
+def test_under_a_moving_camera_pictures_are_aligned_and_encoded_again(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fused_frames=3)
+    ground = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    moving = parts(np.stack([ground[:, 4 * t : 4 * t + 32] for t in range(8)]))
+    path = np.tile(np.eye(3), (8, 1, 1))
+    path[:, 0, 2] = -4 * np.arange(8)
+    monkeypatch.setattr(long_video, "camera_path", lambda pictures: path)
+    latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
+    fused = pipeline.fuse(latents, noise, moving, 0.0, seeded(0)[0])
+    # At time 0 there is no noise: what is fused is the pictures themselves wherever a drawn frame shows the ground.
+    encoded = pipeline.normalised(
+        pipeline.autoencoder.encode(torch.from_numpy(moving.pictures).movedim(-1, 1) / 127.5 - 1).mean
+    )
+    changed = (fused - latents).abs().amax((0, 2)) > 1e-3
+    assert not changed[moving.foreground[:, 0]].any()
+    assert changed.float().mean() > 0.5
+    torch.testing.assert_close(fused[0].movedim(1, -1)[changed], encoded.movedim(1, -1)[changed], atol=0.02, rtol=0.02)
 
 
 def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +139,9 @@ def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, m
     monkeypatch.setattr(long_video, "segment", lambda frames, name: pixels if name == "mine" else None)
     windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
     with torch.no_grad():
-        found = pipeline.foreground(windows, torch.zeros(1, 8, *pipeline.latent_shape))
-    assert found.nonzero().tolist() == [[3, 0, 2, 5], [3, 0, 3, 5]]
+        found = pipeline.take_apart(windows, torch.zeros(1, 8, *pipeline.latent_shape))
+    assert found.foreground.nonzero().tolist() == [[3, 0, 2, 5], [3, 0, 3, 5]]
+    assert found.pictures.shape == (8, 32, 32, 3)
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpm++", "unipc"])
@@ -132,7 +161,7 @@ def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
     pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
     times = []
 
-    def noted(latents: torch.Tensor, noise: object, foreground: object, time: float, generator: object) -> torch.Tensor:
+    def noted(latents: torch.Tensor, noise: object, parts: object, time: float, generator: object) -> torch.Tensor:
         times.append(time)
         return latents
 

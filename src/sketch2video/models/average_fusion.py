@@ -9,10 +9,12 @@ backgrounds, and sampling goes on from there (12). Equation (11) as printed is n
   to the level of k.
 - The mean is put where a frame itself shows background, not added underneath its foreground.
 
-The camera is presumed to stand still; otherwise frames have to be aligned first.
+Under a camera that moves, frames are aligned first: the mean is then another in every frame.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +92,7 @@ def average_fusion(
     count: int,
     shared_noise: bool,
     generator: torch.Generator,
+    aligned: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> Tensor:
     """F_2 of equation (10): r'_k, the video at step k with one background in all frames.
 
@@ -108,6 +111,8 @@ def average_fusion(
             bit, which is what a sampler of single frames needs to keep them so; a network that has learned from noise
             drawn for each frame apart may take noise that stands still for texture. False: drawn for each frame.
         generator: the only source of randomness: which frames, then noise.
+        aligned: for a camera that moves: from the numbers of the frames that are drawn to their mean background as it
+            lies in every frame, (T, C, H, W), and where it is seen, bool (T, 1, H, W). None: the camera stands still.
 
     Returns:
         (T, C, H, W) of the dtype of ``latents``. The foreground is theirs, and so is the background where no frame that
@@ -125,9 +130,10 @@ def average_fusion(
     if background_masks.dtype != torch.bool:
         raise ValueError(f"masks are {background_masks.dtype}; compare them with a number: mixed noise is too weak")
     drawn = sampled_frames(frames, count, generator).to(latents.device)
-    mean, seen = fused_background(clean[drawn].float(), background_masks[drawn])
+    mean, seen = aligned(drawn) if aligned else fused_background(clean[drawn].float(), background_masks[drawn])
     shape = 1 if shared_noise else frames, *latents.shape[1:]
     noise = torch.randn(shape, generator=generator, device=generator.device).to(latents.device)
-    level = torch.full(shape[:1], time, device=latents.device)
-    background = torch.where(seen, objective.noisy(mean.expand(shape), noise, level), latents.float())
+    level = torch.full((frames,), time, device=latents.device)
+    noisy = objective.noisy(mean.expand_as(latents), noise.expand_as(latents), level)
+    background = torch.where(seen, noisy, latents.float())
     return weights(background, latents.float(), background_masks).to(latents.dtype)

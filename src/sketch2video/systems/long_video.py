@@ -57,8 +57,10 @@ from sketch2video.systems.samplers import begin, check_scheduler, sample
 from sketch2video.systems.segmenters import MOTION, segment
 from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.timing import Timings
-from sketch2video.systems.video_pipeline import Generators
+from sketch2video.systems.video_pipeline import FRAMES_AT_ONCE, Generators
 from sketch2video.training.long_video import FUSION
+from sketch2video.videos.background import aligned_background
+from sketch2video.videos.camera import camera_path
 from sketch2video.videos.foreground import LEAST_FRAMES
 
 WINDOWS_AT_ONCE = 16
@@ -119,6 +121,20 @@ class Painted(NamedTuple):
     """
 
     latents: Tensor
+    foreground: Tensor
+
+
+class Parts(NamedTuple):
+    """A video taken apart.
+
+    Attributes:
+        pictures: uint8 (T, S, S, 3).
+        mask: bool (T, S, S), its foreground.
+        foreground: bool (T, 1, h, w), where the latent's places hold any of it.
+    """
+
+    pictures: np.ndarray
+    mask: np.ndarray
     foreground: Tensor
 
 
@@ -309,8 +325,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
         fusion_time = self.config.fusion_time
         begun = len(times) if fusion_time is None else int((times > fusion_time).sum())
         if begun < len(times) and windows.frames >= LEAST_FRAMES:
-            foreground = self.foreground(windows, latents)
-            fused = self.fuse(latents, noise, foreground, float(times[begun]), generator)
+            parts = self.take_apart(windows, latents)
+            fused = self.fuse(latents, noise, parts, float(times[begun]), generator)
+            foreground = parts.foreground
             self.timings.lap("fusion")
             latents = self.denoise_windows(windows, fused, guidance, num_inference_steps, generator, begun)
             self.timings.lap("denoising")
@@ -349,8 +366,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
 
         return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
 
-    def foreground(self, windows: Windows, latents: Tensor) -> Tensor:
-        """F_1 of equation (9): where a video shows foreground in any pixel, bool (T, 1, h, w).
+    def take_apart(self, windows: Windows, latents: Tensor) -> Parts:
+        """F_1 of equation (9): what a video shows, and where its foreground is.
 
         Args:
             windows: of the video.
@@ -359,36 +376,59 @@ class LongVideoPipeline(SketchToVideoPipeline):
         Raises:
             UserError: the segmenter cannot be loaded.
         """
-        pictures = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        mask = segment((pictures * 255).round().astype(np.uint8), self.config.segmenter)
-        return latent_mask(torch.from_numpy(mask).to(latents.device), self.autoencoder.factor, "any") > 0
+        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
+        pictures = (decoded * 255).round().astype(np.uint8)
+        mask = segment(pictures, self.config.segmenter)
+        return Parts(pictures, mask, self._places(mask))
 
     def fuse(
-        self, latents: Tensor, noise: Tensor, foreground: Tensor, time: float, generator: torch.Generator | None
+        self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
     ) -> Tensor:
         """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
+
+        Under a camera that moves, the mean background is made of pictures that are aligned, and encoded again for every
+        frame; its noise is then not shared, since noise that stands still belongs to a ground that does.
 
         Args:
             latents: (1, T, C, h, w), normalised, without noise: r.
             noise: (1, T, C, h, w), with which they are taken back to step k.
-            foreground: m_fg, bool (T, 1, h, w).
+            parts: of the video.
             time: of step k.
             generator: see :meth:`paint`.
         """
-        objective = self.objective
+        path = camera_path(parts.pictures)
+        still = bool((path == np.eye(3)).all())
+
+        def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
+            mean, seen = aligned_background(parts.pictures, parts.mask, path, drawn.tolist())
+            background = ~parts.mask & seen
+            frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
+            return self._encode(frames), ~self._places(~seen & ~parts.mask)
+
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(
-            objective.noisy(latents, noise, latents.new_full((1,), time))[0],
+            self.objective.noisy(latents, noise, latents.new_full((1,), time))[0],
             latents[0],
-            ~foreground,
-            objective,
+            ~parts.foreground,
+            self.objective,
             time,
             weights,
             self.config.fused_frames,
-            self.config.shared_noise,
+            self.config.shared_noise and still,
             generator or torch.default_generator,
+            None if still else aligned,
         )
         return fused[None]
+
+    def _places(self, mask: np.ndarray) -> Tensor:
+        """Places of the latent with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
+        return latent_mask(torch.from_numpy(mask).to(self._execution_device), self.autoencoder.factor, "any") > 0
+
+    def _encode(self, frames: np.ndarray) -> Tensor:
+        """Normalised latents (T, C, h, w) of frames float32 (T, S, S, 3) in [0, 255], a few at a time."""
+        pictures = torch.from_numpy(frames).to(self._execution_device).movedim(-1, 1) / 127.5 - 1
+        latents = [self.autoencoder.encode(part).mean for part in pictures.split(FRAMES_AT_ONCE)]
+        return self.normalised(torch.cat(latents).float())
 
 
 def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:
