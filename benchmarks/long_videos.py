@@ -213,20 +213,19 @@ def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, 
 
 def report(reports: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as JSON and as a table, and print the table."""
-    table = pd.DataFrame(rows).rename(columns=COLUMNS)
+    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]  # NaN
+    table = pd.DataFrame(rows, dtype=object).rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     lines = [list(table.columns), ["---"] * len(table.columns), *cells]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": list(rows)})
+    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": rows})
     with replacing(reports / f"{name}.md") as partial_file:
         partial_file.write_text(text, encoding="utf-8")
     print(text)
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.4g}"
-    return str(value)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main(
