@@ -38,6 +38,12 @@ def test_an_edit_changes_its_values_and_no_comment(params):
     ]
 
 
+@pytest.mark.parametrize("rate", [5e-05, 1e-08, 2.5e-07, 0.001, 1.0])
+def test_small_numbers_are_read_again_as_numbers(params, rate):
+    edit_params({"curve_vae": {"training": {"learning_rate": rate}}}, params)
+    assert load_params(params).curve_vae.training.learning_rate == rate
+
+
 @pytest.mark.parametrize("name", profile_names())
 def test_profiles_hold_valid_differences_only(params, name):
     apply_profile(name, params)

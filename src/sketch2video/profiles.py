@@ -142,13 +142,18 @@ def _load(path: Path) -> Any:
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes ``null`` as the word; the library's own choice is an empty value."""
+    """Writes ``null`` as the word, and 0.00005 as 5.0e-05: without the point it is a string in YAML 1.1."""
 
     def represent_none(self, data: None) -> Any:
         return self.represent_scalar("tag:yaml.org,2002:null", "null")
 
+    def represent_float(self, data: float) -> Any:
+        text = repr(data)
+        return self.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))
+
 
 _Representer.add_representer(type(None), _Representer.represent_none)
+_Representer.add_representer(float, _Representer.represent_float)
 
 
 def _yaml() -> YAML:

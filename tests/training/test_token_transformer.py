@@ -20,7 +20,7 @@ from sketch2video.videos.shards import shard_path, write_shard, write_table
 from tests.training.small import small_params
 
 CODES, FRAMES, CLIPS = 16, 8, 24
-SMALL = {"width": 32, "layers": 1, "heads": 2, "discriminator_clips": 2, "discriminator_width": 32}
+SMALL = {"control": "none", "width": 32, "layers": 1, "heads": 2, "discriminator_clips": 2, "discriminator_width": 32}
 CAPTIONS = ("a red circle", "a blue square")
 
 
