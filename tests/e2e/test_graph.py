@@ -169,7 +169,7 @@ def test_all_systems_stand_side_by_side(with_all_systems):
 
 @pytest.mark.parametrize(("system", "frames"), [("hierarchical_vqgan", 11), ("long_video", 100)])
 def test_any_system_is_registered_and_generates_by_the_batch(with_all_systems, tmp_path, system, frames):
-    """Longer videos than were trained on, from the registry, by a system that does not draw and by one that does."""
+    """Longer videos than were trained on, from the registry, by systems that have nothing else in common."""
     project, _ = with_all_systems
     prompts = tmp_path / "prompts.csv"
     prompts.write_text(f"caption,num_frames\na red circle moves left to right,{frames}\n")

@@ -148,7 +148,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
             that of the next.
         weights: by which windows are merged; see :func:`~sketch2video.models.windows.window_weights`.
         fusion_time: time of step k, at which backgrounds are fused, in [0, 1], 1 being noise: the first step of the
-            sampler that is not before it. The paper's is 0.995. None: they are not fused.
+            sampler that is not before it. The paper's is 0.995; so early, one noise in all frames becomes a texture
+            here, and grounds still drift apart. None: they are not fused.
         fused_frames: n, how many frames' backgrounds are averaged.
         shared_noise: see :func:`~sketch2video.models.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
@@ -166,7 +167,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         window: int | None = None,
         stride: int | None = None,
         weights: str = "triangular",
-        fusion_time: float | None = 0.995,
+        fusion_time: float | None = 0.4,
         fused_frames: int = 5,
         shared_noise: bool = True,
         background_weight: float = 1.0,
