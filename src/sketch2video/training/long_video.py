@@ -159,4 +159,4 @@ class CombinedTuningTask(Task):
     def metrics(self) -> dict[str, float]:
         """w_1 and w_2."""
         fusion = self.module.fusion
-        return {"background_weight": float(fusion.background), "foreground_weight": float(fusion.foreground)}
+        return {"background_weight": fusion.background.item(), "foreground_weight": fusion.foreground.item()}
