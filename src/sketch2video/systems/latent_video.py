@@ -161,6 +161,11 @@ class LatentVideoPipeline(VideoPipeline):
         mean, std = (like.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
         return mean, std
 
+    def encode_pictures(self, pictures: Tensor) -> Tensor:
+        """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], a few at a time."""
+        parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
+        return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
+
     def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
         """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
 

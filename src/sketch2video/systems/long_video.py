@@ -57,7 +57,7 @@ from sketch2video.systems.samplers import begin, check_scheduler, sample
 from sketch2video.systems.segmenters import MOTION, segment
 from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.timing import Timings
-from sketch2video.systems.video_pipeline import FRAMES_AT_ONCE, Generators
+from sketch2video.systems.video_pipeline import Generators
 from sketch2video.training.long_video import FUSION
 from sketch2video.videos.background import aligned_background
 from sketch2video.videos.camera import camera_path
@@ -234,11 +234,12 @@ class LongVideoPipeline(SketchToVideoPipeline):
         check_scheduler(self.scheduler, config.objective, config.time_shift)
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
         guidance = Guidance(guidance_scale, control_guidance_scale)
+        sources = generator if isinstance(generator, list) else [generator] * count
         self.timings = Timings(device)
 
         # 2. Draw
         if sketches is None and curves is None:
-            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, generator)
+            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources)
         ink = ink_of(sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
@@ -246,8 +247,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
         videos = []
         for video in range(count):
             windows = self.windows(plots[video] if plots else None, ink[video : video + 1], rates[video : video + 1])
-            source = generator[video] if isinstance(generator, list) else generator
-            videos.append(self.unnormalised(self.paint(windows, guidance, num_inference_steps, source).latents))
+            painted = self.paint(windows, guidance, num_inference_steps, sources[video])
+            videos.append(self.unnormalised(painted.latents))
 
         # 4. Decode
         frames_out = self.decode(torch.cat(videos), ink, output_type)
@@ -258,20 +259,21 @@ class LongVideoPipeline(SketchToVideoPipeline):
         output = VideoOutput(frames=frames_out, curves=curves, sketches=as_sketches(ink))
         return output if return_dict else output.to_tuple()
 
-    def draw(self, plots: Sequence[Scenes], frames: int, fps: Tensor, generator: Generators) -> list[CurveSequence]:
+    def draw(
+        self, plots: Sequence[Scenes], frames: int, fps: Tensor, generators: Sequence[torch.Generator | None]
+    ) -> list[CurveSequence]:
         """Generated curves for the whole length of N videos; see :func:`~sketch2video.models.long_curves.long_curves`.
 
         Args:
             plots: what each shows.
             frames: T.
             fps: (N,).
-            generator: see :meth:`__call__`.
+            generators: of each video.
         """
         drawn = []
-        for video, (plot, rate) in enumerate(zip(plots, fps, strict=True)):
+        for plot, rate, source in zip(plots, fps, generators, strict=True):
             firsts = [first for first, _ in plot]
             shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
-            source = generator[video] if isinstance(generator, list) else generator
             text = self._text([caption for _, caption in plot])
             overlap = max(1, min(self.config.stride, shortest))
             both = long_curves(self.curve_vae, text, firsts, frames, rate, overlap, source)
@@ -404,7 +406,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
             mean, seen = aligned_background(parts.pictures, parts.mask, path, drawn.tolist())
             background = ~parts.mask & seen
             frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            return self._encode(frames), ~self._places(~seen & ~parts.mask)
+            pictures = torch.from_numpy(frames).to(latents.device).movedim(-1, 1) / 127.5 - 1
+            encoded = self.normalised(self.encode_pictures(pictures[None]))[0]
+            return encoded, ~self._places(~seen & ~parts.mask)
 
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(
@@ -424,12 +428,6 @@ class LongVideoPipeline(SketchToVideoPipeline):
     def _places(self, mask: np.ndarray) -> Tensor:
         """Places of the latent with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
         return latent_mask(torch.from_numpy(mask).to(self._execution_device), self.autoencoder.factor, "any") > 0
-
-    def _encode(self, frames: np.ndarray) -> Tensor:
-        """Normalised latents (T, C, h, w) of frames float32 (T, S, S, 3) in [0, 255], a few at a time."""
-        pictures = torch.from_numpy(frames).to(self._execution_device).movedim(-1, 1) / 127.5 - 1
-        latents = [self.autoencoder.encode(part).mean for part in pictures.split(FRAMES_AT_ONCE)]
-        return self.normalised(torch.cat(latents).float())
 
 
 def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:

@@ -85,7 +85,7 @@ def load_sam(name: str | Path) -> tuple[SamModel, SamProcessor]:
         processor = SamProcessor(SamImageProcessorPil.from_pretrained(name))
     model = load_named(SamModel, name, "a SAM", mend)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.requires_grad_(False).eval().to(device), processor
+    return model.requires_grad_(False).to(device), processor
 
 
 def prompts_of(mask: np.ndarray) -> Prompts:

@@ -20,7 +20,6 @@ from sketch2video.systems.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import (
-    FRAMES_AT_ONCE,
     Generators,
     check_captions,
     check_settings,
@@ -230,10 +229,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
     def encode(self, frames: np.ndarray) -> Tensor:
         """Latents (N, t, C, h, w) in the autoencoder's units of frames uint8 (N, t, H, H, 3)."""
-        pictures = 2 * pictures_of(frames, self.sample_size, self._execution_device) - 1
-        parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
-        means = [self.autoencoder.encode(part).mean for part in parts]
-        return torch.cat(means).unflatten(0, pictures.shape[:2])
+        return self.encode_pictures(2 * pictures_of(frames, self.sample_size, self._execution_device) - 1)
 
     def _blank(self, count: int, length: int) -> tuple[Tensor, Tensor]:
         """Latents (count, length, C, h, w) without content, and which frames are known: none, (length,)."""
