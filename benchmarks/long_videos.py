@@ -82,7 +82,7 @@ def ways(base: dict[str, Any], tuned: LongVideoPipeline, params: Params, frames:
         frames: T.
     """
     modules = module_settings(params.long_video)
-    merged = modules | {"fusion_time": None}
+    merged = modules | {"fusion_times": ()}
     apart = merged | {"stride": tuned.config.window}
     learned = {name: tuned.config[name] for name in ("background_weight", "foreground_weight")}
     settings = params.evaluate

@@ -7,7 +7,7 @@ the key. Defaults stand in ``params.yaml`` alone, so no field here has one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -294,7 +294,9 @@ class LongVideoParams(Section):
     window: int | None = Field(ge=1, description="frames that the network sees at once; null: base.frames")
     stride: int | None = Field(ge=1, description="frames from one window to the next; null: half a window")
     window_weights: WindowWeights
-    fusion_time: float | None = Field(ge=0, le=1, description="null: backgrounds are not fused")
+    fusion_times: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        strict=False, description="[]: backgrounds are not fused"
+    )
     fused_frames: int = Field(ge=1)
     shared_noise: bool
     segmenter: str = Field(min_length=1, description="motion, or a folder or hub id of a SAM")

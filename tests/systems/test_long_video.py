@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, long_
 from sketch2video.systems.long_video import Guidance, Parts
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
-MERGED = {"fusion_time": None}
+MERGED = {"fusion_times": ()}
 """Module 4 alone."""
 
 
@@ -96,7 +97,8 @@ def parts(pictures: np.ndarray | None = None) -> Parts:
     foreground = torch.zeros(8, 1, 8, 8, dtype=torch.bool)
     foreground[..., 2:4, 2:4] = True
     mask = foreground[:, 0].repeat_interleave(4, 1).repeat_interleave(4, 2).numpy()
-    return Parts(np.zeros((8, 32, 32, 3), np.uint8) if pictures is None else pictures, mask, foreground)
+    still = np.tile(np.eye(3), (8, 1, 1))
+    return Parts(np.zeros((8, 32, 32, 3), np.uint8) if pictures is None else pictures, mask, foreground, still)
 
 
 @torch.no_grad()
@@ -111,15 +113,12 @@ def test_fused_frames_have_one_background_and_keep_their_foreground(tiny_pipelin
 
 
 @torch.no_grad()
-def test_under_a_moving_camera_pictures_are_aligned_and_encoded_again(
-    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_under_a_moving_camera_pictures_are_aligned_and_encoded_again(tiny_pipeline_folder: Path) -> None:
     pipeline = loaded(tiny_pipeline_folder, fused_frames=3)
     ground = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
-    moving = parts(np.stack([ground[:, 4 * t : 4 * t + 32] for t in range(8)]))
     path = np.tile(np.eye(3), (8, 1, 1))
     path[:, 0, 2] = -4 * np.arange(8)
-    monkeypatch.setattr(long_video, "camera_path", lambda pictures: path)
+    moving = parts(np.stack([ground[:, 4 * t : 4 * t + 32] for t in range(8)]))._replace(path=path)
     latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
     fused = pipeline.fuse(latents, noise, moving, 0.0, seeded(0)[0])
     # At time 0 there is no noise: what is fused is the pictures themselves wherever a drawn frame shows the ground.
@@ -146,7 +145,7 @@ def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, m
 
 @pytest.mark.parametrize("sampler", ["euler", "dpm++", "unipc"])
 def test_fused_videos_depend_on_their_seed_alone(tiny_pipeline_folder: Path, sampler: str) -> None:
-    pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
+    pipeline = loaded(tiny_pipeline_folder, fusion_times=(0.9,))
     pipeline.set_sampler(sampler)
     asked = {"num_frames": 12, "num_inference_steps": 4}
     together = pipeline(CAPTIONS, generator=seeded(3, 4), **asked).frames
@@ -158,7 +157,7 @@ def test_fused_videos_depend_on_their_seed_alone(tiny_pipeline_folder: Path, sam
 def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
     tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline = loaded(tiny_pipeline_folder, fusion_time=0.9)
+    pipeline = loaded(tiny_pipeline_folder, fusion_times=(0.9,))
     times = []
 
     def noted(latents: torch.Tensor, noise: object, parts: object, time: float, generator: object) -> torch.Tensor:
@@ -168,14 +167,39 @@ def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
     monkeypatch.setattr(pipeline, "fuse", noted)
     pipeline(CAPTIONS[0], num_inference_steps=8, generator=seeded(0))
     sampled = pipeline.scheduler.sigmas[:-1]
-    assert times == [pytest.approx(float(sampled[sampled <= 0.9][0]))]
+    expected = float(sampled[sampled <= 0.9][0])
+    assert times == [pytest.approx(expected)]
+    times.clear()
+    pipeline.register_to_config(fusion_times=[0.9, 0.5, 0.0])
+    pipeline(CAPTIONS[0], num_inference_steps=8, generator=seeded(0))
+    assert times == [pytest.approx(expected), pytest.approx(float(sampled[sampled <= 0.5][0])), 0.0]
+
+
+def test_what_is_fused_at_last_has_one_background_to_the_last_bit(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros((8, 32, 32), bool)
+    pixels[:, 8:16, 8:16] = True
+    seen = []
+    monkeypatch.setattr(long_video, "segment", lambda frames, name: seen.append(name) or pixels)
+    pipeline = loaded(tiny_pipeline_folder, fusion_times=(0.9, 0.0), fused_frames=8)
+    ask = partial(pipeline, CAPTIONS[0], num_frames=8, num_inference_steps=4, output_type="latent")
+    fused = ask(generator=seeded(0)).frames[0]
+    assert len(seen) == 1, "foreground and background are told apart once"
+    outside = ~torch.from_numpy(pixels[0, ::4, ::4])
+    assert (fused[..., outside] == fused[:1, :, outside]).all()
+    pipeline.register_to_config(fusion_times=[0.9])
+    once = ask(generator=seeded(0)).frames[0]
+    assert (once[..., outside] != once[:1, :, outside]).any()
+    torch.testing.assert_close(fused[..., ~outside], once[..., ~outside])
+    torch.testing.assert_close(fused[0][..., outside], once[..., outside].mean(0))
 
 
 def test_settings_are_kept_with_the_pipeline(merged, tmp_path: Path) -> None:
     merged.register_to_config(stride=3)
     merged.save_pretrained(tmp_path)
     again = LongVideoPipeline.from_pretrained(tmp_path)
-    assert (again.config.window, again.config.stride, again.config.fusion_time) == (8, 3, None)
+    assert (again.config.window, again.config.stride, again.config.fusion_times) == (8, 3, [])
 
 
 def test_what_changes_along_a_video_is_drawn_for_its_whole_length(merged) -> None:

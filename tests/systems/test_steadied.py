@@ -45,7 +45,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_clips_are_painted_and_can_be_trained_on(
     curves: Path, tiny_pipeline_folder: Path, tmp_path: Path
 ) -> None:
-    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_time=0.9)
+    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_times=(0.9,))
     pipeline.set_progress_bar_config(disable=True)
     for folder in ("one", "two"):
         values = steady_clips(pipeline, SETTINGS, 3, 0, curves=curves, output=tmp_path / folder)
@@ -63,6 +63,6 @@ def test_training_clips_are_painted_and_can_be_trained_on(
 
 
 def test_without_fusion_there_is_nothing_to_tune_for(curves: Path, tiny_pipeline_folder: Path, tmp_path: Path) -> None:
-    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_time=None)
-    with pytest.raises(UserError, match="fusion_time"):
+    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, fusion_times=())
+    with pytest.raises(UserError, match="fusion_times"):
         steady_clips(pipeline, SETTINGS, 3, 0, curves=curves, output=tmp_path)

@@ -2,10 +2,10 @@
 
 A level reads a clip as one sequence: the caption, then the frames of a window, each in raster order. What stands in a
 slot of that sequence is all that is known before its token is: the token before it in raster order; the whole frame
-before, and the upper levels of the same frame, as convolutions see them around its place; its place in space and time;
-the caption and the frame rate as one vector; and the piece of a control picture that it covers. The state of the slot
-predicts its token. So the probability of a video is factored as in VQ-VAE-2 (Razavi et al. 2019, section 3.2), frame by
-frame and from the top level to the bottom one.
+before, the upper levels of the same frame and a control picture, as convolutions see them around its place; its place
+in space and time; and the caption and the frame rate as one vector. The state of the slot predicts its token. So the
+probability of a video is factored as in VQ-VAE-2 (Razavi et al. 2019, section 3.2), frame by frame and from the top
+level to the bottom one.
 
 Tokens are seen as the vectors of their codes, so that what was learned of one code holds for those that are near it.
 The first frame of a window has no frame before it: it is predicted from the caption alone, wherever in the clip the
@@ -157,6 +157,10 @@ class LevelTransformer(nn.Module):
         self.prefix_in = nn.Linear(text_width, width)
         if control_channels:
             self.control_in = ControlStem(control_channels, pixels, width)
+            last = nn.Conv2d(width, width, 3, padding=1)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.control_around = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), last)
             self.no_control = nn.Parameter(torch.zeros(width))
         self.head = nn.Linear(width, codes)
         self.code_head = nn.Linear(width, code_width)
@@ -265,8 +269,9 @@ class LevelTransformer(nn.Module):
         """What the control pictures add to every slot: (N, W, P, D), or (D,) without any."""
         if condition.control is None:
             return self.no_control
-        pieces = self.control_in(condition.control.flatten(0, 1)).flatten(2).movedim(1, -1)
-        seen = pieces.unflatten(0, condition.control.shape[:2])
+        pieces = self.control_in(condition.control.flatten(0, 1))
+        pieces = pieces + self.control_around(pieces)  # a line alone does not say which of its sides is inside
+        seen = pieces.flatten(2).movedim(1, -1).unflatten(0, condition.control.shape[:2])
         if condition.control_mask is None:
             return seen
         return torch.where(condition.control_mask[:, None, None, None], seen, self.no_control)

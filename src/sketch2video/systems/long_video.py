@@ -4,7 +4,7 @@ A drawing of the whole length, and then the paper's modules, by its numbers of e
 
 1. Separate tuning: the video is painted once (1), and what is foreground and what is background is told apart (9).
 2. Average fusion: the painting is taken back to step k, all frames are given one background there (10, 11), and it is
-   painted on (12).
+   painted on (12); as often as is asked for, with another step k each time.
 3. Combined tuning: the network may have been tuned on videos that were made steady so (13 to 16, 20); see
    :mod:`~sketch2video.training.combined_tuning`.
 4. Inter-frame consistency: whenever a video is painted, it is as overlapping windows that are merged at every step (17
@@ -131,11 +131,18 @@ class Parts(NamedTuple):
         pictures: uint8 (T, S, S, 3).
         mask: bool (T, S, S), its foreground.
         foreground: bool (T, 1, h, w), where the latent's places hold any of it.
+        path: (T, 3, 3), the camera's; see :func:`~sketch2video.videos.camera.camera_path`.
     """
 
     pictures: np.ndarray
     mask: np.ndarray
     foreground: Tensor
+    path: np.ndarray
+
+    @property
+    def still(self) -> bool:
+        """Whether the camera stands still."""
+        return bool((self.path == np.eye(3)).all())
 
 
 class LongVideoPipeline(SketchToVideoPipeline):
@@ -147,9 +154,10 @@ class LongVideoPipeline(SketchToVideoPipeline):
         stride: S, from window to window; None: half a window. In as many frames the drawing of one caption fades into
             that of the next.
         weights: by which windows are merged; see :func:`~sketch2video.models.windows.window_weights`.
-        fusion_time: time of step k, at which backgrounds are fused, in [0, 1], 1 being noise: the first step of the
-            sampler that is not before it. The paper's is 0.995; so early, one noise in all frames becomes a texture
-            here, and grounds still drift apart. None: they are not fused.
+        fusion_times: times of the steps k at which backgrounds are fused, one after the other, in [0, 1], 1 is noise:
+            for each the first step of the sampler that is not before it, or its end. The paper's is 0.995 alone; so
+            early, one noise in all frames becomes a texture here, and grounds still drift apart. With 0 at last, what
+            the steps after a fusion changed is fused once more. Empty: backgrounds are not fused.
         fused_frames: n, how many frames' backgrounds are averaged.
         shared_noise: see :func:`~sketch2video.models.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
@@ -167,7 +175,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         window: int | None = None,
         stride: int | None = None,
         weights: str = "triangular",
-        fusion_time: float | None = 0.4,
+        fusion_times: Sequence[float] = (0.4, 0.0),
         fused_frames: int = 5,
         shared_noise: bool = True,
         background_weight: float = 1.0,
@@ -180,7 +188,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
             window=window,
             stride=stride or max(1, window // 2),
             weights=weights,
-            fusion_time=fusion_time,
+            fusion_times=sorted(fusion_times, reverse=True),
             fused_frames=fused_frames,
             shared_noise=shared_noise,
             background_weight=background_weight,
@@ -325,15 +333,21 @@ class LongVideoPipeline(SketchToVideoPipeline):
         self.timings.lap("denoising")
         foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
         times = begin(self.scheduler, num_inference_steps, device) / self.scheduler.config.num_train_timesteps
-        fusion_time = self.config.fusion_time
-        begun = len(times) if fusion_time is None else int((times > fusion_time).sum())
-        if begun < len(times) and windows.frames >= LEAST_FRAMES:
-            parts = self.take_apart(windows, latents)
-            fused = self.fuse(latents, noise, parts, float(times[begun]), generator)
-            foreground = parts.foreground
+        fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
+        parts = None
+        for asked in fusions:
+            begun = int((times > asked).sum())
+            if parts is None:
+                parts = self.take_apart(windows, latents)
+                foreground = parts.foreground
+            elif not parts.still:
+                parts = parts._replace(pictures=self.shown(windows, latents))
+            time = float(times[begun]) if begun < len(times) else 0.0
+            latents = self.fuse(latents, noise, parts, time, generator)
             self.timings.lap("fusion")
-            latents = self.denoise_windows(windows, fused, guidance, num_inference_steps, generator, begun)
-            self.timings.lap("denoising")
+            if begun < len(times):
+                latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
+                self.timings.lap("denoising")
         return Painted(latents, foreground)
 
     def denoise_windows(
@@ -379,10 +393,14 @@ class LongVideoPipeline(SketchToVideoPipeline):
         Raises:
             UserError: the segmenter cannot be loaded.
         """
-        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        pictures = (decoded * 255).round().astype(np.uint8)
+        pictures = self.shown(windows, latents)
         mask = segment(pictures, self.config.segmenter)
-        return Parts(pictures, mask, self._places(mask))
+        return Parts(pictures, mask, self._places(mask), camera_path(pictures))
+
+    def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
+        """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""
+        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
+        return np.asarray((decoded * 255).round().astype(np.uint8))
 
     def fuse(
         self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
@@ -399,11 +417,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
             time: of step k.
             generator: see :meth:`paint`.
         """
-        path = camera_path(parts.pictures)
-        still = bool((path == np.eye(3)).all())
 
         def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
-            mean, seen = aligned_background(parts.pictures, parts.mask, path, drawn.tolist())
+            mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
             background = ~parts.mask & seen
             frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
             pictures = torch.from_numpy(frames).to(latents.device).movedim(-1, 1) / 127.5 - 1
@@ -419,9 +435,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
             time,
             weights,
             self.config.fused_frames,
-            self.config.shared_noise and still,
+            self.config.shared_noise and parts.still,
             generator or torch.default_generator,
-            None if still else aligned,
+            None if parts.still else aligned,
         )
         return fused[None]
 
@@ -466,7 +482,7 @@ def module_settings(settings: LongVideoParams) -> dict[str, Any]:
         "window": settings.window,
         "stride": settings.stride,
         "weights": settings.window_weights,
-        "fusion_time": settings.fusion_time,
+        "fusion_times": settings.fusion_times,
         "fused_frames": settings.fused_frames,
         "shared_noise": settings.shared_noise,
         "segmenter": settings.segmenter,

@@ -47,8 +47,8 @@ def steady_clips(
     Raises:
         UserError: the curves are missing or damaged, there are no training clips, or backgrounds are not fused.
     """
-    if pipeline.config.fusion_time is None:
-        raise UserError("long_video.fusion_time is null, and there is nothing to be tuned for; give a time in [0, 1]")
+    if not pipeline.config.fusion_times:
+        raise UserError("long_video.fusion_times is empty, and there is nothing to be tuned for; give times in [0, 1]")
     table = clips_of_split(curves / "curves.parquet", "train")
     places = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
     chosen, reader = table.iloc[places].reset_index(drop=True), ShardReader(curves)
