@@ -7,15 +7,20 @@ embedded scenes, rendered at the same length with the same captions, are the flo
 background, seams and the object's identity stand sharpness and motion, so that a blurred or a frozen video cannot win,
 and whether the judge sees what was asked in 16 frames spread evenly over the video.
 
+The object's motion is the flow inside its outline: what a wavering ground adds to the motion of the frame is not in it.
+
+``--clip VIDEO`` takes a real clip instead, over whose own drawing the same ways paint it anew. The models must have
+learned it: ``python -m benchmarks.cut VIDEO FOLDER``, then ``sketch2video source FOLDER/captions.csv``, and the graph.
+
 ``--lengths`` makes one video of each length instead, and tells seconds and memory.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -24,11 +29,15 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
+from scipy import ndimage
 from tqdm import tqdm
 
 from benchmarks.clock import weighed
 from benchmarks.command import run as run_command
-from sketch2video.evaluation.consistency import Steadiness, steadiness
+from benchmarks.plots import save_steadiness
+from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.errors import UserError
+from sketch2video.evaluation.consistency import Steadiness, motion, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
 from sketch2video.evaluation.faithfulness import JOINT, faithfulness
 from sketch2video.evaluation.identity import identity
@@ -40,11 +49,13 @@ from sketch2video.models.precision import precision
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.models.windows import window_starts
 from sketch2video.params import EvaluateParams, Params, load_params
+from sketch2video.sketches import extract_sketches
 from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.long_video import LongVideoPipeline, module_settings
 from sketch2video.systems.output import VideoOutput
 from sketch2video.training.combined_tuning import tune
 from sketch2video.training.pictures import save_sheet
+from sketch2video.videos.codec import RejectedVideo, read_clip
 from sketch2video.videos.foreground import moving_foreground
 from sketch2video.videos.shards import read_table
 from sketch2video.videos.synthetic import Combination, render_scene, sample_scene, scene_rng
@@ -52,11 +63,41 @@ from sketch2video.videos.synthetic import Combination, render_scene, sample_scen
 LENGTHS = (16, 64, 256, 1024)
 JUDGED = 16
 """Frames that the judge sees of a video: as many as it has learned from."""
+APART = "windows apart"
 ONE_SHOT_STEPS, ONE_SHOT_RATE = 100, 1e-4
 """Of tuning on one window; the paper's 250 steps of 2e-6 are for a network of 860 million weights."""
 
-Make = Callable[[str, float, int], np.ndarray]
-"""From caption, frame rate and seed to frames uint8 (T, S, S, 3)."""
+
+@dataclass(frozen=True)
+class Subject:
+    """What one video is to show.
+
+    Attributes:
+        caption, fps: that it is asked for with.
+        seed: of the noise.
+        curves: that it is painted over; None: the system draws.
+    """
+
+    caption: str
+    fps: float
+    seed: int
+    curves: CurveSequence | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video that is measured.
+
+    Attributes:
+        frames: uint8 (T, S, S, 3).
+        where: bool (T, S, S), the object.
+    """
+
+    frames: np.ndarray
+    where: np.ndarray
+
+
+Make = Callable[[Subject], Video]
 
 COLUMNS = {
     "flicker": "flicker",
@@ -66,6 +107,7 @@ COLUMNS = {
     "shape_drift": "object's shape drifts",
     "sharpness": "sharpness",
     "motion": "motion",
+    "object_motion": "object's motion",
     "joint": "as asked",
     "seconds": "s a video",
 }
@@ -94,7 +136,7 @@ def ways(base: dict[str, Any], tuned: LongVideoPipeline, params: Params, frames:
         return partial(_made, pipeline, settings, frames, one_shot)
 
     return {
-        "windows apart": made(base, **apart),
+        APART: made(base, **apart),
         "windows merged (4)": made(base, **merged),
         "one-shot tuning, 4": made(base, one_shot=True, **merged),
         "average fusion, 4": made(base, **modules),
@@ -104,43 +146,38 @@ def ways(base: dict[str, Any], tuned: LongVideoPipeline, params: Params, frames:
 
 
 def _made(
-    pipeline: LongVideoPipeline,
-    settings: EvaluateParams,
-    frames: int,
-    one_shot: bool,
-    caption: str,
-    fps: float,
-    seed: int,
-) -> np.ndarray:
-    asked = pipeline.call_arguments(settings) | {"num_frames": frames, "fps": fps}
+    pipeline: LongVideoPipeline, settings: EvaluateParams, frames: int, one_shot: bool, subject: Subject
+) -> Video:
+    asked = pipeline.call_arguments(settings) | {"num_frames": frames, "fps": subject.fps}
+    if subject.curves is not None:
+        asked["curves"] = [subject.curves]
 
     def answer(**how: str) -> Any:
         return cast(Callable[..., Any], pipeline)(
-            [caption], generator=[torch.Generator().manual_seed(seed)], **asked, **how
+            [subject.caption], generator=[torch.Generator().manual_seed(subject.seed)], **asked, **how
         )
 
     untuned = pipeline.transformer
     if one_shot:
-        network = tuned_on_one_window(pipeline, caption, fps, seed, answer(output_type="latent"))
+        network = tuned_on_one_window(pipeline, subject, answer(output_type="latent"))
         pipeline.register_modules(transformer=network)
-    video = answer().frames[0]
+    painted = answer()
     pipeline.register_modules(transformer=untuned)
-    return (video * 255).round().astype(np.uint8)
+    inside = np.stack([ndimage.binary_fill_holes(ink > 0) for ink in painted.sketches[0]])
+    return Video((painted.frames[0] * 255).round().astype(np.uint8), inside)
 
 
-def tuned_on_one_window(
-    pipeline: LongVideoPipeline, caption: str, fps: float, seed: int, answer: VideoOutput
-) -> VideoTransformer:
+def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, answer: VideoOutput) -> VideoTransformer:
     """A copy of the pipeline's network that has learned the first window of a video it made (equation 14 alone).
 
     Args:
         pipeline: that made it.
-        caption, fps, seed: that it was made with.
+        subject: that it was made of.
         answer: the video, as latents.
     """
     first = slice(pipeline.config.window)
     ink = torch.from_numpy(answer.sketches)[:, first, None].float() / 255
-    windows = pipeline.windows([(0, caption)], ink, torch.tensor([fps]))
+    windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps]))
     text = windows.text
     data = pipeline.normalised(answer.frames[:, first])
     network = copy.deepcopy(pipeline.transformer).requires_grad_(True)
@@ -160,38 +197,68 @@ def tuned_on_one_window(
             )
         return predicted.float() - pipeline.objective.target(data, noise, time), everywhere, everywhere
 
-    tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=seed)
+    tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=subject.seed)
     return network.requires_grad_(False)
 
 
-def scenes(rows: pd.DataFrame, size: int, frames: int, seed: int) -> list[np.ndarray]:
-    """Embedded scenes of what the captions ask for, uint8 (T, S, S, 3): what real videos of this length look like."""
+def scenes(rows: pd.DataFrame, size: int, frames: int, seed: int) -> list[Video]:
+    """Embedded scenes of what the captions ask for: what real videos of this length look like."""
     asked = [Combination(*row) for row in rows[list(Combination._fields)].itertuples(index=False)]
     drawn = [sample_scene(scene_rng(seed, f"long-{place}"), [what]) for place, what in enumerate(asked)]
-    return [render_scene(scene, size, frames).frames for scene in drawn]
+    rendered = [render_scene(scene, size, frames) for scene in drawn]
+    return [Video(each.frames, each.masks > 0) for each in rendered]
 
 
-def measured(videos: list[np.ndarray], rows: pd.DataFrame, starts: list[int], length: int) -> dict[str, Any]:
+def clip_to_paint(path: Path, params: Params, frames: int, captions: pd.Series) -> tuple[Video, Subject]:
+    """A real clip, and what is to be painted over its drawing.
+
+    Args:
+        path: of the video.
+        params: of how clips are drawn.
+        frames: T, evenly spread over it.
+        captions: that the models were trained with; the most frequent one is asked for.
+
+    Raises:
+        UserError: the video cannot be read, or has too few frames.
+    """
+    try:
+        clip = read_clip(path, frames, params.base.size, min_frames=frames)
+    except RejectedVideo as error:
+        raise UserError(f"{error}; name another video or fewer --frames") from error
+    sketch, fit = params.sketch, params.fit
+    ink = extract_sketches(
+        clip.frames, smoothing=sketch.smoothing, contrast=sketch.contrast, min_length=sketch.min_length
+    )
+    curves = fit_curves(ink, clip.cuts, budget=fit.budget, strokes=fit.strokes, harmonics=fit.harmonics)
+    subject = Subject(captions.mode()[0], clip.fps, params.base.seed, curves)
+    return Video(clip.frames, moving_foreground(clip.frames)), subject
+
+
+def measured(videos: list[Video], rows: pd.DataFrame | None, starts: list[int], length: int) -> dict[str, Any]:
     """The numbers of ``COLUMNS`` but for the seconds.
 
     Args:
-        videos: uint8 (T, S, S, 3), one for each row.
-        rows: what was asked for.
+        videos: one for each row.
+        rows: what was asked for; None: nothing that the judge knows.
         starts, length: of the windows, which say where a seam may be.
     """
-    steady = [steadiness(video[None]) for video in tqdm(videos, desc="steadiness", leave=False)]
-    kept = [identity(video, moving_foreground(video)).summary() for video in videos]
-    found = seams(changes(videos), borders(starts, length), 200) if len(starts) > 1 and len(videos) > 1 else {}
-    places = np.linspace(0, len(videos[0]) - 1, JUDGED).round().astype(int)
-    verdict = judge_clips(load_judge("video"), np.stack([video[places] for video in videos]))
+    several = [video.frames for video in videos]
+    steady = [steadiness(frames[None]) for frames in tqdm(several, desc="steadiness", leave=False)]
+    kept = [identity(frames, moving_foreground(frames)).summary() for frames in several]
+    found = seams(changes(several), borders(starts, length), 200) if len(starts) > 1 and len(several) > 1 else {}
     excess = {name: seam.excess / seam.least for name, seam in found.items() if seam.measurable}
     worst = max(excess, key=lambda name: excess[name], default=None)
-    return {
+    row = {
         **Steadiness.concatenate(steady).means(),
-        "seam": f"{worst} {found[worst].excess:.4f}" if worst else "none",
+        "object_motion": float(np.mean([motion(video.frames, video.where) for video in videos])),
+        "seam": f"{worst} {found[worst].excess:.4f}" if worst else "none" if found else None,
         **{name: float(np.nanmean([one[name] for one in kept])) for name in ("colour_drift", "shape_drift")},
-        "joint": faithfulness(verdict, rows)[JOINT].value,
     }
+    if rows is not None:
+        places = np.linspace(0, len(several[0]) - 1, JUDGED).round().astype(int)
+        verdict = judge_clips(load_judge("video"), np.stack([frames[places] for frames in several]))
+        row["joint"] = faithfulness(verdict, rows)[JOINT].value
+    return row
 
 
 def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, Any]:
@@ -233,8 +300,9 @@ def main(
     base: Annotated[Path, typer.Option(help="Pipeline of the sketch system")] = Path("models/sketch_ldm"),
     videos: Annotated[int, typer.Option(min=2, help="Videos of each way")] = 12,
     frames: Annotated[int, typer.Option(min=JUDGED, help="Of each video")] = 128,
+    clip: Annotated[Path | None, typer.Option(help="A real clip that the models have learned, instead")] = None,
     lengths: Annotated[bool, typer.Option(help="Only time videos of 16, 64, 256 and 1024 frames")] = False,
-    reports: Annotated[Path, typer.Option(help="Where long_videos.{json,md,png} go")] = Path("reports/bench"),
+    reports: Annotated[Path, typer.Option(help="Where the table and two pictures go")] = Path("reports/bench"),
 ) -> None:
     """Compare ways to make long videos, or time them."""
     params = load_params()
@@ -242,26 +310,34 @@ def main(
     if lengths:
         report(reports, "long_video_lengths", [cost(tuned, params, length) for length in LENGTHS])
         return
-    data = Data()
-    rows, _ = evaluated_rows(read_table(data.clips / "clips.parquet"), videos)
-    real = scenes(rows, params.base.size, frames, params.base.seed)
+    table = read_table(Data().clips / "clips.parquet")
     length = tuned.config.window
     starts = window_starts(frames, length, tuned.config.stride)
-    table = [{"way": "real scenes", **measured(real, rows, starts, length), "seconds": math.nan}]
-    shown = [real[0]]
-    for name, make in ways(load_pipeline(base).components, tuned, params, frames).items():
-        apart = name == "windows apart"
-        several, seconds = [], 0.0
+    rows = None
+    if clip:
+        truth, subject = clip_to_paint(clip, params, frames, table["caption"])
+        real = [truth]
+        subjects = [replace(subject, seed=params.base.seed + place) for place in range(videos)]
+    else:
+        rows, _ = evaluated_rows(table, videos)
+        real = scenes(rows, params.base.size, frames, params.base.seed)
         asked = zip(rows["caption"], rows["fps"], strict=True)
-        for place, (caption, fps) in enumerate(tqdm(asked, desc=name, total=len(rows), unit="video")):
-            begin = time.perf_counter()
-            several.append(make(caption, float(fps), params.base.seed + place))
-            seconds += time.perf_counter() - begin
-        where = window_starts(frames, length, length) if apart else starts
-        table.append({"way": name, **measured(several, rows, where, length), "seconds": seconds / len(rows)})
-        shown.append(several[0])
-    report(reports, "long_videos", table)
-    save_sheet(reports / "long_videos.png", [video[:: frames // 8][:8] for video in shown])
+        subjects = [Subject(*what, params.base.seed + place) for place, what in enumerate(asked)]
+    found = [{"way": f"{clip.stem}, real" if clip else "real scenes", **measured(real, rows, starts, length)}]
+    shown = [real[0].frames]
+    for name, make in ways(load_pipeline(base).components, tuned, params, frames).items():
+        begin = time.perf_counter()
+        several = [make(subject) for subject in tqdm(subjects, desc=name, unit="video")]
+        seconds = (time.perf_counter() - begin) / len(several)
+        if clip:  # its object stays where it was drawn
+            several = [replace(video, where=real[0].where) for video in several]
+        where = window_starts(frames, length, length) if name == APART else starts
+        found.append({"way": name, **measured(several, rows, where, length), "seconds": seconds})
+        shown.append(several[0].frames)
+    name = f"long_videos_{clip.stem}" if clip else "long_videos"
+    report(reports, name, found)
+    save_sheet(reports / f"{name}.png", [video[:: frames // 8][:8] for video in shown])
+    save_steadiness(reports / f"{name}_plot.png", found)
 
 
 if __name__ == "__main__":

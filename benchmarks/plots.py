@@ -28,6 +28,14 @@ PANELS = {
     "cpu_ms": "CPU ms a frame (log)",
 }
 
+STEADINESS = {
+    "flicker": "flicker",
+    "background_drift": "drift of the background",
+    "sharpness": "sharpness",
+    "motion": "motion",
+    "object_motion": "object's motion",
+}
+
 
 def save_comparison(path: Path, rows: Mapping[str, Any]) -> None:
     """One panel a measure, one bar a method."""
@@ -120,6 +128,21 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         axis.bar_label(bars, labels=[f"{speed:.0f}" for speed in speeds], padding=3)
         axis.set(title=f"a key frame every {group} frames", xlabel="frames/s of CPU time, one core")
         axis.margins(x=0.15)
+    axes[0].invert_yaxis()
+    _save(figure, path)
+
+
+def save_steadiness(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One panel a measure, one bar a way to make long videos; the first row, of real videos, is also a line."""
+    figure, axes = plt.subplots(1, len(STEADINESS), figsize=(16, 3.4), sharey=True, layout="constrained")
+    names = [row["way"] for row in rows]
+    for axis, (column, title) in zip(axes, STEADINESS.items(), strict=True):
+        values = [row[column] for row in rows]
+        bars = axis.barh(names, values, color=["tab:green", *["tab:orange"] * (len(rows) - 1)])
+        axis.bar_label(bars, labels=[f"{value:.4f}" for value in values], padding=3)
+        axis.axvline(values[0], color="tab:green", linewidth=0.8, linestyle=":")
+        axis.set_title(title)
+        axis.margins(x=0.3)
     axes[0].invert_yaxis()
     _save(figure, path)
 

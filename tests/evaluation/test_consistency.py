@@ -69,6 +69,15 @@ def test_a_pan_is_motion_and_no_flicker(speed):
     assert frame_difference(clip) >= 0.01 * speed, "there must be something for the flow to explain"
 
 
+def test_motion_of_a_part_is_that_of_its_pixels():
+    clip = np.concatenate([pan(0), pan(2)], axis=2)
+    right = np.zeros(clip.shape[:3], bool)
+    right[:, :, SIZE + SIZE // 4 : -SIZE // 4] = True
+    assert motion(clip, right) == pytest.approx(2 / (2 * SIZE), rel=0.1)
+    assert motion(clip, right[:, :, ::-1]) == pytest.approx(0, abs=1e-6)
+    assert motion(clip, np.zeros_like(right)) == 0
+
+
 @pytest.mark.parametrize("amplitude", [0.02, 0.05, 0.1, 0.2])
 @pytest.mark.parametrize("speed", [0, 2])
 def test_brightness_that_flickers_scores_its_amplitude(amplitude, speed):

@@ -182,16 +182,22 @@ def sharpness(frames: np.ndarray) -> float:
     return float(np.sqrt(2 * np.mean(np.square(gradients), dtype=np.float64)) / 255)
 
 
-def motion(frames: np.ndarray) -> float:
+def motion(frames: np.ndarray, where: np.ndarray | None = None) -> float:
     """Mean length of the flow where both frames show the same thing, frame widths a frame.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
+        where: bool (T, H, W), the pixels whose flow counts, such as those of an object: a ground that wavers flows,
+            too. None: all.
+
+    Returns:
+        0 where no pixel counts, or none is seen again.
 
     Raises:
         ValueError: the frames are something else, or too small.
     """
-    return _motion(_Flow.of(frames))
+    flow = _Flow.of(frames)
+    return _motion(flow if where is None else flow._replace(seen=flow.seen & where[:-1]))
 
 
 class _Flow(NamedTuple):
