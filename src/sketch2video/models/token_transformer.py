@@ -157,9 +157,8 @@ class LevelTransformer(nn.Module):
         self.prefix_in = nn.Linear(text_width, width)
         if control_channels:
             self.control_in = ControlStem(control_channels, pixels, width)
-            last = nn.Conv2d(width, width, 3, padding=1)
+            last = nn.Conv2d(width, width, 3, padding=1, bias=False)
             nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
             self.control_around = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), last)
             self.no_control = nn.Parameter(torch.zeros(width))
         self.head = nn.Linear(width, codes)
