@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_a_video_is_cut_into_overlapping_pieces(walk: Path, tmp_path: Path) -> N
     assert set(table["split"]) == {"train", "test"}
     pieces = [np.stack(list(read_frames(tmp_path / "pieces" / name))) for name in table["path_to_video"]]
     assert {len(piece) for piece in pieces} == {8}
-    for earlier, later in zip(pieces, pieces[1:], strict=False):
+    for earlier, later in pairwise(pieces):
         assert np.abs(earlier[4:].astype(int) - later[:4]).mean() < 3
     with pytest.raises(UserError, match="caption"):
         cut(walk, tmp_path / "none", "  ", 32, 8, 4)

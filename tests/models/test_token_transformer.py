@@ -93,6 +93,23 @@ def test_control_pictures_can_be_missing_for_one_clip() -> None:
         torch.testing.assert_close(some[1:], none[1:], atol=1e-5, rtol=1e-4)
 
 
+def test_a_token_sees_the_control_picture_around_it_and_that_of_its_own_frame_alone() -> None:
+    model = tiny_transformer(control_channels=1)
+    tokens, condition, times = tokens_of(), condition_of(model), times_of()
+    control = torch.rand(2, FRAMES, 1, 16, 16).requires_grad_()
+    for beyond in (False, True):
+        fine, _ = model(tokens, times, condition._replace(control=control))
+        (gradient,) = torch.autograd.grad(fine[0, 1, 0].square().sum(), control)
+        seen = gradient[0, :, 0].abs() > 0
+        assert not gradient[1].any()
+        assert not seen[2:].any(), "later frames are not seen"
+        # Before the first token of a frame nothing of that frame was read: what it sees of it is its own slot's view.
+        assert seen[1, :4, :4].all()
+        assert seen[1, 4:12, 4:12].any() == beyond
+        for part in model.parts:  # as training leaves it
+            torch.nn.init.normal_(part.control_around[-1].weight, std=0.1)
+
+
 def test_upper_tokens_may_be_relaxed_and_gradients_flow_through_them(model: TokenTransformer) -> None:
     tokens, condition = tokens_of(), condition_of(model)
     relaxed = functional.one_hot(tokens[1], CODES).float().requires_grad_()
