@@ -13,7 +13,7 @@ from sketch2video.tracking.runs import tracked_run
 
 @stage_flow
 def steady_clips() -> dict[str, float]:
-    """Paint training clips with one background each, for the video LDM to be tuned on."""
+    """Give training clips one background each, for the video LDM to be tuned on."""
     params = load_params()
     of = find_system(LONG_VIDEO, params)
     pipeline = LongVideoPipeline(**load_pipeline(MODELS / DEFAULT).components, **module_settings(params.long_video))
@@ -21,7 +21,12 @@ def steady_clips() -> dict[str, float]:
     with tracked_run(of.run_name("steady_clips"), recorded(params, "long_video", "evaluate")) as run:
         run.begin(None)
         values = write_steady_clips(
-            pipeline, params.evaluate, params.long_video.clips, params.base.seed, output=of.latents
+            pipeline,
+            params.evaluate,
+            params.long_video.clips,
+            params.base.seed,
+            params.long_video.steady_source,
+            output=of.latents,
         )
         run.metrics(values, 0)
     publish(of.run_name("steady_clips"), values)

@@ -41,6 +41,7 @@ WindowWeights = Literal["uniform", "triangular", "gaussian"]
 """By which overlapping windows of a long video are merged; see ``models/windows.py``."""
 
 MeanOver = Literal["all", "masked"]
+SteadySource = Literal["clips", "painted"]
 """What the squares of a masked error are divided by; see ``models/masked_losses.py``."""
 
 SystemName = Literal["sketch_ldm", "text_ldm", "hierarchical_vqgan", "long_video"]
@@ -301,6 +302,7 @@ class LongVideoParams(Section):
     shared_noise: bool
     segmenter: str = Field(min_length=1, description="motion, or a folder or hub id of a SAM")
     clips: int = Field(ge=1, description="training clips that are made steady, to tune with")
+    steady_source: SteadySource = Field(description="what is made steady: the clips, or what is painted over them")
     whole_weight: float = Field(ge=0)
     foreground_weight: float = Field(ge=0)
     background_weight: float = Field(ge=0)

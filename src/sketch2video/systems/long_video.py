@@ -175,7 +175,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         window: int | None = None,
         stride: int | None = None,
         weights: str = "triangular",
-        fusion_times: Sequence[float] = (0.4, 0.0),
+        fusion_times: list[float] | tuple[float, ...] = (0.4, 0.0),
         fused_frames: int = 5,
         shared_noise: bool = True,
         background_weight: float = 1.0,
@@ -393,7 +393,14 @@ class LongVideoPipeline(SketchToVideoPipeline):
         Raises:
             UserError: the segmenter cannot be loaded.
         """
-        pictures = self.shown(windows, latents)
+        return self.parts_of(self.shown(windows, latents))
+
+    def parts_of(self, pictures: np.ndarray) -> Parts:
+        """Equation (9) on frames uint8 (T, S, S, 3).
+
+        Raises:
+            UserError: the segmenter cannot be loaded.
+        """
         mask = segment(pictures, self.config.segmenter)
         return Parts(pictures, mask, self._places(mask), camera_path(pictures))
 

@@ -1,4 +1,8 @@
-"""Training clips made steady by separate tuning and average fusion: r' of equation (13), for combined tuning."""
+"""Training clips made steady by separate tuning and average fusion: r' of equation (13), for combined tuning.
+
+The paper's r' are videos that the untuned network painted, r = F_0(h, c). From those a network learns what itself does
+inside objects, where nothing is fused. Where there are training clips, r can be these themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
-from sketch2video.params import EvaluateParams
+from sketch2video.params import EvaluateParams, SteadySource
 from sketch2video.systems.ink import ink_of
-from sketch2video.systems.long_video import Guidance, LongVideoPipeline
+from sketch2video.systems.long_video import Guidance, LongVideoPipeline, Painted
 from sketch2video.systems.timing import Timings
 from sketch2video.training.data import clips_of_split
 from sketch2video.training.long_video import STEADIED
@@ -25,11 +29,13 @@ def steady_clips(
     settings: EvaluateParams,
     count: int,
     seed: int,
+    source: SteadySource,
     *,
+    clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
     output: Path = Path("data/long_video/steadied"),
 ) -> dict[str, float]:
-    """Paint training clips over their own drawings, with one background each, and write them as shards.
+    """Give training clips one background each, and write them as shards.
 
     A clip's arrays: ``latents`` float32 (T, C, h, w), normalised; ``foreground`` bool (T, 1, h, w); and its curves.
 
@@ -38,20 +44,22 @@ def steady_clips(
         settings: how it is sampled.
         count: clips, spread evenly over the training split.
         seed: of all randomness.
-        curves: folder of shards with the fitted curves.
+        source: r: "clips", as they are; "painted", as the pipeline paints them over their own drawings.
+        clips, curves: folders of shards with the frames and the fitted curves.
         output: folder that gets one shard and the table.
 
     Returns:
         ``clips``, and ``foreground``, the share of the latents' places in which there is some.
 
     Raises:
-        UserError: the curves are missing or damaged, there are no training clips, or backgrounds are not fused.
+        UserError: clips or curves are missing or damaged, there are no training clips, or backgrounds are not fused.
     """
     if not pipeline.config.fusion_times:
         raise UserError("long_video.fusion_times is empty, and there is nothing to be tuned for; give times in [0, 1]")
     table = clips_of_split(curves / "curves.parquet", "train")
     places = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
     chosen, reader = table.iloc[places].reset_index(drop=True), ShardReader(curves)
+    frames = ShardReader(clips)
     pipeline.set_sampler(settings.sampler)
     guidance = Guidance(settings.guidance_scale, settings.control_guidance_scale)
     shares = []
@@ -59,14 +67,35 @@ def steady_clips(
         for row in tqdm(range(len(chosen)), desc="steady clips", unit="clip"):
             clip = chosen.iloc[row : row + 1]
             arrays = {name: reader.batch(name, clip)[0] for name in ("coefficients", "visibility")}
-            ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline.device)
-            rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline.device)
-            windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
-            pipeline.timings = Timings(pipeline.device)
             generator = torch.Generator().manual_seed(seed + row)
-            painted = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
-            latents, foreground = painted.latents[0].float().cpu().numpy(), painted.foreground.cpu().numpy()
+            if source == "clips":
+                video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator)
+            else:
+                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline.device)
+                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline.device)
+                windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
+                pipeline.timings = Timings(pipeline.device)
+                video = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
+            latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
             shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})
             shares.append(foreground.mean())
     write_table(chosen.assign(shard=0, row=range(len(chosen))), output / STEADIED)
     return {"clips": float(len(chosen)), "foreground": float(np.mean(shares))}
+
+
+def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator) -> Painted:
+    """A clip with one background, without any noise: equations (9) to (11) at time 0.
+
+    Args:
+        pipeline: see :func:`steady_clips`.
+        frames: uint8 (T, S, S, 3).
+        generator: which frames are averaged.
+
+    Raises:
+        UserError: the segmenter cannot be loaded.
+    """
+    pictures = torch.from_numpy(frames).to(pipeline.device).movedim(-1, 1)[None] / 127.5 - 1
+    latents = pipeline.normalised(pipeline.encode_pictures(pictures))
+    parts = pipeline.parts_of(frames)
+    fused = pipeline.fuse(latents, torch.zeros_like(latents), parts, 0.0, generator)
+    return Painted(fused, parts.foreground)
