@@ -141,6 +141,7 @@ def save_steadiness(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         bars = axis.barh(names, values, color=["tab:green", *["tab:orange"] * (len(rows) - 1)])
         axis.bar_label(bars, labels=[f"{value:.4f}" for value in values], padding=3)
         axis.axvline(values[0], color="tab:green", linewidth=0.8, linestyle=":")
+        axis.locator_params(axis="x", nbins=4)
         axis.set_title(title)
         axis.margins(x=0.3)
     axes[0].invert_yaxis()
