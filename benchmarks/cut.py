@@ -36,12 +36,12 @@ def main(
     """Cut a video into overlapping clips."""
     if not caption.strip():
         raise UserError("the caption is empty; say what the video shows: --caption TEXT")
+    if frames < length:
+        raise UserError(f"{frames} frames have no piece of {length}; ask for more --frames or a shorter --length")
     try:
         shown = read_excerpt(video, frames, "spread")
     except RejectedVideo as error:
         raise UserError(f"{error}; name another video or fewer --frames") from error
-    if frames < length:
-        raise UserError(f"{frames} frames have no piece of {length}; ask for more --frames or a shorter --length")
     starts = window_starts(frames, length, stride)
     names = [f"{start:04d}.mp4" for start in starts]
     folder.mkdir(parents=True, exist_ok=True)

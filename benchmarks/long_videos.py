@@ -49,7 +49,7 @@ from sketch2video.models.precision import precision
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.models.windows import window_starts
 from sketch2video.params import EvaluateParams, Params, load_params
-from sketch2video.sketches import extract_sketches
+from sketch2video.sketches import draw_lines
 from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.long_video import LongVideoPipeline, module_settings
 from sketch2video.systems.output import VideoOutput
@@ -225,11 +225,7 @@ def clip_to_paint(path: Path, params: Params, frames: int, captions: pd.Series) 
         clip = read_clip(path, frames, params.base.size, min_frames=frames)
     except RejectedVideo as error:
         raise UserError(f"{error}; name another video or fewer --frames") from error
-    sketch, fit = params.sketch, params.fit
-    ink = extract_sketches(
-        clip.frames, smoothing=sketch.smoothing, contrast=sketch.contrast, min_length=sketch.min_length
-    )
-    curves = fit_curves(ink, clip.cuts, budget=fit.budget, strokes=fit.strokes, harmonics=fit.harmonics)
+    curves = fit_curves(draw_lines(clip.frames, params.sketch), clip.cuts, **params.fit.tracking())
     subject = Subject(captions.mode()[0], clip.fps, params.base.seed, curves)
     return Video(clip.frames, moving_foreground(clip.frames)), subject
 

@@ -409,6 +409,11 @@ class LongVideoPipeline(SketchToVideoPipeline):
         decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
         return np.asarray((decoded * 255).round().astype(np.uint8))
 
+    def latents_of(self, frames: np.ndarray) -> Tensor:
+        """Normalised latents (1, T, C, h, w) of frames (T, S, S, 3) in [0, 255]."""
+        pictures = torch.from_numpy(frames).to(self._execution_device).movedim(-1, 1) / 127.5 - 1
+        return self.normalised(self.encode_pictures(pictures[None]))
+
     def fuse(
         self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
     ) -> Tensor:
@@ -429,9 +434,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
             mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
             background = ~parts.mask & seen
             frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            pictures = torch.from_numpy(frames).to(latents.device).movedim(-1, 1) / 127.5 - 1
-            encoded = self.normalised(self.encode_pictures(pictures[None]))[0]
-            return encoded, ~self._places(~seen & ~parts.mask)
+            return self.latents_of(frames)[0], ~self._places(~seen & ~parts.mask)
 
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(

@@ -94,8 +94,7 @@ def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch
     Raises:
         UserError: the segmenter cannot be loaded.
     """
-    pictures = torch.from_numpy(frames).to(pipeline.device).movedim(-1, 1)[None] / 127.5 - 1
-    latents = pipeline.normalised(pipeline.encode_pictures(pictures))
+    latents = pipeline.latents_of(frames)
     parts = pipeline.parts_of(frames)
     fused = pipeline.fuse(latents, torch.zeros_like(latents), parts, 0.0, generator)
     return Painted(fused, parts.foreground)
