@@ -131,6 +131,21 @@ def test_under_a_moving_camera_pictures_are_aligned_and_encoded_again(tiny_pipel
     torch.testing.assert_close(fused[0].movedim(1, -1)[changed], encoded.movedim(1, -1)[changed], atol=0.02, rtol=0.02)
 
 
+@torch.no_grad()
+def test_what_the_segmenter_misses_is_not_painted_over_under_a_moving_camera(tiny_pipeline_folder: Path) -> None:
+    pipeline = loaded(tiny_pipeline_folder, fused_frames=8)
+    path = np.tile(np.eye(3), (8, 1, 1))
+    path[:, 0, 2] = -4 * np.arange(8)
+    pictures = np.full((8, 32, 32, 3), 120, np.uint8)
+    pictures[:, 24:28, 12:20] = 10  # goes with the camera; parts() has its foreground elsewhere
+    moving = parts(pictures)._replace(path=path)
+    latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
+    fused = pipeline.fuse(latents, noise, moving, 0.0, seeded(0)[0])
+    changed = (fused - latents).abs().amax((0, 2)) > 1e-3
+    assert not changed[:, 6, 3:5].any()
+    assert changed[:, :5, 5:].any()
+
+
 def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = loaded(tiny_pipeline_folder, segmenter="mine")
     pixels = np.zeros((8, 32, 32), bool)

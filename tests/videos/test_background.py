@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sketch2video.videos.background import aligned_background
+from sketch2video.videos.background import aligned_background, explained
 
 
 def wide_ground(width: int) -> np.ndarray:
@@ -44,3 +44,16 @@ def test_what_no_drawn_frame_shows_is_not_seen() -> None:
     _, seen = aligned_background(frames, np.zeros(frames.shape[:3], bool), shifts(0, -10), [0])
     assert seen[0].all()
     np.testing.assert_array_equal(seen[1], np.broadcast_to(np.arange(24) < 14, (20, 24)))
+
+
+def test_what_stands_before_the_mean_is_not_explained_by_it() -> None:
+    mean = np.full((2, 24, 24, 3), 120, np.float32)
+    frames = mean.astype(np.uint8)
+    frames[0] += 12  # drift
+    frames[0, 3, 3] = 255  # noise
+    frames[1, 8:16, 8:16, 0] = 40
+    expected = np.ones((2, 24, 24), bool)
+    expected[1, 8:16, 8:16] = False
+    found = explained(frames, mean)
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert (found[1] != expected[1]).sum() <= 4 * 10, "but for the rim"

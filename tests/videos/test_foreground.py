@@ -26,6 +26,11 @@ def test_objects_are_found_under_a_moving_camera():
     assert iou(moving_foreground(rendered.frames), rendered.masks > 0) > 0.8
 
 
+def test_objects_are_found_in_a_long_clip_where_the_camera_moves_slowly():
+    rendered = scene("left to right", moving_ground=True, frames=64)
+    assert iou(moving_foreground(rendered.frames), rendered.masks > 0) > 0.8
+
+
 def test_an_object_that_stands_still_for_most_of_the_clip_is_found_where_it_stands():
     rendered = scene("top to bottom", frames=6)
     order = [0, 1, 2, 3, 4, *[5] * 9]

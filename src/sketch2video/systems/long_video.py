@@ -59,7 +59,7 @@ from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import Generators
 from sketch2video.training.long_video import FUSION
-from sketch2video.videos.background import aligned_background
+from sketch2video.videos.background import aligned_background, explained
 from sketch2video.videos.camera import camera_path
 from sketch2video.videos.foreground import LEAST_FRAMES
 
@@ -155,9 +155,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
             that of the next.
         weights: by which windows are merged; see :func:`~sketch2video.models.windows.window_weights`.
         fusion_times: times of the steps k at which backgrounds are fused, one after the other, in [0, 1], 1 is noise:
-            for each the first step of the sampler that is not before it, or its end. The paper's is 0.995 alone; so
-            early, one noise in all frames becomes a texture here, and grounds still drift apart. With 0 at last, what
-            the steps after a fusion changed is fused once more. Empty: backgrounds are not fused.
+            for each the first step of the sampler that is not before it, or its end. 0 is the finished video. The
+            paper's is 0.995 alone. What the steps after a fusion change is steady again only if 0 is asked for, too,
+            and they make the foreground waver. Empty: backgrounds are not fused.
         fused_frames: n, how many frames' backgrounds are averaged.
         shared_noise: see :func:`~sketch2video.models.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
@@ -175,7 +175,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         window: int | None = None,
         stride: int | None = None,
         weights: str = "triangular",
-        fusion_times: list[float] | tuple[float, ...] = (0.4, 0.0),
+        fusion_times: list[float] | tuple[float, ...] = (0.0,),
         fused_frames: int = 5,
         shared_noise: bool = True,
         background_weight: float = 1.0,
@@ -432,9 +432,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
 
         def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
             mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
-            background = ~parts.mask & seen
+            background = ~parts.mask & seen & explained(parts.pictures, mean)
             frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            return self.latents_of(frames)[0], ~self._places(~seen & ~parts.mask)
+            return self.latents_of(frames)[0], ~self._places(~background & ~parts.mask)
 
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from sketch2video.videos.camera import seen_from
+
+_UNLIKE = 32.0
+"""Differences from a mean background, of 255, that are neither its drift nor a blur: something stands before it."""
 
 
 def aligned_background(
@@ -36,3 +40,16 @@ def aligned_background(
         means.append(total / np.maximum(count, 1)[..., None])
         counts.append(count > 0)
     return np.stack(means), np.stack(counts)
+
+
+def explained(frames: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Where frames show their mean background: bool (T, H, W).
+
+    A segmenter misses things, and a mean that is put over one erases it.
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+        mean: float32 (T, H, W, 3) in [0, 255]; see :func:`aligned_background`.
+    """
+    gaps = [cv2.GaussianBlur(picture, (0, 0), 1.0) for picture in frames.astype(np.float32) - mean]
+    return np.stack([np.abs(gap).max(-1) < _UNLIKE for gap in gaps])

@@ -22,6 +22,8 @@ LEAST_FRAMES = 2
 
 _VIEWS = 16
 """Frames that a ground is made of, at most."""
+_OVERLAP = 0.6
+"""Of its ground a frame must share so much with those that its ground is made of."""
 _ROUNDS = 2
 _FLOOR = 2.0
 """Least standard deviation of the noise, of 255: rounding and compression."""
@@ -97,20 +99,32 @@ def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Gr
         return [ground] * len(frames)
     found = []
     for t in range(len(frames)):
-        ways = [(s, path[s] @ np.linalg.inv(path[t])) for s in _spread(len(frames), t)]
-        views = np.stack([seen_from(frames[s].astype(np.float32), way) for s, way in ways])
-        inside = np.stack([seen_from(np.ones(frames.shape[1:3], np.float32), way) > 0.99 for s, way in ways])
-        hidden = np.stack([seen_from(masks[s].astype(np.float32), way) > 0.01 for s, way in ways])
+        ways = _overlapping(path, t, frames.shape[1:3])
+        views = np.stack([seen_from(frames[s].astype(np.float32), way) for s, way in ways.items()])
+        inside = np.stack([seen_from(np.ones(frames.shape[1:3], np.float32), way) > 0.99 for way in ways.values()])
+        hidden = np.stack([seen_from(masks[s].astype(np.float32), way) > 0.01 for s, way in ways.items()])
         found.append(_ground(views, inside & ~hidden, inside))
     return found
 
 
-def _spread(count: int, middle: int | None = None) -> np.ndarray:
-    """At most 16 frames, evenly over the clip, or the nearest ones to a frame."""
-    if middle is None:
-        return np.unique(np.linspace(0, count - 1, min(count, _VIEWS)).round().astype(int))
-    first = min(max(middle - _VIEWS // 2, 0), max(count - _VIEWS, 0))
-    return np.arange(first, min(first + _VIEWS, count))
+def _spread(count: int) -> np.ndarray:
+    """At most 16 of so many things, evenly over them."""
+    return np.unique(np.linspace(0, count - 1, min(count, _VIEWS)).round().astype(int))
+
+
+def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[int, np.ndarray]:
+    """At most 16 frames, evenly over those that share ground with one, and where its points lie in each of them.
+
+    The nearest frames alone would not do: under a camera that follows an object slowly they all hide the same ground.
+    They are taken where too few share enough of it.
+    """
+    everywhere = np.ones(shape, np.float32)
+    ways = {s: way @ np.linalg.inv(path[middle]) for s, way in enumerate(path)}
+    shared = [s for s, way in ways.items() if seen_from(everywhere, way).mean() >= _OVERLAP]
+    if len(shared) < _VIEWS:
+        first = min(max(middle - _VIEWS // 2, 0), max(len(path) - _VIEWS, 0))
+        shared = [*range(first, min(first + _VIEWS, len(path)))]
+    return {shared[place]: ways[shared[place]] for place in _spread(len(shared))}
 
 
 def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground:
