@@ -279,6 +279,7 @@ class TokenTransformerParams(Section):
     token_corruption: float = Field(ge=0, le=1, description="at most this share of a clip's tokens is read wrongly")
     discriminator_weight: float = Field(ge=0, description="0: there is no discriminator")
     discriminator_start: float = Field(ge=0, le=1, description="share of the training after which it begins")
+    discriminator_learning_rate: float = Field(gt=0, description="constant, as the discriminator begins late")
     discriminator_clips: int = Field(ge=1)
     discriminator_width: int = Field(ge=32, multiple_of=32)
     discriminator_layers: int = Field(ge=1)

@@ -233,3 +233,25 @@ def test_a_full_disk_is_one_clear_line(tmp_path, data, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", no_space)
     with pytest.raises(UserError, match=r"checkpoint\.safetensors cannot be written: No space left on device"):
         run(Regression(network()), data, tmp_path / "a")
+
+
+class TwoRates(Regression):
+    """The bias keeps its rate."""
+
+    def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        return [([self.module.bias], 1e-3)]
+
+    def loss(self, batch: Batch, generator: torch.Generator, progress: float):
+        self.weights.append(torch.cat([p.detach().flatten().clone() for p in self.module.parameters()]))
+        return sum(p.sum() for p in self.module.parameters()), {}  # Adam moves each by its rate
+
+
+def test_a_constant_rate_does_not_follow_the_schedule(tmp_path: Path) -> None:
+    task = TwoRates(nn.Linear(1, 1))
+    dataset = TensorDataset({"x": torch.zeros(8, 1)})
+    chosen = settings(weight_decay=0.0, gradient_clip=100.0, preview_every=0)
+    train(task, dataset, chosen, name="toy", checkpoint_folder=tmp_path, seed=0, logger=SilentLogger())
+    moved = -torch.stack(task.weights).diff(dim=0)
+    scheduled = torch.tensor([learning_rate(step, chosen) for step in range(chosen.steps - 1)])
+    torch.testing.assert_close(moved[:, 0], scheduled, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(moved[:, 1], torch.full_like(scheduled, 1e-3), rtol=1e-3, atol=1e-6)

@@ -64,6 +64,10 @@ class Task(nn.Module, ABC):
             A scalar, and its terms (scalars) by name, which appear beside ``loss`` in the loss curve.
         """
 
+    def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters, each once, that do not follow the schedule, and their learning rates; none unless overridden."""
+        return []
+
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Write pictures of what the network can do after ``step`` steps into ``folder``; none unless overridden.
 
@@ -154,7 +158,7 @@ def train(
     """
     accelerator = Accelerator(mixed_precision=precision(), gradient_accumulation_steps=settings.gradient_accumulation)
     parameters = [p for p in task.module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(_groups(task, parameters), settings.learning_rate, weight_decay=settings.weight_decay)
     prepared, stepper = accelerator.prepare(task, optimizer)
     ema = EMAModel(parameters, decay=settings.ema_decay, foreach=True)
     generator = torch.Generator(accelerator.device)
@@ -184,8 +188,7 @@ def train(
         for step in range(start, settings.steps):
             seed_step(seed, step, generator)
             rate = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            optimizer.param_groups[0]["lr"] = rate
             values: list[dict[str, float]] = []
             for _ in range(settings.gradient_accumulation):
                 batch = {key: tensor.to(accelerator.device) for key, tensor in next(parts).items()}
@@ -225,6 +228,14 @@ def train(
         metrics = {"loss": curve.points[-1]["loss"], **task.metrics()}
     logger.metrics(metrics, settings.steps)
     return TrainResult(metrics, curve.points)
+
+
+def _groups(task: Task, parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """The optimizer's groups: first what follows the schedule, then what has a rate of its own."""
+    apart = task.constant_rates()
+    constant = {id(parameter) for group, _ in apart for parameter in group}
+    scheduled = [parameter for parameter in parameters if id(parameter) not in constant]
+    return [{"params": scheduled}, *({"params": group, "lr": rate} for group, rate in apart)]
 
 
 def learning_rate(step: int, settings: TrainingParams) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.errors import UserError
@@ -201,6 +201,11 @@ class TokenTransformerTask(Task):
         self.section = section
         self.vqgan = vqgan.requires_grad_(False)
         self.text, self.held_out, self.held_out_text = text, held_out, held_out_text
+
+    def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """See :meth:`Task.constant_rates`: when the discriminator begins, the schedule has nearly ended."""
+        discriminator = self.module.discriminator
+        return [(list(discriminator.parameters()), self.section.discriminator_learning_rate)] if discriminator else []
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
