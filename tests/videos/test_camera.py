@@ -50,3 +50,11 @@ def test_a_picture_is_seen_from_where_its_points_lie():
     picture[3, 6] = 1
     seen = seen_from(picture, np.array([[1, 0, 2], [0, 1, -1], [0, 0, 1.0]]))
     assert np.argwhere(seen).tolist() == [[4, 4]]
+
+
+def test_a_ground_whose_colours_drift_is_a_still_cameras():
+    noise = np.random.default_rng(0).uniform(0, 255, (48, 48, 3)).astype(np.float32)
+    ground = 128 + (cv2.GaussianBlur(noise, (0, 0), 3) - 128)
+    light = np.linspace(-20, 20, 32)[:, None, None] * np.linspace(-0.5, 1, 48)[None, :, None]
+    frames = np.clip(ground + light[..., None], 0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(camera_path(frames), np.tile(np.eye(3), (32, 1, 1)))

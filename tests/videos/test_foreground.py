@@ -87,7 +87,7 @@ def test_frames_of_another_shape_or_type_are_refused(frames):
 
 def test_a_ground_that_drifts_does_not_hide_objects():
     rendered = scene("left to right", frames=24)
-    tint = np.array([40, 10, -25]) * np.linspace(-1, 1, 24)[:, None]
+    tint = np.array([20, 10, -15]) * np.linspace(-1, 1, 24)[:, None]
     across = 12 * np.sin(np.linspace(0, 6, 24))[:, None, None] * np.linspace(-1, 1, 64)[:, None]
     frames = np.clip(rendered.frames + tint[:, None, None] + across[:, None], 0, 255).astype(np.uint8)
     found, truth = moving_foreground(frames), rendered.masks > 0

@@ -12,6 +12,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sketch2video.videos.light import evenly_lit
+
 STILL = 0.5
 """Corners that never move farther than this, in px, are a still camera's."""
 
@@ -31,6 +33,7 @@ def camera_path(frames: np.ndarray) -> np.ndarray:
     """Where the points of the first frame's ground lie in each frame.
 
     The path is that of a still camera unless a shift explains the frames better, and shifts unless homographies do.
+    Changes of light explain nothing: they are left out where paths are compared.
 
     Args:
         frames: uint8 (T, H, W, 3), T ≥ 1.
@@ -42,10 +45,11 @@ def camera_path(frames: np.ndarray) -> np.ndarray:
     factor = min(1.0, _SIDE / max(height, width))
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
     small = [_grey(frame, size) for frame in frames]
+    lit = list(evenly_lit(np.stack(small)))
     path = np.tile(np.eye(3), (len(frames), 1, 1))
     for shift_only in (True, False):
         candidate = _followed(small, shift_only=shift_only)
-        if _remaining(small, candidate) < _GAIN * _remaining(small, path):
+        if _remaining(lit, candidate) < _GAIN * _remaining(lit, path):
             path = candidate
     scale = np.diag([width / size[0], height / size[1], 1.0])
     centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # scaling keeps the pixel grid, not pixel centres

@@ -16,14 +16,13 @@ import numpy as np
 from scipy import ndimage
 
 from sketch2video.videos.camera import camera_path, seen_from
+from sketch2video.videos.light import evenly_lit
 
 LEAST_FRAMES = 2
 """Motion is told from so many frames at least."""
 
 _VIEWS = 16
 """Frames that a ground is made of, at most."""
-_LIGHT, _LIGHT_CHANGE = 0.25, 24.0
-"""Light changes over so many frame widths (a standard deviation), and by as much, of 255, as counts at a pixel."""
 _OVERLAP = 0.6
 """Of its ground a frame must share so much with those that its ground is made of."""
 _ROUNDS = 2
@@ -84,7 +83,8 @@ def moving_foreground(frames: np.ndarray) -> np.ndarray:
         raise ValueError("one frame shows no motion; give two at least")
     path = camera_path(frames)
     if (path == np.eye(3)).all():
-        frames = _evenly_lit(frames)
+        # A ground that drifts would count as noise, and hide objects.
+        frames = np.clip(evenly_lit(frames), 0, 255).round().astype(np.uint8)
     masks = np.zeros(frames.shape[:3], bool)
     for _ in range(_ROUNDS):
         trimaps = np.stack([_trimap(f, g) for f, g in zip(frames, _grounds(frames, path, masks), strict=True)])
@@ -92,21 +92,6 @@ def moving_foreground(frames: np.ndarray) -> np.ndarray:
         if not masks.any():
             break
     return masks
-
-
-def _evenly_lit(frames: np.ndarray) -> np.ndarray:
-    """Frames (T, H, W, 3) of a still camera without what changes slowly over the frame: light, or a ground that drifts.
-
-    It would count as the ground's own noise, and hide objects.
-    """
-    ground = np.median(frames[_spread(len(frames))], axis=0).astype(np.float32)
-    reach = _LIGHT * frames.shape[2]
-
-    def lit(frame: np.ndarray) -> np.ndarray:
-        change = np.clip(frame - ground, -_LIGHT_CHANGE, _LIGHT_CHANGE)
-        return frame - cv2.GaussianBlur(change, (0, 0), reach, borderType=cv2.BORDER_REFLECT)
-
-    return np.stack([np.clip(lit(frame), 0, 255).round().astype(np.uint8) for frame in frames])
 
 
 def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Ground]:

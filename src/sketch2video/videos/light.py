@@ -1,0 +1,35 @@
+"""Frames of a clip without what changes slowly over the frame: light, or a generated ground that drifts."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_REACH = 0.25
+"""Frame widths over which light changes: a standard deviation."""
+_MOST = 24.0
+"""What a pixel may differ from the clip's median, of 255, and still be taken for a change of light alone."""
+_VIEWS = 16
+"""Frames that the median is of, at most."""
+
+
+def evenly_lit(frames: np.ndarray) -> np.ndarray:
+    """Take the smoothed difference from the clip's median out of every frame.
+
+    Things that move stay as they are but for at most 24 of 255, and far less where they are small. Under a camera that
+    moves, the median is no picture of the ground, and nothing of use comes out but a sharper look at whether it does.
+
+    Args:
+        frames: uint8 or float32 (T, H, W) or (T, H, W, 3), in [0, 255].
+
+    Returns:
+        float32 of the same shape; it may leave [0, 255] a little.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _VIEWS)).round().astype(int))
+    median = np.median(frames[chosen], axis=0).astype(np.float32)
+    reach = _REACH * frames.shape[2]
+    lit = np.empty(frames.shape, np.float32)
+    for frame, result in zip(frames, lit, strict=True):
+        change = np.clip(frame - median, -_MOST, _MOST)
+        result[:] = frame - cv2.GaussianBlur(change, (0, 0), reach, borderType=cv2.BORDER_REFLECT)
+    return lit

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+
+from sketch2video.videos.light import evenly_lit
+
+
+def test_light_that_changes_is_taken_out() -> None:
+    ground = np.random.default_rng(0).uniform(60, 190, (32, 32, 3))
+    light = np.linspace(-18, 18, 12)[:, None, None, None]
+    lit = evenly_lit((ground + light).astype(np.float32))
+    assert lit.dtype == np.float32
+    assert np.ptp(ground + light, axis=0).mean() > 35
+    assert np.ptp(lit, axis=0).max() < 0.1
+
+
+def test_a_small_thing_that_moves_stays() -> None:
+    frames = np.full((10, 32, 32), 100, np.uint8)
+    for t in range(10):
+        frames[t, 12:18, 3 * t : 3 * t + 4] = 220
+    np.testing.assert_allclose(evenly_lit(frames), frames, atol=3)
+
+
+def test_a_still_clip_is_left_alone() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 20, 24, 3), dtype=np.uint8).repeat(3, 0)
+    np.testing.assert_array_equal(evenly_lit(frames), frames)
