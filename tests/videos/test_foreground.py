@@ -91,4 +91,4 @@ def test_a_ground_that_drifts_does_not_hide_objects():
     across = 12 * np.sin(np.linspace(0, 6, 24))[:, None, None] * np.linspace(-1, 1, 64)[:, None]
     frames = np.clip(rendered.frames + tint[:, None, None] + across[:, None], 0, 255).astype(np.uint8)
     found, truth = moving_foreground(frames), rendered.masks > 0
-    assert min(iou(*both) for both in zip(found, truth)) > 0.7, "in every frame"
+    assert min(iou(*both) for both in zip(found, truth, strict=True)) > 0.7, "in every frame"
