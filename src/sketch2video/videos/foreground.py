@@ -120,15 +120,25 @@ def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[
     """At most 16 frames, evenly over those that share ground with one, and where its points lie in each of them.
 
     The nearest frames alone would not do: under a camera that follows an object slowly they all hide the same ground.
-    They are taken where too few share enough of it.
+    They are taken where too few share enough of it. How far the ground is shared is found by steps that double, so that
+    the time for a frame does not grow with the clip.
     """
-    everywhere = np.ones(shape, np.float32)
-    ways = {s: way @ np.linalg.inv(path[middle]) for s, way in enumerate(path)}
-    shared = [s for s, way in ways.items() if seen_from(everywhere, way).mean() >= _OVERLAP]
-    if len(shared) < _VIEWS:
+    everywhere, back = np.ones(shape, np.float32), np.linalg.inv(path[middle])
+
+    def farthest(towards: int, most: int) -> int:
+        found, step = 0, 1
+        while found < most:
+            step = min(step, most)
+            if seen_from(everywhere, path[middle + towards * step] @ back).mean() < _OVERLAP:
+                break
+            found, step = step, 2 * step
+        return middle + towards * found
+
+    first, last = farthest(-1, middle), farthest(1, len(path) - 1 - middle)
+    if last - first + 1 < _VIEWS:
         first = min(max(middle - _VIEWS // 2, 0), max(len(path) - _VIEWS, 0))
-        shared = [*range(first, min(first + _VIEWS, len(path)))]
-    return {shared[place]: ways[shared[place]] for place in _spread(len(shared))}
+        last = min(first + _VIEWS, len(path)) - 1
+    return {first + place: path[first + place] @ back for place in _spread(last - first + 1)}
 
 
 def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground:
