@@ -72,9 +72,9 @@ def _widen(encoder: VideoMAEModel) -> None:
     patches = encoder.embeddings.patch_embeddings
     narrow = patches.projection
     wide = nn.Conv3d(2 * narrow.in_channels, narrow.out_channels, narrow.kernel_size, narrow.stride)
-    with torch.no_grad():
-        wide.weight.copy_(torch.cat([narrow.weight, torch.zeros_like(narrow.weight)], 1))
-        wide.bias.copy_(narrow.bias)
+    weights = narrow.state_dict()
+    weights["weight"] = torch.cat([weights["weight"], torch.zeros_like(weights["weight"])], 1)
+    wide.load_state_dict(weights)
     patches.projection = wide
     patches.num_channels = encoder.config.num_channels = wide.in_channels
 
