@@ -60,7 +60,7 @@ from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import Generators
 from sketch2video.training.long_video import FUSION
 from sketch2video.videos.background import aligned_background, explained
-from sketch2video.videos.camera import camera_path
+from sketch2video.videos.camera import camera_path, is_still
 from sketch2video.videos.foreground import LEAST_FRAMES
 
 WINDOWS_AT_ONCE = 16
@@ -142,7 +142,7 @@ class Parts(NamedTuple):
     @property
     def still(self) -> bool:
         """Whether the camera stands still."""
-        return bool((self.path == np.eye(3)).all())
+        return is_still(self.path)
 
 
 class LongVideoPipeline(SketchToVideoPipeline):

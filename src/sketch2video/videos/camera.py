@@ -58,10 +58,20 @@ def camera_path(frames: np.ndarray) -> np.ndarray:
     return path if _travel(path, width, height) > STILL else np.tile(np.eye(3), (len(frames), 1, 1))
 
 
+def is_still(path: np.ndarray) -> bool:
+    """Whether a path (T, 3, 3) of :func:`camera_path` is that of a still camera."""
+    return bool((path == np.eye(3)).all())
+
+
 def seen_from(picture: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """A picture as another frame's camera sees it, given where that frame's points lie in it; zero where it ends."""
     size = picture.shape[1::-1]
     return cv2.warpPerspective(picture, homography, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def overlap(homography: np.ndarray, shape: tuple[int, int]) -> float:
+    """The share of a frame (H, W) that another frame shows, too, given where its points lie in the other."""
+    return float(seen_from(np.ones(shape, np.float32), homography).mean())
 
 
 def _grey(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -160,7 +170,7 @@ def _followed(frames: list[np.ndarray], *, shift_only: bool) -> np.ndarray:
         from_anchor = _refined(frames[anchor], frames[t], from_anchor, shift_only=shift_only)
         path.append(from_anchor @ path[anchor])
         path[-1] = path[-1] / path[-1][2, 2]
-        if seen_from(np.ones_like(frames[t]), from_anchor).mean() < _OVERLAP:
+        if overlap(from_anchor, frames[t].shape) < _OVERLAP:
             anchor = t
     return np.stack(path)
 

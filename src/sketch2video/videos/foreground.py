@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from sketch2video.videos.camera import camera_path, seen_from
-from sketch2video.videos.light import evenly_lit
+from sketch2video.videos.camera import camera_path, is_still, overlap, seen_from
+from sketch2video.videos.light import VIEWS, evenly_lit, spread
 
 LEAST_FRAMES = 2
 """Motion is told from so many frames at least."""
 
-_VIEWS = 16
-"""Frames that a ground is made of, at most."""
 _OVERLAP = 0.6
 """Of its ground a frame must share so much with those that its ground is made of."""
 _ROUNDS = 2
@@ -82,7 +80,7 @@ def moving_foreground(frames: np.ndarray) -> np.ndarray:
     if len(frames) < LEAST_FRAMES:
         raise ValueError("one frame shows no motion; give two at least")
     path = camera_path(frames)
-    if (path == np.eye(3)).all():
+    if is_still(path):
         # A ground that drifts would count as noise, and hide objects.
         frames = np.clip(evenly_lit(frames), 0, 255).round().astype(np.uint8)
     masks = np.zeros(frames.shape[:3], bool)
@@ -96,9 +94,8 @@ def moving_foreground(frames: np.ndarray) -> np.ndarray:
 
 def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Ground]:
     """The ground of each frame, without what the masks (T, H, W) hide, as far as other frames show it."""
-    still = (path == np.eye(3)).all()
-    if still:
-        chosen = _spread(len(frames))
+    if is_still(path):
+        chosen = spread(len(frames))
         ground = _ground(frames[chosen].astype(np.float32), ~masks[chosen], np.ones(masks[chosen].shape, bool))
         return [ground] * len(frames)
     found = []
@@ -111,11 +108,6 @@ def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Gr
     return found
 
 
-def _spread(count: int) -> np.ndarray:
-    """At most 16 of so many things, evenly over them."""
-    return np.unique(np.linspace(0, count - 1, min(count, _VIEWS)).round().astype(int))
-
-
 def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[int, np.ndarray]:
     """At most 16 frames, evenly over those that share ground with one, and where its points lie in each of them.
 
@@ -123,22 +115,22 @@ def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[
     They are taken where too few share enough of it. How far the ground is shared is found by steps that double, so that
     the time for a frame does not grow with the clip.
     """
-    everywhere, back = np.ones(shape, np.float32), np.linalg.inv(path[middle])
+    back = np.linalg.inv(path[middle])
 
     def farthest(towards: int, most: int) -> int:
         found, step = 0, 1
         while found < most:
             step = min(step, most)
-            if seen_from(everywhere, path[middle + towards * step] @ back).mean() < _OVERLAP:
+            if overlap(path[middle + towards * step] @ back, shape) < _OVERLAP:
                 break
             found, step = step, 2 * step
         return middle + towards * found
 
     first, last = farthest(-1, middle), farthest(1, len(path) - 1 - middle)
-    if last - first + 1 < _VIEWS:
-        first = min(max(middle - _VIEWS // 2, 0), max(len(path) - _VIEWS, 0))
-        last = min(first + _VIEWS, len(path)) - 1
-    return {first + place: path[first + place] @ back for place in _spread(last - first + 1)}
+    if last - first + 1 < VIEWS:
+        first = min(max(middle - VIEWS // 2, 0), max(len(path) - VIEWS, 0))
+        last = min(first + VIEWS, len(path)) - 1
+    return {first + place: path[first + place] @ back for place in spread(last - first + 1)}
 
 
 def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground:

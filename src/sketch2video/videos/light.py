@@ -9,8 +9,13 @@ _REACH = 0.25
 """Frame widths over which light changes: a standard deviation."""
 _MOST = 24.0
 """What a pixel may differ from the clip's median, of 255, and still be taken for a change of light alone."""
-_VIEWS = 16
-"""Frames that the median is of, at most."""
+VIEWS = 16
+"""Frames that a median over a clip is of, at most."""
+
+
+def spread(count: int) -> np.ndarray:
+    """At most 16 of so many frames, evenly over them, ascending: int64."""
+    return np.unique(np.linspace(0, count - 1, min(count, VIEWS)).round().astype(int))
 
 
 def evenly_lit(frames: np.ndarray) -> np.ndarray:
@@ -25,8 +30,7 @@ def evenly_lit(frames: np.ndarray) -> np.ndarray:
     Returns:
         float32 of the same shape; it may leave [0, 255] a little.
     """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _VIEWS)).round().astype(int))
-    median = np.median(frames[chosen], axis=0).astype(np.float32)
+    median = np.median(frames[spread(len(frames))], axis=0).astype(np.float32)
     reach = _REACH * frames.shape[2]
     lit = np.empty(frames.shape, np.float32)
     for frame, result in zip(frames, lit, strict=True):
