@@ -58,3 +58,15 @@ def test_a_ground_whose_colours_drift_is_a_still_cameras():
     light = np.linspace(-20, 20, 32)[:, None, None] * np.linspace(-0.5, 1, 48)[None, :, None]
     frames = np.clip(ground + light[..., None], 0, 255).astype(np.uint8)
     np.testing.assert_array_equal(camera_path(frames), np.tile(np.eye(3), (32, 1, 1)))
+
+
+def test_a_ground_that_becomes_another_is_followed_and_not_what_stands_before_it(landscape):
+    frames = []
+    for t in range(40):
+        view = np.array([[1, 0, -80 + 0.5 * t], [0, 1, -40]])
+        before, after = (cv2.warpAffine(ground, view, (80, 64)) for ground in (landscape, landscape[::-1, ::-1]))
+        share = min(t / 20, 1)
+        frames.append(cv2.addWeighted(before, 1 - share, after, share, 0))
+        frames[-1][20:52, 30:48] = landscape[:32, :18] // 3
+    moved = corners(camera_path(np.stack(frames)), 80, 64)[-1]
+    np.testing.assert_allclose(moved, np.broadcast_to((19.5, 0.0), (4, 2)), atol=1.5)

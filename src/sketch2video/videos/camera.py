@@ -25,6 +25,8 @@ _GAIN = 0.93
 """A camera that moves, or moves in a richer way, must lower the remaining differences to this share."""
 _OVERLAP = 0.7
 """Frames that share less than this of their ground with the anchor need a new one."""
+_LIKENESS = 0.85
+"""So do frames that correlate less than this with the anchor where they show the same: a generated ground changes."""
 _TUKEY = 4.685
 """Residuals beyond so many standard deviations have no weight."""
 
@@ -96,6 +98,15 @@ def _difference(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -
     if inside.mean() < 0.2:
         return float("inf")
     return float(np.median(np.abs(seen_from(moving, homography) - fixed)[inside]))
+
+
+def _likeness(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> float:
+    """Correlation where both are seen, in [-1, 1]; 1 where there is nothing to tell apart."""
+    inside = seen_from(np.ones_like(moving), homography) > 0.99
+    here, there = fixed[inside], seen_from(moving, homography)[inside]
+    if not here.size or here.std() < 1 or there.std() < 1:
+        return 1.0
+    return float(np.corrcoef(here, there)[0, 1])
 
 
 def _registered(fixed: np.ndarray, moving: np.ndarray, guess: np.ndarray, *, shift_only: bool) -> np.ndarray:
@@ -170,7 +181,10 @@ def _followed(frames: list[np.ndarray], *, shift_only: bool) -> np.ndarray:
         from_anchor = _refined(frames[anchor], frames[t], from_anchor, shift_only=shift_only)
         path.append(from_anchor @ path[anchor])
         path[-1] = path[-1] / path[-1][2, 2]
-        if overlap(from_anchor, frames[t].shape) < _OVERLAP:
+        if (
+            overlap(from_anchor, frames[t].shape) < _OVERLAP
+            or _likeness(frames[anchor], frames[t], from_anchor) < _LIKENESS
+        ):
             anchor = t
     return np.stack(path)
 
