@@ -85,6 +85,10 @@ bench-samplers: $(READY) ## Plot quality against steps for every sampler, and ag
 bench-foreground: $(READY) ## How much of the true foreground segmenters find in the embedded scenes
 	python -m benchmarks.foreground
 
+.PHONY: bench-tokens
+bench-tokens: $(READY) ## What going to tokens and back alone does to held-out clips (needs systems/hierarchical_vqgan/dvc.yaml)
+	python -m benchmarks.tokens
+
 .PHONY: bench-long
 bench-long: $(READY) ## How steady long videos are, module by module, and what videos of 16 to 1,024 frames cost (needs systems/long_video/dvc.yaml)
 	python -m benchmarks.long_videos

@@ -276,7 +276,9 @@ def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, 
 
 def report(reports: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as JSON and as a table, and print the table."""
-    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]  # NaN
+    columns = dict.fromkeys(name for row in rows for name in row)
+    filled = [{column: row.get(column) for column in columns} for row in rows]
+    rows = [{column: None if value != value else value for column, value in row.items()} for row in filled]  # NaN
     table = pd.DataFrame(rows, dtype=object).rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     lines = [list(table.columns), ["---"] * len(table.columns), *cells]

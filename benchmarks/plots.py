@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,14 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def save_steadiness(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One panel a measure, one bar a way to make long videos; the first row, of real videos, is also a line."""
-    figure, axes = plt.subplots(1, len(STEADINESS), figsize=(16, 3.4), sharey=True, layout="constrained")
+    """One panel a measure that any row has, one bar a way to make long videos; the first is also a line."""
+    shown = {column: title for column, title in STEADINESS.items() if not all(math.isnan(row[column]) for row in rows)}
+    figure, panels = plt.subplots(
+        1, len(shown), figsize=(3.2 * len(shown), 3.4), sharey=True, squeeze=False, layout="constrained"
+    )
+    axes = panels[0]
     names = [row["way"] for row in rows]
-    for axis, (column, title) in zip(axes, STEADINESS.items(), strict=True):
+    for axis, (column, title) in zip(axes, shown.items(), strict=True):
         values = [row[column] for row in rows]
         bars = axis.barh(names, values, color=["tab:green", *["tab:orange"] * (len(rows) - 1)])
         axis.bar_label(bars, labels=[f"{value:.4f}" for value in values], padding=3)

@@ -87,9 +87,15 @@ def test_a_video_is_cut_into_overlapping_pieces(walk: Path, tmp_path: Path) -> N
 
 
 def test_what_is_found_is_a_table_and_a_plot(tmp_path: Path, real) -> None:
-    rows = [{"way": name, **measured(real, None, [0], 32)} for name in ("real", "other")]
+    rows = [
+        {"way": name, **measured(real, None, [0], 32), "background_drift": float("nan")} for name in ("real", "other")
+    ]
+    rows[1]["seconds"] = 2.0
     report(tmp_path, "long", rows)
     save_steadiness(tmp_path / "long.png", rows)
     assert [row["way"] for row in json.loads((tmp_path / "long.json").read_text())["rows"]] == ["real", "other"]
-    assert "object's motion" in (tmp_path / "long.md").read_text()
+    table = (tmp_path / "long.md").read_text()
+    assert "object's motion" in table
+    assert "nan" not in table
+    assert table.rstrip().endswith("| 2 |")
     assert (tmp_path / "long.png").read_bytes().startswith(b"\x89PNG")
