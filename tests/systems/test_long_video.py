@@ -146,22 +146,6 @@ def test_what_the_segmenter_misses_is_not_painted_over_under_a_moving_camera(tin
     assert changed[:, :5, 5:].any()
 
 
-@torch.no_grad()
-def test_what_the_segmenter_misses_is_foreground_under_a_still_camera(
-    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(long_video, "segment", lambda frames, name: np.zeros(frames.shape[:3], bool))
-    monkeypatch.setattr(long_video, "camera_path", lambda frames: np.tile(np.eye(3), (len(frames), 1, 1)))
-    pictures = np.full((8, 32, 32, 3), 120, np.uint8)
-    pictures += np.arange(8, dtype=np.uint8)[:, None, None, None]  # drift
-    pictures[5, 8:16, 16:24] = 10
-    found = loaded(tiny_pipeline_folder).parts_of(pictures)
-    assert found.still
-    assert found.mask[5, 9:15, 17:23].all()
-    assert not found.mask[[0, 1, 2, 3, 4, 6, 7]].any()
-    assert found.foreground[5, 0, 2:4, 4:6].all()
-
-
 def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = loaded(tiny_pipeline_folder, segmenter="mine")
     pixels = np.zeros((8, 32, 32), bool)

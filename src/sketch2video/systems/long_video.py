@@ -62,7 +62,6 @@ from sketch2video.training.long_video import FUSION
 from sketch2video.videos.background import aligned_background, explained
 from sketch2video.videos.camera import camera_path, is_still
 from sketch2video.videos.foreground import LEAST_FRAMES
-from sketch2video.videos.light import evenly_lit, spread
 
 WINDOWS_AT_ONCE = 16
 """Windows that the network sees together; bounds the memory of long videos."""
@@ -399,17 +398,11 @@ class LongVideoPipeline(SketchToVideoPipeline):
     def parts_of(self, pictures: np.ndarray) -> Parts:
         """Equation (9) on frames uint8 (T, S, S, 3).
 
-        Under a still camera, what differs from the ground of most frames is foreground, too, whatever the segmenter
-        says: one background would erase it. Under one that moves, :meth:`fuse` sees to that.
-
         Raises:
             UserError: the segmenter cannot be loaded.
         """
-        mask, path = segment(pictures, self.config.segmenter), camera_path(pictures)
-        if is_still(path):
-            lit = evenly_lit(pictures)
-            mask = mask | ~explained(lit, np.median(lit[spread(len(lit))], axis=0))
-        return Parts(pictures, mask, self._places(mask), path)
+        mask = segment(pictures, self.config.segmenter)
+        return Parts(pictures, mask, self._places(mask), camera_path(pictures))
 
     def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
         """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""

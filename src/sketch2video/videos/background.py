@@ -48,8 +48,8 @@ def explained(frames: np.ndarray, mean: np.ndarray) -> np.ndarray:
     A segmenter misses things, and a mean that is put over one erases it.
 
     Args:
-        frames: (T, H, W, 3) in [0, 255].
-        mean: float32 (T, H, W, 3) in [0, 255], as of :func:`aligned_background`; or (H, W, 3), one for all frames.
+        frames: uint8 (T, H, W, 3).
+        mean: float32 (T, H, W, 3) in [0, 255]; see :func:`aligned_background`.
     """
     gaps = [cv2.GaussianBlur(picture, (0, 0), 1.0) for picture in frames.astype(np.float32) - mean]
     return np.stack([np.abs(gap).max(-1) < _UNLIKE for gap in gaps])
