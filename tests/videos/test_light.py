@@ -14,6 +14,17 @@ def test_light_that_changes_is_taken_out() -> None:
     assert np.ptp(lit, axis=0).max() < 0.1
 
 
+def test_a_thing_over_a_ground_that_drifts_far_leaves_no_shadow_of_light() -> None:
+    frames = np.full((16, 48, 48, 3), 110, np.float32) + np.linspace(-70, 70, 16, dtype=np.float32)[:, None, None, None]
+    for t in range(16):
+        frames[t, 16:30, 2 * t : 2 * t + 14] = (20, 40, 200)
+    lit = evenly_lit(frames)
+    ground = np.ones(frames.shape[:3], bool)
+    for t in range(16):
+        ground[t, 14:32, max(2 * t - 2, 0) : 2 * t + 16] = False
+    assert np.abs(lit[ground] - np.median(frames[:, 0, 0], axis=0)).max() < 10
+
+
 def test_a_small_thing_that_moves_stays() -> None:
     frames = np.full((10, 32, 32), 100, np.uint8)
     for t in range(10):

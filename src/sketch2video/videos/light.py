@@ -8,7 +8,7 @@ import numpy as np
 _REACH = 0.25
 """Frame widths over which light changes: a standard deviation."""
 _MOST = 24.0
-"""What a pixel may differ from the clip's median, of 255, and still be taken for a change of light alone."""
+"""What a pixel may differ from the clip's median more than the frame does, of 255, by a change of light alone."""
 VIEWS = 16
 """Frames that a median over a clip is of, at most."""
 
@@ -19,7 +19,7 @@ def spread(count: int) -> np.ndarray:
 
 
 def evenly_lit(frames: np.ndarray) -> np.ndarray:
-    """Take the smoothed difference from the clip's median out of every frame.
+    """Take out of every frame by how much it is lighter than the clip's median: as a whole, and then place by place.
 
     Things that move stay as they are but for at most 24 of 255, and far less where they are small. Under a camera that
     moves, the median is no picture of the ground, and nothing of use comes out but a sharper look at whether it does.
@@ -34,6 +34,7 @@ def evenly_lit(frames: np.ndarray) -> np.ndarray:
     reach = _REACH * frames.shape[2]
     lit = np.empty(frames.shape, np.float32)
     for frame, result in zip(frames, lit, strict=True):
-        change = np.clip(frame - median, -_MOST, _MOST)
-        result[:] = frame - cv2.GaussianBlur(change, (0, 0), reach, borderType=cv2.BORDER_REFLECT)
+        whole = np.median(frame - median, axis=(0, 1))
+        rest = np.clip(frame - median - whole, -_MOST, _MOST)
+        result[:] = frame - whole - cv2.GaussianBlur(rest, (0, 0), reach, borderType=cv2.BORDER_REFLECT)
     return lit
