@@ -276,14 +276,13 @@ def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, 
 
 def report(reports: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as JSON and as a table, and print the table."""
-    columns = dict.fromkeys(name for row in rows for name in row)
-    filled = [{column: row.get(column) for column in columns} for row in rows]
-    rows = [{column: None if value != value else value for column, value in row.items()} for row in filled]  # NaN
-    table = pd.DataFrame(rows, dtype=object).rename(columns=COLUMNS)
+    found = pd.DataFrame(rows, dtype=object)
+    found = found.where(found.notna(), None)
+    table = found.rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     lines = [list(table.columns), ["---"] * len(table.columns), *cells]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": rows})
+    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": found.to_dict("records")})
     with replacing(reports / f"{name}.md") as partial_file:
         partial_file.write_text(text, encoding="utf-8")
     print(text)

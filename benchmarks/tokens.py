@@ -19,6 +19,7 @@ from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
 from sketch2video.files import replacing, write_json
 from sketch2video.models.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.training.autoencoder import mean_psnr, to_network
 from sketch2video.training.pictures import save_sheet, to_uint8
 from sketch2video.training.tokens import encode_clip, token_array
 from sketch2video.videos.shards import ShardReader, read_table
@@ -39,8 +40,7 @@ def there_and_back(model: HierarchicalVQGAN, frames: np.ndarray) -> np.ndarray:
 
 def psnr(frames: np.ndarray, others: np.ndarray) -> float:
     """Peak signal-to-noise ratio of clips uint8 (T, H, W, 3), dB, mean over frames."""
-    square = ((frames.astype(np.float64) - others) ** 2).mean((1, 2, 3))
-    return float((10 * np.log10(255**2 / np.maximum(square, 1e-6))).mean())
+    return mean_psnr(to_network(torch.from_numpy(others)), to_network(torch.from_numpy(frames)))
 
 
 def measured(model: HierarchicalVQGAN, clips: list[np.ndarray]) -> dict[str, Any]:
