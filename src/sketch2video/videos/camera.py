@@ -71,7 +71,12 @@ def seen_from(picture: np.ndarray, homography: np.ndarray) -> np.ndarray:
     return cv2.warpPerspective(picture, homography, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
-def overlap(homography: np.ndarray, shape: tuple[int, int]) -> float:
+def within(homography: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Where another frame shows what a frame does: bool (H, W), given where the points of the one lie in the other."""
+    return seen_from(np.ones(shape, np.float32), homography) > 0.99
+
+
+def overlap(homography: np.ndarray, shape: tuple[int, ...]) -> float:
     """The share of a frame (H, W) that another frame shows, too, given where its points lie in the other."""
     return float(seen_from(np.ones(shape, np.float32), homography).mean())
 
@@ -94,7 +99,7 @@ def _first_guess(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _difference(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> float:
     """Median absolute difference where both are seen."""
-    inside = seen_from(np.ones_like(moving), homography) > 0.99
+    inside = within(homography, moving.shape)
     if inside.mean() < 0.2:
         return float("inf")
     return float(np.median(np.abs(seen_from(moving, homography) - fixed)[inside]))
@@ -102,7 +107,7 @@ def _difference(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -
 
 def _likeness(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> float:
     """Correlation where both are seen, in [-1, 1]; 1 where there is nothing to tell apart."""
-    inside = seen_from(np.ones_like(moving), homography) > 0.99
+    inside = within(homography, moving.shape)
     here, there = fixed[inside], seen_from(moving, homography)[inside]
     if not here.size or here.std() < 1 or there.std() < 1:
         return 1.0
@@ -129,7 +134,7 @@ def _refined(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray, *, s
     y, x = np.mgrid[:height, :width].astype(np.float32)
     x, y = x * 2 / width - 1, y * 2 / height - 1
     for _ in range(_ROUNDS):
-        inside = seen_from(np.ones_like(moving), homography) > 0.99
+        inside = within(homography, moving.shape)
         if inside.mean() < 0.2:
             break
         seen = seen_from(moving, homography)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from sketch2video.videos.camera import camera_path, is_still, overlap, seen_from
+from sketch2video.videos.camera import camera_path, is_still, overlap, seen_from, within
 from sketch2video.videos.light import VIEWS, evenly_lit, spread
 
 LEAST_FRAMES = 2
@@ -102,7 +102,7 @@ def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Gr
     for t in range(len(frames)):
         ways = _overlapping(path, t, frames.shape[1:3])
         views = np.stack([seen_from(frames[s].astype(np.float32), way) for s, way in ways.items()])
-        inside = np.stack([seen_from(np.ones(frames.shape[1:3], np.float32), way) > 0.99 for way in ways.values()])
+        inside = np.stack([within(way, frames.shape[1:3]) for way in ways.values()])
         hidden = np.stack([seen_from(masks[s].astype(np.float32), way) > 0.01 for s, way in ways.items()])
         found.append(_ground(views, inside & ~hidden, inside))
     return found
