@@ -75,11 +75,20 @@ class SyntheticParams(Section):
     images: int = Field(ge=0)
 
 
+class SpritesParams(Section):
+    """The sheets of Sprites (``videos/sprites.py``)."""
+
+    sheets: int = Field(ge=2, description="of each garment, numbered from 0")
+    characters: int = Field(ge=0, description="a random subset of so many; 0: all")
+    split: Literal["characters", "combinations"]
+    test_characters: int = Field(ge=1)
+
+
 class IngestParams(Section):
     """Where clips come from and how they are sharded."""
 
     seed: int = Field(ge=0)
-    source: Literal["synthetic", "folder", "ucf101", "msrvtt"]
+    source: Literal["synthetic", "folder", "ucf101", "msrvtt", "sprites"]
     folder: str
     captions: str
     images: str | None = Field(description="a CSV of captioned images in that folder")
@@ -89,6 +98,7 @@ class IngestParams(Section):
     min_frames: int = Field(ge=1)
     max_rejected: int = Field(ge=0)
     synthetic: SyntheticParams
+    sprites: SpritesParams
 
 
 class SketchParams(Section):

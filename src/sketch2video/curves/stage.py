@@ -11,7 +11,7 @@ from sketch2video.curves import measure, refine, render, sequence, series, trace
 from sketch2video.files import code_digest, write_json
 from sketch2video.params import Params
 from sketch2video.videos.derive import Arrays, derive_shards, shards_of
-from sketch2video.videos.shards import read_table, write_table
+from sketch2video.videos.shards import label_columns, read_table, write_table
 
 MEASURED = ("strokes", "ink_coverage", "ink_to_curve_px", "curve_to_ink_px", "rendered_discrepancy")
 """Columns that the report summarises."""
@@ -31,7 +31,9 @@ def fit(
     Raises:
         UserError: clips or drawings are missing or damaged.
     """
-    table = read_table(clips / "clips.parquet")[["clip_id", "caption", "label", "split", "fps", "shard", "row"]]
+    table = read_table(clips / "clips.parquet")
+    labels = label_columns(table)
+    table = table[["clip_id", "caption", "label", "split", "fps", "shard", "row", *labels]]
     measured = derive_shards(
         fit_clip,
         ("ink", "cuts"),
@@ -44,6 +46,7 @@ def fit(
         "fit",
     )
     table = table.merge(measured, on="clip_id", validate="one_to_one")
+    table = table[[name for name in table.columns if name not in labels] + labels]
     write_table(table.sort_values("clip_id", ignore_index=True), curves / "curves.parquet")
     write_json(report, summary(table))
 

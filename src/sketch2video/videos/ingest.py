@@ -15,13 +15,14 @@ import pandas as pd
 
 from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos import codec, cuts, pictures, synthetic
+from sketch2video.videos import codec, cuts, pictures, sprites, synthetic
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.images import ingest_images
 from sketch2video.videos.msrvtt import read_msrvtt
-from sketch2video.videos.shards import update_shard, write_table
+from sketch2video.videos.shards import LABEL, label_columns, update_shard, write_table
 from sketch2video.videos.sources import Source
+from sketch2video.videos.sprite_captions import caption_of, labels_of
 from sketch2video.videos.ucf101 import read_ucf101
 
 TABLE = "clips.parquet"
@@ -65,8 +66,10 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     """
     # A table stands only beside the shards that it describes, also if this process is killed half-way.
     (clips / TABLE).unlink(missing_ok=True)
-    rows = _scenes(params, clips) if params.ingest.source == "synthetic" else _videos(params, clips)
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    make = {"synthetic": _scenes, "sprites": _sprites}.get(params.ingest.source, _videos)
+    table = pd.DataFrame(make(params, clips))
+    columns = COLUMNS | dict.fromkeys(sorted(label_columns(table)), "str")
+    table = table.reindex(columns=list(columns)).astype(columns)
     write_table(table.sort_values("clip_id", ignore_index=True), clips / TABLE)
 
 
@@ -186,3 +189,58 @@ def _scene_shard(
         return arrays, facts
 
     return update_shard(target, keys, render)
+
+
+def _sprites(params: Params, clips: Path) -> Rows:
+    """Compose the clips of Sprites."""
+    wanted, seed = params.ingest.sprites, params.ingest.seed
+    sheets = sprites.find_sheets(Path(params.ingest.folder).absolute(), wanted.sheets)
+    clip_of = {clip.id: clip for clip in sprites.clips_of(wanted, seed)}
+    worn = {
+        clip_id: [
+            *(sheets[garment][number] for garment, number in clip.character._asdict().items()),
+            *sheets["shoes"],
+        ]
+        for clip_id, clip in clip_of.items()
+    }
+    inputs = {clip_id: (worn[clip_id], clip.action, clip.direction) for clip_id, clip in clip_of.items()}
+    settings = {"frames": params.base.frames, "size": params.base.size}
+    rows, _ = make_shards(_sprite_shard, inputs, settings, params, clips)
+    write_rejected([], clips, "video")
+    for row in rows:
+        clip = clip_of[row["clip_id"]]
+        row |= {
+            "path_to_video": f"sprites/{clip.id}",
+            "caption": caption_of(clip, seed),
+            "label": f"{clip.action} {clip.direction}",
+            "split": clip.split,
+            **{LABEL + name: value for name, value in labels_of(clip).items()},
+        }
+    return rows
+
+
+def _sprite_shard(
+    target: Path, clips: Sequence[tuple[str, tuple[list[sprites.Sheet], str, str]]], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Compose the clips of one shard, id, sheets, action and direction each, as far as they are new."""
+    input_of = dict(clips)
+    made_of = {"settings": settings, "code": code_digest(sprites, pictures)}
+    keys = {
+        clip_id: sha256_of_value({"sheets": [sheet.digest for sheet in worn], "does": does, **made_of})
+        for clip_id, (worn, *does) in clips
+    }
+
+    def compose(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        frames = sprites.compose(*input_of[clip_id], **settings)
+        count = settings["frames"]
+        facts = {
+            "source_frames": sprites.FRAMES,
+            "source_fps": sprites.FPS,
+            "fps": round(sprites.FPS * (count - 1) / (sprites.FRAMES - 1), 3),
+            "source_width": sprites.CELL,
+            "source_height": sprites.CELL,
+            "video_sha256": hashlib.sha256(frames.data).hexdigest(),
+        }
+        return {"frames": frames, "cuts": np.zeros(count, bool)}, facts
+
+    return update_shard(target, keys, compose)

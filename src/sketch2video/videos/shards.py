@@ -30,6 +30,9 @@ from sketch2video.files import PARTIAL_MARK, remove_partial, replacing, sha256_o
 
 SHARDS = "shards"
 
+LABEL = "label."
+"""What the columns of further labels begin with, such as ``label.action``."""
+
 _SAFETENSORS_TYPES = {"uint8": "U8", "bool": "BOOL", "int64": "I64", "float16": "F16", "float32": "F32"}
 
 
@@ -228,6 +231,11 @@ def read_table(path: Path | str) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
+
+
+def label_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of further labels, such as ``label.action``, in the table's order."""
+    return [name for name in table.columns if name.startswith(LABEL)]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
