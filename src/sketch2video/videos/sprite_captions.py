@@ -16,9 +16,9 @@ NAMES = {
     ),
     "top": (
         *("maroon shirt", "turquoise shirt", "cream shirt", "steel breastplate", "brown leather vest"),
-        "white jacket with a tie",
+        "cream jacket with a tie",
     ),
-    "hair": ("spiky green", "tied-up blue", "spiky blond", "long white", "short crimson", "curly purple"),
+    "hair": ("spiky green", "tied-up blue", "spiky orange", "parted white", "short red", "curly purple"),
 }
 """Names of the sheets 0, 1, ... of each attribute; a further sheet is called by its number."""
 
