@@ -110,11 +110,11 @@ def source(
         typer.Argument(
             metavar="CSV|FOLDER|synthetic",
             help="A CSV path_to_video,caption[,label][,split][,path_to_control] with paths relative to it, a folder of"
-            " UCF-101 or MSR-VTT as published, or the embedded scenes.",
+            " UCF-101, MSR-VTT or Sprites as published, or the embedded scenes.",
         ),
     ],
 ) -> None:
-    """Choose the videos: a CSV of captions, a folder of UCF-101 or MSR-VTT, or `synthetic` for the embedded scenes."""
+    """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes."""
     from sketch2video.profiles import set_source
 
     set_source(captions)

@@ -81,7 +81,22 @@ class SpritesParams(Section):
     sheets: int = Field(ge=2, description="of each garment, numbered from 0")
     characters: int = Field(ge=0, description="a random subset of so many; 0: all")
     split: Literal["characters", "combinations"]
-    test_characters: int = Field(ge=1)
+    test_characters: int = Field(ge=1, description="of all characters, where split is characters")
+
+    @model_validator(mode="after")
+    def _so_many_there_are(self) -> Self:
+        everyone = self.sheets**4
+        if self.characters > everyone:
+            raise ValueError(
+                f"ingest.sprites.characters: {self.characters} are more than the {everyone} that ingest.sprites.sheets"
+                f" ({self.sheets}) give; 0 takes all"
+            )
+        if self.split == "characters" and self.test_characters >= everyone:
+            raise ValueError(
+                f"ingest.sprites.test_characters: {self.test_characters} leave none of the {everyone} characters that"
+                f" ingest.sprites.sheets ({self.sheets}) give for training; choose fewer"
+            )
+        return self
 
 
 class IngestParams(Section):

@@ -18,7 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
-from sketch2video.videos import msrvtt, ucf101
+from sketch2video.videos import msrvtt, sprites, ucf101
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -52,11 +52,12 @@ def set_source(source: str, params: Path | str = "params.yaml") -> None:
 
     Args:
         source: path of a CSV with the columns ``path_to_video,caption[,label][,split][,path_to_control]``, a folder of
-            UCF-101 or MSR-VTT, or ``synthetic``.
+            UCF-101, MSR-VTT or Sprites, or ``synthetic``.
         params: the parameter file to edit.
 
     Raises:
-        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; or the folder is neither data set.
+        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; or the folder is none of these data
+            sets.
     """
     if source == SYNTHETIC:
         edit_params({"ingest": {"source": SYNTHETIC}}, params)
@@ -84,9 +85,11 @@ def _data_set(folder: Path) -> str:
         return "ucf101"
     if msrvtt.annotation_files(folder):
         return "msrvtt"
+    if sprites.is_sprites(folder):
+        return "sprites"
     raise UserError(
-        f"{folder} cannot be read as a data set: it has neither {ucf101.LISTS}/ (UCF-101) nor {msrvtt.PAIR[0]} or"
-        f" {msrvtt.WHOLE} (MSR-VTT); name such a folder or a CSV"
+        f"{folder} cannot be read as a data set: it has neither {ucf101.LISTS}/ (UCF-101), {msrvtt.PAIR[0]} or"
+        f" {msrvtt.WHOLE} (MSR-VTT) nor 0.png in {'/, '.join(sprites.GARMENTS)}/ (Sprites); name such a folder or a CSV"
     )
 
 

@@ -13,7 +13,7 @@ from sketch2video.errors import UserError
 from sketch2video.files import replacing, sha256_of_file
 from sketch2video.params import Params
 from sketch2video.videos.jobs import map_jobs
-from sketch2video.videos.shards import shard_of, shard_path, sweep
+from sketch2video.videos.shards import named_labels, shard_of, shard_path, sweep
 from sketch2video.videos.sources import Rejection, Source, assign_splits
 
 REJECTED = "rejected.csv"
@@ -45,7 +45,7 @@ def make_rows(
         folder: of the shards and of ``rejected.csv``.
 
     Returns:
-        Rows of the table: the facts, ``path_to_<kind>``, ``caption``, ``label`` and ``split``.
+        Rows of the table: the facts, ``path_to_<kind>``, ``caption``, ``label``, ``split`` and ``label.<name>``.
 
     Raises:
         UserError: more rows than ``ingest.max_rejected`` cannot be used, or none can.
@@ -61,7 +61,14 @@ def make_rows(
     digests = [facts[f"{source.kind}_sha256"] for facts in rows]
     splits = assign_splits(digests, [row.split for row in found], params.ingest.test_fraction)
     return [
-        {**facts, f"path_to_{source.kind}": row.path, "caption": row.caption, "label": row.label, "split": split}
+        {
+            **facts,
+            f"path_to_{source.kind}": row.path,
+            "caption": row.caption,
+            "label": row.label,
+            "split": split,
+            **named_labels(row.labels),
+        }
         for facts, row, split in zip(rows, found, splits, strict=True)
     ]
 

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sketch2video.errors import UserError
+from sketch2video.videos.shards import LABEL
 from sketch2video.videos.sources import Rejection, Source, SourceRow, row_id
 
 
 def read_captions(folder: Path | str, captions: str) -> Source:
     """Read a CSV with ``path_to_video,caption`` and, if present, ``label``, ``split`` and ``path_to_control``.
+
+    Columns ``label.<name>`` hold further labels, by name.
 
     Paths are relative to the CSV. Rows that name a path outside of ``folder``, have no caption, name an unknown split,
     repeat a row or put a video into a second split are rejected, and so are those without a control where others have
@@ -22,7 +25,8 @@ def read_captions(folder: Path | str, captions: str) -> Source:
         captions: the CSV's path in that folder; UTF-8, with or without a byte order mark.
 
     Raises:
-        UserError: the CSV is missing, is not UTF-8, is not a CSV, lacks a column or has no rows.
+        UserError: the CSV is missing, is not UTF-8, is not a CSV, lacks a column, has a column of labels
+            without a name or twice, or has no rows.
     """
     source = _read(folder, captions, "ingest.captions", "video")
     if any(row.control for row in source.rows):
@@ -53,6 +57,7 @@ def _read(folder: Path | str, name: str, key: str, kind: str) -> Source:
             label=values.get("label") or None,
             split=values.get("split") or None,
             control=_shortest(values.get("path_to_control", "")) or None,
+            labels={key.removeprefix(LABEL): value for key, value in values.items() if key.startswith(LABEL) and value},
         )
         source.add(row)
     if not source.rows and not source.rejected:
@@ -71,6 +76,7 @@ def _rows(table: Path, columns: tuple[str, ...], key: str) -> Iterator[tuple[int
                 raise UserError(
                     f"{table} has no column {', '.join(missing)}; its first line must name {','.join(columns)}"
                 )
+            _check_labels(header, table)
             line = reader.line_num + 1
             for cells in reader:
                 if any(cell.strip() for cell in cells):
@@ -83,6 +89,15 @@ def _rows(table: Path, columns: tuple[str, ...], key: str) -> Iterator[tuple[int
         raise UserError(f"{table} is not UTF-8 text; save it as UTF-8") from error
     except csv.Error as error:
         raise UserError(f"{table} is not a CSV ({error}); mend it near line {line}") from error
+
+
+def _check_labels(header: list[str], table: Path) -> None:
+    labels = [name for name in header if name.startswith(LABEL)]
+    if LABEL in labels:
+        raise UserError(f"{table} has a column {LABEL} without a name; call it {LABEL}action, say")
+    repeated = sorted({name for name in labels if labels.count(name) > 1})
+    if repeated:
+        raise UserError(f"{table} has several columns {', '.join(repeated)}; keep one of each")
 
 
 def _shortest(path: str) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, write_json
 from sketch2video.params import MAX_NUMBERS_PER_FRAME, Params
-from sketch2video.videos.shards import array_shape, read_table, shard_path
+from sketch2video.videos.shards import LABEL, array_shape, label_columns, read_table, shard_path
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
@@ -129,6 +129,7 @@ def validate(
     tables = {name: read_table(path) for name, path in paths.items()}
     tables["rejected"] = _read_rejected(clips / "rejected.csv")
     columns = {"clips": CLIP_COLUMNS, "curves": CURVE_COLUMNS, "rejected": REJECTED_COLUMNS}
+    columns = {name: known | dict.fromkeys(label_columns(tables[name]), TEXT) for name, known in columns.items()}
     tables = {name: _with_text(table, columns[name]) for name, table in tables.items()}
     expectations = {name: list(schema_expectations(columns[name])) for name in tables}
     if all(set(columns[name]) <= set(table) for name, table in tables.items()):
@@ -189,7 +190,7 @@ def schema_expectations(columns: Mapping[str, str]) -> Iterator[Expectation]:
     yield gxe.ExpectTableColumnsToMatchSet(column_set=list(columns), exact_match=False)
     for column, kind in columns.items():
         yield gxe.ExpectColumnValuesToBeOfType(column=column, type_=kind)
-        if column not in NULLABLE:
+        if column not in NULLABLE and not column.startswith(LABEL):
             yield gxe.ExpectColumnValuesToNotBeNull(column=column)
 
 

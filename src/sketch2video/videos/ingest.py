@@ -20,7 +20,7 @@ from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, w
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.images import ingest_images
 from sketch2video.videos.msrvtt import read_msrvtt
-from sketch2video.videos.shards import LABEL, label_columns, update_shard, write_table
+from sketch2video.videos.shards import label_columns, named_labels, update_shard, write_table
 from sketch2video.videos.sources import Source
 from sketch2video.videos.sprite_captions import caption_of, labels_of
 from sketch2video.videos.ucf101 import read_ucf101
@@ -44,7 +44,10 @@ COLUMNS = {
     "colour": "str",
     "motion": "str",
 }
-"""Columns of ``clips.parquet`` and their types; label, shape, colour and motion may be null."""
+"""Columns of ``clips.parquet`` and their types; label, shape, colour and motion may be null.
+
+Columns ``label.<name>`` follow, sorted by name, where the source has such labels; they may be null, too.
+"""
 
 
 def ingest_all(params: Params, data: Path = Path("data")) -> None:
@@ -59,7 +62,7 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     The shards hold ``frames`` uint8 (N, T, S, S, 3) and ``cuts`` bool (N, T), true where a shot begins after another;
     where there are spatial conditions also ``control`` uint8 (N, T, S, S, 3), frame by frame and pixel by pixel beside
     ``frames``; for the synthetic source also ``outlines`` float32 (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S).
-    A clip that is already made of the same video with the same parameters is not made again.
+    A clip that is already made of the same video or sheets with the same parameters is not made again.
 
     Raises:
         UserError: the source cannot be read, more rows than ``ingest.max_rejected`` cannot be used, or none can.
@@ -68,7 +71,7 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     (clips / TABLE).unlink(missing_ok=True)
     make = {"synthetic": _scenes, "sprites": _sprites}.get(params.ingest.source, _videos)
     table = pd.DataFrame(make(params, clips))
-    columns = COLUMNS | dict.fromkeys(sorted(label_columns(table)), "str")
+    columns = COLUMNS | dict.fromkeys(label_columns(table), "str")
     table = table.reindex(columns=list(columns)).astype(columns)
     write_table(table.sort_values("clip_id", ignore_index=True), clips / TABLE)
 
@@ -192,21 +195,16 @@ def _scene_shard(
 
 
 def _sprites(params: Params, clips: Path) -> Rows:
-    """Compose the clips of Sprites."""
+    """Compose the characters of Sprites: every one in every action and direction."""
     wanted, seed = params.ingest.sprites, params.ingest.seed
     sheets = sprites.find_sheets(Path(params.ingest.folder).absolute(), wanted.sheets)
     clip_of = {clip.id: clip for clip in sprites.clips_of(wanted, seed)}
-    worn = {
-        clip_id: [
-            *(sheets[garment][number] for garment, number in clip.character._asdict().items()),
-            *sheets["shoes"],
-        ]
-        for clip_id, clip in clip_of.items()
-    }
-    inputs = {clip_id: (worn[clip_id], clip.action, clip.direction) for clip_id, clip in clip_of.items()}
+    inputs = {}
+    for clip_id, clip in clip_of.items():
+        worn = [sheets[garment][number] for garment, number in zip(sprites.GARMENTS, clip.character, strict=True)]
+        inputs[clip_id] = (worn + sheets["shoes"], clip.action, clip.direction)
     settings = {"frames": params.base.frames, "size": params.base.size}
     rows, _ = make_shards(_sprite_shard, inputs, settings, params, clips)
-    write_rejected([], clips, "video")
     for row in rows:
         clip = clip_of[row["clip_id"]]
         row |= {
@@ -214,33 +212,33 @@ def _sprites(params: Params, clips: Path) -> Rows:
             "caption": caption_of(clip, seed),
             "label": f"{clip.action} {clip.direction}",
             "split": clip.split,
-            **{LABEL + name: value for name, value in labels_of(clip).items()},
+            **named_labels(labels_of(clip)),
         }
+    write_rejected([], clips, "video")
     return rows
 
 
 def _sprite_shard(
     target: Path, clips: Sequence[tuple[str, tuple[list[sprites.Sheet], str, str]]], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Compose the clips of one shard, id, sheets, action and direction each, as far as they are new."""
+    """Compose the clips of one shard, id and what :func:`sprites.compose` shows each; returns the shard's notes."""
     input_of = dict(clips)
     made_of = {"settings": settings, "code": code_digest(sprites, pictures)}
     keys = {
-        clip_id: sha256_of_value({"sheets": [sheet.digest for sheet in worn], "does": does, **made_of})
-        for clip_id, (worn, *does) in clips
+        clip_id: sha256_of_value({"sheets": [sheet.digest for sheet in sheets], "shown": shown, **made_of})
+        for clip_id, (sheets, *shown) in clips
     }
 
     def compose(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         frames = sprites.compose(*input_of[clip_id], **settings)
-        count = settings["frames"]
         facts = {
             "source_frames": sprites.FRAMES,
             "source_fps": sprites.FPS,
-            "fps": round(sprites.FPS * (count - 1) / (sprites.FRAMES - 1), 3),
+            "fps": round(sprites.FPS * (len(frames) - 1) / (sprites.FRAMES - 1), 3),
             "source_width": sprites.CELL,
             "source_height": sprites.CELL,
             "video_sha256": hashlib.sha256(frames.data).hexdigest(),
         }
-        return {"frames": frames, "cuts": np.zeros(count, bool)}, facts
+        return {"frames": frames, "cuts": np.zeros(len(frames), bool)}, facts
 
     return update_shard(target, keys, compose)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,9 +29,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import PARTIAL_MARK, remove_partial, replacing, sha256_of_value
 
 SHARDS = "shards"
-
 LABEL = "label."
-"""What the columns of further labels begin with, such as ``label.action``."""
+"""How the names of columns of further labels begin: ``label.action``."""
 
 _SAFETENSORS_TYPES = {"uint8": "U8", "bool": "BOOL", "int64": "I64", "float16": "F16", "float32": "F32"}
 
@@ -234,8 +233,13 @@ def read_table(path: Path | str) -> pd.DataFrame:
 
 
 def label_columns(table: pd.DataFrame) -> list[str]:
-    """The columns of further labels, such as ``label.action``, in the table's order."""
-    return [name for name in table.columns if name.startswith(LABEL)]
+    """Names of the columns of further labels, such as ``label.action``, sorted."""
+    return sorted(name for name in table.columns if name.startswith(LABEL))
+
+
+def named_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Further labels of a clip by their columns: ``{"action": "walk"}`` becomes ``{"label.action": "walk"}``."""
+    return {f"{LABEL}{name}": value for name, value in labels.items()}
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +23,7 @@ class SourceRow:
         label: None if there is none.
         split: None if the source leaves it open.
         control: path of a video that belongs to this one frame by frame, relative to ``base``; None if there is none.
+        labels: further labels by their names, without those that the row leaves empty.
     """
 
     row: int
@@ -32,6 +33,7 @@ class SourceRow:
     label: str | None = None
     split: str | None = None
     control: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

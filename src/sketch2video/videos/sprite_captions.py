@@ -10,29 +10,24 @@ from sketch2video.videos.sprites import SpriteClip
 
 NAMES = {
     "skin": ("fair", "golden", "grey", "pale blue", "light brown", "dark brown"),
-    "bottom": (
-        *("white trousers", "golden leg armour", "red trousers", "steel leg armour", "teal trousers"),
-        "dark green trousers",
-    ),
-    "top": (
-        *("maroon shirt", "turquoise shirt", "cream shirt", "steel breastplate", "brown leather vest"),
-        "cream jacket with a tie",
-    ),
-    "hair": ("spiky green", "tied-up blue", "spiky orange", "parted white", "short red", "curly purple"),
+    "bottom": ("white trousers", "golden greaves", "red trousers", "steel greaves", "teal trousers", "green trousers"),
+    "top": ("maroon shirt", "turquoise shirt", "cream shirt", "steel breastplate", "brown vest", "cream jacket"),
+    "hair": ("spiky green", "upswept blue", "spiky orange", "parted white", "short red", "curly purple"),
 }
-"""Names of the sheets 0, 1, ... of each attribute; a further sheet is called by its number."""
+"""Names of sheets 0, 1, ... of each attribute, in the order of a character's numbers; further sheets have none."""
 
-_PHRASES = {"skin": "{} skin", "bottom": "{}", "top": "a {}", "hair": "{} hair"}
-_ACTIONS = {
+WORDS_FOR_ACTION = {
     "walk": ("walking", "strolling", "taking a walk", "going for a walk"),
     "spellcast": ("casting a spell", "spellcasting", "working magic", "casting magic"),
     "slash": ("slashing", "swinging a blade", "slashing with a blade", "striking with a blade"),
 }
-_DIRECTIONS = {
+WORDS_FOR_DIRECTION = {
     "front": ("facing the viewer", "facing the camera", "seen from the front", "turned to the front"),
-    "left": ("facing left", "turned to the left", "turned left", "looking to the left"),
-    "right": ("facing right", "turned to the right", "turned right", "looking to the right"),
+    "left": ("facing left", "turned left", "turned to the left", "looking to the left"),
+    "right": ("facing right", "turned right", "turned to the right", "looking to the right"),
 }
+
+_PHRASES = {"skin": "{} skin", "bottom": "{}", "top": "a {}", "hair": "{} hair"}
 _PATTERNS = (
     "a character with {skin} and {hair} in {top} and {bottom} is {action}, {direction}",
     "a figure in {top} and {bottom}, with {skin} and {hair}, is {action} {direction}",
@@ -46,17 +41,22 @@ _PATTERNS = (
 
 
 def labels_of(clip: SpriteClip) -> dict[str, str]:
-    """Names of a clip's skin, bottom, top and hair, action and direction."""
-    numbers = dict(zip(NAMES, clip.character, strict=True))
-    named = {key: names[n] if (n := numbers[key]) < len(names) else f"{key} number {n}" for key, names in NAMES.items()}
+    """Names of a clip's skin, bottom, top, hair, action and direction; "top number 6" where a sheet has no name."""
+    named = {
+        key: names[number] if number < len(names) else f"{key} number {number}"
+        for (key, names), number in zip(NAMES.items(), clip.character, strict=True)
+    }
     return {**named, "action": clip.action, "direction": clip.direction}
 
 
 def caption_of(clip: SpriteClip, seed: int) -> str:
-    """A caption in varied wording that names all that the labels name; drawn by ``seed`` and the clip's id."""
+    """A caption in varied wording that names all six attributes; it depends on ``seed`` and the clip's id alone."""
     rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(clip.id.encode()).digest()[:8], "big")])
-    labels = labels_of(clip)
-    words = {key: _PHRASES[key].format(labels[key]) if "number" not in labels[key] else labels[key] for key in NAMES}
-    words["action"] = str(rng.choice(_ACTIONS[clip.action]))
-    words["direction"] = str(rng.choice(_DIRECTIONS[clip.direction]))
+    words = {
+        key: _PHRASES[key].format(name) if name in NAMES[key] else name
+        for key, name in labels_of(clip).items()
+        if key in NAMES
+    }
+    words["action"] = str(rng.choice(WORDS_FOR_ACTION[clip.action]))
+    words["direction"] = str(rng.choice(WORDS_FOR_DIRECTION[clip.direction]))
     return str(rng.choice(_PATTERNS)).format(**words)
