@@ -93,7 +93,10 @@ def test_a_data_set_is_known_by_its_layout(params, tmp_path):
     (tmp_path / "ucf/ucfTrainTestlist").mkdir(parents=True)
     (tmp_path / "msrvtt/annotation").mkdir(parents=True)
     (tmp_path / "msrvtt/annotation/MSRVTT_data.json").touch()
-    for folder, name in (("ucf", "ucf101"), ("msrvtt", "msrvtt")):
+    for garment in ("body", "bottomwear", "topwear", "hair"):
+        (tmp_path / "sheets" / garment).mkdir(parents=True)
+        (tmp_path / "sheets" / garment / "0.png").touch()
+    for folder, name in (("ucf", "ucf101"), ("msrvtt", "msrvtt"), ("sheets", "sprites")):
         set_source(str(tmp_path / folder), params)
         ingest = load_params(params).ingest
         assert (ingest.source, ingest.folder) == (name, (tmp_path / folder).as_posix())
@@ -102,7 +105,7 @@ def test_a_data_set_is_known_by_its_layout(params, tmp_path):
 def test_a_source_that_is_none(params, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         set_source(str(tmp_path / "nothing.csv"), params)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"cannot be read.*UCF-101.*MSR-VTT.*0\.png in body/.*Sprites"):
         set_source(str(tmp_path), params)
     (tmp_path / "list.csv").write_text("path_to_video,text\na.mp4,a cat\n")
     with pytest.raises(UserError, match="no column caption"):

@@ -43,6 +43,19 @@ def write_drawings(folder: Path, shards: dict[int, int]) -> dict[str, Path]:
     return {**paths, "report": folder / "reports" / "fit.json"}
 
 
+def test_further_labels_of_clips_are_carried_on(tmp_path):
+    paths = write_drawings(tmp_path, {0: 10})
+    fit(PARAMS, **paths)
+    columns = list(pd.read_parquet(paths["curves"] / "curves.parquet").columns)
+    table = pd.read_parquet(paths["clips"] / "clips.parquet")
+    write_table(table.assign(**{"label.a": ["x", None], "label.b": ["y", "z"]}), paths["clips"] / "clips.parquet")
+    fit(PARAMS, **paths)
+    table = pd.read_parquet(paths["curves"] / "curves.parquet")
+    assert list(table.columns) == [*columns, "label.a", "label.b"]
+    assert table["label.a"].fillna("none").tolist() == ["x", "none"]
+    assert table["label.b"].tolist() == ["y", "z"]
+
+
 def test_every_drawing_is_fitted_measured_and_reported(tmp_path):
     paths = write_drawings(tmp_path, {0: 10, 2: 14})
     fit(PARAMS, **paths)

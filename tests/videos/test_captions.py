@@ -28,6 +28,25 @@ def test_rows_are_read_with_their_optional_columns(tmp_path):
     assert [(one.row, one.reason) for one in source.rejected] == [(5, "path_to_video is empty")]
 
 
+def test_further_labels_are_read_by_their_names(tmp_path):
+    write(tmp_path, "path_to_video,caption,label.hair,label,label.action\na.mp4,x,red,one, walk \nb.mp4,y,,two,\n")
+    rows = read_captions(tmp_path, "captions.csv").rows
+    assert [(row.label, row.labels) for row in rows] == [("one", {"hair": "red", "action": "walk"}), ("two", {})]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("label.hair,label. ", r"captions\.csv has a column label\. without a name"),
+        ("label.hair,label.top,label.hair", r"captions\.csv has several columns label\.hair; keep one"),
+    ],
+)
+def test_a_further_label_has_a_name_of_its_own(tmp_path, columns, message):
+    write(tmp_path, f"path_to_video,caption,{columns}\na.mp4,x,red,blue,green\n")
+    with pytest.raises(UserError, match=message):
+        read_captions(tmp_path, "captions.csv")
+
+
 def test_a_row_that_goes_over_lines_is_named_by_its_first(tmp_path):
     found = reasons(tmp_path, 'path_to_video,caption\na.mp4,"one\ntwo"\n,nothing\n')
     assert list(found) == [4]

@@ -158,6 +158,12 @@ class TestLabelsOfVideosFromAFolder:
     def test_no_labels_pass(self, params, tables, tmp_path):
         check(params, (tables[0].assign(label=None), tables[1]), tmp_path)
 
+    def test_further_labels_are_text_or_null(self, params, tables, tmp_path):
+        clips, curves = (table.assign(**{"label.action": ["walk"] * 9 + [None] * 15}) for table in tables)
+        check(params, (clips, curves), tmp_path)
+        with pytest.raises(UserError, match=r"clips\.label\.action: .*_to_be_of_type\(type_=str\); rows .*\(7\)"):
+            check(params, (clips.assign(**{"label.action": 7}), curves), tmp_path)
+
     def test_a_label_of_many_clips_that_training_never_shows(self, params, tables, tmp_path):
         tables[0]["label"] = ["word"] * (CLIPS - 6) + ["digit"] * 6
         with pytest.raises(UserError, match=r"clips\.label_in_training.*rows clip-18 \(no\), clip-19"):

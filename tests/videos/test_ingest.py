@@ -179,6 +179,20 @@ def test_named_splits_are_taken_over(tmp_path, source):
     assert table_of(tmp_path / "clips")["split"].tolist() == ["test"] * 3 + ["train"] * 5
 
 
+def test_further_labels_are_columns_behind_the_others(tmp_path, source):
+    ingest(videos(source), tmp_path / "clips")
+    columns = list(table_of(tmp_path / "clips").columns)
+    rows = ["0.mp4,x,walk,", "1.mp4,y,,red", "2.mp4,z,,"]
+    (source / "captions.csv").write_text("\n".join(["path_to_video,caption,label.do,label.a b", *rows]))
+    ingest(videos(source), tmp_path / "clips")
+    table = table_of(tmp_path / "clips")
+    assert list(table.columns) == [*columns, "label.a b", "label.do"]
+    assert table["label.do"].dtype == "str"
+    table = table.set_index("path_to_video").sort_index()
+    assert table["label.do"].fillna("none").tolist() == ["walk", "none", "none"]
+    assert table["label.a b"].fillna("none").tolist() == ["none", "red", "none"]
+
+
 def test_scenes_show_held_out_combinations_in_the_test_split_alone(tmp_path):
     params = scenes(clips_per_combination=2)
     ingest(params, tmp_path)

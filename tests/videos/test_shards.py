@@ -11,6 +11,8 @@ from sketch2video.videos.shards import (
     array_shape,
     clip_ids_of,
     digests,
+    label_columns,
+    named_labels,
     read_shard,
     read_table,
     shard_key,
@@ -172,3 +174,9 @@ def test_digests_tell_values_shapes_and_types_apart():
     }
     assert len(set(digests(arrays).values())) == 4
     assert digests({"a": np.zeros((4, 3), np.uint8)[::2]}) == digests({"a": arrays["a"]})
+
+
+def test_further_labels_are_known_by_the_names_of_their_columns():
+    table = pd.DataFrame(columns=["clip_id", "label", "label.top", "label_in_training", "label.action"])
+    assert label_columns(table) == ["label.action", "label.top"]
+    assert list(named_labels({"action": "walk"})) == ["label.action"]
