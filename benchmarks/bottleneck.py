@@ -71,13 +71,13 @@ class Point:
         Patches are such that the denoiser sees as many tokens behind f = 8 as behind f = 16.
         """
 
-        def batch(training_of: str) -> dict[str, Any]:
-            size = getattr(params, training_of).training.batch_size
-            return {"training": {"batch_size": max(size * LENGTHS[0] // self.frames, 1)}}
+        def batch(training_of: str, key: str = "training") -> dict[str, Any]:
+            size = getattr(getattr(params, training_of), key).batch_size
+            return {key: {"batch_size": max(size * LENGTHS[0] // self.frames, 1)}}
 
         return {
             "base": {"frames": self.frames, "seed": self.seed},
-            "curve_vae": batch("curve_vae"),
+            "curve_vae": batch("curve_vae") | batch("curve_vae", "prior_training"),
             "autoencoder": {"halvings": self.halvings},
             "video_ldm": {"patch": 2 ** max(4 - self.halvings, 0), **batch("video_ldm")},
         }

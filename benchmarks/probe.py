@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import run as run_command
+from sketch2video.curve_vae import CurveVAE, sample_curves
+from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.series import project, resample, start_canonically
 from sketch2video.curves.stage import fit
@@ -30,11 +32,9 @@ from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
 from sketch2video.evaluation.generation import fitted_curves
 from sketch2video.evaluation.judge import Verdict, judge_clips, load_judge
 from sketch2video.files import write_json
-from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.text import encode_text, load_text_encoder
 from sketch2video.params import Params, load_params, parse_params
 from sketch2video.sketches.stage import sketch
-from sketch2video.training.curve_vae import train_curve_vae
 from sketch2video.training.loop import SilentLogger
 from sketch2video.training.text_encoder import train_text_encoder
 from sketch2video.videos.ingest import ingest
@@ -57,12 +57,27 @@ FIXED: dict[str, dict[str, Any]] = {
         },
     },
     "text_encoder": {"pretrained": None, "vocabulary": 512, "max_length": 32, "width": 64, "layers": 1, "heads": 2},
-    "curve_vae": {"width": 96, "layers": 2, "heads": 4, "latent_dim": 16},
+    "curve_vae": {
+        "strokes": 8,
+        "latent_dim": 16,
+        "hidden": 128,
+        "time_terms": 16,
+        "kl_weight": 1.0e-4,
+        "width": 96,
+        "layers": 3,
+        "heads": 4,
+        "caption_dropout": 0.1,
+        "known": 0.0,
+        "time_shift": 2.0,
+        "num_inference_steps": 20,
+        "guidance_scale": 2.0,
+    },
 }
 ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}
 TRAINING: dict[str, dict[str, Any]] = {
     "text_encoder": {"steps": 300, "batch_size": 64, "warmup_steps": 30, "ema_decay": 0.99},
-    "curve_vae": {"steps": 1000, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.995},
+    "curve_vae": {"steps": 600, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.99},
+    "curve_prior": {"steps": 1000, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.995},
 }
 CAPTIONS = 216
 """Drawings that are judged; the held-out captions come again and again, with other noise."""
@@ -79,7 +94,8 @@ def small(params: Params) -> Params:
     for name, changes in FIXED.items():
         values[name] |= changes
     for name, changes in TRAINING.items():
-        values[name]["training"] |= {**ALIKE, **changes, "checkpoint_every": 10000, "preview_every": 0}
+        section, key = ("curve_vae", "prior_training") if name == "curve_prior" else (name, "training")
+        values[section][key] |= {**ALIKE, **changes, "checkpoint_every": 10000, "preview_every": 0}
     return parse_params(values)
 
 
@@ -155,7 +171,7 @@ def _judged(params: Params, model: Path, text_encoder: Path, held_out: pd.DataFr
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist())
     noise = torch.Generator().manual_seed(params.base.seed)
     fps = torch.tensor(rows["fps"].to_numpy(np.float32))
-    drawn = vae.sample(text.hidden, text.mask, params.base.frames, fps, noise)
+    drawn = sample_curves(vae, text, params.base.frames, fps, noise)
     both = zip(*(tensor.float().numpy() for tensor in drawn), strict=True)
     return faithfulness(_seen([CurveSequence(*one) for one in both], params.base.size), rows)
 

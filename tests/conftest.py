@@ -11,16 +11,25 @@ from sketch2video.tracking.environment import quiet
 
 quiet()
 
+TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "latent_dim": 4, "hidden": 16} | {
+    "time_terms": 4,
+    "width": 16,
+    "layers": 1,
+    "heads": 2,
+    "num_inference_steps": 4,
+}
+"""Arguments of an untrained curve VAE that draws in a blink."""
+
 
 @pytest.fixture(scope="session")
 def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole pipeline of untrained networks, small enough to paint 8 frames of 32 × 32 in a blink."""
-    from sketch2video.models.curve_vae import CurveVAE
+    from sketch2video.curve_vae import CurveVAE
     from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 
     pipeline = SketchToVideoPipeline(
         **tiny_parts(control_channels=1),
-        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4),
+        curve_vae=CurveVAE(**TINY_CURVE_VAE),
     )
     folder = tmp_path_factory.mktemp("model") / "sketch_ldm"
     pipeline.save_pretrained(folder)
@@ -49,7 +58,7 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     """A tiny untrained pipeline of the hierarchical VQGAN; with a curve VAE where it follows sketches."""
     import torch
 
-    from sketch2video.models.curve_vae import CurveVAE
+    from sketch2video.curve_vae import CurveVAE
     from sketch2video.models.token_transformer import TokenTransformer
     from sketch2video.models.vqgan import HierarchicalVQGAN
     from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
@@ -64,9 +73,7 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
         transformer=TokenTransformer(
             **sizes, **shape, sample_size=32, sample_frames=8, control_channels=control_channels
         ),
-        curve_vae=CurveVAE(strokes=2, harmonics=8, text_width=16, width=16, layers=1, heads=2, latent_dim=4)
-        if control_channels == 1
-        else None,
+        curve_vae=CurveVAE(**TINY_CURVE_VAE) if control_channels == 1 else None,
         temperature=0.9,
         top_p=0.95,
     )

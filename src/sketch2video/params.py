@@ -201,19 +201,23 @@ class TextEncoderParams(Section):
 
 
 class CurveVAEParams(Section):
-    """Caption and noise to curve sequences."""
+    """Caption and noise to sets of strokes: an autoencoder of strokes, and a prior over sets of its latents."""
 
+    strokes: int = Field(ge=1, description="most strokes of a clip")
+    latent_dim: int = Field(ge=1)
+    hidden: int = Field(ge=8)
+    time_terms: int = Field(ge=2)
+    kl_weight: float = Field(ge=0)
+    training: TrainingParams
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
-    latent_dim: int = Field(ge=1)
-    points: int = Field(ge=8)
-    kl_weight: float = Field(ge=0)
-    free_bits: float = Field(ge=0)
-    render_weight: float = Field(ge=0)
-    visibility_weight: float = Field(ge=0)
     caption_dropout: float = Field(ge=0, le=1)
-    training: TrainingParams
+    known: float = Field(ge=0, le=1, description="share of clips that show some strokes or frames without noise")
+    time_shift: float = Field(ge=1)
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=1)
+    prior_training: TrainingParams
 
 
 class AutoencoderParams(Section):

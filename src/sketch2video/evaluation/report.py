@@ -157,7 +157,7 @@ def loss_curve(table: pd.DataFrame) -> str:
             axes.plot(
                 table["step"], table[name], label=name, linewidth=1.8 if strong else 0.9, zorder=3 if strong else 2
             )
-        if (table[terms] > 0).all(axis=None):
+        if ((table[terms] > 0) | table[terms].isna()).all(axis=None):  # a stage of two trainings has gaps
             axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.grid(alpha=0.25)

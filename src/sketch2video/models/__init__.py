@@ -1,8 +1,7 @@
 """Networks: their forward passes and the formulas of their losses. Nothing here reads data or trains."""
 
 from sketch2video.models.autoencoder import FrameAutoencoder
-from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.video_transformer import VideoTransformer
 from sketch2video.models.vqgan import HierarchicalVQGAN
 
-__all__ = ["CurveVAE", "FrameAutoencoder", "HierarchicalVQGAN", "VideoTransformer"]
+__all__ = ["FrameAutoencoder", "HierarchicalVQGAN", "VideoTransformer"]

@@ -11,16 +11,24 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sketch2video.curve_vae import CurveVAE
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
-from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.flow_matching import guidance_weights
 from sketch2video.models.loading import load_frozen
 from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.models.token_sampling import TokenSampling, sample_tokens
 from sketch2video.models.token_transformer import ClipCondition, TokenTransformer
 from sketch2video.models.vqgan import HierarchicalVQGAN, load_vqgan
-from sketch2video.systems.ink import as_sketches, check_drawings, draw, ink_of
+from sketch2video.systems.ink import (
+    Sketches,
+    as_sketches,
+    check_drawings,
+    draw,
+    ink_of,
+    videos_drawn,
+    what_is_known,
+)
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
 from sketch2video.systems.video_pipeline import (
@@ -97,8 +105,9 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         num_videos: int | None = None,
         frames: np.ndarray | None = None,
         control: np.ndarray | None = None,
-        sketches: np.ndarray | None = None,
+        sketches: Sketches | None = None,
         curves: Sequence[CurveSequence] | None = None,
+        strokes: Sequence[CurveSequence] | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -123,8 +132,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                 another one. They are answered as the VQGAN shows them. None: none.
             control: control videos to be followed, uint8 (N, T, H, H, 3), of the kind that the model was trained with;
                 resized likewise. None: none.
-            sketches, curves: drawings of the user's own to be followed instead of generated curves, where the model
-                follows drawings: uint8 (N, T, H, H), 255 ink on 0, or one sequence for each video.
+            sketches, curves, strokes: drawings of the user's own, where the model follows drawings; see
+                :meth:`~sketch2video.systems.sketch_ldm.SketchToVideoPipeline.__call__`.
             temperature, top_k, top_p: how tokens are drawn; None: as the pipeline's config says.
             output_type: "np", "pt", "pil", or "latent" for the tokens: for each level int64 (N, T, h, w), the finest
                 first.
@@ -137,7 +146,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         captions = [captions] if isinstance(captions, str) else captions
         curves = None if curves is None else list(curves)
         count, length = self.check_inputs(
-            captions, num_frames, fps, generator, num_videos, frames, control, sketches, curves, output_type
+            captions, num_frames, fps, generator, num_videos, frames, control, sketches, curves, strokes, output_type
         )
         config = self.config
         sampling = TokenSampling(
@@ -159,10 +168,11 @@ class HierarchicalVQGANPipeline(VideoPipeline):
 
         # 3. Draw
         if self.curve_vae is not None:
-            if sketches is None and curves is None:
-                said = text or encode_text(self.tokenizer, self.text_encoder, [""] * count).to(device)
-                curves = draw(self.curve_vae, said, length, rates, generator)
-            pictures = ink_of(sketches, curves, self.sample_size, device)
+            if curves is None and not isinstance(sketches, np.ndarray):
+                words = text or encode_text(self.tokenizer, self.text_encoder, [""] * count).to(device)
+                seen = what_is_known(self.curve_vae, sketches, strokes, count, length, device)
+                curves = draw(self.curve_vae, words, length, rates, generator, seen)
+            pictures = ink_of(None if curves else sketches, curves, self.sample_size, device)
             self.timings.lap("curves")
 
         # 4. Write the tokens
@@ -189,8 +199,9 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         num_videos: int | None,
         frames: np.ndarray | None,
         control: np.ndarray | None,
-        sketches: np.ndarray | None,
+        sketches: Sketches | None,
         curves: list[CurveSequence] | None,
+        strokes: Sequence[CurveSequence] | None,
         output_type: str,
     ) -> tuple[int, int]:
         """Compare the arguments of a call with each other.
@@ -205,6 +216,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             ("control", control, "video"),
             ("sketches", sketches, "sketch"),
             ("curves", curves, "sketch"),
+            ("strokes", strokes, "sketch"),
         ):
             if given is not None and self.control != kind:
                 raise ValueError(
@@ -212,15 +224,16 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                     f" {kind}"
                 )
         check_videos(frames=frames, control=control)
-        drawn = check_drawings(sketches, curves, num_frames)
+        drawn = check_drawings(sketches, curves, num_frames, strokes)
         check_captions(captions)
         count = number_of_videos(
             {
                 "captions": captions,
                 "frames": frames,
                 "control": control,
-                "sketches": sketches,
+                "sketches": videos_drawn(sketches),
                 "curves": curves,
+                "strokes": strokes,
                 "generator": generator,
                 "fps": fps,
             },

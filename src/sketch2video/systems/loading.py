@@ -23,6 +23,8 @@ SYSTEMS: dict[str, type[DiffusionPipeline]] = {
 """Pipelines by the name that ``model_index.json`` gives them."""
 
 INDEX = "model_index.json"
+BY_SLOT = "sketch2video.models.curve_vae"
+"""Module of the curve VAE in pipelines that were saved before strokes were a set; its weights fit no network here."""
 
 
 def load_pipeline(folder: Path | str) -> DiffusionPipeline:
@@ -34,9 +36,15 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     folder = Path(folder)
     if not (folder / INDEX).is_file():
         raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` or name another model")
-    name = read_json(folder / INDEX).get("_class_name")
+    index = read_json(folder / INDEX)
+    name = index.get("_class_name")
     if name not in SYSTEMS:
         raise UserError(f"{folder} holds the pipeline {name}, not one of {', '.join(SYSTEMS)}; name another model")
+    if BY_SLOT in (index.get("curve_vae") or []):
+        raise UserError(
+            f"{folder} was saved by an older version, whose curve VAE drew strokes by slot; train it again with"
+            " `dvc repro`, or use that version"
+        )
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # it reports layers of an encoder that nobody uses
     diffusers.utils.logging.disable_progress_bar()

@@ -31,13 +31,14 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.actions import long_curves
+from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
 from sketch2video.files import read_json
 from sketch2video.models.autoencoder import FrameAutoencoder
 from sketch2video.models.average_fusion import FusionWeights, average_fusion
-from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.loading import load_frozen
-from sketch2video.models.long_curves import long_curves
 from sketch2video.models.masked_losses import latent_mask
 from sketch2video.models.objectives import LearningObjective, find_objective
 from sketch2video.models.text import TextCondition, encode_text
@@ -50,7 +51,7 @@ from sketch2video.models.windows import (
     window_weights,
 )
 from sketch2video.params import LongVideoParams, WindowWeights
-from sketch2video.systems.ink import as_sketches, ink_of
+from sketch2video.systems.ink import Sketches, as_sketches, draw, ink_of, what_is_known
 from sketch2video.systems.latent_video import save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.samplers import begin, check_scheduler, sample
@@ -212,8 +213,9 @@ class LongVideoPipeline(SketchToVideoPipeline):
         num_inference_steps: int = 20,
         generator: Generators = None,
         num_videos: int | None = None,
-        sketches: np.ndarray | None = None,
+        sketches: Sketches | None = None,
         curves: Sequence[CurveSequence] | None = None,
+        strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
     ) -> VideoOutput | tuple:
@@ -224,7 +226,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
                 as ``[(0, "a red circle grows"), (64, "a red circle moves left to right")]``; None: anything.
             num_frames: T; None: that of the drawings if they are given, else as in training.
             fps, guidance_scale, control_guidance_scale, num_inference_steps, generator, num_videos, sketches, curves,
-                output_type, return_dict: see :meth:`SketchToVideoPipeline.__call__`.
+                strokes, output_type, return_dict: see :meth:`SketchToVideoPipeline.__call__`. Drawings of some frames
+                and some strokes go with one caption a video.
 
         Raises:
             ValueError: arguments that do not belong together.
@@ -235,7 +238,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         curves = None if curves is None else list(curves)
         spoken = None if plots is None else [" ".join(caption for _, caption in plot) for plot in plots]
         count, frames = self.check_inputs(
-            spoken, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, output_type
+            spoken, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, strokes, output_type
         )
         device = self._execution_device
         config = self.transformer.config
@@ -246,9 +249,10 @@ class LongVideoPipeline(SketchToVideoPipeline):
         self.timings = Timings(device)
 
         # 2. Draw
-        if sketches is None and curves is None:
-            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources)
-        ink = ink_of(sketches, curves, self.sample_size, device)
+        if curves is None and not isinstance(sketches, np.ndarray):
+            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
+            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources, known)
+        ink = ink_of(None if curves else sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
         # 3. Paint, one video after the other
@@ -268,21 +272,36 @@ class LongVideoPipeline(SketchToVideoPipeline):
         return output if return_dict else output.to_tuple()
 
     def draw(
-        self, plots: Sequence[Scenes], frames: int, fps: Tensor, generators: Sequence[torch.Generator | None]
+        self,
+        plots: Sequence[Scenes],
+        frames: int,
+        fps: Tensor,
+        generators: Sequence[torch.Generator | None],
+        known: Known | None = None,
     ) -> list[CurveSequence]:
-        """Generated curves for the whole length of N videos; see :func:`~sketch2video.models.long_curves.long_curves`.
+        """Generated curves for the whole length of N videos; see :func:`~sketch2video.curve_vae.actions.long_curves`.
 
         Args:
             plots: what each shows.
             frames: T.
             fps: (N,).
             generators: of each video.
+            known: strokes and frames that are given; None: none.
+
+        Raises:
+            ValueError: something is known of a video along which the caption changes.
         """
         drawn = []
-        for plot, rate, source in zip(plots, fps, generators, strict=True):
+        for video, (plot, rate, source) in enumerate(zip(plots, fps, generators, strict=True)):
             firsts = [first for first, _ in plot]
-            shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
             text = self._text([caption for _, caption in plot])
+            if known is not None:
+                if len(plot) > 1:
+                    raise ValueError("drawings of some frames and some strokes go with one caption a video; give one")
+                given = Known(*(part[video : video + 1] for part in known))
+                drawn += draw(self.curve_vae, text, frames, rate[None], source, given)
+                continue
+            shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
             overlap = max(1, min(self.config.stride, shortest))
             both = long_curves(self.curve_vae, text, firsts, frames, rate, overlap, source)
             drawn.append(CurveSequence(*(part.cpu().numpy() for part in both)))

@@ -11,13 +11,21 @@ from diffusers import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sketch2video.curve_vae import CurveVAE
 from sketch2video.curves import CurveSequence
 from sketch2video.models.autoencoder import FrameAutoencoder
-from sketch2video.models.curve_vae import CurveVAE
 from sketch2video.models.loading import load_frozen
 from sketch2video.models.text import encode_text
 from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.systems.ink import as_sketches, check_drawings, draw, ink_of
+from sketch2video.systems.ink import (
+    Sketches,
+    as_sketches,
+    check_drawings,
+    draw,
+    ink_of,
+    videos_drawn,
+    what_is_known,
+)
 from sketch2video.systems.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.systems.output import VideoOutput
 from sketch2video.systems.timing import Timings
@@ -75,8 +83,9 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         num_inference_steps: int = 20,
         generator: Generators = None,
         num_videos: int | None = None,
-        sketches: np.ndarray | None = None,
+        sketches: Sketches | None = None,
         curves: Sequence[CurveSequence] | None = None,
+        strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
     ) -> VideoOutput | tuple:
@@ -92,9 +101,11 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             generator: source of all randomness. A list with one for each video makes every video independent of the
                 others in its batch.
             num_videos: N, where neither captions nor drawings say it.
-            sketches: drawings of the user's own to be followed instead of generated curves: uint8 (N, T, H, W), 255 ink
-                on 0; resized to the model's size if they have another one.
+            sketches: drawings of the user's own to be followed instead of generated curves: uint8 (N, T, H, H), 255 ink
+                on 0; resized to the model's size if they have another one. Or drawings of some frames, by frame, such
+                as ``{0: first, 15: last}``, uint8 (H, H) for all videos or (N, H, H): the curve VAE draws the others.
             curves: curves of the user's own, one sequence for each video.
+            strokes: some strokes of each video, T frames: the curve VAE draws the other strokes.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
 
@@ -105,7 +116,16 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         captions = [captions] if isinstance(captions, str) else captions
         curves = None if curves is None else list(curves)
         count, frames = self.check_inputs(
-            captions, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, output_type
+            captions,
+            num_frames,
+            fps,
+            num_inference_steps,
+            generator,
+            num_videos,
+            sketches,
+            curves,
+            strokes,
+            output_type,
         )
         device = self._execution_device
         rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
@@ -116,9 +136,10 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         self.timings.lap("captions")
 
         # 3. Draw
-        if sketches is None and curves is None:
-            curves = draw(self.curve_vae, text, frames, rates, generator)
-        ink = ink_of(sketches, curves, self.sample_size, device)
+        if curves is None and not isinstance(sketches, np.ndarray):
+            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
+            curves = draw(self.curve_vae, text, frames, rates, generator, known)
+        ink = ink_of(None if curves else sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
         # 4. Denoise
@@ -151,8 +172,9 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         num_inference_steps: int,
         generator: Generators,
         num_videos: int | None,
-        sketches: np.ndarray | None,
+        sketches: Sketches | None,
         curves: list[CurveSequence] | None,
+        strokes: Sequence[CurveSequence] | None,
         output_type: str,
     ) -> tuple[int, int]:
         """Compare the arguments of a call with each other.
@@ -163,10 +185,17 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         Raises:
             ValueError: they do not belong together; the message says which and what to change.
         """
-        drawn = check_drawings(sketches, curves, num_frames)
+        drawn = check_drawings(sketches, curves, num_frames, strokes)
         check_captions(captions)
         count = number_of_videos(
-            {"captions": captions, "sketches": sketches, "curves": curves, "generator": generator, "fps": fps},
+            {
+                "captions": captions,
+                "sketches": videos_drawn(sketches),
+                "curves": curves,
+                "strokes": strokes,
+                "generator": generator,
+                "fps": fps,
+            },
             num_videos,
         )
         frames = drawn or num_frames or self.sample_frames

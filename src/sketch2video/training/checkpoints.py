@@ -26,7 +26,7 @@ KEPT_FOLDERS = 3
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CODE = [
-    *(_PACKAGE / folder for folder in ("videos", "sketches", "curves", "models", "training")),
+    *(_PACKAGE / folder for folder in ("videos", "sketches", "curves", "models", "curve_vae", "training")),
     _PACKAGE / "files.py",
 ]
 

@@ -1,4 +1,4 @@
-"""The one training loop: Accelerate, AdamW, a warm-up and cosine schedule, averaged weights, exact resume.
+"""The one training loop: Accelerate, AdamW and Muon, a warm-up and cosine schedule, averaged weights, exact resume.
 
 Nothing random is carried from step to step: the samples of step k and all its noise are functions of (seed, k). A
 training that was interrupted therefore goes on from its checkpoint to the very weights of an undisturbed one (on the
@@ -28,7 +28,10 @@ from sketch2video.models.precision import precision
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import Checkpoint, load_checkpoint, remove_old_folders, save_checkpoint
 from sketch2video.training.data import Dataset, batch_at
+from sketch2video.training.muon import Muon
 
+ALIKE = {"step", "learning_rate"}
+"""Columns of a loss curve that two trainings of a stage share."""
 CURVE_POINTS = 100
 """Points of a loss curve; each is the mean over the steps since the one before."""
 
@@ -66,6 +69,10 @@ class Task(nn.Module, ABC):
 
     def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
         """Parameters, each once, that do not follow the schedule, and their learning rates; none unless overridden."""
+        return []
+
+    def matrices(self) -> list[nn.Parameter]:
+        """Weights of hidden layers that :class:`~sketch2video.training.muon.Muon` updates; none unless overridden."""
         return []
 
     def preview(self, folder: Path, step: int) -> list[Path]:
@@ -129,6 +136,48 @@ class TrainResult:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+class _SameRun:
+    """A logger that goes on with the run of an earlier training."""
+
+    def __init__(self, logger: RunLogger, after: int, prefix: str) -> None:
+        self.logger, self.after, self.prefix = logger, after, prefix
+
+    def begin(self, run_id: str | None) -> str:
+        """Nothing begins: the run is that of the earlier training."""
+        return run_id or ""
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """See :class:`RunLogger`."""
+        named = {key if key in ALIKE else f"{self.prefix}{key}": value for key, value in values.items()}
+        self.logger.metrics(named, self.after + step)
+
+    def figure(self, path: Path) -> None:
+        """See :class:`RunLogger`."""
+        self.logger.figure(path)
+
+
+def in_same_run(logger: RunLogger, after: int, prefix: str) -> RunLogger:
+    """A logger for a second training of a stage, in the run that the first one has begun.
+
+    Args:
+        logger: of the first training, which began its run, from its checkpoint at least.
+        after: steps of the first training, added to those of the second.
+        prefix: of the names of the second training's values.
+    """
+    return _SameRun(logger, after, prefix)
+
+
+def joined(first: TrainResult, second: TrainResult, after: int, prefix: str) -> TrainResult:
+    """The results of two trainings of a stage; see :func:`in_same_run` for the arguments."""
+    metrics = first.metrics | {f"{prefix}{key}": value for key, value in second.metrics.items()}
+    history = [
+        {key if key in ALIKE else f"{prefix}{key}": value for key, value in point.items()}
+        | {"step": point["step"] + after}
+        for point in second.history
+    ]
+    return TrainResult(metrics, first.history + history)
+
+
 def train(
     task: Task,
     dataset: Dataset,
@@ -158,7 +207,7 @@ def train(
     """
     accelerator = Accelerator(mixed_precision=precision(), gradient_accumulation_steps=settings.gradient_accumulation)
     parameters = [p for p in task.module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(_groups(task, parameters), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = Muon(_groups(task, parameters), settings.learning_rate, weight_decay=settings.weight_decay)
     prepared, stepper = accelerator.prepare(task, optimizer)
     ema = EMAModel(parameters, decay=settings.ema_decay, foreach=True)
     generator = torch.Generator(accelerator.device)
@@ -188,7 +237,9 @@ def train(
         for step in range(start, settings.steps):
             seed_step(seed, step, generator)
             rate = learning_rate(step, settings)
-            optimizer.param_groups[0]["lr"] = rate
+            for group in optimizer.param_groups:
+                if group["scheduled"]:
+                    group["lr"] = rate
             values: list[dict[str, float]] = []
             for _ in range(settings.gradient_accumulation):
                 batch = {key: tensor.to(accelerator.device) for key, tensor in next(parts).items()}
@@ -231,11 +282,16 @@ def train(
 
 
 def _groups(task: Task, parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
-    """The optimizer's groups: first what follows the schedule, then what has a rate of its own."""
-    apart = task.constant_rates()
+    """The optimizer's groups: what follows the schedule, by AdamW and by Muon, and what has a rate of its own."""
+    apart, matrices = task.constant_rates(), {id(parameter) for parameter in task.matrices()}
     constant = {id(parameter) for group, _ in apart for parameter in group}
-    scheduled = [parameter for parameter in parameters if id(parameter) not in constant]
-    return [{"params": scheduled}, *({"params": group, "lr": rate} for group, rate in apart)]
+    scheduled = [parameter for parameter in parameters if id(parameter) not in constant | matrices]
+    hidden = [parameter for parameter in parameters if id(parameter) in matrices]
+    return [
+        {"params": scheduled, "scheduled": True},
+        *([{"params": hidden, "scheduled": True, "matrices": True}] if hidden else []),
+        *({"params": group, "lr": rate, "scheduled": False} for group, rate in apart),
+    ]
 
 
 def learning_rate(step: int, settings: TrainingParams) -> float:

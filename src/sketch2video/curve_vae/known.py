@@ -1,0 +1,140 @@
+"""What is known of a clip's strokes before it is drawn: some of them, or some of their frames.
+
+A few drawings instead of all, a stroke redrawn by hand that the others follow, the last frames of the clip before: all
+of these are strokes that are known in some frames. The prior sees, beside a stroke's noisy numbers, the numbers that it
+would have if it went straight from one known frame to the next, and in which frames it is known to be visible or not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sketch2video.curve_vae.strokes import StrokeSet, to_series
+
+if TYPE_CHECKING:
+    from sketch2video.curve_vae.network import CurveVAE
+
+KINDS = 4
+"""Ways in which clips of a training are known; see :func:`random_known`."""
+
+
+class Known(NamedTuple):
+    """What is known of S strokes of N clips.
+
+    Attributes:
+        coefficients: (N, S, T, 2, K) frame widths; used where a stroke is ``shown``.
+        shown: (N, S, T) bool, frames in which the stroke is known to be visible.
+        hidden: (N, S, T) bool, frames in which it is known not to be.
+    """
+
+    coefficients: Tensor
+    shown: Tensor
+    hidden: Tensor
+
+    @property
+    def strokes(self) -> Tensor:
+        """The strokes that are known somewhere: (N, S) bool."""
+        return self.shown.any(-1)
+
+
+def known_numbers(numbers: int, time_terms: int) -> int:
+    """How many numbers :func:`describe` gives a stroke, whose latents have ``numbers``."""
+    return 1 + numbers + 2 * time_terms
+
+
+def describe(vae: CurveVAE, known: Known) -> Tensor:
+    """What the prior sees of known strokes: (N, S, known_numbers), zero where nothing is known.
+
+    Whether a frame is known, the whitened latents of the stroke as :func:`between` draws it, and the frames in which it
+    is known to be visible and not to be, as series in time.
+    """
+    strokes = known.strokes
+    shown, hidden = (to_series(part.float()[..., None], vae.config.time_terms)[..., 0] for part in known[1:])
+    latents = shown.new_zeros(*strokes.shape, len(vae.mean))
+    if strokes.any():
+        seen = known.shown[strokes]
+        life = torch.stack([_first(seen), seen.shape[1] - _first(seen.flip(1))], dim=1) / seen.shape[1]
+        with torch.no_grad():
+            mode = vae.encode(between(known.coefficients[strokes], seen), life).mode()
+        latents[strokes] = (mode - vae.mean) / vae.scale
+    return torch.cat([strokes[..., None].float(), latents, shown, hidden], dim=-1)
+
+
+def between(values: Tensor, shown: Tensor) -> Tensor:
+    """Values through time by linear interpolation between the frames that are shown, held before and after them.
+
+    Args:
+        values: (M, T, ...).
+        shown: (M, T) bool, at least one True each.
+
+    Returns:
+        The shape of ``values``.
+    """
+    frames = shown.shape[1]
+    index = torch.arange(frames, device=shown.device).expand_as(shown)
+    before = index.masked_fill(~shown, -1).cummax(1).values
+    after = frames - 1 - index.masked_fill(~shown.flip(1), -1).cummax(1).values.flip(1)
+    after = torch.where(after >= frames, before, after)  # nothing is shown later
+    before = torch.where(before < 0, after, before)
+    share = (index - before) / (after - before).clamp_min(1)
+    tail = [1] * (values.ndim - 2)
+    early, late = (values.gather(1, one.view(*one.shape, *tail).expand_as(values)) for one in (before, after))
+    return torch.lerp(early, late, share.view(*share.shape, *tail).to(values.dtype))
+
+
+def random_known(strokes: StrokeSet, share: float, generator: torch.Generator) -> Known:
+    """Let a share of training clips be known in part: by the first and last frame, by the first frames, by some frames,
+    or by some strokes in all frames, each as likely.
+
+    Args:
+        strokes: of the clips.
+        share: probability in [0, 1] that something of a clip is known.
+        generator: source of the choices.
+    """
+    device = generator.device
+    clips, count, frames = strokes.visible.shape
+    draw = torch.rand(4, clips, generator=generator, device=device)
+    kind = torch.where(draw[0] < share, (draw[1] * KINDS).long(), KINDS)
+    frame = torch.arange(frames, device=device)
+    ends = (frame == 0) | (frame == frames - 1)
+    start = frame < 1 + (draw[2] * (frames // 2))[:, None]
+    chance = (1 + 3 * draw[3]) / frames
+    some = torch.rand(clips, frames, generator=generator, device=device) < chance[:, None]
+    chosen = torch.rand(clips, count, generator=generator, device=device) < draw[2][:, None]
+    nothing = torch.zeros(clips, count, frames, dtype=torch.bool, device=device)
+    options = [
+        ends.expand(clips, frames)[:, None].expand_as(nothing),
+        start[:, None].expand_as(nothing),
+        some[:, None].expand_as(nothing),
+        (chosen & strokes.present)[..., None].expand_as(nothing),
+        nothing,
+    ]
+    known = torch.stack(options).gather(0, kind.view(1, -1, 1, 1).expand(1, *nothing.shape))[0]
+    return Known(strokes.coefficients, known & strokes.visible, known & ~strokes.visible)
+
+
+def hold(coefficients: Tensor, visible: Tensor, known: Known) -> tuple[Tensor, Tensor]:
+    """Strokes that pass exactly through what is known; between known frames the correction goes over evenly.
+
+    Args:
+        coefficients: (N, S, T, 2, K), drawn with ``known`` in sight.
+        visible: (N, S, T) bool.
+        known: what they must agree with.
+
+    Returns:
+        Both, corrected.
+    """
+    strokes = known.strokes
+    if strokes.any():
+        missing = between(known.coefficients[strokes] - coefficients[strokes], known.shown[strokes])
+        coefficients = coefficients.clone()
+        coefficients[strokes] += missing
+    return coefficients, (visible | known.shown) & ~known.hidden
+
+
+def _first(seen: Tensor) -> Tensor:
+    """Index of the first True of each row (M, T): (M,)."""
+    return seen.to(torch.int64).argmax(1)

@@ -1,0 +1,57 @@
+"""How far decoded strokes are from the true ones, by cause."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sketch2video.curve_vae.strokes import Parts, rms_distance, take_apart
+
+
+def stroke_errors(hypothesis: Parts, actual: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Root mean square distances of strokes from where they should be, by cause.
+
+    The distance between points that a pen draws at the same time is at most the sum of the first three, and each has a
+    gradient of its own: in the distance itself a wrong place would drown a corner that is missing.
+
+    Args:
+        hypothesis: M strokes, leading axes (M, T), float32.
+        actual: (M, T, 2, K) the true coefficients, frame widths.
+        visible: (M, T) bool; only these frames count, and only steps between two of them.
+
+    Returns:
+        Means in frame widths, four scalars, zero where nothing is visible: of places; of sizes; of points, with the
+        true place and size; and of the steps of points from frame to frame.
+    """
+    true = take_apart(actual)
+    size = true.log_size.exp()
+    place = ((hypothesis.place - true.place).square().sum(-1) + 1e-10).sqrt()
+    sizes = size * (hypothesis.log_size - true.log_size).abs()
+    bent = (hypothesis.shape - true.shape) * size[..., None, None]
+    errors = hypothesis.coefficients() - actual
+    both = visible[:, 1:] & visible[:, :-1]
+    return (
+        _mean(place, visible),
+        _mean(sizes, visible),
+        _mean(rms_distance(functional.pad(bent, (1, 0))), visible),
+        _mean(rms_distance(errors[:, 1:] - errors[:, :-1]), both),
+    )
+
+
+def mean_distance(hypothesis: Tensor, actual: Tensor, visible: Tensor, points: int = 64) -> Tensor:
+    """Mean distance between points of two sets of strokes at the same pen positions: a scalar, frame widths.
+
+    Args:
+        hypothesis, actual: (M, T, 2, K), frame widths.
+        visible: (M, T) bool, the frames that count.
+        points: pen positions from 0 to 1, ends included.
+    """
+    at = torch.linspace(0, 1, points, device=actual.device)
+    basis = torch.cos(torch.pi * at[:, None] * torch.arange(actual.shape[-1], device=actual.device))
+    apart = ((hypothesis - actual)[visible] @ basis.T).square().sum(1).sqrt()
+    return apart.sum() / max(apart.numel(), 1)
+
+
+def _mean(values: Tensor, which: Tensor) -> Tensor:
+    return (values * which).sum() / which.sum().clamp_min(1)

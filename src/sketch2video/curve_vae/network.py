@@ -1,0 +1,218 @@
+"""The networks of the curve VAE; see :mod:`sketch2video.curve_vae`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from sketch2video.curve_vae.known import known_numbers
+from sketch2video.curve_vae.prior import StrokeFlow
+from sketch2video.curve_vae.strokes import (
+    Parts,
+    StrokeSet,
+    frame_times,
+    from_series,
+    rms_distance,
+    take_apart,
+    to_series,
+)
+
+GIVEN = 5
+"""Numbers of a stroke that are kept as they are: place x and y, log size, birth and death."""
+MIDDLE = (0.5, 0.5, -2.0)
+SCALE = (0.3, 0.3, 0.5)
+"""Middle and scale of place x and y (frame widths) and log size: a network works with numbers about one."""
+MOTION_GAIN = 4.0
+"""Motion about a stroke's mean place is smaller than that place by about this factor."""
+LOG_VARIANCE_RANGE = (-10.0, 4.0)
+EFFECT_UNIT = 1 / 64
+"""Frame widths: the unit of how far a latent number moves what is drawn."""
+LEAST_EFFECT, LIFE_EFFECT = 0.02, 1.5
+"""The least that is assumed of any number, and what is assumed of birth and death, which move no point."""
+STEP = 0.3
+"""Standard deviations by which a number is changed to see what it moves."""
+
+
+class Posterior(NamedTuple):
+    """Strokes as latents: what is kept as it is, and a diagonal Gaussian over the rest.
+
+    Attributes:
+        given: (..., 5) mean place and log size through the stroke's life, scaled; birth and death in [-1, 1].
+        mean: (..., Z)
+        log_variance: (..., Z)
+    """
+
+    given: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Latents (..., 5 + Z), reparametrised, for standard normal ``noise`` (..., Z)."""
+        return torch.cat([self.given, self.mean + torch.exp(0.5 * self.log_variance) * noise], dim=-1)
+
+    def mode(self) -> Tensor:
+        """The likeliest latents (..., 5 + Z)."""
+        return torch.cat([self.given, self.mean], dim=-1)
+
+    def kl(self) -> Tensor:
+        """Divergence from the standard normal, nats a dimension: (..., Z)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
+
+
+class CurveVAE(ModelMixin, ConfigMixin):
+    """Text-conditioned variational autoencoder of sets of strokes.
+
+    Args:
+        strokes: S, most strokes of a clip, each from its birth to its death.
+        slots: most strokes of a frame, the slots of the curves that :meth:`sample` gives.
+        harmonics: K, most harmonics of a stroke.
+        text_width: width of the text encoder's hidden states.
+        latent_dim: Z, numbers of a stroke's latent besides place, size, birth and death.
+        hidden: width of encoder and decoder, which see one stroke at a time.
+        time_terms: J, terms of the series in time.
+        width, layers, heads: of the prior; see :class:`~sketch2video.curve_vae.prior.StrokeFlow`.
+        budget: most numbers a frame that :meth:`sample` gives, visibilities counted.
+        num_inference_steps, guidance_scale: of sampling, where a call does not say.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        strokes: int,
+        slots: int,
+        harmonics: int,
+        text_width: int,
+        latent_dim: int = 24,
+        hidden: int = 256,
+        time_terms: int = 16,
+        width: int = 128,
+        layers: int = 5,
+        heads: int = 4,
+        budget: int = 288,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 2.0,
+    ) -> None:
+        super().__init__()
+        moving, shapes = 3 * (time_terms - 1), 2 * (harmonics - 1) * time_terms
+        self.encoder = nn.Sequential(
+            nn.Linear(moving + shapes + 2, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * latent_dim),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim + GIVEN - 2, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
+        self.motion_out, self.shape_out = _small(hidden, moving), _small(hidden, shapes)
+        numbers = GIVEN + latent_dim
+        self.prior = StrokeFlow(
+            numbers + 1, known_numbers(numbers, time_terms), text_width, width=width, layers=layers, heads=heads
+        )
+        # Harmonics of a line with corners fall like 1 / k^2; after this all of them are of the same order.
+        falling = torch.arange(1, harmonics, dtype=torch.float32).pow(-1.5)
+        self.register_buffer("harmonic_scale", falling, persistent=False)
+        self.register_buffer("motion_middle", torch.tensor(MIDDLE), persistent=False)
+        self.register_buffer("motion_scale", torch.tensor(SCALE), persistent=False)
+        # What the prior works with is (latents - mean) / scale; see whiten.
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("scale", torch.ones(numbers))
+
+    def encode(self, coefficients: Tensor, life: Tensor) -> Posterior:
+        """The posterior of strokes.
+
+        Args:
+            coefficients: (..., T, 2, K) frame widths, held where a stroke is not visible.
+            life: (..., 2) birth and death in [0, 1].
+        """
+        place, log_size, shape = take_apart(coefficients)
+        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
+        motion = to_series(motion, self.config.time_terms)
+        shape = to_series((shape / self.harmonic_scale).flatten(-2), self.config.time_terms)
+        span = 2 * life - 1
+        features = [MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2), span]
+        mean, log_variance = self.encoder(torch.cat(features, dim=-1)).float().chunk(2, dim=-1)
+        given = torch.cat([motion[..., 0, :], span], dim=-1)
+        return Posterior(given, mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def decode(self, latents: Tensor, times: Tensor) -> tuple[Parts, Tensor]:
+        """Strokes at any times.
+
+        Args:
+            latents: (..., 5 + Z).
+            times: (T,) shares of the clip, in [0, 1].
+
+        Returns:
+            Strokes with leading axes (..., T), and their lives (..., 2) in [0, 1], which may be empty.
+        """
+        hidden = self.decoder(torch.cat([latents[..., GIVEN:], latents[..., 2:GIVEN]], dim=-1))
+        # Not in bfloat16, which would let points tremble by a tenth of a pixel.
+        with torch.autocast(latents.device.type, enabled=False):
+            given = latents[..., :GIVEN].float()
+            moving = self.motion_out(hidden.float()).unflatten(-1, (-1, 3))
+            series = torch.cat([given[..., None, :3], moving], dim=-2)
+            motion = from_series(series, times) * self.motion_scale + self.motion_middle
+            bent = self.shape_out(hidden.float()).unflatten(-1, (self.config.time_terms, -1))
+            shape = from_series(bent, times).unflatten(-1, (2, -1)) * self.harmonic_scale
+        return Parts(motion[..., :2], motion[..., 2], shape), (given[..., 3:] + 1) / 2
+
+    def tokens(self, latents: Tensor, present: Tensor) -> Tensor:
+        """What the prior works with: latents (N, S, 5 + Z) whitened, zero where there is no stroke, and presence ±1."""
+        whitened = (latents - self.mean) / self.scale * present[..., None]
+        return torch.cat([whitened, 2 * present[..., None].to(whitened.dtype) - 1], dim=-1)
+
+    def tokens_of_known(self, described: Tensor, strokes: Tensor) -> Tensor:
+        """Where the tokens of known strokes will about be: (N, S, D) as of :meth:`tokens`.
+
+        Args:
+            described: (N, S, known_numbers), see :func:`~sketch2video.curve_vae.known.describe`.
+            strokes: (N, S) bool, which are known.
+        """
+        presence = 2 * strokes[..., None].to(described.dtype) - 1
+        return torch.cat([described[..., 1 : 1 + len(self.mean)], presence], dim=-1)
+
+    def from_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of :meth:`tokens`: latents (N, S, 5 + Z) and presence (N, S) bool."""
+        return tokens[..., :-1] * self.scale + self.mean, tokens[..., -1] > 0
+
+    @torch.no_grad()
+    def whiten(self, strokes: StrokeSet, power: float = 0.5) -> None:
+        """Set the scale of the prior's numbers by how far each of them moves what is drawn.
+
+        A latent dimension of a VAE has a standard deviation of about one whether it moves a stroke by ten pixels or by
+        a tenth of one, and a flow that sees all alike spends its capacity on what nobody sees. Number d gets the
+        standard deviation ``e_d ** power``, where ``e_d`` is the distance, in 64ths of a frame width, by which one
+        standard deviation of it moves a stroke's points. A power of 0 whitens, 1 keeps distances as they are.
+
+        Args:
+            strokes: of some training clips.
+            power: of the distance, in [0, 1].
+        """
+        present, visible = strokes.present, strokes.visible[strokes.present]
+        latents = self.encode(strokes.coefficients[present], strokes.life[present]).mode()
+        times = frame_times(visible.shape[1], latents.device)
+        deviation = latents.std(0).clamp_min(1e-3)
+        drawn = self.decode(latents, times)[0].coefficients()
+        effect = torch.full_like(deviation, LIFE_EFFECT)
+        for number in [*range(GIVEN - 2), *range(GIVEN, latents.shape[1])]:
+            changed = latents.clone()
+            changed[:, number] += STEP * deviation[number]
+            apart = rms_distance(self.decode(changed, times)[0].coefficients() - drawn)
+            effect[number] = apart[visible].mean() / STEP / EFFECT_UNIT
+        self.mean.copy_(latents.mean(0))
+        self.scale.copy_(deviation / effect.clamp_min(LEAST_EFFECT).pow(power))
+
+
+def _small(width: int, numbers: int) -> nn.Linear:
+    """An output layer whose numbers start near zero."""
+    layer = nn.Linear(width, numbers)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    return layer

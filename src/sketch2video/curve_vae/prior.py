@@ -1,0 +1,128 @@
+"""The prior over sets of strokes: a flow from noise to the numbers of a clip's strokes, conditioned on its caption.
+
+Flow matching on straight lines (Lipman et al. 2023), in the conventions of
+:mod:`~sketch2video.models.flow_matching`. Every stroke is a token; tokens have no order and no embedding of an index.
+What tells them apart is their noise, and the noise that a stroke is learned from is chosen by optimal transport within
+the clip (:func:`coupled_noise`): a token whose noise lies to the left becomes a stroke to the left, and need not find
+out at every step anew which of the strokes it is to be.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from sketch2video.models.blocks import ConditionedBlock, timestep_features, zeroed
+from sketch2video.models.caption import CaptionAndRate
+
+TIME_FEATURES = 64
+PLACE_OCTAVES = 5
+PRESENCE_WEIGHT = 8.0
+"""How much presence counts in the coupling, against place: which tokens are to be no stroke can be seen from noise."""
+
+
+class StrokeFlow(nn.Module):
+    """Velocity of a set of strokes; see the module.
+
+    Args:
+        numbers: D, of a token; the first two are a stroke's place and the last is its presence.
+        known_numbers: numbers that describe what is known of a stroke; see :mod:`~sketch2video.curve_vae.known`.
+        text_width: width of the text encoder's hidden states.
+        width: of the tokens.
+        layers: blocks.
+        heads: of the attention.
+    """
+
+    def __init__(
+        self, numbers: int, known_numbers: int, text_width: int, width: int = 128, layers: int = 5, heads: int = 4
+    ) -> None:
+        super().__init__()
+        self.token_in = nn.Linear(2 * numbers + 4 * PLACE_OCTAVES, width)
+        self.known_in = nn.Linear(known_numbers, width)
+        self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.caption = CaptionAndRate(text_width, width)
+        self.blocks = nn.ModuleList(ConditionedBlock(width, heads, text_width, "frame") for _ in range(layers))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
+        self.out = zeroed(nn.Linear(width, numbers))
+
+    def forward(
+        self,
+        tokens: Tensor,
+        time: Tensor,
+        estimate: Tensor,
+        text: Tensor | None,
+        text_mask: Tensor | None,
+        fps: Tensor | None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """The velocity noise - strokes.
+
+        Args:
+            tokens: (N, S, D), noisy.
+            time: (N,) in [0, 1].
+            estimate: (N, S, D), the strokes that the step before foresaw, zero if there was none (self-conditioning;
+                Chen et al. 2023, "Analog Bits", section 3.2): what one token has decided the others can see.
+            text: (N, L, text_width); None: no sample has a caption.
+            text_mask: (N, L) bool; a row without any True has no caption.
+            fps: (N,) frames a second, 0 where unknown; None: unknown for all.
+            known: (N, S, known_numbers), zero for strokes of which nothing is known; None: nothing is known.
+
+        Returns:
+            (N, S, D)
+        """
+        words, mask = self.caption.tokens(len(tokens), text, text_mask)
+        condition = self.caption.vector(words, mask, fps) + self.time_in(timestep_features(time, TIME_FEATURES))
+        x = self.token_in(torch.cat([tokens, estimate, _place_features(tokens[..., :2])], dim=-1))
+        if known is not None:
+            x = x + self.known_in(known)
+        x = x[:, None]
+        for block in self.blocks:
+            x = block(x, condition, words, mask)
+        scale, shift = self.modulation(condition)[:, None].chunk(2, dim=-1)
+        return self.out(self.norm(x[:, 0]) * (1 + scale) + shift)
+
+
+def _place_features(place: Tensor) -> Tensor:
+    """Sines and cosines of places (..., 2) at octaves from a few strokes' distance on: (..., 4 * PLACE_OCTAVES)."""
+    octaves = 2.0 ** torch.arange(PLACE_OCTAVES, device=place.device, dtype=place.dtype)
+    angles = (place[..., None] * (math.pi / 16 * octaves)).flatten(-2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def coupled_noise(strokes: Tensor, noise: Tensor, first: Tensor | None = None) -> Tensor:
+    """Noise tokens in the order that carries each to a stroke near it: optimal transport within every clip.
+
+    The cost is that of place and presence alone (Tong et al. 2024, "Improving and generalizing flow-based generative
+    models with minibatch optimal transport", within one set instead of a batch). Tokens are exchangeable, so the noise
+    of a clip stays a sample of the standard normal. With all numbers in the cost, a token could not see at noise which
+    stroke it was assigned to.
+
+    Args:
+        strokes: (N, S, D), the data.
+        noise: (N, S, D) standard normal.
+        first: (N, S) bool, strokes that choose their noise before the others, as in sampling, where the others are not
+            there yet; None: none.
+
+    Returns:
+        (N, S, D), each clip's noise permuted.
+    """
+    weighted = strokes[..., [0, 1, -1]] * strokes.new_tensor([1.0, 1.0, PRESENCE_WEIGHT])
+    cost = -(weighted @ noise[..., [0, 1, -1]].mT).cpu().numpy()
+    order = torch.empty(noise.shape[:2], dtype=torch.long)
+    for clip in range(len(strokes)):
+        chosen = order[clip].numpy()
+        left, right = list(range(strokes.shape[1])), list(range(strokes.shape[1]))
+        if first is not None and bool(first[clip].any()):
+            known = first[clip].cpu().nonzero()[:, 0].tolist()
+            _, columns = linear_sum_assignment(cost[clip][known])
+            chosen[known] = columns
+            left = [s for s in left if s not in set(known)]
+            right = [s for s in right if s not in set(columns.tolist())]
+        if left:
+            _, columns = linear_sum_assignment(cost[clip][left][:, right])
+            chosen[left] = [right[column] for column in columns]
+    return noise.gather(1, order.to(noise.device)[..., None].expand_as(noise))

@@ -1,0 +1,154 @@
+"""From captions to curves: the prior writes a set of strokes, the decoder draws them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from sketch2video.curve_vae.budget import within_budget
+from sketch2video.curve_vae.known import Known, describe, hold
+from sketch2video.curve_vae.network import CurveVAE
+from sketch2video.curve_vae.prior import coupled_noise
+from sketch2video.curve_vae.strokes import alive, frame_times, into_slots
+from sketch2video.models.text import TextCondition
+
+Generators = torch.Generator | list[torch.Generator] | None
+
+
+class Drawn(NamedTuple):
+    """Strokes of N clips before they are put into slots.
+
+    Attributes:
+        coefficients: (N, S, T, 2, K) frame widths.
+        visible: (N, S, T) bool.
+    """
+
+    coefficients: Tensor
+    visible: Tensor
+
+
+@torch.no_grad()
+def sample_curves(
+    vae: CurveVAE,
+    text: TextCondition,
+    num_frames: int,
+    fps: float | Tensor,
+    generator: Generators = None,
+    *,
+    known: Known | None = None,
+    temperature: float = 1.0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw clips for captions.
+
+    Args:
+        vae: the network.
+        text: N captions; the empty one draws anything.
+        num_frames: T.
+        fps: frames a second, one for all or (N,).
+        generator: source of the noise; one for each caption makes a sample independent of its batch.
+        known: strokes and frames that are given, for the vae's ``strokes`` and T frames; the drawing agrees with them
+            exactly. None: nothing is given.
+        temperature: scale of the noise; below 1 samples are more typical and less varied.
+        num_inference_steps: Euler steps; None: ``vae.config.num_inference_steps``.
+        guidance_scale: of classifier-free guidance; None: ``vae.config.guidance_scale``.
+
+    Returns:
+        Coefficients (N, T, slots, 2, K) float32 in frame widths, at most ``vae.config.budget`` numbers a frame, and
+        visibility (N, T, slots) float32, 0 or 1. Known strokes come first.
+    """
+    drawn = sample_strokes(
+        vae, text, num_frames, fps, generator, known, temperature, num_inference_steps, guidance_scale
+    )
+    return as_curves(vae, drawn, None if known is None else known.strokes)
+
+
+def as_curves(vae: CurveVAE, drawn: Drawn, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Strokes in slots, within the budget; see :func:`sample_curves`.
+
+    Args:
+        vae: its config says how many slots and numbers.
+        drawn: the strokes.
+        first: (N, S) bool, those that come first.
+    """
+    clips = [
+        into_slots(*clip, vae.config.slots, None if first is None else first[index])
+        for index, clip in enumerate(zip(*drawn, strict=True))
+    ]
+    coefficients, visibility = (torch.stack(part) for part in zip(*clips, strict=True))
+    return within_budget(coefficients, visibility, vae.config.budget), visibility
+
+
+@torch.no_grad()
+def sample_strokes(
+    vae: CurveVAE,
+    text: TextCondition,
+    num_frames: int,
+    fps: float | Tensor,
+    generator: Generators = None,
+    known: Known | None = None,
+    temperature: float = 1.0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+) -> Drawn:
+    """The strokes of clips; see :func:`sample_curves`."""
+    config, device, count = vae.config, text.hidden.device, len(text.hidden)
+    rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
+    shape = (count, config.strokes, len(vae.mean) + 1)
+    noise = randn_tensor(shape, generator=generator, device=device) * temperature
+    seen = None
+    if known is not None:
+        seen = describe(vae, known)
+        towards = vae.tokens_of_known(seen, known.strokes)
+        noise = coupled_noise(towards, noise, known.strokes)
+    tokens = flow_to_strokes(
+        vae,
+        noise,
+        text,
+        rates,
+        seen,
+        num_inference_steps or config.num_inference_steps,
+        config.guidance_scale if guidance_scale is None else guidance_scale,
+    )
+    latents, present = vae.from_tokens(tokens)
+    parts, life = vae.decode(latents, frame_times(num_frames, device))
+    coefficients = parts.coefficients()
+    visible = alive(life, num_frames) & present[..., None]
+    return Drawn(coefficients, visible) if known is None else Drawn(*hold(coefficients, visible, known))
+
+
+def flow_to_strokes(
+    vae: CurveVAE,
+    noise: Tensor,
+    text: TextCondition,
+    fps: Tensor,
+    known: Tensor | None,
+    steps: int,
+    guidance_scale: float,
+) -> Tensor:
+    """Tokens (N, S, D) that the prior carries ``noise`` to, by Euler's method, with classifier-free guidance.
+
+    Args:
+        vae: the network.
+        noise: (N, S, D).
+        text: the captions.
+        fps: (N,).
+        known: of :func:`~sketch2video.curve_vae.known.describe`; None: nothing is known.
+        steps: of equal length in time.
+        guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (Ho & Salimans 2022); 1 is the plain model.
+    """
+    tokens, estimate = noise, torch.zeros_like(noise)
+    for step in range(steps):
+        time = 1 - step / steps
+        times = torch.full_like(fps, time)
+        velocity = vae.prior(tokens, times, estimate, text.hidden, text.mask, fps, known)
+        if guidance_scale != 1:
+            plain = vae.prior(tokens, times, estimate, None, None, fps, known)
+            velocity = plain + guidance_scale * (velocity - plain)
+        estimate = tokens - time * velocity
+        tokens = tokens - velocity / steps
+    return tokens

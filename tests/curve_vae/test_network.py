@@ -1,0 +1,84 @@
+import torch
+
+from sketch2video.curve_vae.network import GIVEN, LIFE_EFFECT, CurveVAE
+from sketch2video.curve_vae.strokes import frame_times, rms_distance
+from tests.curve_vae.sets import network, smooth, strokes
+
+
+def test_strokes_are_encoded_one_by_one() -> None:
+    vae, sets = network(), strokes()
+    whole = vae.encode(sets.coefficients, sets.life).mode()
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(vae.encode(sets.coefficients[:, order], sets.life[:, order]).mode(), whole[:, order])
+
+
+def test_place_size_and_life_are_kept_as_they_are() -> None:
+    vae, sets = network(), strokes()
+    latents = vae.encode(sets.coefficients, sets.life).mode()
+    moved, larger = latents.clone(), latents.clone()
+    moved[..., 0] += 1.0
+    larger[..., 2] += 1.0
+    times = frame_times(8)
+    parts, life = vae.decode(latents, times)
+    torch.testing.assert_close(life, sets.life)
+    torch.testing.assert_close(
+        vae.decode(moved, times)[0].place[..., 0] - parts.place[..., 0], torch.full((2, 4, 8), 0.3)
+    )
+    grown = vae.decode(larger, times)[0]
+    assert ((grown.log_size - parts.log_size).mean(-1) > 0).float().mean() > 0.5
+    seen = vae.encode(sets.coefficients + torch.tensor([0.3, 0.0])[:, None] * (torch.arange(6) == 0), sets.life)
+    torch.testing.assert_close(seen.mode()[..., 1:], latents[..., 1:], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(seen.mode()[..., 0], latents[..., 0] + 1.0, atol=1e-4, rtol=1e-3)
+
+
+def test_more_frames_show_the_same_strokes_at_more_times() -> None:
+    vae = network()
+    latents = torch.randn(2, 3, len(vae.mean))
+    few, many = (vae.decode(latents, frame_times(frames))[0].coefficients() for frames in (5, 15))
+    torch.testing.assert_close(few, many[:, :, 1::3], atol=1e-5, rtol=1e-4)
+
+
+def test_kl_is_that_of_torch() -> None:
+    sets = strokes()
+    posterior = network().encode(sets.coefficients, sets.life)
+    gaussian = torch.distributions.Normal(posterior.mean, (0.5 * posterior.log_variance).exp())
+    torch.testing.assert_close(
+        posterior.kl(), torch.distributions.kl_divergence(gaussian, torch.distributions.Normal(0.0, 1.0))
+    )
+
+
+def test_tokens_are_whitened_by_the_root_of_what_they_move() -> None:
+    vae, sets = network(), strokes(clips=40)
+    vae.whiten(sets)
+    latents = vae.encode(sets.coefficients, sets.life).mode()
+    tokens = vae.tokens(latents, sets.present)
+    assert (tokens[~sets.present][:, :-1] == 0).all()
+    assert tokens[..., -1].tolist() == (2.0 * sets.present - 1).tolist()
+    back, present = vae.from_tokens(tokens)
+    assert (present == sets.present).all()
+    torch.testing.assert_close(back[present], latents[present], atol=1e-5, rtol=1e-4)
+    deviation = tokens[sets.present][:, :-1].std(0)
+    torch.testing.assert_close(deviation[3:GIVEN], torch.full((2,), LIFE_EFFECT**0.5), rtol=1e-2, atol=1e-2)
+    # An independent measure of one number's effect: the x of the place moves every point by as much as it changes.
+    effect = 64 * 0.3 * latents[sets.present][:, 0].std()
+    torch.testing.assert_close(deviation[0], effect.sqrt(), rtol=1e-2, atol=1e-2)
+
+
+def test_a_saved_network_is_the_same(tmp_path) -> None:
+    vae = network()
+    vae.whiten(strokes(clips=8))
+    vae.save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    again = CurveVAE.from_pretrained(tmp_path)
+    assert again.config.slots == vae.config.slots
+    torch.testing.assert_close(again.scale, vae.scale)
+    latents = torch.randn(1, 2, len(vae.mean))
+    one, other = (net.decode(latents, frame_times(4))[0].coefficients() for net in (vae, again))
+    assert float(rms_distance(one - other).detach().max()) < 1e-4
+
+
+def test_a_stroke_without_an_equal_number_of_frames_can_be_encoded() -> None:
+    vae = network()
+    for frames in (1, 2, 4, 9):
+        latents = vae.encode(smooth(3, frames=frames), torch.tensor([0.0, 1.0]).expand(3, 2)).mode()
+        assert torch.isfinite(latents).all()

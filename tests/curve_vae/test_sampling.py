@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from sketch2video.curve_vae.known import Known
+from sketch2video.curve_vae.network import CurveVAE
+from sketch2video.curve_vae.sampling import sample_curves, sample_strokes
+from sketch2video.curves import CurveSequence
+from sketch2video.models.text import TextCondition
+from tests.curve_vae.sets import HARMONICS, SLOTS, STROKES, TEXT, captions, network, seeded, smooth
+
+
+def test_padding_of_a_caption_has_no_influence() -> None:
+    vae, text = network(), captions()
+    padded = TextCondition(
+        torch.cat([text.hidden, torch.randn(2, 3, TEXT)], 1), torch.cat([text.mask, torch.zeros(2, 3).bool()], 1)
+    )
+    one, other = (sample_strokes(vae, each, 5, 8.0, [seeded(1), seeded(2)]) for each in (text, padded))
+    torch.testing.assert_close(one.coefficients, other.coefficients, atol=1e-5, rtol=1e-4)
+
+
+def test_samples_do_not_depend_on_their_batch() -> None:
+    vae, text = network(), captions(3)
+    together = sample_strokes(vae, text, 6, torch.tensor([8.0, 12.0, 24.0]), [seeded(s) for s in (5, 6, 7)])
+    alone = sample_strokes(vae, TextCondition(text.hidden[1:2], text.mask[1:2]), 6, 12.0, seeded(6))
+    torch.testing.assert_close(together.coefficients[1:2], alone.coefficients, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 4, 33])
+def test_samples_are_curve_sequences_within_the_budget(frames: int) -> None:
+    coefficients, visibility = sample_curves(network(), captions(), frames, 8.0, seeded())
+    assert coefficients.shape == (2, frames, SLOTS, 2, HARMONICS)
+    assert coefficients.dtype == visibility.dtype == torch.float32
+    assert ((visibility == 0) | (visibility == 1)).all()
+    for one in zip(coefficients.numpy(), visibility.numpy(), strict=True):
+        assert CurveSequence(*one).num_parameters <= 40
+
+
+def test_temperature_zero_leaves_no_variety_between_seeds() -> None:
+    vae, text = network(), captions(1)
+    cold = [sample_strokes(vae, text, 4, 8.0, seeded(s), temperature=0.0).coefficients for s in (1, 2)]
+    warm = [sample_strokes(vae, text, 4, 8.0, seeded(s)).coefficients for s in (1, 2)]
+    torch.testing.assert_close(*cold)
+    assert (warm[0] - warm[1]).abs().max() > 1e-3
+
+
+def test_steps_and_guidance_are_those_of_the_network_unless_a_call_asks_for_others() -> None:
+    vae, text = network(num_inference_steps=3), captions()
+    drawn = sample_strokes(vae, text, 4, 8.0, seeded())
+    asked = sample_strokes(vae, text, 4, 8.0, seeded(), num_inference_steps=3, guidance_scale=2.0)
+    torch.testing.assert_close(drawn.coefficients, asked.coefficients)
+    for other in ({"num_inference_steps": 4}, {"guidance_scale": 1.0}):
+        assert (sample_strokes(vae, text, 4, 8.0, seeded(), **other).coefficients - drawn.coefficients).abs().max() > 0
+
+
+def test_what_is_known_is_drawn_exactly_and_comes_first() -> None:
+    vae: CurveVAE = network(budget=200)
+    given = smooth(1, STROKES, frames=8, seed=3)
+    shown = torch.zeros(1, STROKES, 8, dtype=torch.bool)
+    shown[0, 0] = True
+    shown[0, 1, [0, 7]] = True
+    hidden = torch.zeros_like(shown)
+    hidden[0, 2:, [0, 7]] = True
+    known = Known(given, shown, hidden)
+    coefficients, visibility = sample_curves(vae, captions(1), 8, 8.0, seeded(), known=known)
+    assert visibility[0, :, 0].all()
+    torch.testing.assert_close(coefficients[0, :, 0], given[0, 0], atol=1e-3, rtol=1e-3)  # negligible harmonics go
+    assert visibility[0, [0, 7]].sum(1).tolist() == [2, 2]
+    for frame in (0, 7):
+        torch.testing.assert_close(coefficients[0, frame, 1], given[0, 1, frame], atol=1e-3, rtol=1e-3)
+    free, _ = sample_curves(vae, captions(1), 8, 8.0, seeded())
+    assert (free[0, :, 0] - given[0, 0]).abs().max() > 0.05

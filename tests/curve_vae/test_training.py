@@ -1,0 +1,199 @@
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+from transformers import BertConfig, BertModel
+
+from sketch2video.curve_vae import CurveVAE, sample_curves
+from sketch2video.curve_vae.losses import mean_distance, stroke_errors
+from sketch2video.curve_vae.strokes import take_apart
+from sketch2video.curve_vae.training import CurveDataset, train_curve_vae
+from sketch2video.curves import CurveSequence
+from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.params import Params, load_params
+from sketch2video.training.loop import SilentLogger
+from sketch2video.training.text_encoder import train_tokenizer
+from sketch2video.videos.shards import read_table, shard_path, write_shard, write_table
+from tests.curve_vae.sets import smooth
+
+FRAMES, SLOTS, HARMONICS = 6, 3, 8
+CAPTIONS = ("a ring moves left to right", "a ring moves right to left")
+ROOT = Path(__file__).parents[2]
+
+
+def ring(caption: str, rng: np.random.Generator) -> np.ndarray:
+    """One closed stroke that crosses the frame as the caption says: (T, S, 2, K)."""
+    u = np.linspace(0, 1, 200)
+    circle = np.stack([np.sin(2 * np.pi * u), -np.cos(2 * np.pi * u)])
+    basis = np.cos(np.pi * np.outer(u, np.arange(HARMONICS)))
+    coefficients = np.zeros((FRAMES, SLOTS, 2, HARMONICS), np.float32)
+    coefficients[:, 0] = rng.uniform(0.1, 0.2) * np.linalg.lstsq(basis, circle.T, rcond=None)[0].T
+    path = np.linspace(0.25, 0.75, FRAMES)
+    coefficients[:, 0, 0, 0] += path if caption == CAPTIONS[0] else path[::-1]
+    coefficients[:, 0, 1, 0] += rng.uniform(0.4, 0.6)
+    return coefficients
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Fitted curves of 48 clips and an untrained text encoder."""
+    rng = np.random.default_rng(0)
+    captions = [CAPTIONS[i % 2] for i in range(48)]
+    ids = [f"clip{i:02d}" for i in range(48)]
+    visibility = np.zeros((48, FRAMES, SLOTS), np.float32)
+    visibility[..., 0] = 1
+    arrays = {"coefficients": np.stack([ring(c, rng) for c in captions]), "visibility": visibility}
+    write_shard(shard_path(tmp_path / "curves", 0), arrays, ids, "key")
+    split = ["train"] * 40 + ["test"] * 8
+    table = pd.DataFrame(
+        {"clip_id": ids, "caption": captions, "split": split, "fps": 8.0, "shard": 0, "row": range(48), "slots": 1}
+    )
+    write_table(table, tmp_path / "curves" / "curves.parquet")
+
+    tokenizer = train_tokenizer(captions, 320, 16)
+    tokenizer.save_pretrained(tmp_path / "text")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False).save_pretrained(
+        tmp_path / "text"
+    )
+    return tmp_path
+
+
+def params(steps: int, prior_steps: int) -> Params:
+    """The project's own parameters with networks of a few thousand weights."""
+    real = load_params(ROOT / "params.yaml")
+    short = {"batch_size": 16, "warmup_steps": 5, "ema_decay": 0.9, "checkpoint_every": 1000, "preview_every": 0}
+    small = {"strokes": 3, "latent_dim": 4, "hidden": 32, "time_terms": 6, "width": 32, "layers": 2, "heads": 2}
+    values = real.model_dump(by_alias=True)
+    values["curve_vae"] |= small
+    values["curve_vae"]["training"] |= short | {"steps": steps, "learning_rate": 5e-3}
+    values["curve_vae"]["prior_training"] |= short | {"steps": prior_steps, "learning_rate": 5e-3}
+    values["base"] |= {"size": 32, "frames": FRAMES}
+    return Params.model_validate(values)
+
+
+def run(project: Path, steps: int, prior_steps: int, name: str = "vae") -> dict[str, float]:
+    result = train_curve_vae(
+        params(steps, prior_steps),
+        SilentLogger(),
+        project / name,
+        curves=project / "curves",
+        text_encoder=project / "text",
+        checkpoints=project / "checkpoints",
+    )
+    return result.metrics
+
+
+def errors(hypothesis: Tensor, actual: Tensor, visible: Tensor) -> list[float]:
+    return [one.item() for one in stroke_errors(take_apart(hypothesis), actual, visible)]
+
+
+def pair() -> tuple[Tensor, Tensor, Tensor]:
+    actual, hypothesis = smooth(4, frames=FRAMES), smooth(4, frames=FRAMES, seed=1)
+    visible = torch.ones(4, FRAMES, dtype=torch.bool)
+    visible[1, 3:] = False
+    return actual, hypothesis, visible
+
+
+def test_mean_distance_is_that_between_drawn_points() -> None:
+    actual, hypothesis, visible = pair()
+    one, other = (
+        CurveSequence(c.transpose(0, 1).numpy(), visible.T.float().numpy()).points(16) for c in (actual, hypothesis)
+    )
+    apart = np.linalg.norm(one - other, axis=-1)[visible.T.numpy()]
+    assert mean_distance(hypothesis, actual, visible, 16).item() == pytest.approx(apart.mean(), rel=1e-3)
+
+
+def test_each_error_sees_its_own_cause() -> None:
+    actual, _, visible = pair()
+    moved = actual.clone()
+    moved[..., :, 0] += torch.tensor([0.03, 0.04])
+    assert errors(moved, actual, visible) == pytest.approx([0.05, 0, 0, 0], abs=2e-4)
+
+    larger = torch.cat([actual[..., :1], 1.1 * actual[..., 1:]], dim=-1)
+    spread = take_apart(actual).log_size.exp()[visible].mean().item()
+    place, size, shape, _ = errors(larger, actual, visible)
+    assert [place, size, shape] == pytest.approx([0, spread * math.log(1.1), 0], abs=2e-4)
+
+    trembling = actual.clone()
+    trembling[:, 1::2, 0, 0] += 0.02
+    assert errors(trembling, actual, visible)[3] == pytest.approx(0.02, abs=2e-4)
+
+
+def test_errors_bound_the_distance_of_points() -> None:
+    actual, hypothesis, visible = pair()
+    hypothesis = actual + 0.02 * (hypothesis - actual)  # small, so that a change of log size is one of size
+    distance = mean_distance(hypothesis, actual, visible).item()
+    assert distance <= 1.01 * sum(errors(hypothesis, actual, visible)[:3])
+
+
+def test_errors_of_strokes_that_are_not_visible_are_zero_and_have_a_gradient() -> None:
+    actual, hypothesis, visible = pair()
+    hypothesis.requires_grad_()
+    total = sum(stroke_errors(take_apart(hypothesis), actual, torch.zeros_like(visible)))
+    total.backward()
+    assert total.item() == 0
+    assert (hypothesis.grad == 0).all()
+
+
+def test_batches_are_sets_of_strokes(project: Path) -> None:
+    dataset = CurveDataset(read_table(project / "curves" / "curves.parquet"), project / "curves", 3)
+    batch = dataset.batch([3, 5])
+    assert batch["coefficients"].shape == (2, 3, FRAMES, 2, HARMONICS)
+    assert batch["present"].tolist() == [[True, False, False]] * 2
+    assert batch["life"][:, 0].tolist() == [[0, 1]] * 2
+    assert dataset.strokes_needed() == 1
+
+
+def test_training_writes_a_network_that_draws_what_the_caption_says(project: Path) -> None:
+    metrics = run(project, 300, 300)
+    names = {"loss", "reconstruction_px", "strokes_kept", "rendered_discrepancy", "kl"}
+    assert set(metrics) == names | {"prior_loss", "prior_loss_test"}
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics["reconstruction_px"] < 1
+    assert metrics["strokes_kept"] == 1
+
+    vae = CurveVAE.from_pretrained(project / "vae")
+    text = encode_text(*load_text_encoder(project / "text"), [*CAPTIONS] * 8)
+    coefficients, visibility = sample_curves(vae, text, FRAMES, 8.0, torch.Generator().manual_seed(0))
+    assert (visibility[..., 0] == 1).all()
+    assert (visibility[..., 1:] == 0).all()
+    travelled = coefficients[:, -1, 0, 0, 0] - coefficients[:, 0, 0, 0, 0]
+    assert (travelled[::2] > 0.2).all()
+    assert (travelled[1::2] < -0.2).all()
+    assert coefficients[:, 0, 0, 1, 0].std() > 0.01  # what no word says is left open
+
+
+def test_training_shows_held_out_captions_as_pictures(project: Path) -> None:
+    run(project, 2, 2)
+    pictures = sorted((project / "checkpoints").rglob("previews/*"))
+    assert [path.name for path in pictures] == ["curve_vae-000002.gif", "curve_vae-000002.png"]
+    sheet = cv2.imread(str(pictures[1]))
+    assert sheet.shape[0] == 2 * 8 * 64  # a fitted and a generated row for each of 8 clips, enlarged to 64 px
+    assert cv2.VideoCapture(str(pictures[0])).read()[0]
+
+
+def test_training_is_a_function_of_its_parameters(project: Path) -> None:
+    first = run(project, 3, 3, "one")
+    for folder in (project / "checkpoints").iterdir():
+        folder.rename(folder.with_name(folder.name + "-moved"))
+    assert run(project, 3, 3, "two") == first
+
+
+def test_the_autoencoder_is_not_trained_again_for_the_prior(project: Path) -> None:
+    run(project, 3, 2, "one")
+    before = {path.name: (path / "checkpoint.safetensors").stat().st_mtime_ns for path in checkpoints(project)}
+    run(project, 3, 4, "two")
+    after = {path.name: (path / "checkpoint.safetensors").stat().st_mtime_ns for path in checkpoints(project)}
+    assert {name.rpartition("-")[0] for name in set(after) - set(before)} == {"curve_prior"}
+    assert before.items() <= after.items()
+
+
+def checkpoints(project: Path) -> list[Path]:
+    return list((project / "checkpoints").iterdir())
