@@ -1,8 +1,9 @@
 import itertools
 
 import torch
+from torch.nn import functional
 
-from sketch2video.curve_vae.prior import PRESENCE_WEIGHT, StrokeFlow, coupled_noise
+from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
 from tests.curve_vae.sets import TEXT, captions, network, seeded
 
 NUMBERS, KNOWN = 7, 5
@@ -10,7 +11,7 @@ NUMBERS, KNOWN = 7, 5
 
 def flow() -> StrokeFlow:
     torch.manual_seed(0)
-    prior = StrokeFlow(NUMBERS, KNOWN, TEXT, width=16, layers=2, heads=2)
+    prior = StrokeFlow(5, NUMBERS, KNOWN, TEXT, width=16, layers=2, heads=2)
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -42,65 +43,86 @@ def test_caption_rate_time_estimate_and_what_is_known_matter() -> None:
         assert (other - base).abs().max() > 1e-4
 
 
-def test_coupling_is_the_best_of_all_permutations_by_place_and_presence() -> None:
-    strokes, noise = torch.randn(3, 5, NUMBERS), torch.randn(3, 5, NUMBERS)
-    coupled = coupled_noise(strokes, noise)
-    weight = torch.tensor([1.0, 1.0, PRESENCE_WEIGHT])
+def test_tokens_that_are_no_strokes_have_no_influence() -> None:
+    prior, text = flow(), captions()
+    tokens = torch.randn(2, 5, NUMBERS)
+    present = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
+    time, estimate = torch.tensor([0.3, 0.8]), torch.zeros(2, 5, NUMBERS)
+    base = prior(tokens, time, estimate, *text, None, present=present)
+    changed = torch.where(present[..., None], tokens, 9.0)
+    torch.testing.assert_close(prior(changed, time, estimate, *text, None, present=present)[present], base[present])
+    alone = prior(tokens[:1, :3], time[:1], estimate[:1, :3], text.hidden[:1], text.mask[:1], None)
+    torch.testing.assert_close(alone, base[:1, :3], atol=1e-5, rtol=1e-4)
 
-    def cost(clip, order):
-        return -float((strokes[clip][:, [0, 1, -1]] * weight * noise[clip][list(order)][:, [0, 1, -1]]).sum())
 
+def test_coupling_is_the_nearest_of_all_permutations_by_place() -> None:
+    strokes, noise = torch.randn(3, 6, NUMBERS), torch.randn(3, 6, NUMBERS)
+    present = torch.tensor([[True] * 5 + [False], [True, False, True, True, False, True], [True] * 6])
+    coupled = coupled_noise(strokes, noise, present)
     for clip in range(3):
-        best = min(itertools.permutations(range(5)), key=lambda order: cost(clip, order))
-        torch.testing.assert_close(coupled[clip], noise[clip][list(best)])
+        tokens = present[clip].nonzero()[:, 0]
+        data, candidates = strokes[clip, tokens, :2], noise[clip, tokens]
+        best = min(
+            itertools.permutations(range(len(tokens))),
+            key=lambda order: float((data - candidates[list(order), :2]).square().sum()),
+        )
+        torch.testing.assert_close(coupled[clip, tokens], candidates[list(best)])
+        torch.testing.assert_close(coupled[clip, ~present[clip]], noise[clip, ~present[clip]])
 
 
 def test_known_strokes_choose_their_noise_first() -> None:
     strokes, noise = torch.randn(1, 4, NUMBERS), torch.randn(1, 4, NUMBERS)
-    first = torch.tensor([[False, True, False, False]])
-    weight = torch.tensor([1.0, 1.0, PRESENCE_WEIGHT])
-    gain = (strokes[0, 1, [0, 1, -1]] * weight * noise[0][:, [0, 1, -1]]).sum(1)
-    coupled = coupled_noise(strokes, noise, first)
+    present, first = torch.ones(1, 4).bool(), torch.tensor([[False, True, False, False]])
+    gain = (strokes[0, 1, :2] * noise[0][:, :2]).sum(1)
+    coupled = coupled_noise(strokes, noise, present, first)
     torch.testing.assert_close(coupled[0, 1], noise[0, gain.argmax()])
     assert sorted(coupled[0, :, 0].tolist()) == sorted(noise[0, :, 0].tolist())
     # In sampling the others are not there: what the known stroke gets must not depend on them.
     other = strokes.clone()
     other[0, [0, 2, 3]] = 0
-    torch.testing.assert_close(coupled_noise(other, noise, first)[0, 1], coupled[0, 1])
+    torch.testing.assert_close(coupled_noise(other, noise, present, first)[0, 1], coupled[0, 1])
 
 
 def test_the_prior_learns_a_set_whose_strokes_have_no_order() -> None:
     """One caption is two strokes left and right, the other one stroke in the middle; their mean is neither."""
     torch.manual_seed(0)
-    prior = StrokeFlow(4, KNOWN, TEXT, width=32, layers=2, heads=2)
+    prior = StrokeFlow(2, 3, KNOWN, TEXT, width=32, layers=2, heads=2)
     text = captions()
-    sets = torch.tensor([[[-2.0, 0.0, 1.0, 1.0], [2.0, 0.0, -1.0, 1.0]], [[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, -1.0]]])
+    sets = torch.tensor([[[-2.0, 0.0, 1.0], [2.0, 0.0, -1.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    numbers = torch.tensor([2, 1])
     optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
     generator = seeded()
     for _ in range(300):
         which = torch.randint(2, (64,), generator=generator)
-        data = sets[which]
-        data = torch.where(torch.rand(64, 1, 1, generator=generator) < 0.5, data, data.flip(1))  # no order
-        noise = coupled_noise(data, torch.randn(data.shape, generator=generator))
+        data, present = sets[which], torch.arange(2) < numbers[which, None]
+        turned = (torch.rand(64, generator=generator) < 0.5) & (which == 0)  # no order
+        data = torch.where(turned[:, None, None], data.flip(1), data)
+        noise = coupled_noise(data, torch.randn(data.shape, generator=generator), present)
         time = torch.rand(64, generator=generator)
         between = torch.lerp(data, noise, time[:, None, None])
-        velocity = prior(between, time, torch.zeros_like(between), text.hidden[which], text.mask[which], None)
-        loss = (velocity - (noise - data)).square().mean()
+        caption = (text.hidden[which], text.mask[which])
+        velocity = prior(between, time, torch.zeros_like(between), *caption, None, present=present)
+        loss = (velocity - (noise - data))[present].square().mean()
+        loss = loss + functional.cross_entropy(prior.count(64, *caption, None), numbers[which])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    which = torch.arange(200) % 2
+    caption = (text.hidden[which], text.mask[which])
     with torch.no_grad():
-        tokens = torch.randn(100, 2, 4, generator=generator)
-        which = torch.arange(100) % 2
+        tokens = torch.randn(200, 2, 3, generator=generator)
+        count = prior.count(200, *caption, None).argmax(-1)
         for step in range(20):
-            time = torch.full((100,), 1 - step / 20)
-            tokens = tokens - prior(tokens, time, 0 * tokens, text.hidden[which], text.mask[which], None) / 20
-    two, one = tokens[::2], tokens[1::2]
+            time = torch.full((200,), 1 - step / 20)
+            present = torch.arange(2) < count[:, None]
+            tokens = tokens - prior(tokens, time, 0 * tokens, *caption, None, present=present) / 20
+    assert (count == numbers[which]).all()
+    two, one = tokens[::2], tokens[1::2, 0]
     assert ((two[..., 0].sort(dim=1).values - torch.tensor([-2.0, 2.0])).abs().amax(1) < 0.7).float().mean() > 0.9
     assert ((two[..., 0] * two[..., 2]).lt(0).all(1)).float().mean() > 0.9  # what belongs together stays together
-    assert ((one[..., -1] > 0).sum(1) == 1).float().mean() > 0.9
+    assert (one.norm(dim=1) < 0.7).float().mean() > 0.9
 
 
 def test_the_number_of_numbers_is_that_of_the_network() -> None:
     vae = network()
-    assert vae.prior.out.out_features == len(vae.mean) + 1
+    assert vae.prior.out.out_features == len(vae.mean)

@@ -3,7 +3,7 @@ import torch
 
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.network import CurveVAE
-from sketch2video.curve_vae.sampling import sample_curves, sample_strokes
+from sketch2video.curve_vae.sampling import how_many, sample_curves, sample_strokes, with_others
 from sketch2video.curves import CurveSequence
 from sketch2video.models.text import TextCondition
 from tests.curve_vae.sets import HARMONICS, SLOTS, STROKES, TEXT, captions, network, seeded, smooth
@@ -69,3 +69,17 @@ def test_what_is_known_is_drawn_exactly_and_comes_first() -> None:
         torch.testing.assert_close(coefficients[0, frame, 1], given[0, 1, frame], atol=1e-3, rtol=1e-3)
     free, _ = sample_curves(vae, captions(1), 8, 8.0, seeded())
     assert (free[0, :, 0] - given[0, 0]).abs().max() > 0.05
+
+
+def test_numbers_of_strokes_are_drawn_as_likely_as_they_are() -> None:
+    logits = torch.log(torch.tensor([0.1, 0.6, 0.3])).expand(20_000, 3)
+    numbers = how_many(logits, torch.randn(20_000, generator=seeded()))
+    shares = torch.bincount(numbers, minlength=3) / 20_000
+    torch.testing.assert_close(shares, torch.tensor([0.1, 0.6, 0.3]), atol=0.02, rtol=0)
+    assert how_many(logits[:1], torch.zeros(1)).item() == 1
+    assert how_many(logits[:1], torch.tensor([50.0])).item() == 2
+
+
+def test_given_strokes_are_counted_among_the_others() -> None:
+    given = torch.tensor([[False, True, False, False], [True, True, True, False], [False] * 4])
+    assert with_others(given, torch.tensor([3, 1, 2])).long().tolist() == [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0]]

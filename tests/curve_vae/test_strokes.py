@@ -91,10 +91,10 @@ def test_what_is_beyond_the_limit_is_the_least_ink() -> None:
 
 
 def test_strokes_needed_hold_almost_all_lives() -> None:
-    visibilities = [np.ones((2, 1))] * 99 + [np.ones((2, 4))]
-    assert strokes_needed(visibilities, 10) == 3  # 99 + 3 of 103 lives
-    assert strokes_needed(visibilities, 2) == 2
-    assert strokes_needed([np.zeros((2, 1))], 4) == 1
+    counts = np.array([1] * 99 + [4])
+    assert strokes_needed(counts, 10) == 3  # 99 + 3 of 103 lives
+    assert strokes_needed(counts, 2) == 2
+    assert strokes_needed(np.zeros(3, int), 4) == 1
 
 
 def test_slots_hold_the_strokes_that_sets_were_made_of() -> None:

@@ -145,16 +145,32 @@ def test_errors_of_strokes_that_are_not_visible_are_zero_and_have_a_gradient() -
 def test_batches_are_sets_of_strokes(project: Path) -> None:
     dataset = CurveDataset(read_table(project / "curves" / "curves.parquet"), project / "curves", 3)
     batch = dataset.batch([3, 5])
-    assert batch["coefficients"].shape == (2, 3, FRAMES, 2, HARMONICS)
-    assert batch["present"].tolist() == [[True, False, False]] * 2
+    assert batch["coefficients"].shape == (2, 1, FRAMES, 2, HARMONICS)  # no more than these clips need
+    assert batch["present"].tolist() == [[True]] * 2
     assert batch["life"][:, 0].tolist() == [[0, 1]] * 2
     assert dataset.strokes_needed() == 1
+
+
+def test_batches_hold_clips_with_about_as_many_strokes_and_every_clip_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shown = rng.integers(1, 9, 64)
+    visibility = np.broadcast_to(np.arange(8) < shown[:, None, None], (64, 2, 8)).astype(np.float32)
+    arrays = {"coefficients": np.ones((64, 2, 8, 2, 3), np.float32), "visibility": visibility}
+    write_shard(shard_path(tmp_path, 0), arrays, [f"clip{i}" for i in range(64)], "key")
+    table = pd.DataFrame({"shard": 0, "row": range(64), "fps": 8.0})
+    dataset = CurveDataset(table, tmp_path, 8)
+    batches = [dataset.batch_at(3, position, 8) for position in range(8)]
+    assert sorted(int(index) for batch in batches for index in batch["index"]) == list(range(64))
+    padding = [batch["present"].logical_not().float().mean().item() for batch in batches]
+    assert max(padding) < 0.25  # eight strokes for every clip would be 45% padding
+    sizes = [batch["present"].shape[1] for batch in batches]
+    assert sizes != sorted(sizes)
 
 
 def test_training_writes_a_network_that_draws_what_the_caption_says(project: Path) -> None:
     metrics = run(project, 300, 300)
     names = {"loss", "reconstruction_px", "strokes_kept", "rendered_discrepancy", "kl"}
-    assert set(metrics) == names | {"prior_loss", "prior_loss_test"}
+    assert set(metrics) == names | {"prior_loss", "prior_flow_test", "prior_count_test"}
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["reconstruction_px"] < 1
     assert metrics["strokes_kept"] == 1

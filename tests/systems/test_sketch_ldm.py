@@ -1,8 +1,10 @@
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.systems import SketchToVideoPipeline
+from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.sketch_ldm import assemble
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
@@ -97,6 +100,34 @@ def test_the_users_own_curves_are_drawn(pipeline) -> None:
     np.testing.assert_array_equal(out.sketches[1], curves.render(32, 32))
 
 
+def distance(ink: np.ndarray, other: np.ndarray) -> float:
+    """Mean distance in px from each pixel of a drawing to the other one."""
+    away = cv2.distanceTransform((other < 128).astype(np.uint8), cv2.DIST_L2, 5)
+    return float(away[ink > 127].mean())
+
+
+def test_drawings_of_some_frames_are_drawn_as_they_are(pipeline) -> None:
+    ink = drawing(8, 64)
+    out = pipeline(CAPTIONS, sketches={0: ink[0], 7: ink[7]}, num_inference_steps=1, generator=seeded(0, 1))
+    assert out.frames.shape == (2, 8, 32, 32, 3)
+    for curves in out.curves:
+        drawn = curves.render(64, 64)
+        for frame in (0, 7):
+            assert distance(ink[frame], drawn[frame]) < 1.5
+            assert distance(drawn[frame], ink[frame]) < 1.5
+    one = pipeline(CAPTIONS, sketches={3: np.stack([ink[0], ink[7]])}, num_inference_steps=1, generator=seeded(0, 1))
+    assert distance(ink[7], one.curves[1].render(64, 64)[3]) < 1.5 < distance(ink[0], one.curves[1].render(64, 64)[3])
+
+
+def test_given_strokes_are_kept_and_others_come_beside_them(pipeline) -> None:
+    coefficients = np.zeros((8, 1, 2, 4), np.float32)
+    coefficients[:, 0, :, :2] = [[0.5, 0.3], [0.5, 0.1]]
+    given = CurveSequence(coefficients, np.ones((8, 1), np.float32))
+    out = pipeline(CAPTIONS[0], strokes=[given], num_inference_steps=1, generator=seeded(0))
+    assert out.curves[0].visibility[:, 0].all()
+    np.testing.assert_allclose(out.curves[0].coefficients[:, 0, :, :4], coefficients[:, 0], atol=1e-3)
+
+
 @pytest.mark.parametrize("scale", ["guidance_scale", "control_guidance_scale"])
 def test_guidance_changes_the_video(pipeline, scale: str) -> None:
     arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2, "guidance_scale": 1.0}
@@ -147,6 +178,12 @@ def test_images_and_tuples_are_given_as_in_diffusers(pipeline) -> None:
         ({"sketches": np.zeros((1, 2, 8, 9), np.uint8)}, "expected square uint8"),
         ({"sketches": np.zeros((1, 2, 8, 8), np.uint8), "num_frames": 5}, "num_frames is 5, but the drawings have 2"),
         ({"sketches": np.zeros((1, 2, 8, 8), np.uint8), "curves": []}, "give one of them"),
+        ({"sketches": {}}, "sketches is empty; name at least one frame"),
+        ({"sketches": {0: np.zeros((8, 9), np.uint8)}}, r"sketches\[0\] is uint8 \(8, 9\), expected square"),
+        ({"sketches": {0: np.zeros((8, 8), np.uint8), 1: np.zeros((9, 9), np.uint8)}}, "different sizes"),
+        ({"sketches": {9: np.zeros((8, 8), np.uint8)}}, "those of a clip are 0 to 7"),
+        ({"sketches": {0: np.zeros((3, 8, 8), np.uint8)}, "captions": CAPTIONS}, "captions 2, sketches 3"),
+        ({"sketches": {0: np.zeros((8, 8), np.uint8)}, "curves": []}, "sketches and curves were given"),
         ({"num_frames": -1}, "num_frames is -1; it must be at least 1"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0"),
         ({"fps": 0.0}, "fps is 0.0; it must be above 0"),
@@ -175,3 +212,15 @@ def test_the_parts_are_assembled(tiny_pipeline_folder: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match="nowhere cannot be loaded as VideoTransformer"):
         assemble(tmp_path / "other", text_encoder=tmp_path / "text", **{**folders, "video_ldm": tmp_path / "nowhere"})
     assert not (tmp_path / "other").exists()
+
+
+def test_a_pipeline_with_strokes_by_slot_is_too_old(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(tiny_pipeline_folder, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    index["curve_vae"] = ["sketch2video.models.curve_vae", "CurveVAE"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(
+        UserError, match="saved by an older version, whose curve VAE drew strokes by slot; train it again"
+    ):
+        load_pipeline(folder)

@@ -59,8 +59,13 @@ def describe(vae: CurveVAE, known: Known) -> Tensor:
         life = torch.stack([_first(seen), seen.shape[1] - _first(seen.flip(1))], dim=1) / seen.shape[1]
         with torch.no_grad():
             mode = vae.encode(between(known.coefficients[strokes], seen), life).mode()
-        latents[strokes] = (mode - vae.mean) / vae.scale
+        latents[strokes] = vae.whitened(mode)
     return torch.cat([strokes[..., None].float(), latents, shown, hidden], dim=-1)
+
+
+def tokens_of(described: Tensor, vae: CurveVAE) -> Tensor:
+    """Where the tokens of known strokes will about be: (N, S, 5 + Z), whitened, of what :func:`describe` gives."""
+    return described[..., 1 : 1 + len(vae.mean)]
 
 
 def between(values: Tensor, shown: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         self.motion_out, self.shape_out = _small(hidden, moving), _small(hidden, shapes)
         numbers = GIVEN + latent_dim
         self.prior = StrokeFlow(
-            numbers + 1, known_numbers(numbers, time_terms), text_width, width=width, layers=layers, heads=heads
+            strokes, numbers, known_numbers(numbers, time_terms), text_width, width=width, layers=layers, heads=heads
         )
         # Harmonics of a line with corners fall like 1 / k^2; after this all of them are of the same order.
         falling = torch.arange(1, harmonics, dtype=torch.float32).pow(-1.5)
@@ -153,7 +153,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
             Strokes with leading axes (..., T), and their lives (..., 2) in [0, 1], which may be empty.
         """
         hidden = self.decoder(torch.cat([latents[..., GIVEN:], latents[..., 2:GIVEN]], dim=-1))
-        # Not in bfloat16, which would let points tremble by a tenth of a pixel.
+        # In bfloat16 points would tremble by a tenth of a pixel.
         with torch.autocast(latents.device.type, enabled=False):
             given = latents[..., :GIVEN].float()
             moving = self.motion_out(hidden.float()).unflatten(-1, (-1, 3))
@@ -163,24 +163,13 @@ class CurveVAE(ModelMixin, ConfigMixin):
             shape = from_series(bent, times).unflatten(-1, (2, -1)) * self.harmonic_scale
         return Parts(motion[..., :2], motion[..., 2], shape), (given[..., 3:] + 1) / 2
 
-    def tokens(self, latents: Tensor, present: Tensor) -> Tensor:
-        """What the prior works with: latents (N, S, 5 + Z) whitened, zero where there is no stroke, and presence ±1."""
-        whitened = (latents - self.mean) / self.scale * present[..., None]
-        return torch.cat([whitened, 2 * present[..., None].to(whitened.dtype) - 1], dim=-1)
+    def whitened(self, latents: Tensor) -> Tensor:
+        """What the prior works with: latents (..., 5 + Z) about zero, each in its own scale; see :meth:`whiten`."""
+        return (latents - self.mean) / self.scale
 
-    def tokens_of_known(self, described: Tensor, strokes: Tensor) -> Tensor:
-        """Where the tokens of known strokes will about be: (N, S, D) as of :meth:`tokens`.
-
-        Args:
-            described: (N, S, known_numbers), see :func:`~sketch2video.curve_vae.known.describe`.
-            strokes: (N, S) bool, which are known.
-        """
-        presence = 2 * strokes[..., None].to(described.dtype) - 1
-        return torch.cat([described[..., 1 : 1 + len(self.mean)], presence], dim=-1)
-
-    def from_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of :meth:`tokens`: latents (N, S, 5 + Z) and presence (N, S) bool."""
-        return tokens[..., :-1] * self.scale + self.mean, tokens[..., -1] > 0
+    def unwhitened(self, tokens: Tensor) -> Tensor:
+        """The inverse of :meth:`whitened`."""
+        return tokens * self.scale + self.mean
 
     @torch.no_grad()
     def whiten(self, strokes: StrokeSet, power: float = 0.5) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
@@ -20,15 +21,14 @@ from sketch2video.models.caption import CaptionAndRate
 
 TIME_FEATURES = 64
 PLACE_OCTAVES = 5
-PRESENCE_WEIGHT = 8.0
-"""How much presence counts in the coupling, against place: which tokens are to be no stroke can be seen from noise."""
 
 
 class StrokeFlow(nn.Module):
-    """Velocity of a set of strokes; see the module.
+    """Velocity of a set of strokes, and how many there are; see the module.
 
     Args:
-        numbers: D, of a token; the first two are a stroke's place and the last is its presence.
+        strokes: S, the most of a clip.
+        numbers: D, of a token; the first two are a stroke's place.
         known_numbers: numbers that describe what is known of a stroke; see :mod:`~sketch2video.curve_vae.known`.
         text_width: width of the text encoder's hidden states.
         width: of the tokens.
@@ -37,9 +37,17 @@ class StrokeFlow(nn.Module):
     """
 
     def __init__(
-        self, numbers: int, known_numbers: int, text_width: int, width: int = 128, layers: int = 5, heads: int = 4
+        self,
+        strokes: int,
+        numbers: int,
+        known_numbers: int,
+        text_width: int,
+        width: int = 128,
+        layers: int = 5,
+        heads: int = 4,
     ) -> None:
         super().__init__()
+        self.count_out = nn.Sequential(nn.SiLU(), nn.Linear(width, strokes + 1))
         self.token_in = nn.Linear(2 * numbers + 4 * PLACE_OCTAVES, width)
         self.known_in = nn.Linear(known_numbers, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
@@ -58,6 +66,7 @@ class StrokeFlow(nn.Module):
         text_mask: Tensor | None,
         fps: Tensor | None,
         known: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> Tensor:
         """The velocity noise - strokes.
 
@@ -70,6 +79,8 @@ class StrokeFlow(nn.Module):
             text_mask: (N, L) bool; a row without any True has no caption.
             fps: (N,) frames a second, 0 where unknown; None: unknown for all.
             known: (N, S, known_numbers), zero for strokes of which nothing is known; None: nothing is known.
+            present: (N, S) bool, the tokens that are strokes, at least one a clip; None: all. The others have no
+                influence, and their velocity means nothing.
 
         Returns:
             (N, S, D)
@@ -81,9 +92,14 @@ class StrokeFlow(nn.Module):
             x = x + self.known_in(known)
         x = x[:, None]
         for block in self.blocks:
-            x = block(x, condition, words, mask)
+            x = block(x, condition, words, mask, present)
         scale, shift = self.modulation(condition)[:, None].chunk(2, dim=-1)
         return self.out(self.norm(x[:, 0]) * (1 + scale) + shift)
+
+    def count(self, samples: int, text: Tensor | None, text_mask: Tensor | None, fps: Tensor | None) -> Tensor:
+        """Logits (N, S + 1) of how many strokes a clip has; see :meth:`forward` for the arguments."""
+        words, mask = self.caption.tokens(samples, text, text_mask)
+        return self.count_out(self.caption.vector(words, mask, fps))
 
 
 def _place_features(place: Tensor) -> Tensor:
@@ -93,36 +109,32 @@ def _place_features(place: Tensor) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def coupled_noise(strokes: Tensor, noise: Tensor, first: Tensor | None = None) -> Tensor:
+def coupled_noise(strokes: Tensor, noise: Tensor, present: Tensor, first: Tensor | None = None) -> Tensor:
     """Noise tokens in the order that carries each to a stroke near it: optimal transport within every clip.
 
-    The cost is that of place and presence alone (Tong et al. 2024, "Improving and generalizing flow-based generative
-    models with minibatch optimal transport", within one set instead of a batch). Tokens are exchangeable, so the noise
-    of a clip stays a sample of the standard normal. With all numbers in the cost, a token could not see at noise which
-    stroke it was assigned to.
+    The cost is the squared distance of places alone (Tong et al. 2024, "Improving and generalizing flow-based
+    generative models with minibatch optimal transport", within one set instead of a batch). Tokens are exchangeable, so
+    the noise of a clip stays a sample of the standard normal. With all numbers in the cost, a token could not see at
+    noise which stroke it was assigned to.
 
     Args:
         strokes: (N, S, D), the data.
         noise: (N, S, D) standard normal.
+        present: (N, S) bool, the tokens that are strokes; the noise of the others stays where it is.
         first: (N, S) bool, strokes that choose their noise before the others, as in sampling, where the others are not
             there yet; None: none.
 
     Returns:
         (N, S, D), each clip's noise permuted.
     """
-    weighted = strokes[..., [0, 1, -1]] * strokes.new_tensor([1.0, 1.0, PRESENCE_WEIGHT])
-    cost = -(weighted @ noise[..., [0, 1, -1]].mT).cpu().numpy()
-    order = torch.empty(noise.shape[:2], dtype=torch.long)
-    for clip in range(len(strokes)):
-        chosen = order[clip].numpy()
-        left, right = list(range(strokes.shape[1])), list(range(strokes.shape[1]))
-        if first is not None and bool(first[clip].any()):
-            known = first[clip].cpu().nonzero()[:, 0].tolist()
-            _, columns = linear_sum_assignment(cost[clip][known])
-            chosen[known] = columns
-            left = [s for s in left if s not in set(known)]
-            right = [s for s in right if s not in set(columns.tolist())]
-        if left:
-            _, columns = linear_sum_assignment(cost[clip][left][:, right])
-            chosen[left] = [right[column] for column in columns]
+    gain = torch.einsum("nsd,ntd->nst", strokes[..., :2], noise[..., :2]).cpu().numpy()
+    order = torch.arange(noise.shape[1]).repeat(len(noise), 1)
+    chosen = order.numpy()
+    known = np.zeros_like(chosen, bool) if first is None else (first & present).cpu().numpy()
+    for clip, tokens in enumerate(present.cpu().numpy()):
+        free = np.flatnonzero(tokens)
+        for group in (np.flatnonzero(known[clip]), np.flatnonzero(tokens & ~known[clip])):
+            rows, columns = linear_sum_assignment(gain[clip][np.ix_(group, free)], maximize=True)
+            chosen[clip, group[rows]] = free[columns]
+            free = np.delete(free, columns)
     return noise.gather(1, order.to(noise.device)[..., None].expand_as(noise))

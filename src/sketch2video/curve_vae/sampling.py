@@ -9,7 +9,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from sketch2video.curve_vae.budget import within_budget
-from sketch2video.curve_vae.known import Known, describe, hold
+from sketch2video.curve_vae.known import Known, describe, hold, tokens_of
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior import coupled_noise
 from sketch2video.curve_vae.strokes import alive, frame_times, into_slots
@@ -98,32 +98,48 @@ def sample_strokes(
     """The strokes of clips; see :func:`sample_curves`."""
     config, device, count = vae.config, text.hidden.device, len(text.hidden)
     rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-    shape = (count, config.strokes, len(vae.mean) + 1)
-    noise = randn_tensor(shape, generator=generator, device=device) * temperature
+    chance = randn_tensor((count, 1), generator=generator, device=device)[:, 0] * temperature
+    noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device) * temperature
+    numbers = how_many(vae.prior.count(count, text.hidden, text.mask, rates), chance)
+    given = torch.zeros(count, config.strokes, dtype=torch.bool, device=device) if known is None else known.strokes
+    present = with_others(given, numbers)
     seen = None
     if known is not None:
         seen = describe(vae, known)
-        towards = vae.tokens_of_known(seen, known.strokes)
-        noise = coupled_noise(towards, noise, known.strokes)
+        # Noise as it is coupled in training: known strokes choose theirs, the others take what is left.
+        noise = coupled_noise(tokens_of(seen, vae), noise, present, given)
     tokens = flow_to_strokes(
         vae,
         noise,
+        present,
         text,
         rates,
         seen,
         num_inference_steps or config.num_inference_steps,
         config.guidance_scale if guidance_scale is None else guidance_scale,
     )
-    latents, present = vae.from_tokens(tokens)
-    parts, life = vae.decode(latents, frame_times(num_frames, device))
+    parts, life = vae.decode(vae.unwhitened(tokens), frame_times(num_frames, device))
     coefficients = parts.coefficients()
     visible = alive(life, num_frames) & present[..., None]
     return Drawn(coefficients, visible) if known is None else Drawn(*hold(coefficients, visible, known))
 
 
+def how_many(logits: Tensor, chance: Tensor) -> Tensor:
+    """Draw numbers of strokes (N,) from logits (N, S + 1), by standard normal ``chance`` (N,); 0 gives the median."""
+    below = logits.float().softmax(-1).cumsum(-1)
+    return (below < torch.special.ndtr(chance)[:, None]).sum(-1).clamp_max(logits.shape[-1] - 1)
+
+
+def with_others(given: Tensor, numbers: Tensor) -> Tensor:
+    """The tokens that are strokes: those that are given (N, S), and the first others up to ``numbers`` (N,)."""
+    missing = numbers - given.sum(-1)
+    return given | (~given & ((~given).cumsum(-1) <= missing[:, None]))
+
+
 def flow_to_strokes(
     vae: CurveVAE,
     noise: Tensor,
+    present: Tensor,
     text: TextCondition,
     fps: Tensor,
     known: Tensor | None,
@@ -135,20 +151,28 @@ def flow_to_strokes(
     Args:
         vae: the network.
         noise: (N, S, D).
+        present: (N, S) bool, the tokens that are strokes.
         text: the captions.
         fps: (N,).
         known: of :func:`~sketch2video.curve_vae.known.describe`; None: nothing is known.
         steps: of equal length in time.
         guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (Ho & Salimans 2022); 1 is the plain model.
     """
+    attended = at_least_one(present)
     tokens, estimate = noise, torch.zeros_like(noise)
     for step in range(steps):
         time = 1 - step / steps
         times = torch.full_like(fps, time)
-        velocity = vae.prior(tokens, times, estimate, text.hidden, text.mask, fps, known)
+        velocity = vae.prior(tokens, times, estimate, text.hidden, text.mask, fps, known, attended)
         if guidance_scale != 1:
-            plain = vae.prior(tokens, times, estimate, None, None, fps, known)
+            plain = vae.prior(tokens, times, estimate, None, None, fps, known, attended)
             velocity = plain + guidance_scale * (velocity - plain)
         estimate = tokens - time * velocity
         tokens = tokens - velocity / steps
     return tokens
+
+
+def at_least_one(present: Tensor) -> Tensor:
+    """Tokens (N, S) that are attended to: those that are strokes, and the first one of a clip without any."""
+    first = torch.arange(present.shape[-1], device=present.device) == 0
+    return present | (~present.any(-1, keepdim=True) & first)

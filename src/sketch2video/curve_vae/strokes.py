@@ -87,13 +87,15 @@ def to_series(values: Tensor, terms: int) -> Tensor:
 
     With fewer frames than terms the solution is the one of least norm.
     """
-    basis = time_basis(frame_times(values.shape[-2], values.device), terms)
-    return torch.einsum("jt,...tf->...jf", torch.linalg.pinv(basis), values)
+    with torch.autocast(values.device.type, enabled=False):
+        basis = time_basis(frame_times(values.shape[-2], values.device), terms)
+        return torch.einsum("jt,...tf->...jf", torch.linalg.pinv(basis), values.float())
 
 
 def from_series(series: Tensor, times: Tensor) -> Tensor:
     """Series in time (..., terms, F) at ``times`` (T,): (..., T, F)."""
-    return torch.einsum("tj,...jf->...tf", time_basis(times, series.shape[-2]), series)
+    with torch.autocast(series.device.type, enabled=False):
+        return torch.einsum("tj,...jf->...tf", time_basis(times, series.shape[-2]), series.float())
 
 
 def alive(life: Tensor, frames: int) -> Tensor:
@@ -155,9 +157,14 @@ def _strokes_of(
     return out, life, present
 
 
-def strokes_needed(visibilities: Sequence[np.ndarray], limit: int, share: float = 0.99) -> int:
-    """The fewest strokes a clip, from 1 to ``limit``, that hold ``share`` of all lives of clips (T, S each)."""
-    counts = np.array([len(lives_of(visibility)) for visibility in visibilities])
+def strokes_needed(counts: np.ndarray, limit: int, share: float = 0.99) -> int:
+    """The fewest strokes a clip, from 1 to ``limit``, that hold ``share`` of all lives.
+
+    Args:
+        counts: (N,) lives of each clip.
+        limit: the most.
+        share: in [0, 1].
+    """
     for strokes in range(1, limit):
         if np.minimum(counts, strokes).sum() >= share * counts.sum():
             return strokes

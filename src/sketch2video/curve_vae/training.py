@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sketch2video.curve_vae.known import describe, random_known
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior import coupled_noise
-from sketch2video.curve_vae.sampling import Drawn, as_curves, sample_curves
-from sketch2video.curve_vae.strokes import StrokeSet, frame_times, stroke_sets, strokes_needed
+from sketch2video.curve_vae.sampling import Drawn, as_curves, at_least_one, sample_curves
+from sketch2video.curve_vae.strokes import StrokeSet, frame_times, lives_of, stroke_sets, strokes_needed
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.measure import rendered_discrepancy
 from sketch2video.files import replacing
@@ -24,7 +26,7 @@ from sketch2video.models.text import TextCondition, captions_of, encode_text, lo
 from sketch2video.params import CurveVAEParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.condition import draw_ink
-from sketch2video.training.data import ShardDataset, clips_of_split
+from sketch2video.training.data import ShardDataset, batch_indices, clips_of_split
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, in_same_run, joined, train
 from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet
 
@@ -34,6 +36,12 @@ WHITENED_CLIPS = 256
 """Training clips from which the scale of the prior's numbers is taken."""
 SELF_CONDITIONED = 0.5
 """Share of the prior's steps that see its own estimate (Chen et al. 2023, "Analog Bits", section 3.2)."""
+COUNT_WEIGHT = 0.02
+"""Of the nats of the number of strokes beside the squared error of the velocity."""
+COUNT_SPREAD = 1.0
+"""Standard deviation, in strokes, of the numbers that the prior learns."""
+ALIKE = 8
+"""Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
 HELD_OUT_CLIPS = 256
 PREVIEW_CLIPS = 8
 
@@ -62,7 +70,8 @@ def train_curve_vae(
         points of the fitted and of the reconstructed strokes at the same pen position; ``strokes_kept``, the share of
         strokes that ``curve_vae.strokes`` leaves; ``rendered_discrepancy`` of the reconstructed drawings from the
         fitted ones (0 is perfect, 1 an empty page); ``kl``, nats a stroke. Of the prior: ``prior_loss`` at the end of
-        the training and ``prior_loss_test`` of held-out clips.
+        the training, and of held-out clips ``prior_flow_test``, the squared error of the velocity, and
+        ``prior_count_test``, the nats of the number of strokes.
 
     Raises:
         UserError: an input is missing or damaged, or a training fails; see
@@ -149,14 +158,32 @@ class CurveDataset(ShardDataset):
 
     def strokes_needed(self) -> int:
         """The strokes a clip that hold 99% of all; see :func:`~sketch2video.curve_vae.strokes.strokes_needed`."""
-        parts = (self.readers["visibility"].batch("visibility", self.table.iloc[[row]])[0] for row in range(len(self)))
-        return strokes_needed(list(parts), self.limit)
+        return strokes_needed(self.lives, self.limit)
+
+    @cached_property
+    def lives(self) -> np.ndarray:
+        """Lives of each clip: (N,)."""
+        reader = self.readers["visibility"]
+        rows = (self.table.iloc[[row]] for row in range(len(self)))
+        return np.array([len(lives_of(reader.batch("visibility", row)[0])) for row in rows])
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """See :class:`~sketch2video.training.data.Dataset`."""
         batch = super().batch(indices)
         strokes = stroke_sets(batch.pop("coefficients").numpy(), batch.pop("visibility").numpy(), self.limit)
-        return batch | strokes._asdict()
+        used = max(1, int(strokes.present.sum(1).max()))
+        return batch | {name: part[:, :used] for name, part in strokes._asdict().items()}
+
+    def batch_at(self, seed: int, position: int, size: int) -> Batch:
+        """Batch number ``position``: of each :data:`ALIKE` batches' clips those with about as many strokes.
+
+        See :class:`~sketch2video.training.data.Scheduled`.
+        """
+        turn, place = divmod(position, ALIKE)
+        clips = np.array(batch_indices(seed, turn, ALIKE * size, len(self)))
+        clips = clips[np.argsort(self.lives[clips], kind="stable")].reshape(ALIKE, size)
+        order = np.random.default_rng([seed, turn]).permutation(ALIKE)  # few and many strokes in turns
+        return self.batch(clips[order[place]].tolist())
 
 
 def to_device(strokes: StrokeSet, device: torch.device) -> StrokeSet:
@@ -172,6 +199,15 @@ def strokes_in(batch: Batch) -> StrokeSet:
 def evenly(count: int, length: int) -> list[int]:
     """At most ``count`` indices below ``length``, evenly spread."""
     return torch.linspace(0, length - 1, min(count, length)).round().long().tolist()
+
+
+def about(numbers: Tensor, logits: Tensor) -> Tensor:
+    """Targets (N, S + 1) for logits that say how many strokes there are: a bell about the true numbers (N,).
+
+    A stroke more or less is no other drawing, and numbers that are learned exactly are learned by heart.
+    """
+    apart = torch.arange(logits.shape[-1], device=logits.device) - numbers[:, None]
+    return (-(apart.float() ** 2) / (2 * COUNT_SPREAD**2)).softmax(-1)
 
 
 class AutoencoderTask(Task):
@@ -276,27 +312,36 @@ class PriorTask(Task):
         dropped = torch.rand(len(batch["index"]), generator=generator, device=device) < self.section.caption_dropout
         text = captions_of(self.text, batch["index"].masked_fill(dropped, len(self.text.hidden) - 1), device)
         text = TextCondition(text.hidden, text.mask & ~dropped[:, None])
-        loss = self._flow_loss(strokes_in(batch), text, batch["fps"], generator)
-        return loss, {}
+        flow, count = self._losses(strokes_in(batch), text, batch["fps"], generator)
+        return flow + COUNT_WEIGHT * count, {"flow": flow, "count": count}
 
-    def _flow_loss(self, strokes: StrokeSet, text: TextCondition, fps: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the velocity (Lipman et al. 2023, eq. 23)."""
-        device, clips = generator.device, len(fps)
-        with torch.no_grad():
+    def _losses(
+        self, strokes: StrokeSet, text: TextCondition, fps: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Mean squared error of the velocity (Lipman et al. 2023, eq. 23), and nats of the numbers of strokes."""
+        device = generator.device
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             known = random_known(strokes, self.section.known, generator)
             seen = describe(self.vae, known)
-            latents = self.vae.encode(strokes.coefficients, strokes.life).mode()
-            data = self.vae.tokens(latents, strokes.present)
+            posterior = self.vae.encode(strokes.coefficients, strokes.life)
+            latents = posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=device))
+            data = self.vae.whitened(latents)
             noise = torch.randn(data.shape, generator=generator, device=device)
-            noise = coupled_noise(data, noise, known.strokes)
-            time = logit_normal_times(clips, generator, self.section.time_shift)
+            noise = coupled_noise(data, noise, strokes.present, known.strokes)
+            present = at_least_one(strokes.present)
+            time = logit_normal_times(len(fps), generator, self.section.time_shift)
             between = interpolate(data, noise, time)
-            estimate = torch.zeros_like(between)
-            if torch.rand((), generator=generator, device=device) < SELF_CONDITIONED:
-                velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen)
-                estimate = between - time[:, None, None] * velocity.to(between.dtype)
-        velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen)
-        return (velocity.float() - (noise - data)).square().mean()
+        estimate = torch.zeros_like(between)
+        if torch.rand((), generator=generator, device=device) < SELF_CONDITIONED:
+            with torch.no_grad():
+                velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen, present)
+            estimate = between - time[:, None, None] * velocity.float()
+        velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen, present)
+        errors = (velocity.float() - (noise - data)).square().mean(-1)[strokes.present]
+        counts = self.module.count(len(fps), text.hidden, text.mask, fps).float()
+        return errors.sum() / max(len(errors), 1), functional.cross_entropy(
+            counts, about(strokes.present.sum(-1), counts)
+        )
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights of the blocks; see :meth:`Task.matrices`."""
@@ -307,7 +352,8 @@ class PriorTask(Task):
         indices = evenly(HELD_OUT_CLIPS, len(self.held_out))
         batch, text = self._held_out(indices)
         generator = torch.Generator(self.vae.device).manual_seed(0)
-        return {"loss_test": float(self._flow_loss(strokes_in(batch), text, batch["fps"], generator))}
+        flow, count = self._losses(strokes_in(batch), text, batch["fps"], generator)
+        return {"flow_test": float(flow), "count_test": float(count)}
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out captions: what was fitted to the real clip, and what is generated; as a sheet and as a GIF."""

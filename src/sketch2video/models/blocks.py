@@ -152,7 +152,9 @@ class ConditionedBlock(nn.Module):
         self.time_mean = zeroed(nn.Linear(width, width)) if time_mean else None
         self.modulation = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 6 * width)))
 
-    def forward(self, x: Tensor, condition: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, condition: Tensor, text: Tensor, text_mask: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Mix tokens.
 
         Args:
@@ -160,6 +162,8 @@ class ConditionedBlock(nn.Module):
             condition: (N, D), what modulates.
             text: (N, M, context_width).
             text_mask: (N, M) bool.
+            mask: bool, True at tokens that the others attend to: (N * T, P) where the reach is a frame, else
+                (N, T * P). None: all.
 
         Returns:
             (N, T, P, D)
@@ -168,7 +172,7 @@ class ConditionedBlock(nn.Module):
         normed = self.norm1(x) * (1 + scale1) + shift1
         if self.reach != "motion" or x.shape[1] > 1:
             tokens = normed.flatten(0, 1) if self.reach == "frame" else normed.flatten(1, 2)
-            mixed = self.attention(tokens).view_as(x)
+            mixed = self.attention(tokens, mask=mask).view_as(x)
             x = x + gate1 * mixed
         if self.time_mean is not None and x.shape[1] > 1:
             x = x + self.time_mean(normed.mean(1, keepdim=True))
