@@ -16,7 +16,7 @@ from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
 from sketch2video.params import parse_params
 from sketch2video.videos.ingest import ingest
-from sketch2video.videos.shards import ShardReader, clip_ids_of, read_shard, shard_path
+from sketch2video.videos.shards import ShardReader, clip_ids_of, label_columns, read_shard, shard_path
 from sketch2video.videos.synthetic import SHAPE_COLOURS, combinations, held_out
 from tests.videos.small_videos import encode, noisy, number_of, numbered
 
@@ -237,6 +237,19 @@ def test_two_objects_come_from_the_same_side_of_the_split(tmp_path):
         assert {part in hidden for part in row["label"].split(" and ")} == {row["split"] == "test"}
     assert table["shape"].isna().all()
     assert read_shard(shard_path(tmp_path, 0))["outlines"].shape[2] == 2
+
+
+def test_two_objects_are_labelled_by_what_they_are_and_do_in_any_order(tmp_path):
+    ingest(scenes(objects=2), tmp_path / "two")
+    table = table_of(tmp_path / "two")
+    for _, row in table.iterrows():
+        objects = [part.split(maxsplit=2) for part in row["label"].split(" and ")]
+        for column, place in (("label.shapes", 1), ("label.motions", 2)):
+            words = [one[place] for one in objects]
+            assert row[column] in (" and ".join(words), " and ".join(reversed(words)))
+    assert table["label.shapes"].nunique() == 21, "neither order has a word of its own"
+    ingest(scenes(), tmp_path / "one")
+    assert not label_columns(table_of(tmp_path / "one"))
 
 
 def test_the_data_are_drawn_by_their_own_seed(tmp_path):

@@ -156,8 +156,22 @@ def _scenes(params: Params, clips: Path) -> Rows:
     rows, _ = make_shards(_scene_shard, what_of, settings, params, clips)
     for row in rows:
         row["split"] = split_of[row["clip_id"]]
+        row |= named_labels(_words_of_two(what_of[row["clip_id"]]))
     write_rejected([], clips, "video")
     return rows
+
+
+def _words_of_two(what: Sequence[synthetic.Combination]) -> dict[str, str]:
+    """What two objects are and do, whichever is in front: ``shapes`` "circle and star", ``motions`` likewise.
+
+    One object has columns of its own, ``shape``, ``colour`` and ``motion``, and no such labels.
+    """
+    if len(what) != 2:
+        return {}
+    return {
+        "shapes": " and ".join(sorted(one.shape for one in what)),
+        "motions": " and ".join(sorted(one.motion for one in what)),
+    }
 
 
 def _scene_shard(
