@@ -51,10 +51,14 @@ def faithfulness(verdict: Verdict, asked: pd.DataFrame) -> dict[str, Share]:
 
     Args:
         verdict: of N ≥ 1 clips.
-        asked: see :func:`right_words`.
+        asked: see :func:`right_words`. A clip without a word counts neither for that attribute nor for ``joint``, and
+            what no clip counts for is left out.
     """
     right = right_words(verdict, asked)
-    return {str(name): Share(int(right[name].sum()), len(right)) for name in right}
+    counts = asked[list(verdict.probabilities)].notna()
+    counts[JOINT] = counts.all(axis=1)
+    shares = {str(name): Share(int((right[name] & counts[name]).sum()), int(counts[name].sum())) for name in right}
+    return {name: share for name, share in shares.items() if share.of}
 
 
 def word_pairs(verdict: Verdict, asked: pd.DataFrame) -> pd.DataFrame:

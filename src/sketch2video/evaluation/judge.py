@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,10 @@ from sketch2video.errors import UserError
 from sketch2video.files import replacing, sha256_of_file
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES
 
-ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
+if TYPE_CHECKING:
+    from sketch2video.evaluation.label_judge import LabelJudge
+
+ATTRIBUTES: Mapping[str, Sequence[str]] = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
 """What a judge can tell apart: the words of each attribute, in the order of its logits."""
 
 JUDGE_FOLDER = Path(__file__).parent / "judge"
@@ -41,10 +44,12 @@ class Verdict(NamedTuple):
         probabilities: for each attribute that it judges, float32 (N, words).
         features: float32 (N, D), what its heads see and how the frames' surface looks, each number in units of its
             standard deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
+        vocabulary: the words of each attribute, in the order of the probabilities.
     """
 
     probabilities: dict[str, np.ndarray]
     features: np.ndarray
+    vocabulary: Mapping[str, Sequence[str]] = ATTRIBUTES
 
     @classmethod
     def concatenate(cls, verdicts: Sequence[Verdict]) -> Verdict:
@@ -53,11 +58,12 @@ class Verdict(NamedTuple):
         return cls(
             {name: np.concatenate([v.probabilities[name] for v in verdicts]) for name in names},
             np.concatenate([v.features for v in verdicts]),
+            verdicts[0].vocabulary,
         )
 
     def words(self, attribute: str) -> list[str]:
         """The likeliest word of an attribute for each clip."""
-        return [ATTRIBUTES[attribute][i] for i in self.probabilities[attribute].argmax(1)]
+        return [self.vocabulary[attribute][i] for i in self.probabilities[attribute].argmax(1)]
 
     def joint_probabilities(self) -> np.ndarray:
         """Probability of each combination of words, attributes taken as independent given the clip: (N, product)."""
@@ -102,15 +108,15 @@ class Judge(ModelMixin, ConfigMixin):
         # 2×2 pixels become channels: every pixel is seen at a quarter of the cost of full resolution.
         self.finder = nn.Sequential(
             nn.PixelUnshuffle(2),
-            _convolution(4 * channels, width),
-            _convolution(width, 2 * width, stride=2),
+            convolution(4 * channels, width),
+            convolution(width, 2 * width, stride=2),
             _Residual(2 * width),
         )
         self.mask = nn.Conv2d(2 * width, 1, 1)
         self.looker = nn.Sequential(
-            _convolution(channels, width),
-            _convolution(width, 2 * width, stride=2),
-            _convolution(2 * width, 4 * width, stride=2),
+            convolution(channels, width),
+            convolution(width, 2 * width, stride=2),
+            convolution(2 * width, 4 * width, stride=2),
             nn.Flatten(),
         )
         self.object = nn.Linear(4 * width * math.ceil(window / 4) ** 2, feature_dim)
@@ -121,6 +127,11 @@ class Judge(ModelMixin, ConfigMixin):
         # The features' standard deviations over real clips: distances are then in units that mean something.
         self.register_buffer("feature_scale", torch.ones(3 * feature_dim + 2 * width))
         self.heads = nn.ModuleDict({name: nn.Linear(3 * feature_dim, len(ATTRIBUTES[name])) for name in attributes})
+
+    @property
+    def vocabulary(self) -> Mapping[str, Sequence[str]]:
+        """The words of every attribute that it tells apart, in the order of its logits."""
+        return {name: ATTRIBUTES[name] for name in self.heads}
 
     def forward(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Judge clips.
@@ -154,7 +165,8 @@ class Judge(ModelMixin, ConfigMixin):
         return logits, features / self.feature_scale, mask.unflatten(0, (n, t))
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A 3x3 convolution of pictures, normalised over the batch."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU(inplace=True)
     )
@@ -163,7 +175,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
+        self.body = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -215,12 +227,12 @@ def _cut_out(frames: Tensor, centre: Tensor, extent: Tensor, window: int) -> Ten
     return F.grid_sample(frames, grid.to(frames.dtype), mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def judge_clips(judge: Judge, clips: np.ndarray, batch_size: int = 32) -> Verdict:
+def judge_clips(judge: Judge | LabelJudge, clips: np.ndarray, batch_size: int = 32) -> Verdict:
     """Let a judge look at clips.
 
     Args:
-        judge: :func:`load_judge`.
-        clips: uint8; (N, T, H, W, 3) for the video judge, (N, T, H, W) ink for the sketch judge; N ≥ 1, T ≥ 2.
+        judge: :func:`load_judge`, or one of labels.
+        clips: uint8; (N, T, H, W, 3) for the video judge, (N, T, H, W) ink for judges of drawings; N ≥ 1, T ≥ 2.
         batch_size: clips at a time; does not change the verdict.
     """
     verdicts = []
@@ -228,9 +240,9 @@ def judge_clips(judge: Judge, clips: np.ndarray, batch_size: int = 32) -> Verdic
         for start in range(0, len(clips), batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + batch_size])).to(judge.device)
             batch = batch.unsqueeze(2) if batch.ndim == 4 else batch.movedim(-1, 2)
-            logits, features, _ = judge(batch.float() / 255)
+            logits, features = judge(batch.float() / 255)[:2]
             probabilities = {name: values.softmax(1).cpu().numpy() for name, values in logits.items()}
-            verdicts.append(Verdict(probabilities, features.cpu().numpy()))
+            verdicts.append(Verdict(probabilities, features.cpu().numpy(), judge.vocabulary))
     return Verdict.concatenate(verdicts)
 
 
