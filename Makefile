@@ -13,6 +13,10 @@ SOURCE ?=
 CLIPS ?=
 # Pipeline folders whose samplers are compared; empty: models/sketch_ldm.
 MODELS ?=
+# What make bench-strokes measures: a curve VAE, the text encoder that it was trained with, a folder of clips and curves.
+CURVE_VAE ?= models/curve_vae
+TEXT_ENCODER ?= models/text_encoder
+DATA ?= data
 # What is generated in the end; videos of your own bring their own captions.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
@@ -93,6 +97,10 @@ bench-tokens: $(READY) ## What going to tokens and back alone does to held-out c
 bench-long: $(READY) ## How steady long videos are, module by module, and what videos of 16 to 1,024 frames cost (needs systems/long_video/dvc.yaml)
 	python -m benchmarks.long_videos
 	python -m benchmarks.long_videos --lengths
+
+.PHONY: bench-strokes
+bench-strokes: $(READY) ## How good drawings of many strokes are, beside those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)
+	python -m benchmarks.strokes --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips
 
 .PHONY: bottleneck
 bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)

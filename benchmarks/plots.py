@@ -22,6 +22,8 @@ from sketch2video.files import replacing
 COEFFICIENTS, TRAJECTORIES = 4, 8
 """Coefficients, and strokes, of which the way through time is shown."""
 
+HISTOGRAM_BINS = 40
+
 PANELS = {
     "ink_to_curve_px": "ink→curve, px",
     "displacement_px": "moved between frames, px",
@@ -151,6 +153,48 @@ def save_steadiness(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         axis.margins(x=0.3)
     axes[0].invert_yaxis()
     _save(figure, path)
+
+
+def save_distributions(
+    path: Path,
+    samples: Mapping[str, Mapping[str, np.ndarray]],
+    titles: Mapping[str, str],
+    apart: Mapping[str, np.ndarray],
+) -> None:
+    """Histograms of what drawings are like, and how far drawings are from the real ones by frame.
+
+    Args:
+        path: ends in ``.png``.
+        samples: for every way to draw, real drawings first, the samples of each measure of ``titles``.
+        titles: of the measures.
+        apart: for these ways, or some and others, px by frame (T,); four ways in all at most.
+    """
+    ways = list(dict.fromkeys([*samples, *apart]))
+    colours = dict(zip(ways, ("0.7", "tab:orange", "tab:blue", "tab:green"), strict=False))
+    figure, axes = plt.subplots(1, len(titles) + 1, figsize=(3.6 * (len(titles) + 1), 3.4), layout="constrained")
+    for axis, (name, title) in zip(axes, titles.items(), strict=False):
+        bins = _bins(np.concatenate([of[name] for of in samples.values()]))
+        for way, of in samples.items():
+            shares = np.full(len(of[name]), 1 / max(len(of[name]), 1))
+            filled = "stepfilled" if way == next(iter(samples)) else "step"
+            axis.hist(of[name], bins, weights=shares, histtype=filled, color=colours[way], linewidth=1.4, label=way)
+        axis.set(xlabel=title, ylabel="share" if axis is axes[0] else None)
+    axes[0].legend(fontsize=8)
+    for way, distances in apart.items():
+        axes[-1].plot(distances, "o-", markersize=3, color=colours[way], label=way)
+    axes[-1].set(xlabel="frame", title="ink off the real drawing, px", ylim=(0, None))
+    axes[-1].grid(alpha=0.25)
+    axes[-1].legend(fontsize=8)
+    _save(figure, path)
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    """Edges that show nearly all values: whole numbers between them where all are whole."""
+    top = float(np.quantile(values, 0.995)) if len(values) else 1.0
+    low = float(values.min(initial=top))
+    if (values == values.round()).all() and top - low < HISTOGRAM_BINS:
+        return np.arange(low - 0.5, top + 1)
+    return np.linspace(low, max(top, low + 1e-6), HISTOGRAM_BINS + 1)
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

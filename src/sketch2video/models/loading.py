@@ -29,7 +29,8 @@ def load_frozen(kind: type[Network], folder: Path | str, stage: str) -> Network:
         UserError: the folder is missing or damaged.
     """
     try:
-        model = kind.from_pretrained(folder, local_files_only=True)
+        # Not by way of empty tensors, which would leave buffers empty that are made and not saved.
+        model = kind.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
     except Exception as error:
         raise UserError(
             f"{folder} cannot be loaded as {kind.__name__} ({_reason(error)}); run `dvc repro {stage}`"

@@ -37,7 +37,7 @@ def write_contact_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) ->
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_SIZE)
     for place, (caption, files) in enumerate(videos):
         left, top = _MARGIN + place % columns * width, _MARGIN + place // columns * height
-        pen.text((left, top), _shortened(caption, MOMENTS * SIDE, font), fill="black", font=font)
+        pen.text((left, top), shortened(caption, MOMENTS * SIDE, font), fill="black", font=font)
         for line, video in enumerate(files):
             sheet.paste(Image.fromarray(_strip(video)), (left, top + _CAPTION + line * SIDE))
     with replacing(path) as partial:
@@ -49,7 +49,8 @@ def _strip(video: Path) -> np.ndarray:
     return np.concatenate([cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames], axis=1)
 
 
-def _shortened(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def shortened(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """A caption as far as it fits into a line of ``width`` pixels, with an ellipsis where something is left out."""
     if font.getlength(caption) <= width:
         return caption
     while caption and font.getlength(f"{caption}…") > width:

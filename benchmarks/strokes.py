@@ -1,0 +1,225 @@
+"""How good are drawings of many strokes? ``python -m benchmarks.strokes --model models/curve_vae``.
+
+The curve VAE draws held-out captions, once from the captions alone and once with the first and the last drawing of the
+real clip given. Beside the fitted drawings of the real clips stand: whether a judge that was trained on real drawings
+sees what was asked (:mod:`sketch2video.evaluation.label_judge_training`), and how far its features are from those of
+real drawings; how many strokes there are, how long they are and how fast they move; and, of the frames between the two
+that were given, how far strokes and ink are from the real ones. What linear interpolation between the two drawings
+would be is the baseline of that.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import run as run_command
+from benchmarks.plots import save_distributions
+from benchmarks.stroke_sheets import Tile, save_sheets
+from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
+from sketch2video.curve_vae import CurveVAE
+from sketch2video.evaluation.evaluate import evaluated_rows
+from sketch2video.evaluation.faithfulness import JOINT
+from sketch2video.evaluation.label_judge_training import TRAINING, judge_of_drawings
+from sketch2video.evaluation.scores import halves
+from sketch2video.evaluation.strokes import DISTRIBUTIONS, distributions
+from sketch2video.files import write_json
+from sketch2video.models.loading import load_frozen
+from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.params import TrainingParams, load_params
+from sketch2video.systems.loading import content_hash
+from sketch2video.videos.shards import read_table
+
+SHOWN = 24
+"""Clips on the sheets."""
+
+
+def table_of(found: Mapping[str, Any]) -> Table:
+    """What was found, as one table: a row a measure, a column a way to draw."""
+    ways, protocol = found["ways"], found["protocol"]
+    title = f"{found['model']['name']}: {protocol['clips']} held-out captions, {protocol['frames']} frames"
+    table = Table("", *ways, title=title)
+
+    def row(name: str, cells: Sequence[str]) -> None:
+        table.add_row(name, *cells, *[""] * (len(ways) - len(cells)))
+
+    row("strokes after encoder and decoder, px", ["", f"{found['reconstruction_px']:.2f}"])
+    for label in _labels(ways[REAL]["as_asked"]):
+        name = "all of these" if label == JOINT else label
+        row(f"{name} as asked", [_percent(way["as_asked"].get(label)) for way in ways.values()])
+    if ways[REAL]["frechet"] is not None:
+        row("Fréchet distance", [f"{way['frechet']:.3g}{' (floor)' * (way is ways[REAL])}" for way in ways.values()])
+    for key, name in DISTRIBUTIONS.items():
+        row(name, [_spread(way["distributions"][key]) for way in ways.values()])
+    table.add_section()
+    for key, name in (("strokes_px", "strokes between, px"), ("unmatched", "unmatched"), ("ink_px", "ink between, px")):
+        row(name, ["" if way["between"] is None else _number(way["between"][key]) for way in ways.values()])
+    row("seconds a clip", ["", *(f"{seconds:.3f}" for seconds in found["seconds"].values())])
+    return table
+
+
+def _labels(shares: Mapping[str, Any]) -> list[str]:
+    """The labels of shares; all at once only where there are several."""
+    return [name for name in shares if name != JOINT or len(shares) > 2]
+
+
+def _percent(share: Mapping[str, float] | None) -> str:
+    return f"{share['value']:.1%} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]" if share else ""
+
+
+def _spread(summary: Mapping[str, float] | None) -> str:
+    if summary is None:
+        return "–"
+    mean, low, middle, high = summary.values()
+    return f"{mean:.3g} ({low:.3g}, {middle:.3g}, {high:.3g})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def labelled_clips(curves: Path, clips: Path) -> pd.DataFrame:
+    """``curves.parquet`` with the columns of ``clips.parquet`` that it lacks, such as ``shape`` and ``motion``.
+
+    Raises:
+        UserError: a table is missing or damaged.
+    """
+    table, further = read_table(curves / "curves.parquet"), read_table(clips / "clips.parquet")
+    new = [name for name in further.columns if name not in table.columns]
+    return table.merge(further[["clip_id", *new]], on="clip_id", how="left", validate="one_to_one")
+
+
+def compare(
+    model: Path,
+    curves: Path,
+    clips: Path,
+    text_encoder: Path,
+    output: Path,
+    *,
+    number: int,
+    labels: Sequence[str] | None = None,
+    sampling: Sampling,
+    size: int,
+    training_seconds: float | None = None,
+    settings: TrainingParams = TRAINING,
+) -> dict[str, Any]:
+    """Measure a model, and write ``strokes.json``, ``strokes.png`` and the two sheets into ``output``.
+
+    Args:
+        model: folder of the curve VAE.
+        curves, clips: folders of shards.
+        text_encoder: folder of the text encoder.
+        output: folder of the results, and of the judges.
+        number: of held-out clips.
+        labels: columns to judge by; see :func:`~sketch2video.evaluation.label_judge_training.judge_of_drawings`.
+        sampling: how drawings are sampled.
+        size: of the frames, px.
+        training_seconds: that the model took, where known.
+        settings: of the judge's training.
+
+    Returns:
+        What :func:`measured` found, with ``protocol``, ``judge`` and ``model``.
+
+    Raises:
+        UserError: an input is missing or damaged, or there is no such label.
+    """
+    vae = load_frozen(CurveVAE, model, "train_curve_vae")
+    vae.to("cuda" if torch.cuda.is_available() else "cpu")
+    table = labelled_clips(curves, clips)
+    rows, split = evaluated_rows(table, number)
+    text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist()).to(vae.device)
+    judge = judge_of_drawings(curves, table, labels, output, settings=settings)
+    bench = Bench(vae, text, curves, rows, sampling, size)
+    found, drawings = measured(bench, judge)
+    asked = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
+    found["protocol"] = {
+        "split": split,
+        "clips": len(rows),
+        "frames": len(bench.real[0]),
+        "size": size,
+        "frechet_clips_a_side": [int(side.sum()) for side in (halves(rows), ~halves(rows))],
+        **asked,
+    }
+    found["judge"] = {
+        "name": judge.name,
+        "held_out": {label: about(share) for label, share in judge.accuracy.items()},
+        "cannot_be_seen": {label: about(share) for label, share in judge.unseen.items()},
+    }
+    found["model"] = {
+        "name": model.name,
+        "sha256": content_hash(model)[:12],
+        "parameters": sum(parameter.numel() for parameter in vae.parameters()),
+        "training_seconds": training_seconds,
+    }
+    write_json(output / "strokes.json", found)
+    samples = {name: distributions(clips, size) for name, clips in drawings.items() if name != INTERPOLATED}
+    apart = {name: np.array(way["between"]["ink_px_by_frame"]) for name, way in found["ways"].items() if name != REAL}
+    save_distributions(output / "strokes.png", samples, DISTRIBUTIONS, apart)
+    tiles = [
+        Tile(pair, caption) for *pair, caption in zip(drawings[REAL], drawings[GENERATED], rows["caption"], strict=True)
+    ]
+    save_sheets(output / "strokes_sheet.gif", output / "strokes_sheet.png", tiles[:SHOWN])
+    return found
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="Folder of the curve VAE")] = Path("models/curve_vae"),
+    curves: Annotated[Path, typer.Option(help="Folder of the fitted curves")] = Path("data/curves"),
+    clips: Annotated[Path, typer.Option(help="Folder of the clips, for their labels")] = Path("data/clips"),
+    text_encoder: Annotated[Path, typer.Option(help="Folder of the text encoder")] = Path("models/text_encoder"),
+    clips_count: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")] = 144,
+    labels: Annotated[
+        str, typer.Option(help="Columns to judge by, label.action,label.direction; empty: all that drawings show")
+    ] = "",
+    steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: as the model says")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
+    training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
+    output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+) -> None:
+    """Measure drawings of many strokes beside those that were fitted to real clips."""
+    base = load_params().base
+    found = compare(
+        model,
+        curves,
+        clips,
+        text_encoder,
+        output,
+        number=clips_count,
+        labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
+        sampling=Sampling(steps, guidance, batch_size, base.seed),
+        size=base.size,
+        training_seconds=training_seconds,
+    )
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(table_of(found))
+    console.print(notes(found))
+    console.print(f"written to {output}/strokes.json, strokes.png, strokes_sheet.gif and strokes_sheet.png")
+
+
+def notes(found: Mapping[str, Any]) -> str:
+    """What the table does not say: how far the judge is to be believed, what it cannot see, and sizes."""
+    judge, protocol, model = found["judge"], found["protocol"], found["model"]
+    shares = judge["held_out"]
+    held_out = ", ".join(f"{name} {_percent(shares[name])} of {shares[name]['of']}" for name in _labels(shares))
+    lines = [f"judge {judge['name']}" + (f", right on held-out real drawings: {held_out}" if held_out else "")]
+    if unseen := judge["cannot_be_seen"]:
+        lines.append("cannot be seen in drawings: " + ", ".join(f"{n} ({s['value']:.0%})" for n, s in unseen.items()))
+    sides = " and ".join(str(side) for side in protocol["frechet_clips_a_side"])
+    lines.append(f"Fréchet distances and their floor: {sides} drawings; other numbers: mean (10%, 50%, 90%)")
+    if model["training_seconds"] is not None:
+        lines.append(f"trained in {model['training_seconds']:.0f} s")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_command(main)
