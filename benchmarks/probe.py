@@ -70,7 +70,7 @@ FIXED: dict[str, dict[str, Any]] = {
         "known": 0.0,
         "time_shift": 2.0,
         "num_inference_steps": 20,
-        "guidance_scale": 2.0,
+        "guidance_scale": 1.0,
     },
 }
 ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}

@@ -15,7 +15,7 @@ from torch.nn import functional
 from sketch2video.curve_vae.known import describe, random_known
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.network import CurveVAE
-from sketch2video.curve_vae.prior import coupled_noise
+from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
 from sketch2video.curve_vae.sampling import Drawn, as_curves, at_least_one, sample_curves
 from sketch2video.curve_vae.strokes import StrokeSet, frame_times, lives_of, stroke_sets, strokes_needed
 from sketch2video.curves import CurveSequence
@@ -287,6 +287,8 @@ class PriorTask(Task):
         size: of the pictures, px.
     """
 
+    module: StrokeFlow
+
     def __init__(
         self,
         vae: CurveVAE,
@@ -359,9 +361,10 @@ class PriorTask(Task):
         """Held-out captions: what was fitted to the real clip, and what is generated; as a sheet and as a GIF."""
         indices = evenly(PREVIEW_CLIPS, len(self.held_out))
         batch, text = self._held_out(indices)
-        fitted = tuple(torch.from_numpy(part) for part in self.held_out.curves(indices))
+        coefficients, visibility = (torch.from_numpy(part) for part in self.held_out.curves(indices))
+        fitted = (coefficients, visibility)
         generators = [torch.Generator().manual_seed(index) for index in range(len(indices))]
-        generated = sample_curves(self.vae, text, fitted[1].shape[1], batch["fps"], generators)
+        generated = sample_curves(self.vae, text, visibility.shape[1], batch["fps"], generators)
         columns = [list(ink_to_uint8(draw_ink(*curves, self.size, self.size))) for curves in (fitted, generated)]
         sheet, moving = folder / f"curve_vae-{step:06d}.png", folder / f"curve_vae-{step:06d}.gif"
         save_sheet(sheet, [row for rows in zip(*columns, strict=True) for row in rows])

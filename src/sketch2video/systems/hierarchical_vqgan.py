@@ -172,7 +172,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                 words = text or encode_text(self.tokenizer, self.text_encoder, [""] * count).to(device)
                 seen = what_is_known(self.curve_vae, sketches, strokes, count, length, device)
                 curves = draw(self.curve_vae, words, length, rates, generator, seen)
-            pictures = ink_of(None if curves else sketches, curves, self.sample_size, device)
+            pictures = ink_of(sketches, curves, self.sample_size, device)
             self.timings.lap("curves")
 
         # 4. Write the tokens

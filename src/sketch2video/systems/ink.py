@@ -126,17 +126,17 @@ def draw(
 
 
 def ink_of(
-    sketches: np.ndarray | None, curves: Sequence[CurveSequence] | None, size: int, device: torch.device
+    sketches: Sketches | None, curves: Sequence[CurveSequence] | None, size: int, device: torch.device
 ) -> Tensor:
     """Drawings at a model's size: (N, T, 1, size, size) in [0, 1].
 
     Args:
-        sketches: uint8 (N, T, H, H), 255 ink on 0; None: ``curves`` are drawn.
-        curves: a sequence for each video.
+        sketches: uint8 (N, T, H, H), 255 ink on 0, where there are no curves.
+        curves: a sequence for each video, which are drawn; None: none.
         size: of the model, px.
         device: where to.
     """
-    if sketches is None:
+    if curves is not None or not isinstance(sketches, np.ndarray):
         sketches = np.stack([sequence.render(size, size) for sequence in curves or []])
     return fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size)
 

@@ -252,7 +252,7 @@ class LongVideoPipeline(SketchToVideoPipeline):
         if curves is None and not isinstance(sketches, np.ndarray):
             known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
             curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources, known)
-        ink = ink_of(None if curves else sketches, curves, self.sample_size, device)
+        ink = ink_of(sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
         # 3. Paint, one video after the other

@@ -139,7 +139,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         if curves is None and not isinstance(sketches, np.ndarray):
             known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
             curves = draw(self.curve_vae, text, frames, rates, generator, known)
-        ink = ink_of(None if curves else sketches, curves, self.sample_size, device)
+        ink = ink_of(sketches, curves, self.sample_size, device)
         self.timings.lap("curves")
 
         # 4. Denoise
