@@ -76,7 +76,7 @@ FIXED: dict[str, dict[str, Any]] = {
 ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}
 TRAINING: dict[str, dict[str, Any]] = {
     "text_encoder": {"steps": 300, "batch_size": 64, "warmup_steps": 30, "ema_decay": 0.99},
-    "curve_vae": {"steps": 600, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.99},
+    "curve_vae": {"steps": 600, "batch_size": 256, "warmup_steps": 50, "ema_decay": 0.99},
     "curve_prior": {"steps": 1000, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.995},
 }
 CAPTIONS = 216

@@ -22,7 +22,7 @@ COLUMNS = 8
 EVERY = 2
 """The still sheet shows every second frame."""
 MARGIN, LINE, FONT_SIZE = 8, 12, 10
-LINES = {"moving": 4, "still": 1}
+LINES = {"moving": 6, "still": 2}
 """Of a caption, at most."""
 FRAMES_A_SECOND = 8.0
 GREY = 225

@@ -66,7 +66,7 @@ def test_all_ways_are_measured_and_written(world):
         assert 0 <= share["low"] <= share["value"] <= share["high"] <= 1
         assert way["frechet"] >= 0
     assert world.found["protocol"]["num_inference_steps"] == 2
-    assert world.found["protocol"]["guidance_scale"] == 2.0, "as the model's config says"
+    assert world.found["protocol"]["guidance_scale"] == 1.5, "as the model's config says"
     assert world.found["protocol"]["frechet_clips_a_side"] == [6, 6]
     for name in ("strokes.png", "strokes_sheet.png"):
         assert (world.folder / "bench" / name).read_bytes().startswith(b"\x89PNG")

@@ -162,7 +162,7 @@ def test_batches_hold_clips_with_about_as_many_strokes_and_every_clip_once(tmp_p
     batches = [dataset.batch_at(3, position, 8) for position in range(8)]
     assert sorted(int(index) for batch in batches for index in batch["index"]) == list(range(64))
     padding = [batch["present"].logical_not().float().mean().item() for batch in batches]
-    assert max(padding) < 0.25  # eight strokes for every clip would be 45% padding
+    assert np.mean(padding) < 0.2  # eight strokes for every clip would be 45% padding
     sizes = [batch["present"].shape[1] for batch in batches]
     assert sizes != sorted(sizes)
 

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -60,7 +62,7 @@ def test_state_comes_back_from_a_saved_one() -> None:
     first.step()
     for one, other in zip(ours, theirs, strict=True):
         other.data.copy_(one.data)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(deepcopy(first.state_dict()))
     for one, other, gradient in zip(ours, theirs, parameters(2), strict=True):
         one.grad, other.grad = gradient.detach().clone(), gradient.detach().clone()
     first.step()

@@ -97,7 +97,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         heads: int = 4,
         budget: int = 288,
         num_inference_steps: int = 20,
-        guidance_scale: float = 1.0,
+        guidance_scale: float = 1.5,
     ) -> None:
         super().__init__()
         moving, shapes = 3 * (time_terms - 1), 2 * (harmonics - 1) * time_terms

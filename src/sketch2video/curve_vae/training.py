@@ -38,8 +38,8 @@ SELF_CONDITIONED = 0.5
 """Share of the prior's steps that see its own estimate (Chen et al. 2023, "Analog Bits", section 3.2)."""
 COUNT_WEIGHT = 0.02
 """Of the nats of the number of strokes beside the squared error of the velocity."""
-COUNT_SPREAD = 1.0
-"""Standard deviation, in strokes, of the numbers that the prior learns."""
+COUNT_SPREAD = 0.05
+"""Standard deviation of the numbers of strokes that the prior learns, as a share of the true ones."""
 ALIKE = 8
 """Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
 HELD_OUT_CLIPS = 256
@@ -85,6 +85,7 @@ def train_curve_vae(
     held_out_text = encode_text(tokenizer, encoder, test_table["caption"].tolist())
     dataset, held_out = (CurveDataset(rows, curves, section.strokes) for rows in (train_table, test_table))
     dataset.limit = held_out.limit = dataset.strokes_needed()
+    single = StrokeDataset(train_table, curves, dataset.limit)
     coefficients = dataset.curves([0])[0]
     torch.manual_seed(seed)
     vae = CurveVAE(
@@ -108,7 +109,7 @@ def train_curve_vae(
     settings = shared | {"curve_vae": section.model_dump(include=autoencoder)}
     first = train(
         AutoencoderTask(vae, section, held_out, params.base.size),
-        dataset,
+        single,
         section.training,
         name="curve_vae",
         checkpoint_folder=folder_for("curve_vae", settings, [curves, text_encoder], checkpoints),
@@ -186,6 +187,15 @@ class CurveDataset(ShardDataset):
         return self.batch(clips[order[place]].tolist())
 
 
+class StrokeDataset(CurveDataset):
+    """The same clips, in batches of so many strokes: what is learned from single strokes does not mind their clips."""
+
+    def batch_at(self, seed: int, position: int, size: int) -> Batch:
+        """Batch number ``position``, with about ``size`` strokes."""
+        clips = max(1, round(size / max(1.0, self.lives.mean())))
+        return self.batch(batch_indices(seed, position, clips, len(self)))
+
+
 def to_device(strokes: StrokeSet, device: torch.device) -> StrokeSet:
     """The strokes on a device."""
     return StrokeSet(*(part.to(device) for part in strokes))
@@ -204,10 +214,12 @@ def evenly(count: int, length: int) -> list[int]:
 def about(numbers: Tensor, logits: Tensor) -> Tensor:
     """Targets (N, S + 1) for logits that say how many strokes there are: a bell about the true numbers (N,).
 
-    A stroke more or less is no other drawing, and numbers that are learned exactly are learned by heart.
+    A stroke more or less of twenty is no other drawing, and numbers that are learned exactly are learned by heart. One
+    stroke stays one.
     """
     apart = torch.arange(logits.shape[-1], device=logits.device) - numbers[:, None]
-    return (-(apart.float() ** 2) / (2 * COUNT_SPREAD**2)).softmax(-1)
+    spread = COUNT_SPREAD * numbers[:, None].clamp_min(1)
+    return (-0.5 * (apart / spread) ** 2).softmax(-1)
 
 
 class AutoencoderTask(Task):

@@ -52,6 +52,7 @@ class Muon(torch.optim.AdamW):
             state = self.state[parameter]
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
+                state["step"] = torch.zeros(())  # AdamW looks for it in a state that is loaded
             state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
             update = parameter.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
             weight = parameter
