@@ -16,7 +16,8 @@ def number_of(picture):
 
 def encode(path, pictures, fps=25, codec=None, times=None, pixel_aspect=None, rotation=0, options=None):
     """Write uint8 pictures (H, W, 3); ``times`` in milliseconds for variable frame rates."""
-    with av.open(str(path), "w", options=options or {}) as container:
+    # Matroska gives every file a random number unless it is asked not to; splits follow from a file's bytes.
+    with av.open(str(path), "w", options={"fflags": "+bitexact"} | (options or {})) as container:
         stream = container.add_stream(codec or CODECS[path.suffix], rate=fps)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "rgb8" if path.suffix == ".gif" else "yuv420p"
