@@ -69,7 +69,7 @@ class Bench:
         self.vae, self.text, self.rows, self.sampling, self.size = vae, text, rows, sampling, size
         self.real = fitted_curves(curves, rows)
         if len(self.real[0]) < 3:
-            raise UserError(f"{curves} has clips of {len(self.real[0])} frames, none between the first and the last")
+            raise UserError(f"{curves} has clips of {len(self.real[0])} frames; set base.frames to 3 or more")
 
     def strokes(self) -> StrokeSet:
         """The real clips as sets of strokes, as many as the model draws."""
@@ -89,12 +89,13 @@ class Bench:
         return float(mean_distance(parts.coefficients(), strokes.coefficients, strokes.visible)) * self.size
 
     def drawn(self, known: Known | None = None) -> tuple[list[CurveSequence], float]:
-        """Drawings of all captions, and the wall time of one, seconds."""
+        """Drawings of all captions, and the wall time of one in a batch of median speed, seconds."""
         clips: list[CurveSequence] = []
+        seconds = []
         rates = torch.tensor(self.rows["fps"].to_numpy(np.float32), device=self.vae.device)
-        begin = time.perf_counter()
         for start in tqdm(range(0, len(self.rows), self.sampling.batch_size), desc="draw", unit="batch"):
             part = slice(start, start + self.sampling.batch_size)
+            begin = time.perf_counter()
             seeds = [clip_seed(self.sampling.seed, clip_id) for clip_id in self.rows["clip_id"].iloc[part]]
             both = sample_curves(
                 self.vae,
@@ -107,7 +108,8 @@ class Bench:
                 guidance_scale=self.sampling.guidance_scale,
             )
             clips += _sequences(*both)
-        return clips, (time.perf_counter() - begin) / len(clips)
+            seconds.append((time.perf_counter() - begin) / len(seeds))
+        return clips, float(np.median(seconds))
 
     def interpolated(self, known: Known) -> list[CurveSequence]:
         """The known drawings of all clips with straight lines between; see :func:`straight_between`."""

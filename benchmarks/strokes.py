@@ -55,7 +55,7 @@ def table_of(found: Mapping[str, Any]) -> Table:
     row("strokes after encoder and decoder, px", ["", f"{found['reconstruction_px']:.2f}"])
     for label in _labels(ways[REAL]["as_asked"]):
         name = "all of these" if label == JOINT else label
-        row(f"{name} as asked", [_percent(way["as_asked"].get(label)) for way in ways.values()])
+        row(f"{name} as asked", [percent(way["as_asked"].get(label)) for way in ways.values()])
     if ways[REAL]["frechet"] is not None:
         row("Fréchet distance", [f"{way['frechet']:.3g}{' (floor)' * (way is ways[REAL])}" for way in ways.values()])
     for key, name in DISTRIBUTIONS.items():
@@ -72,7 +72,8 @@ def _labels(shares: Mapping[str, Any]) -> list[str]:
     return [name for name in shares if name != JOINT or len(shares) > 2]
 
 
-def _percent(share: Mapping[str, float] | None) -> str:
+def percent(share: Mapping[str, float] | None) -> str:
+    """A share with its interval, for a table; empty where there is none."""
     return f"{share['value']:.1%} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]" if share else ""
 
 
@@ -98,8 +99,19 @@ def labelled_clips(curves: Path, clips: Path) -> pd.DataFrame:
     return table.merge(further[["clip_id", *new]], on="clip_id", how="left", validate="one_to_one")
 
 
+def about_model(folder: Path, vae: CurveVAE, training_seconds: float | None = None) -> dict[str, Any]:
+    """What is recorded of a network: its name, its hash, its parameters, and seconds of training where known."""
+    return {
+        "name": folder.name,
+        "sha256": content_hash(folder)[:12],
+        "parameters": sum(parameter.numel() for parameter in vae.parameters()),
+        "training_seconds": training_seconds,
+    }
+
+
 def compare(
-    model: Path,
+    vae: CurveVAE,
+    model: Mapping[str, Any],
     curves: Path,
     clips: Path,
     text_encoder: Path,
@@ -109,21 +121,22 @@ def compare(
     labels: Sequence[str] | None = None,
     sampling: Sampling,
     size: int,
-    training_seconds: float | None = None,
+    judges: Path | None = None,
     settings: TrainingParams = TRAINING,
 ) -> dict[str, Any]:
     """Measure a model, and write ``strokes.json``, ``strokes.png`` and the two sheets into ``output``.
 
     Args:
-        model: folder of the curve VAE.
+        vae: the network.
+        model: what is recorded of it; see :func:`about_model`.
         curves, clips: folders of shards.
         text_encoder: folder of the text encoder.
-        output: folder of the results, and of the judges.
+        output: folder of the results.
         number: of held-out clips.
         labels: columns to judge by; see :func:`~sketch2video.evaluation.label_judge_training.judge_of_drawings`.
         sampling: how drawings are sampled.
         size: of the frames, px.
-        training_seconds: that the model took, where known.
+        judges: folder of trained judges; None: ``output``.
         settings: of the judge's training.
 
     Returns:
@@ -132,12 +145,11 @@ def compare(
     Raises:
         UserError: an input is missing or damaged, or there is no such label.
     """
-    vae = load_frozen(CurveVAE, model, "train_curve_vae")
     vae.to("cuda" if torch.cuda.is_available() else "cpu")
     table = labelled_clips(curves, clips)
     rows, split = evaluated_rows(table, number)
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist()).to(vae.device)
-    judge = judge_of_drawings(curves, table, labels, output, settings=settings)
+    judge = judge_of_drawings(curves, table, labels, judges or output, settings=settings)
     bench = Bench(vae, text, curves, rows, sampling, size)
     found, drawings = measured(bench, judge)
     asked = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
@@ -154,12 +166,7 @@ def compare(
         "held_out": {label: about(share) for label, share in judge.accuracy.items()},
         "cannot_be_seen": {label: about(share) for label, share in judge.unseen.items()},
     }
-    found["model"] = {
-        "name": model.name,
-        "sha256": content_hash(model)[:12],
-        "parameters": sum(parameter.numel() for parameter in vae.parameters()),
-        "training_seconds": training_seconds,
-    }
+    found["model"] = dict(model)
     write_json(output / "strokes.json", found)
     samples = {name: distributions(clips, size) for name, clips in drawings.items() if name != INTERPOLATED}
     apart = {name: np.array(way["between"]["ink_px_by_frame"]) for name, way in found["ways"].items() if name != REAL}
@@ -188,8 +195,10 @@ def main(
 ) -> None:
     """Measure drawings of many strokes beside those that were fitted to real clips."""
     base = load_params().base
+    vae = load_frozen(CurveVAE, model, "train_curve_vae")
     found = compare(
-        model,
+        vae,
+        about_model(model, vae, training_seconds),
         curves,
         clips,
         text_encoder,
@@ -198,7 +207,6 @@ def main(
         labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
         sampling=Sampling(steps, guidance, batch_size, base.seed),
         size=base.size,
-        training_seconds=training_seconds,
     )
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table_of(found))
@@ -210,7 +218,7 @@ def notes(found: Mapping[str, Any]) -> str:
     """What the table does not say: how far the judge is to be believed, what it cannot see, and sizes."""
     judge, protocol, model = found["judge"], found["protocol"], found["model"]
     shares = judge["held_out"]
-    held_out = ", ".join(f"{name} {_percent(shares[name])} of {shares[name]['of']}" for name in _labels(shares))
+    held_out = ", ".join(f"{name} {percent(shares[name])} of {shares[name]['of']}" for name in _labels(shares))
     lines = [f"judge {judge['name']}" + (f", right on held-out real drawings: {held_out}" if held_out else "")]
     if unseen := judge["cannot_be_seen"]:
         lines.append("cannot be seen in drawings: " + ", ".join(f"{n} ({s['value']:.0%})" for n, s in unseen.items()))

@@ -213,6 +213,7 @@ class CurveVAEParams(Section):
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
     caption_dropout: float = Field(ge=0, le=1)
+    augmentation: float = Field(ge=0, le=1, description="how far training clips are changed; see curve_vae.augment")
     known: float = Field(ge=0, le=1, description="share of clips that show some strokes or frames without noise")
     time_shift: float = Field(ge=1)
     num_inference_steps: int = Field(ge=1)

@@ -16,11 +16,12 @@ from transformers import BertConfig, BertModel
 
 from benchmarks.stroke_sheets import MOVING_SIDE, STILL_SIDE, wrapped
 from benchmarks.stroke_ways import GENERATED, GIVEN, INTERPOLATED, REAL, Sampling, first_and_last, straight_between
-from benchmarks.strokes import compare, notes, table_of
+from benchmarks.strokes import about_model, compare, notes, table_of
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.strokes import stroke_sets
 from sketch2video.errors import UserError
 from sketch2video.evaluation.label_judge_training import TRAINING
+from sketch2video.models.loading import load_frozen
 from sketch2video.training.text_encoder import train_tokenizer
 from tests.evaluation.moving_lines import FRAMES, HARMONICS, SLOTS, moving_lines
 
@@ -35,10 +36,18 @@ class World:
     folder: Path
     found: dict[str, Any]
 
-    def run(self, **changes: Any) -> dict[str, Any]:
-        settings = {"number": CLIPS, "sampling": Sampling(2, None, 8), "size": 64, "settings": SHORT}
-        folders = [self.folder / name for name in ("model", "curves", "clips", "text", "bench")]
-        return compare(*folders, **settings | {"labels": ["label.motion"]} | changes)
+    def run(self, training_seconds: float | None = None, **changes: Any) -> dict[str, Any]:
+        vae = load_frozen(CurveVAE, self.folder / "model", "train_curve_vae")
+        settings = {
+            "labels": ["label.motion"],
+            "number": CLIPS,
+            "sampling": Sampling(2, None, 8),
+            "size": 64,
+            "settings": SHORT,
+        }
+        folders = [self.folder / name for name in ("curves", "clips", "text", "bench")]
+        about = about_model(self.folder / "model", vae, training_seconds)
+        return compare(vae, about, *folders, **settings | changes)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import itertools
 import torch
 from torch.nn import functional
 
-from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
+from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise, spread_noise
 from tests.curve_vae.sets import TEXT, captions, network, seeded
 
 NUMBERS, KNOWN = 7, 5
@@ -53,6 +53,33 @@ def test_tokens_that_are_no_strokes_have_no_influence() -> None:
     torch.testing.assert_close(prior(changed, time, estimate, *text, None, present=present)[present], base[present])
     alone = prior(tokens[:1, :3], time[:1], estimate[:1, :3], text.hidden[:1], text.mask[:1], None)
     torch.testing.assert_close(alone, base[:1, :3], atol=1e-5, rtol=1e-4)
+
+
+def test_a_change_of_the_clip_matters_and_none_is_no_change() -> None:
+    prior, text = flow(), captions()
+    tokens, time = torch.randn(2, 5, NUMBERS), torch.tensor([0.3, 0.8])
+    base = prior(tokens, time, tokens, *text, None)
+    torch.testing.assert_close(prior(tokens, time, tokens, *text, None, changes=torch.zeros(2, 4)), base)
+    assert (prior(tokens, time, tokens, *text, None, changes=torch.full((2, 4), 0.1)) - base).abs().max() > 1e-4
+
+
+def test_places_of_noise_are_normal_each_and_spread_together() -> None:
+    noise = torch.randn(4000, 12, NUMBERS, generator=torch.Generator().manual_seed(0))
+    spread = spread_noise(noise)
+    torch.testing.assert_close(spread[..., 2:], noise[..., 2:])
+    levels = torch.tensor([0.05, 0.3, 0.5, 0.8, 0.95], dtype=torch.float64)
+    for token in (0, 5, 11):
+        found = spread[:, token, :2].double().quantile(levels, dim=0)
+        torch.testing.assert_close(found, torch.special.ndtri(levels)[:, None].expand(-1, 2), atol=0.08, rtol=0)
+
+    def farthest_hole(places: torch.Tensor) -> float:
+        """Mean largest distance, in shares of the distribution, of a point from the nearest place."""
+        at = torch.cartesian_prod(*2 * [torch.linspace(0.05, 0.95, 19)])
+        return float(torch.cdist(at, torch.special.ndtr(places)).amin(-1).amax(-1).mean())
+
+    assert farthest_hole(spread[:200, :, :2]) < 0.8 * farthest_hole(noise[:200, :, :2])
+    one = spread_noise(noise[:, :1])
+    torch.testing.assert_close(one.clamp(-3, 3), noise[:, :1].clamp(-3, 3), atol=1e-3, rtol=0)
 
 
 def test_coupling_is_the_nearest_of_all_permutations_by_place() -> None:

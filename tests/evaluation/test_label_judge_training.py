@@ -19,10 +19,12 @@ from sketch2video.evaluation.label_judge_training import (
     LabelTask,
     drawings_of,
     judge_of_drawings,
+    moved,
     targets_of,
     words_of,
 )
 from sketch2video.videos.shards import read_table
+from sketch2video.videos.synthetic import MOTIONS, SHAPES
 from tests.evaluation.moving_lines import FRAMES, moving_lines
 
 SHORT = TRAINING.model_copy(update={"steps": 80, "batch_size": 16, "warmup_steps": 8, "ema_decay": 0.9})
@@ -46,6 +48,7 @@ def test_a_judge_learns_two_motions_from_forty_clips(world):
 def test_a_label_that_drawings_do_not_show_is_said_to_be_unseen(world):
     _, _, judge = world
     assert list(judge.unseen) == ["label.colour"]
+    assert judge.unseen["label.colour"].of == 20
     assert judge.unseen["label.colour"].value < 0.9
 
 
@@ -91,6 +94,31 @@ def test_embedded_scenes_are_judged_by_the_frozen_judge(world):
     assert set(judge.accuracy) == {"shape", "motion", JOINT}
 
 
+def test_scenes_of_two_objects_are_drawn_in_addition(world, monkeypatch, tmp_path):
+    folder, table, _ = world
+    shown = {}
+
+    def spy(examples, labels, further, **_):
+        shown.update(labels=labels, further=further)
+        raise KeyboardInterrupt
+
+    module = "sketch2video.evaluation.label_judge_training"
+    monkeypatch.setattr(f"{module}.train_label_judge", spy)
+    monkeypatch.setattr(f"{module}.SCENES", 3)
+    pairs = {"label.shapes": [f"{a} and {b}" for a in SHAPES for b in SHAPES[:2]]}
+    pairs |= {"label.motions": [f"{a} and {a}" for a in MOTIONS for _ in range(2)]}
+    scenes = table.drop(columns=["label.colour", "label.motion"])
+    scenes = scenes.assign(**{name: np.resize(words, len(table)) for name, words in pairs.items()})
+    with pytest.raises(KeyboardInterrupt):
+        judge_of_drawings(folder / "curves", scenes, None, tmp_path)
+    assert shown["labels"] == ["label.motions", "label.shapes"]
+    assert shown["further"].ink.shape == (3, FRAMES, SIZE, SIZE)
+    with pytest.raises(KeyboardInterrupt):
+        judge_of_drawings(folder / "curves", table, None, tmp_path)
+    assert shown["further"] is None
+    assert not list(tmp_path.iterdir()), "a training that was stopped leaves nothing"
+
+
 def test_words_are_those_of_the_table_and_a_constant_is_no_label(world):
     folder, _, _ = world
     table = read_table(folder / "curves" / "curves.parquet").assign(constant="always")
@@ -106,11 +134,13 @@ def test_clips_without_a_label_add_nothing_to_its_loss():
     task = LabelTask(LabelJudge(1, {"a": ["x", "y"], "b": ["x", "y"]}, size=32, width=8, feature_dim=16)).eval()
     ink = torch.randint(0, 256, (3, FRAMES, 32, 32), dtype=torch.uint8)
     batch = {"ink": ink, "a": torch.tensor([0, UNKNOWN, 1]), "b": torch.full((3,), UNKNOWN)}
-    loss, terms = task.loss(batch, torch.Generator().manual_seed(0), 0.0)
-    without = {"ink": ink[[0, 2]], "a": batch["a"][[0, 2]], "b": batch["b"][:2]}
-    same, _ = task.loss(without, torch.Generator().manual_seed(0), 0.0)
+    other = batch | {"ink": ink.clone()}
+    other["ink"][1] = 0
+    with torch.no_grad():
+        loss, terms = task.loss(batch, torch.Generator().manual_seed(0), 0.0)
+        same, _ = task.loss(other, torch.Generator().manual_seed(0), 0.0)
     assert float(terms["b"]) == 0
-    assert float(loss) == pytest.approx(float(same), rel=1e-5) == float(terms["a"])
+    assert float(loss) == float(terms["a"]) == pytest.approx(float(same), rel=1e-5)
 
 
 def test_a_clip_without_a_word_does_not_count():
@@ -130,4 +160,16 @@ def test_drawings_are_of_the_fitted_curves(world):
     right = (table["label"] == "to the right").to_numpy()
     assert (np.diff(columns.astype(int), axis=1)[right] > 0).all()
     assert (np.diff(columns.astype(int), axis=1)[~right] < 0).all()
-    assert SHIFT < 8, "lines must stay in sight"
+
+
+def test_training_drawings_are_moved_but_a_clip_stays_one_picture_through_time():
+    ink = torch.zeros(6, 3, 64, 64)
+    ink[:, :, 30:34, 20:44] = 1
+    changed = moved(ink, torch.Generator().manual_seed(0))
+    assert changed.shape == ink.shape
+    torch.testing.assert_close(changed[:, 0], changed[:, 2])
+    weight = changed[:, 0] / changed[:, 0].sum((1, 2), keepdim=True)
+    middle = torch.stack([weight.sum(axis) @ (torch.arange(64) + 0.5) for axis in (1, 2)], 1)
+    assert (middle - 32).abs().max() < 64 * SHIFT * 1.3
+    assert middle.std(0).min() > 0.5, "every clip by its own step"
+    assert 0.7 < float(changed.sum() / ink.sum()) < 1.4

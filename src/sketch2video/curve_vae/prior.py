@@ -16,11 +16,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from sketch2video.curve_vae.augment import CHANGES
 from sketch2video.models.blocks import ConditionedBlock, timestep_features, zeroed
 from sketch2video.models.caption import CaptionAndRate
 
 TIME_FEATURES = 64
 PLACE_OCTAVES = 5
+LATTICE = (0.7548776662466927, 0.5698402909980532)
+"""1 / g and 1 / g^2 of g^3 = g + 1 (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences")."""
 
 
 class StrokeFlow(nn.Module):
@@ -51,6 +54,7 @@ class StrokeFlow(nn.Module):
         self.token_in = nn.Linear(2 * numbers + 4 * PLACE_OCTAVES, width)
         self.known_in = nn.Linear(known_numbers, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.change_in = nn.Linear(CHANGES, width, bias=False)
         self.caption = CaptionAndRate(text_width, width)
         self.blocks = nn.ModuleList(ConditionedBlock(width, heads, text_width, "frame") for _ in range(layers))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
@@ -67,6 +71,7 @@ class StrokeFlow(nn.Module):
         fps: Tensor | None,
         known: Tensor | None = None,
         present: Tensor | None = None,
+        changes: Tensor | None = None,
     ) -> Tensor:
         """The velocity noise - strokes.
 
@@ -81,12 +86,16 @@ class StrokeFlow(nn.Module):
             known: (N, S, known_numbers), zero for strokes of which nothing is known; None: nothing is known.
             present: (N, S) bool, the tokens that are strokes, at least one a clip; None: all. The others have no
                 influence, and their velocity means nothing.
+            changes: (N, CHANGES), how training clips were changed; see :mod:`~sketch2video.curve_vae.augment`. None:
+                not at all.
 
         Returns:
             (N, S, D)
         """
         words, mask = self.caption.tokens(len(tokens), text, text_mask)
         condition = self.caption.vector(words, mask, fps) + self.time_in(timestep_features(time, TIME_FEATURES))
+        if changes is not None:
+            condition = condition + self.change_in(changes)
         x = self.token_in(torch.cat([tokens, estimate, _place_features(tokens[..., :2])], dim=-1))
         if known is not None:
             x = x + self.known_in(known)
@@ -107,6 +116,26 @@ def _place_features(place: Tensor) -> Tensor:
     octaves = 2.0 ** torch.arange(PLACE_OCTAVES, device=place.device, dtype=place.dtype)
     angles = (place[..., None] * (math.pi / 16 * octaves)).flatten(-2)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def spread_noise(noise: Tensor) -> Tensor:
+    """Standard normal tokens whose places are spread evenly, as strokes over a drawing are.
+
+    The places of a clip are points of Roberts' sequence (a lattice in the golden ratio's generalisation to two
+    dimensions, shifted at random), through the normal distribution's quantile function: each by itself is standard
+    normal as before, but no part of a drawing is left without noise that is near. A flow may start from any noise.
+
+    Args:
+        noise: (N, S, D) standard normal; the first token's place is the shift.
+
+    Returns:
+        The shape of ``noise``.
+    """
+    index = torch.arange(noise.shape[1], device=noise.device, dtype=torch.float64)
+    start = torch.special.ndtr(noise[:, :1, :2].double())
+    points = (start + index[:, None] * start.new_tensor(LATTICE)).frac()
+    places = torch.special.ndtri(points.clamp(1e-4, 1 - 1e-4)).to(noise.dtype)
+    return torch.cat([places, noise[..., 2:]], dim=-1)
 
 
 def coupled_noise(strokes: Tensor, noise: Tensor, present: Tensor, first: Tensor | None = None) -> Tensor:

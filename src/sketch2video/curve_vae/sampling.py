@@ -11,7 +11,7 @@ from torch import Tensor
 from sketch2video.curve_vae.budget import within_budget
 from sketch2video.curve_vae.known import Known, describe, hold, tokens_of
 from sketch2video.curve_vae.network import CurveVAE
-from sketch2video.curve_vae.prior import coupled_noise
+from sketch2video.curve_vae.prior import coupled_noise, spread_noise
 from sketch2video.curve_vae.strokes import alive, frame_times, into_slots
 from sketch2video.models.text import TextCondition
 
@@ -99,7 +99,8 @@ def sample_strokes(
     config, device, count = vae.config, text.hidden.device, len(text.hidden)
     rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
     chance = randn_tensor((count, 1), generator=generator, device=device)[:, 0] * temperature
-    noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device) * temperature
+    noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device)
+    noise = spread_noise(noise) * temperature
     numbers = how_many(vae.prior.count(count, text.hidden, text.mask, rates), chance)
     given = torch.zeros(count, config.strokes, dtype=torch.bool, device=device) if known is None else known.strokes
     present = with_others(given, numbers)

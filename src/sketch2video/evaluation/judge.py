@@ -110,7 +110,7 @@ class Judge(ModelMixin, ConfigMixin):
             nn.PixelUnshuffle(2),
             convolution(4 * channels, width),
             convolution(width, 2 * width, stride=2),
-            _Residual(2 * width),
+            Residual(2 * width),
         )
         self.mask = nn.Conv2d(2 * width, 1, 1)
         self.looker = nn.Sequential(
@@ -172,12 +172,15 @@ def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """Two convolutions beside the identity."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pictures (N, channels, H, W) to as many of the same shape."""
         return x + self.body(x)
 
 

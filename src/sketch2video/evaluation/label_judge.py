@@ -15,16 +15,16 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketch2video.evaluation.judge import convolution
-
-AND = " and "
-"""Between the parts of a word such as "circle and star"."""
-HALVINGS = 4
-"""Of a frame's side, before what is left is read as it lies."""
+from sketch2video.evaluation.judge import Residual, convolution
+from sketch2video.videos.two_objects import AND
 
 
 class LabelJudge(ModelMixin, ConfigMixin):
-    """Classifier of drawings: looks at each frame by itself, then at what follows what.
+    """Classifier of drawings: sees what pieces there are, wherever they are, and where lines are from frame to frame.
+
+    A piece is what convolutions see around a point; the strongest response anywhere in a frame counts, so that a shape
+    need not be learned anew wherever it stands. Movement is read from a coarse map of each frame by convolutions
+    through time.
 
     A word of several parts, such as "circle and star", scores what its parts score together, so that a pair is known
     from its parts and need not be learned by itself.
@@ -34,36 +34,38 @@ class LabelJudge(ModelMixin, ConfigMixin):
         labels: the words of every label, at least one each, in the order of its logits.
         size: side of the frames that the network sees, pixels, a multiple of 16; others are resized.
         width: channels of the first layer.
-        feature_dim: width of the features, even.
+        feature_dim: width of the features, a multiple of 4: means and maxima over time of movement and of pieces.
     """
 
     feature_scale: Tensor
 
     @register_to_config
     def __init__(
-        self, channels: int, labels: dict[str, list[str]], size: int = 64, width: int = 24, feature_dim: int = 256
+        self, channels: int, labels: dict[str, list[str]], size: int = 64, width: int = 16, feature_dim: int = 256
     ) -> None:
         super().__init__()
-        hidden = feature_dim // 2
+        part = feature_dim // 4
+        # 2×2 pixels become channels: every pixel is seen at a quarter of the cost of full resolution.
         self.frame = nn.Sequential(
             nn.PixelUnshuffle(2),
             convolution(4 * channels, width),
             convolution(width, 2 * width, stride=2),
             convolution(2 * width, 4 * width, stride=2),
-            convolution(4 * width, 4 * width, stride=2),
-            nn.Flatten(),
+            Residual(4 * width),
         )
+        self.pieces = nn.Sequential(convolution(4 * width, 4 * width), nn.Conv2d(4 * width, part, 1))
+        self.layout = nn.Sequential(convolution(4 * width, 2 * width, stride=2), nn.Flatten())
         self.movement = nn.Sequential(
-            nn.Conv1d(4 * width * (size // 2**HALVINGS) ** 2, hidden, 3, padding=1),
+            nn.Conv1d(2 * width * (size // 16) ** 2, part, 3, padding=1),
             nn.SiLU(),
-            nn.Conv1d(hidden, hidden, 3, padding=1),
+            nn.Conv1d(part, part, 3, padding=1),
             nn.SiLU(),
         )
         composed = composition(labels)
-        self.head = nn.Linear(feature_dim, composed.shape[1])
+        self.head = nn.Linear(4 * part, composed.shape[1])
         self.register_buffer("composed", composed, persistent=False)
         # The features' standard deviations over real drawings: distances are then in units that mean something.
-        self.register_buffer("feature_scale", torch.ones(feature_dim))
+        self.register_buffer("feature_scale", torch.ones(4 * part))
 
     @property
     def vocabulary(self) -> Mapping[str, Sequence[str]]:
@@ -75,19 +77,20 @@ class LabelJudge(ModelMixin, ConfigMixin):
         """Judge drawings.
 
         Args:
-            clips: (N, T, channels, H, W) in [0, 1], any T >= 1.
+            clips: (N, T, channels, H, W) in [0, 1], any T ≥ 1.
 
         Returns:
-            Logits of each label (N, words), float32, and features (N, feature_dim).
+            Logits of each label (N, words) and features (N, feature_dim), float32.
         """
-        count, frames = clips.shape[:2]
+        clip_axes = clips.shape[:2]
         size = (self.config.size,) * 2
         pictures = clips.flatten(0, 1)
         if pictures.shape[-2:] != size:
             pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False)
-        seen = self.frame(pictures).unflatten(0, (count, frames))
-        moves = self.movement(seen.mT)
-        features = torch.cat([moves.mean(2), moves.amax(2)], 1).float()
+        maps = self.frame(pictures)
+        pieces = self.pieces(maps).amax((2, 3)).unflatten(0, clip_axes)
+        moves = self.movement(self.layout(maps).unflatten(0, clip_axes).mT)
+        features = torch.cat([moves.mean(2), moves.amax(2), pieces.mean(1), pieces.amax(1)], 1).float()
         scores = self.head(features).float() @ self.composed.T
         words = [len(words) for words in self.vocabulary.values()]
         return dict(zip(self.vocabulary, scores.split(words, 1), strict=True)), features / self.feature_scale
@@ -99,7 +102,7 @@ def composition(labels: Mapping[str, Sequence[str]]) -> Tensor:
     A part that a word has twice is, the second time, another part: "star and star" is made of a star and a second star.
     """
     made_of = [
-        [(label, part, parts[:place].count(part)) for place, part in enumerate(parts)]
+        [(label, part, parts[:index].count(part)) for index, part in enumerate(parts)]
         for label, words in labels.items()
         for parts in (word.split(AND) for word in words)
     ]

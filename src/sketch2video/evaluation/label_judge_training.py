@@ -20,38 +20,43 @@ from torch.nn import functional as F
 
 from sketch2video.curves import render
 from sketch2video.errors import UserError
-from sketch2video.evaluation import judge, label_judge
+from sketch2video.evaluation import judge, label_judge, label_judge_scenes
 from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
 from sketch2video.evaluation.generation import fitted_curves
 from sketch2video.evaluation.judge import HASH_DIGITS, Judge, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.label_judge import LabelJudge
+from sketch2video.evaluation.label_judge_scenes import scenes_of_two, shows_two_objects
 from sketch2video.files import code_digest, read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import TrainingParams
 from sketch2video.systems.loading import content_hash
 from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Batch, SilentLogger, Task, train
+from sketch2video.videos import synthetic
 from sketch2video.videos.shards import label_columns
 
 TRAINING = TrainingParams(
-    steps=400,
+    steps=600,
     batch_size=32,
     learning_rate=4e-3,
-    warmup_steps=40,
+    warmup_steps=50,
     weight_decay=0.02,
     gradient_clip=1.0,
     gradient_accumulation=1,
     ema_decay=0.98,
-    checkpoint_every=400,
+    checkpoint_every=600,
     preview_every=0,
 )
 """Not in params.yaml, as that of the frozen judges."""
 
 SIZE = 64
 """Side of the drawings, px: curves can be drawn at any size."""
-SHIFT = 3
-"""Pixels by which training drawings are moved at most: a shape is what it is wherever it stands."""
+SHIFT, SCALE, TURN = 0.08, 0.12, 0.08
+"""By how much training drawings are moved (frame widths), enlarged (logarithm) and turned (radians) at most: what they
+show is the same."""
 TRAINED_CLIPS, TESTED_CLIPS = 4096, 1024
 """The most clips that are drawn for training, and for finding out how often a judge is right."""
+SCENES = 4096
+"""Scenes with two objects that are drawn for the judge of their labels, besides the training clips."""
 SEEN = 0.9
 """A label that a judge finds in a smaller share of real drawings is taken for one that drawings do not show."""
 SKETCH_LABELS = ("shape", "motion")
@@ -97,7 +102,8 @@ def words_of(table: pd.DataFrame, labels: Sequence[str]) -> dict[str, list[str]]
 def targets_of(table: pd.DataFrame, words: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
     """Index of every clip's word for each label: int64 (N,), ``UNKNOWN`` where the clip has none of these words."""
     indices = {label: {word: index for index, word in enumerate(known)} for label, known in words.items()}
-    return {label: torch.tensor([of.get(word, UNKNOWN) for word in table[label]]) for label, of in indices.items()}
+    targets = {label: [of.get(word, UNKNOWN) for word in table[label]] for label, of in indices.items()}
+    return {label: torch.tensor(target, dtype=torch.int64) for label, target in targets.items()}
 
 
 class LabelTask(Task):
@@ -116,10 +122,7 @@ class LabelTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :class:`~sketch2video.training.loop.Task`; the batch holds ``ink`` uint8 (N, T, S, S) and targets."""
-        ink = batch["ink"].float() / 255
-        down, right = torch.randint(2 * SHIFT + 1, (2,), generator=generator, device=generator.device).tolist()
-        height, width = ink.shape[-2:]
-        ink = F.pad(ink, (SHIFT,) * 4)[..., down : down + height, right : right + width]
+        ink = moved(batch["ink"].float() / 255, generator)
         logits, _ = self.module(ink[:, :, None])
         terms = {}
         for label, values in logits.items():
@@ -129,10 +132,38 @@ class LabelTask(Task):
         return torch.stack(list(terms.values())).sum(), {label: term.detach() for label, term in terms.items()}
 
 
+def moved(ink: Tensor, generator: torch.Generator) -> Tensor:
+    """Every clip moved, enlarged and turned a little, all its frames alike.
+
+    Args:
+        ink: (N, T, H, W).
+        generator: source of the changes.
+    """
+    change = 2 * torch.rand(4, len(ink), generator=generator, device=ink.device) - 1
+    scale, angle = torch.exp(SCALE * change[0]), TURN * change[1]
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
+    # affine_grid counts from -1 to 1 over the frame, two a frame width.
+    rows = [cosine, -sine, 2 * SHIFT * change[2], sine, cosine, 2 * SHIFT * change[3]]
+    grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(ink[:, :1].shape), align_corners=False)
+    return F.grid_sample(ink, grid, mode="bilinear", align_corners=False)
+
+
+class Examples(NamedTuple):
+    """Drawings and what they show.
+
+    Attributes:
+        ink: uint8 (N, T, S, S), 255 on 0.
+        table: N rows in the same order, with a column of words or null for each label.
+    """
+
+    ink: np.ndarray
+    table: pd.DataFrame
+
+
 def train_label_judge(
-    ink: np.ndarray,
-    table: pd.DataFrame,
+    examples: Examples,
     labels: Sequence[str],
+    further: Examples | None = None,
     *,
     settings: TrainingParams = TRAINING,
     seed: int = 0,
@@ -140,19 +171,26 @@ def train_label_judge(
     """Train a judge of labels from scratch.
 
     Args:
-        ink: uint8 (N, T, S, S), drawings.
-        table: N rows in the same order with the columns ``labels``, of words or null.
-        labels: at least one of them has two words or more.
+        examples: real drawings; one of the labels has two words or more there, and these are all words.
+        labels: columns of their table.
+        further: drawings to learn from that are not real ones; None: none.
         settings: of the training.
         seed: of weights and order.
 
     Returns:
-        The judge, in evaluation mode; its features have a standard deviation of one over ``ink``.
+        The judge, in evaluation mode; its features have a standard deviation of one over ``examples``.
     """
-    words = words_of(table, labels)
+    words = words_of(examples.table, labels)
     torch.manual_seed(seed)
     made = LabelJudge(channels=1, labels=words, size=SIZE)
-    dataset = TensorDataset({"ink": torch.from_numpy(ink), **targets_of(table, words)})
+    parts = [part for part in (examples, further) if part is not None]
+    targets = [targets_of(part.table, words) for part in parts]
+    dataset = TensorDataset(
+        {
+            "ink": torch.cat([torch.from_numpy(part.ink) for part in parts]),
+            **{label: torch.cat([target[label] for target in targets]) for label in words},
+        }
+    )
     with tempfile.TemporaryDirectory() as folder:
         train(
             LabelTask(made),
@@ -164,8 +202,9 @@ def train_label_judge(
             logger=SilentLogger(),
         )
     made.requires_grad_(False)
-    some = np.linspace(0, len(ink) - 1, min(TESTED_CLIPS, len(ink))).round().astype(int)
-    scale = judge_clips(made, ink[some]).features.std(0)
+    real = examples.ink
+    some = np.linspace(0, len(real) - 1, min(TESTED_CLIPS, len(real))).round().astype(int)
+    scale = judge_clips(made, real[some]).features.std(0)
     # A feature that hardly changes is noise: it must not count as much as the others.
     made.feature_scale.mul_(torch.from_numpy(np.maximum(scale, 0.02)).to(made.device))
     return made
@@ -198,12 +237,12 @@ def judge_of_drawings(
         rows = _some(table, "test", TESTED_CLIPS)
         verdict = judge_clips(load_judge("sketch"), drawings_of(curves, rows))
         return TrainedJudge(load_judge("sketch"), faithfulness(verdict, rows), {}, judge_path("sketch").name)
-    own = label_columns(table) or [name for name in ("label",) if name in table]
-    known = words_of(table[table["split"] == "train"], labels or own)
+    own = label_columns(table) or ["label"]
+    known = _learnable(table, labels or own)
     if labels and (missing := sorted(set(labels) - set(known))):
         raise UserError(
-            f"--labels {missing[0]}: training clips have no such column, or it has fewer than two words there;"
-            f" name some of {', '.join(words_of(table, own)) or 'the columns label.* of captions.csv'}"
+            f"--labels {missing[0]}: there is no such column, or training clips have fewer than two words in it, or"
+            f" held-out clips none; name some of {', '.join(_learnable(table, own)) or 'label.* of captions.csv'}"
         )
     if not known:
         return TrainedJudge(None, {}, {}, "none: the clips have no labels")
@@ -213,12 +252,12 @@ def judge_of_drawings(
         "choose": labels is None,
         "settings": settings.model_dump(),
         "seed": seed,
-        "code": code_digest(judge, label_judge, render, sys.modules[__name__]),
+        "code": code_digest(judge, label_judge, label_judge_scenes, synthetic, render, sys.modules[__name__]),
     }
     path = folder / f"label_judge-{sha256_of_value(made_of)[:HASH_DIGITS]}"
     if not (path / ACCURACY).is_file():
         with replacing(path) as partial:
-            _make(partial, curves, table, list(known), choose=labels is None, settings=settings, seed=seed)
+            _make(partial, curves, table, known, choose=labels is None, settings=settings, seed=seed)
     return _load(path)
 
 
@@ -233,15 +272,18 @@ def _make(
     seed: int,
 ) -> None:
     """Train a judge, and write it and its accuracy into a folder; without a judge where no label is seen."""
-    rows, held_out = _some(table, "train", TRAINED_CLIPS), _some(table, "test", TESTED_CLIPS)
-    ink, held_out_ink = (drawings_of(curves, part) for part in (rows, held_out))
+    chosen = _some(table, "train", TRAINED_CLIPS), _some(table, "test", TESTED_CLIPS)
+    real, held_out = (Examples(drawings_of(curves, rows), rows) for rows in chosen)
+    further = None
+    if shows_two_objects(table):
+        further = Examples(*scenes_of_two(SCENES, SIZE, real.ink.shape[1], seed))
 
     def trained(names: list[str]) -> tuple[LabelJudge, dict[str, Share]]:
-        made = train_label_judge(ink, rows, names, settings=settings, seed=seed)
-        return made, faithfulness(judge_clips(made, held_out_ink), held_out)
+        made = train_label_judge(real, names, further, settings=settings, seed=seed)
+        return made, faithfulness(judge_clips(made, held_out.ink), held_out.table)
 
     made, accuracy = trained(labels)
-    unseen = {name: accuracy[name] for name in labels if choose and not _is_seen(accuracy.get(name), held_out[name])}
+    unseen = {name: accuracy[name] for name in labels if choose and not _is_seen(accuracy[name], held_out.table[name])}
     seen = [name for name in labels if name not in unseen]
     if unseen and seen:
         made, accuracy = trained(seen)
@@ -251,10 +293,15 @@ def _make(
     write_json(folder / ACCURACY, {"accuracy": accuracy if seen else {}, "unseen": unseen})
 
 
-def _is_seen(share: Share | None, words: pd.Series) -> bool:
-    """Whether a judge sees a label: it is right often, and errs half as often as the commonest word alone would."""
-    if share is None:
-        return False
+def _learnable(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:
+    """The labels that training clips have two words of and held-out clips one at least."""
+    held_out = table[table["split"] == "test"]
+    known = words_of(table[table["split"] == "train"], labels)
+    return [label for label in known if held_out[label].notna().any()]
+
+
+def _is_seen(share: Share, words: pd.Series) -> bool:
+    """Whether a judge sees a label: it is right often, and errs at most half as often as the commonest word would."""
     commonest = float(words.value_counts(normalize=True).iloc[0])
     return share.value >= SEEN and 1 - share.value <= (1 - commonest) / 2
 

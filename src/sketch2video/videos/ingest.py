@@ -15,7 +15,7 @@ import pandas as pd
 
 from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos import codec, cuts, pictures, sprites, synthetic
+from sketch2video.videos import codec, cuts, pictures, sprites, synthetic, two_objects
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.images import ingest_images
@@ -156,22 +156,8 @@ def _scenes(params: Params, clips: Path) -> Rows:
     rows, _ = make_shards(_scene_shard, what_of, settings, params, clips)
     for row in rows:
         row["split"] = split_of[row["clip_id"]]
-        row |= named_labels(_words_of_two(what_of[row["clip_id"]]))
     write_rejected([], clips, "video")
     return rows
-
-
-def _words_of_two(what: Sequence[synthetic.Combination]) -> dict[str, str]:
-    """What two objects are and do, whichever is in front: ``shapes`` "circle and star", ``motions`` likewise.
-
-    One object has columns of its own, ``shape``, ``colour`` and ``motion``, and no such labels.
-    """
-    if len(what) != 2:
-        return {}
-    return {
-        "shapes": " and ".join(sorted(one.shape for one in what)),
-        "motions": " and ".join(sorted(one.motion for one in what)),
-    }
 
 
 def _scene_shard(
@@ -180,8 +166,12 @@ def _scene_shard(
     """Render the scenes of one shard, id and objects each, as far as they are new; returns the shard's notes."""
     what_of = dict(scenes)
     made_of = {"settings": settings, "code": code_digest(synthetic)}
+    labelled = {"labels": code_digest(two_objects)}
     keys = {
-        clip_id: sha256_of_value({"clip_id": clip_id, "objects": what, **made_of}) for clip_id, what in what_of.items()
+        clip_id: sha256_of_value(
+            {"clip_id": clip_id, "objects": what, **made_of, **(labelled if len(what) == 2 else {})}
+        )
+        for clip_id, what in what_of.items()
     }
 
     def render(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -199,6 +189,7 @@ def _scene_shard(
             "source_height": size,
             "video_sha256": hashlib.sha256(rendered.frames.data).hexdigest(),
             **(scene.combination._asdict() if scene.combination else {}),
+            **named_labels(two_objects.labels_of_two(what_of[clip_id], rendered.masks, rendered.outlines)),
         }
         arrays = {**rendered._asdict(), "cuts": np.zeros(frames, bool)}
         if settings["control"]:

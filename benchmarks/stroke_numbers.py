@@ -1,0 +1,141 @@
+"""What are latents of strokes worth? ``python -m benchmarks.stroke_numbers --model models/curve_vae``.
+
+The same prior learns, for as many steps, sets of strokes whose tokens are not the latents of the curve VAE but the
+strokes' numbers themselves: the lowest coefficients of their series in pen position and time. Both are measured like
+any curve VAE (:mod:`benchmarks.strokes`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.command import run as run_command
+from benchmarks.stroke_ways import GENERATED, GIVEN, Sampling
+from benchmarks.strokes import about_model, compare, percent
+from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.network import GIVEN as KEPT
+from sketch2video.curve_vae.network import MOTION_GAIN, Posterior
+from sketch2video.curve_vae.strokes import Parts, from_series, take_apart, to_series
+from sketch2video.curve_vae.training import CurveData, curve_data, network_config, train_prior
+from sketch2video.files import replacing
+from sketch2video.models.loading import load_frozen
+from sketch2video.params import Params, load_params
+from sketch2video.training.loop import SilentLogger
+
+HARMONICS = 8
+TERMS = 6
+"""Most harmonics of the pen and cosines in time that a token holds."""
+
+
+class NumberCurves(CurveVAE):
+    """A curve VAE without encoder and decoder: its latents are the lowest coefficients of a stroke's series.
+
+    Its ``latent_dim`` is what :meth:`latent_numbers` says.
+    """
+
+    @staticmethod
+    def latent_numbers(harmonics: int, time_terms: int) -> int:
+        """Numbers of a token besides place, size, birth and death, of strokes with at most ``harmonics``."""
+        terms = min(TERMS, time_terms)
+        return 3 * (terms - 1) + 2 * (min(HARMONICS, harmonics) - 1) * terms
+
+    @property
+    def _terms(self) -> int:
+        terms: int = min(TERMS, self.config.time_terms)
+        return terms
+
+    @property
+    def _bends(self) -> int:
+        """Harmonics that are kept, without the mean."""
+        bends: int = min(HARMONICS, self.config.harmonics) - 1
+        return bends
+
+    def encode(self, coefficients: Tensor, life: Tensor) -> Posterior:
+        """See :meth:`CurveVAE.encode`; the posterior has no variance."""
+        place, log_size, shape = take_apart(coefficients)
+        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
+        motion = to_series(motion, self._terms)
+        shape = to_series((shape / self.harmonic_scale)[..., : self._bends].flatten(-2), self._terms)
+        numbers = torch.cat([MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2)], dim=-1)
+        given = torch.cat([motion[..., 0, :], 2 * life - 1], dim=-1)
+        return Posterior(given, numbers, torch.full_like(numbers, -math.inf))
+
+    def decode(self, latents: Tensor, times: Tensor) -> tuple[Parts, Tensor]:
+        """See :meth:`CurveVAE.decode`."""
+        given, moving, bent = latents.split([KEPT, 3 * (self._terms - 1), 2 * self._bends * self._terms], dim=-1)
+        series = torch.cat([given[..., None, :3], moving.unflatten(-1, (-1, 3)) / MOTION_GAIN], dim=-2)
+        motion = from_series(series, times) * self.motion_scale + self.motion_middle
+        shape = from_series(bent.unflatten(-1, (self._terms, -1)), times).unflatten(-1, (2, -1))
+        shape = functional.pad(shape, (0, self.config.harmonics - 1 - self._bends)) * self.harmonic_scale
+        return Parts(motion[..., :2], motion[..., 2], shape), (given[..., 3:] + 1) / 2
+
+
+def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> NumberCurves:
+    """Train the prior on the strokes' numbers, as long as that of the curve VAE."""
+    config = network_config(params, data)
+    config["latent_dim"] = NumberCurves.latent_numbers(config["harmonics"], config["time_terms"])
+    torch.manual_seed(params.base.seed)
+    network = NumberCurves(**config)
+    train_prior(network, data, params, SilentLogger(), checkpoints, name="stroke_numbers")
+    return network.eval().requires_grad_(False)
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="Folder of the curve VAE")] = Path("models/curve_vae"),
+    curves: Annotated[Path, typer.Option(help="Folder of the fitted curves")] = Path("data/curves"),
+    clips: Annotated[Path, typer.Option(help="Folder of the clips, for their labels")] = Path("data/clips"),
+    text_encoder: Annotated[Path, typer.Option(help="Folder of the text encoder")] = Path("models/text_encoder"),
+    clips_count: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")] = 144,
+    output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+) -> None:
+    """Train the prior on the strokes' numbers themselves, and measure it beside the curve VAE."""
+    params = load_params()
+    data = curve_data(params, curves, text_encoder)
+    begin = time.perf_counter()
+    numbers = train_on_numbers(params, data, Path("checkpoints"))
+    seconds = time.perf_counter() - begin
+    folder = output / "stroke_numbers"
+    with replacing(folder) as partial:
+        numbers.save_pretrained(partial)
+    table = Table("", "numbers a stroke", "px after coding", "as asked", "Fréchet distance", "between, px", "s a clip")
+    vae = load_frozen(CurveVAE, model, "train_curve_vae")
+    for name, network, path in (("latents", vae, model), ("numbers", numbers, folder)):
+        found = compare(
+            network,
+            about_model(path, network),
+            curves,
+            clips,
+            text_encoder,
+            output / name,
+            number=clips_count,
+            sampling=Sampling(seed=params.base.seed),
+            size=params.base.size,
+            judges=output,
+        )
+        way = found["ways"][GENERATED]
+        table.add_row(
+            name,
+            str(len(network.mean)),
+            f"{found['reconstruction_px']:.2f}",
+            percent(list(way["as_asked"].values())[-1] if way["as_asked"] else None),
+            "" if way["frechet"] is None else f"{way['frechet']:.3g}",
+            f"{found['ways'][GIVEN]['between']['strokes_px']:.2f}",
+            f"{found['seconds'][GENERATED]:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"the prior on the numbers was trained in {seconds:.0f} s; written to {output}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,94 @@
+"""Clips as sets of strokes, in batches for the trainings of the curve VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sketch2video.curve_vae.strokes import StrokeSet, lives_of, stroke_sets, strokes_needed
+from sketch2video.training.data import ShardDataset, batch_indices
+from sketch2video.training.loop import Batch
+
+ALIKE = 8
+"""Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
+
+
+class CurveDataset(ShardDataset):
+    """Clips as sets of strokes: ``coefficients``, ``life`` and ``present`` of a :class:`StrokeSet`, and ``fps``.
+
+    Args:
+        table: the clips, rows of ``curves.parquet``.
+        curves: folder of shards.
+        limit: most strokes a clip.
+    """
+
+    def __init__(self, table: pd.DataFrame, curves: Path, limit: int) -> None:
+        super().__init__(table, {"coefficients": curves, "visibility": curves}, ["fps"])
+        self.limit = limit
+
+    def curves(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The fitted curves: coefficients (N, T, slots, 2, K) and visibility (N, T, slots)."""
+        batch = super().batch(indices)
+        return batch["coefficients"].numpy(), batch["visibility"].numpy()
+
+    def strokes(self, indices: Sequence[int]) -> StrokeSet:
+        """The same as sets of strokes."""
+        return stroke_sets(*self.curves(indices), self.limit)
+
+    def strokes_needed(self) -> int:
+        """The strokes a clip that hold 99% of all; see :func:`~sketch2video.curve_vae.strokes.strokes_needed`."""
+        return strokes_needed(self.lives, self.limit)
+
+    @cached_property
+    def lives(self) -> np.ndarray:
+        """Lives of each clip: (N,)."""
+        reader = self.readers["visibility"]
+        rows = (self.table.iloc[[row]] for row in range(len(self)))
+        return np.array([len(lives_of(reader.batch("visibility", row)[0])) for row in rows])
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """See :class:`~sketch2video.training.data.Dataset`."""
+        batch = super().batch(indices)
+        strokes = stroke_sets(batch.pop("coefficients").numpy(), batch.pop("visibility").numpy(), self.limit)
+        used = max(1, int(strokes.present.sum(1).max()))
+        return batch | {name: part[:, :used] for name, part in strokes._asdict().items()}
+
+    def batch_at(self, seed: int, position: int, size: int) -> Batch:
+        """Batch number ``position``: of each :data:`ALIKE` batches' clips those with about as many strokes.
+
+        See :class:`~sketch2video.training.data.Scheduled`.
+        """
+        turn, place = divmod(position, ALIKE)
+        clips = np.array(batch_indices(seed, turn, ALIKE * size, len(self)))
+        clips = clips[np.argsort(self.lives[clips], kind="stable")].reshape(ALIKE, size)
+        order = np.random.default_rng([seed, turn]).permutation(ALIKE)  # few and many strokes in turns
+        return self.batch(clips[order[place]].tolist())
+
+
+class StrokeDataset(CurveDataset):
+    """The same clips, in batches of so many strokes: what is learned from single strokes does not mind their clips."""
+
+    def batch_at(self, seed: int, position: int, size: int) -> Batch:
+        """Batch number ``position``, with about ``size`` strokes."""
+        clips = max(1, round(size / max(1.0, self.lives.mean())))
+        return self.batch(batch_indices(seed, position, clips, len(self)))
+
+
+def to_device(strokes: StrokeSet, device: torch.device) -> StrokeSet:
+    """The strokes on a device."""
+    return StrokeSet(*(part.to(device) for part in strokes))
+
+
+def strokes_in(batch: Batch) -> StrokeSet:
+    """The strokes of a batch of :class:`CurveDataset`."""
+    return StrokeSet(batch["coefficients"], batch["life"], batch["present"])
+
+
+def evenly(count: int, length: int) -> list[int]:
+    """At most ``count`` indices below ``length``, evenly spread."""
+    return torch.linspace(0, length - 1, min(count, length)).round().long().tolist()
