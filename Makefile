@@ -17,6 +17,7 @@ MODELS ?=
 CURVE_VAE ?= models/curve_vae
 TEXT_ENCODER ?= models/text_encoder
 DATA ?= data
+STROKES_CLIPS ?= 144
 # What is generated in the end; videos of your own bring their own captions.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
@@ -100,7 +101,11 @@ bench-long: $(READY) ## How steady long videos are, module by module, and what v
 
 .PHONY: bench-strokes
 bench-strokes: $(READY) ## How good drawings of many strokes are, beside those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)
-	python -m benchmarks.strokes --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips
+	python -m benchmarks.strokes --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips --clips-count $(STROKES_CLIPS)
+
+.PHONY: bench-stroke-numbers
+bench-stroke-numbers: $(READY) ## What latents of strokes are worth beside the strokes' numbers themselves; trains a second prior (variables as above)
+	python -m benchmarks.stroke_numbers --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips --clips-count $(STROKES_CLIPS)
 
 .PHONY: bottleneck
 bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)

@@ -40,7 +40,7 @@ class Sampling(NamedTuple):
     """How drawings are sampled.
 
     Attributes:
-        num_inference_steps, guidance_scale: None: as the model's config says.
+        num_inference_steps, guidance_scale, temperature: None: as the model's config says.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """
@@ -49,6 +49,7 @@ class Sampling(NamedTuple):
     guidance_scale: float | None = None
     batch_size: int = 24
     seed: int = 0
+    temperature: float | None = None
 
 
 class Bench:
@@ -106,6 +107,7 @@ class Bench:
                 known=None if known is None else Known(*(one[part] for one in known)),
                 num_inference_steps=self.sampling.num_inference_steps,
                 guidance_scale=self.sampling.guidance_scale,
+                temperature=self.sampling.temperature,
             )
             clips += _sequences(*both)
             seconds.append((time.perf_counter() - begin) / len(seeds))

@@ -189,6 +189,7 @@ def main(
     ] = "",
     steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: as the model says")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="Of the noise; default: as the model says")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
     training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
     output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
@@ -205,7 +206,7 @@ def main(
         output,
         number=clips_count,
         labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
-        sampling=Sampling(steps, guidance, batch_size, base.seed),
+        sampling=Sampling(steps, guidance, batch_size, base.seed, temperature),
         size=base.size,
     )
     console = Console(width=None if sys.stdout.isatty() else 150)

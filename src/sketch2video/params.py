@@ -218,6 +218,7 @@ class CurveVAEParams(Section):
     time_shift: float = Field(ge=1)
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=1)
+    temperature: float = Field(ge=0)
     prior_training: TrainingParams
 
 

@@ -28,7 +28,7 @@ def long_curves(
     fps: float | Tensor,
     overlap: int,
     generator: torch.Generator | None = None,
-    temperature: float = 1.0,
+    temperature: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw one video along which the caption changes.
 
@@ -43,7 +43,7 @@ def long_curves(
         overlap: frames about the first one of a caption that belong to the action before and to the next; both last
             half as many frames longer than their captions hold. At most the frames of the shortest caption.
         generator: source of the noise.
-        temperature: scale of the noise.
+        temperature: scale of the noise; None: ``vae.config.temperature``.
 
     Returns:
         Coefficients (T, slots, 2, K) float32 in frame widths, at most ``config.budget`` numbers a frame, the same

@@ -16,6 +16,8 @@ from sketch2video.training.loop import Batch
 
 ALIKE = 8
 """Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
+CAPTION_TOKENS = 8
+"""Strokes that take as long as a clip's caption."""
 
 
 class CurveDataset(ShardDataset):
@@ -61,11 +63,15 @@ class CurveDataset(ShardDataset):
     def batch_at(self, seed: int, position: int, size: int) -> Batch:
         """Batch number ``position``: of each :data:`ALIKE` batches' clips those with about as many strokes.
 
+        A batch has about ``size`` tokens, strokes and :data:`CAPTION_TOKENS` a clip, so that a step takes about as long
+        whatever the data: clips of one stroke come in batches of many.
+
         See :class:`~sketch2video.training.data.Scheduled`.
         """
+        count = max(1, round(size / (self.lives.mean() + CAPTION_TOKENS)))
         turn, place = divmod(position, ALIKE)
-        clips = np.array(batch_indices(seed, turn, ALIKE * size, len(self)))
-        clips = clips[np.argsort(self.lives[clips], kind="stable")].reshape(ALIKE, size)
+        clips = np.array(batch_indices(seed, turn, ALIKE * count, len(self)))
+        clips = clips[np.argsort(self.lives[clips], kind="stable")].reshape(ALIKE, count)
         order = np.random.default_rng([seed, turn]).permutation(ALIKE)  # few and many strokes in turns
         return self.batch(clips[order[place]].tolist())
 

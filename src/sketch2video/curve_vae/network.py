@@ -76,7 +76,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         time_terms: J, terms of the series in time.
         width, layers, heads: of the prior; see :class:`~sketch2video.curve_vae.prior.StrokeFlow`.
         budget: most numbers a frame that :meth:`sample` gives, visibilities counted.
-        num_inference_steps, guidance_scale: of sampling, where a call does not say.
+        num_inference_steps, guidance_scale, temperature: of sampling, where a call does not say.
     """
 
     mean: Tensor
@@ -98,6 +98,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         budget: int = 288,
         num_inference_steps: int = 20,
         guidance_scale: float = 1.5,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         moving, shapes = 3 * (time_terms - 1), 2 * (harmonics - 1) * time_terms

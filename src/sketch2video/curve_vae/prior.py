@@ -119,11 +119,12 @@ def _place_features(place: Tensor) -> Tensor:
 
 
 def spread_noise(noise: Tensor) -> Tensor:
-    """Standard normal tokens whose places are spread evenly, as strokes over a drawing are.
+    """Standard normal tokens whose places are spread evenly, as strokes over a drawing are; to sample from.
 
     The places of a clip are points of Roberts' sequence (a lattice in the golden ratio's generalisation to two
     dimensions, shifted at random), through the normal distribution's quantile function: each by itself is standard
-    normal as before, but no part of a drawing is left without noise that is near. A flow may start from any noise.
+    normal as before, but no part of a drawing is left without noise that is near. A network that is trained on
+    independent noise knows such sets, and draws them better than others; one that is trained on these alone knows less.
 
     Args:
         noise: (N, S, D) standard normal; the first token's place is the shift.

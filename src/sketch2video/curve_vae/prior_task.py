@@ -12,7 +12,7 @@ from sketch2video.curve_vae.augment import changed, random_changes
 from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in
 from sketch2video.curve_vae.known import describe, random_known
 from sketch2video.curve_vae.network import CurveVAE
-from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise, spread_noise
+from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
 from sketch2video.curve_vae.sampling import at_least_one, sample_curves
 from sketch2video.curve_vae.strokes import StrokeSet
 from sketch2video.models.flow_matching import interpolate, logit_normal_times
@@ -91,7 +91,7 @@ class PriorTask(Task):
             posterior = self.vae.encode(strokes.coefficients, strokes.life)
             latents = posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=device))
             data = self.vae.whitened(latents)
-            noise = spread_noise(torch.randn(data.shape, generator=generator, device=device))
+            noise = torch.randn(data.shape, generator=generator, device=device)
             noise = coupled_noise(data, noise, strokes.present, known.strokes)
             present = at_least_one(strokes.present)
             time = logit_normal_times(len(fps), generator, self.section.time_shift)

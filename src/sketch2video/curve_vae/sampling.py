@@ -39,7 +39,7 @@ def sample_curves(
     generator: Generators = None,
     *,
     known: Known | None = None,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -53,7 +53,8 @@ def sample_curves(
         generator: source of the noise; one for each caption makes a sample independent of its batch.
         known: strokes and frames that are given, for the vae's ``strokes`` and T frames; the drawing agrees with them
             exactly. None: nothing is given.
-        temperature: scale of the noise; below 1 samples are more typical and less varied.
+        temperature: scale of the noise; below 1 samples are more typical and less varied. None:
+            ``vae.config.temperature``.
         num_inference_steps: Euler steps; None: ``vae.config.num_inference_steps``.
         guidance_scale: of classifier-free guidance; None: ``vae.config.guidance_scale``.
 
@@ -91,12 +92,13 @@ def sample_strokes(
     fps: float | Tensor,
     generator: Generators = None,
     known: Known | None = None,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> Drawn:
     """The strokes of clips; see :func:`sample_curves`."""
     config, device, count = vae.config, text.hidden.device, len(text.hidden)
+    temperature = config.temperature if temperature is None else temperature
     rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
     chance = randn_tensor((count, 1), generator=generator, device=device)[:, 0] * temperature
     noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device)

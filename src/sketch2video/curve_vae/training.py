@@ -102,8 +102,8 @@ def network_config(params: Params, data: CurveData) -> dict[str, Any]:
     """Arguments of a :class:`CurveVAE` for data and parameters."""
     section = params.curve_vae
     _, frames, _, _, harmonics = data.train.curves([0])[0].shape
-    of_section = {"latent_dim", "hidden", "width", "layers", "heads", "num_inference_steps", "guidance_scale"}
-    return section.model_dump(include=of_section) | {
+    sampling = {"num_inference_steps", "guidance_scale", "temperature"}
+    return section.model_dump(include={"latent_dim", "hidden", "width", "layers", "heads"} | sampling) | {
         "strokes": data.train.limit,
         "slots": max(1, *data.train.table["slots"], *data.test.table["slots"]),
         "harmonics": harmonics,
