@@ -59,6 +59,6 @@ def params(steps: int, prior_steps: int) -> Params:
     values = real.model_dump(by_alias=True)
     values["curve_vae"] |= small
     values["curve_vae"]["training"] |= short | {"steps": steps, "learning_rate": 5e-3}
-    values["curve_vae"]["prior_training"] |= short | {"steps": prior_steps, "learning_rate": 5e-3, "batch_size": 144}
+    values["curve_vae"]["prior_training"] |= short | {"steps": prior_steps, "learning_rate": 5e-3, "batch_size": 272}
     values["base"] |= {"size": 32, "frames": FRAMES}
     return Params.model_validate(values)

@@ -55,6 +55,17 @@ def test_tokens_that_are_no_strokes_have_no_influence() -> None:
     torch.testing.assert_close(alone, base[:1, :3], atol=1e-5, rtol=1e-4)
 
 
+def test_the_number_of_strokes_matters_to_each() -> None:
+    prior, text = flow(), captions()
+    token = torch.randn(2, 1, NUMBERS).expand(2, 4, NUMBERS)  # attention's means are the same for any number
+    time, estimate = torch.tensor([0.3, 0.8]), torch.zeros(2, 4, NUMBERS)
+    four = prior(token, time, estimate, *text, None)
+    three = prior(token[:, :3], time, estimate[:, :3], *text, None)
+    padded = prior(token, time, estimate, *text, None, present=torch.tensor([True, True, True, False]).expand(2, 4))
+    assert (four[:, :3] - three).abs().max() > 1e-4
+    torch.testing.assert_close(padded[:, :3], three, atol=1e-5, rtol=1e-4)
+
+
 def test_a_change_of_the_clip_matters_and_none_is_no_change() -> None:
     prior, text = flow(), captions()
     tokens, time = torch.randn(2, 5, NUMBERS), torch.tensor([0.3, 0.8])

@@ -16,7 +16,7 @@ from sketch2video.training.loop import Batch
 
 ALIKE = 8
 """Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
-CAPTION_TOKENS = 8
+CAPTION_TOKENS = 16
 """Strokes that take as long as a clip's caption."""
 
 

@@ -50,10 +50,12 @@ class StrokeFlow(nn.Module):
         heads: int = 4,
     ) -> None:
         super().__init__()
+        self.strokes = strokes
         self.count_out = nn.Sequential(nn.SiLU(), nn.Linear(width, strokes + 1))
         self.token_in = nn.Linear(2 * numbers + 4 * PLACE_OCTAVES, width)
         self.known_in = nn.Linear(known_numbers, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.number_in = nn.Linear(TIME_FEATURES, width)
         self.change_in = nn.Linear(CHANGES, width, bias=False)
         self.caption = CaptionAndRate(text_width, width)
         self.blocks = nn.ModuleList(ConditionedBlock(width, heads, text_width, "frame") for _ in range(layers))
@@ -94,6 +96,9 @@ class StrokeFlow(nn.Module):
         """
         words, mask = self.caption.tokens(len(tokens), text, text_mask)
         condition = self.caption.vector(words, mask, fps) + self.time_in(timestep_features(time, TIME_FEATURES))
+        # Attention takes means: without this a token cannot tell whether it is one of two strokes or of ten.
+        number = tokens.new_full((len(tokens),), tokens.shape[1]) if present is None else present.sum(1)
+        condition = condition + self.number_in(timestep_features(number / self.strokes, TIME_FEATURES))
         if changes is not None:
             condition = condition + self.change_in(changes)
         x = self.token_in(torch.cat([tokens, estimate, _place_features(tokens[..., :2])], dim=-1))
