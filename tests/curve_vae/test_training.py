@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.curve_vae import CurveVAE, sample_curves
-from sketch2video.curve_vae.data import CurveDataset
+from sketch2video.curve_vae.data import CAPTION_TOKENS, CurveDataset
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.strokes import take_apart
 from sketch2video.curve_vae.training import train_curve_vae
@@ -108,7 +108,8 @@ def test_batches_hold_clips_with_about_as_many_strokes_and_every_clip_once(tmp_p
     write_shard(shard_path(tmp_path, 0), arrays, [f"clip{i}" for i in range(64)], "key")
     table = pd.DataFrame({"shard": 0, "row": range(64), "fps": 8.0})
     dataset = CurveDataset(table, tmp_path, 8)
-    batches = [dataset.batch_at(3, position, 8) for position in range(8)]
+    size = round(8 * (shown.mean() + CAPTION_TOKENS))
+    batches = [dataset.batch_at(3, position, size) for position in range(8)]
     assert sorted(int(index) for batch in batches for index in batch["index"]) == list(range(64))
     padding = [batch["present"].logical_not().float().mean().item() for batch in batches]
     assert np.mean(padding) < 0.2  # eight strokes for every clip would be 45% padding
