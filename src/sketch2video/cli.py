@@ -114,11 +114,24 @@ def source(
         ),
     ],
 ) -> None:
-    """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes."""
-    from sketch2video.profiles import set_source
+    """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes.
 
-    set_source(captions)
+    What the videos' headers say is shown: lengths, sizes, rates, and the rows that cannot be used.
+    """
+    from sketch2video.params import load_params
+    from sketch2video.profiles import edit_params, wanted_source
+    from sketch2video.videos.layouts import read_source
+    from sketch2video.videos.preview import preview
+
+    wanted = wanted_source(captions)
+    ingest = load_params().ingest.model_copy(update=wanted)
+    lines = []
+    if ingest.source not in ("synthetic", "sprites"):
+        lines = preview(read_source(ingest), ingest.min_frames, ingest.max_rejected)
+    edit_params({"ingest": wanted}, source=captions)
     typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command(rich_help_panel=DATA)
