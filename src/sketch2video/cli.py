@@ -139,11 +139,13 @@ def captions(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
 ) -> None:
     """Print captions that training did not see, one a line: a prompts file for `python -m flows.generate`."""
+    from sketch2video.caption_lines import caption_line
     from sketch2video.videos.shards import read_table
 
     table = read_table("data/clips/clips.parquet")
     for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
-        typer.echo(caption)
+        # Bytes, since prompts are UTF-8 whatever the terminal's encoding is.
+        typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)
 
 
 @app.command(rich_help_panel=DRAWINGS)
