@@ -234,10 +234,14 @@ def score(
     Without weights the embedded judge compares them (fvd_embedded, kvd_embedded), offline.
     """
     from sketch2video.evaluation import score as scoring
-    from sketch2video.evaluation.features import list_videos
     from sketch2video.evaluation.networks import wanted_scores
+    from sketch2video.evaluation.video_sets import list_videos
     from sketch2video.files import write_json
+    from sketch2video.targets import check_file_target, check_folder_target
 
+    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
+    check_file_target(json, "--json")
+    check_folder_target(cache, "--cache")
     sets = list_videos(real), list_videos(generated)
     wanted = wanted_scores(
         i3d=i3d,
@@ -252,13 +256,13 @@ def score(
         sampling=sampling,
         stride=stride,
     )
-    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
     scores, left_out = scoring.score_sets(*sets, wanted, cache, bootstrap)
-    write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
+    # The table comes first: whatever happens to the file, the work is not lost.
     typer.echo(scoring.table(scores))
     for extractor, reasons in left_out.items():
         for path, reason in reasons.items():
             typer.echo(f"left out ({extractor}): {path} {reason}")
+    write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
     typer.echo(f"scores with their protocols: {json}")
 
 
