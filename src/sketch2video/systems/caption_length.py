@@ -9,7 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.models.text import LONGEST
 from sketch2video.systems.prompts import Prompt
-from sketch2video.texts import brief
+
+_ROWS_SHOWN = 20
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,14 @@ def warn_of_long_captions(
     tokens = tokenizer([prompt.caption for prompt in prompts], truncation=True, max_length=longest + 1)["input_ids"]
     long = [prompt.row for prompt, each in zip(prompts, tokens, strict=True) if len(each) > longest]
     if long:
-        rows = f"row{'s' if len(long) > 1 else ''} {brief(', '.join(map(str, long)))} of the prompts"
+        shown = ", ".join(map(str, long[:_ROWS_SHOWN]))
+        more = f", ... ({len(long)} in all)" if len(long) > _ROWS_SHOWN else ""
         logger.warning(
-            "%s: longer than the %d tokens that the text encoder reads; it does not see the end: shorten the caption",
-            rows,
+            "row%s %s%s of the prompts: longer than the %d tokens that the text encoder reads;"
+            " what follows them changes nothing, so shorten the caption",
+            "s" if len(long) > 1 else "",
+            shown,
+            more,
             longest,
         )
     return long
