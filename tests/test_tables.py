@@ -1,5 +1,8 @@
 import codecs
+import csv
+import random
 import unicodedata
+from io import StringIO
 
 import pytest
 
@@ -79,6 +82,35 @@ def test_separators_are_recognised(tmp_path, separator, first):
     assert not faults(found)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_programs_write_is_read_again(tmp_path, seed):
+    rng = random.Random(seed)
+    texts = ["a man", "a man, walking", 'a "big" man', "two\nlines", '12" nail', "x; y\tz | w", "#", "é", "'", '"', ","]
+    rows = [[f"v{number}.mp4", rng.choice(texts), rng.choice(["", *texts])] for number in range(30)]
+    order = rng.sample(range(3), 3)
+    out = StringIO()
+    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+    writer = csv.writer(out, delimiter=rng.choice(",;\t|"), quoting=quoting, lineterminator=rng.choice(["\n", "\r\n"]))
+    writer.writerows([row[place] for place in order] for row in [["path_to_video", "caption", "label"], *rows])
+    encoding = rng.choice(["utf-8", "utf-8-sig", "utf-16"])
+    found = table(tmp_path, out.getvalue().encode(encoding), optional=["label"])
+    assert not faults(found)
+    assert [[row.values[name] for name in ("path_to_video", "caption", "label")] for row in found.rows] == rows
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_stray_quote_loses_no_row_without_a_word(tmp_path, seed):
+    rng = random.Random(seed)
+    lines = [f'v{n}.mp4,{rng.choice(["a man", "x y", chr(34) + "a, b" + chr(34)])},red\n' for n in range(8)]
+    body = "".join(lines)
+    place = rng.randrange(len(body))
+    found = table(tmp_path, f'path_to_video,caption,label\n{body[:place]}"{body[place:]}', optional=["label"])
+    assert [row.line for row in found.rows] == list(range(2, 10)) or faults(found)
+    for row in found.rows:
+        others = [number for number in range(8) if f"v{number}.mp4" in " ".join(row.values.values())]
+        assert row.fault or len(others) <= 1
+
+
 def test_a_separator_that_is_named_is_believed(tmp_path):
     assert captions(table(tmp_path, "sep=:\npath_to_video:caption\na.mp4:x, y\n")) == {3: "x, y"}
     assert "has no column" in refused(tmp_path, "sep=:\npath_to_video,caption\na.mp4,x\n")
@@ -116,13 +148,21 @@ def test_labels_that_differ_in_case_are_two(tmp_path):
 def test_cells_beyond_the_header_are_a_fault_of_their_row(tmp_path):
     found = table(
         tmp_path,
-        'path_to_video,caption\na.mp4,a man, walking\nb.mp4,a dog,,\nc.mp4,"a man, walking"\nd.mp4, "a, b"\n',
+        'path_to_video,caption\na.mp4,a man, walking\nb.mp4,a dog\nc.mp4,"a man, walking"\nd.mp4, "a, b"\n',
     )
     assert captions(found) == {3: "a dog", 4: "a man, walking", 5: "a, b"}
     assert faults(found).keys() == {2}
     assert "more cells than columns (3 instead of 2)" in faults(found)[2]
     with pytest.raises(UserError, match=r"table\.csv row 2: more cells than columns"):
         found.whole()
+
+
+def test_empty_cells_do_not_hide_a_comma_in_a_caption(tmp_path):
+    found = table(
+        tmp_path, "path_to_video,caption,label\na.mp4,a man, walking,\nb.mp4,a dog,\nc.mp4,a cat\n", optional=["label"]
+    )
+    assert faults(found).keys() == {2}
+    assert [row.values["label"] for row in found.rows if not row.fault] == ["", ""]
 
 
 def test_cells_below_nameless_columns_behind_the_last_name_are_too_many(tmp_path):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 """What stands between cells, in the order in which it is tried."""
 
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 """Excel's own first line, which names the separator."""
 
 
@@ -98,14 +98,11 @@ def read_table(
     if start < len(lines) and (named := _SEPARATOR_LINE.fullmatch(lines[start])):
         separators, start = [named[1]], _next_line(lines, start + 1)
     known = {_normal(name): name for name in (*required, *optional)}
-    headers = {separator: _header(path, lines, start, separator) for separator in separators}
-    fitting = [
-        separator
-        for separator, (cells, _) in headers.items()
-        if set(required) <= {known.get(_normal(cell)) for cell in cells}
-    ]
-    separator = (fitting or separators)[0]
-    cells, start = headers[separator]
+    separator = next((one for one in separators if _fits(lines, start, one, required, known)), separators[0])
+    try:
+        cells, start = _header(lines, start, separator)
+    except csv.Error as error:
+        raise UserError(f"{path} row {start + 1}: {_broken(error, 1)}") from error
     header = [_named(cell, known, prefix) for cell in cells]
     if missing := [name for name in required if name not in header]:
         raise UserError(
@@ -119,13 +116,19 @@ def read_table(
     return Table(path, tuple(name for name in header if name), list(_rows(lines, start, header, separator)))
 
 
-def _header(path: Path, lines: list[str], start: int, separator: str) -> tuple[list[str], int]:
+def _fits(lines: list[str], start: int, separator: str, required: Sequence[str], known: dict[str, str]) -> bool:
+    """Whether a separator makes a header of a line that names the required columns."""
+    try:
+        cells, _ = _header(lines, start, separator)
+    except csv.Error:  # quotes beside another separator
+        return False
+    return set(required) <= {known.get(_normal(cell)) for cell in cells}
+
+
+def _header(lines: list[str], start: int, separator: str) -> tuple[list[str], int]:
     """The cells of the first record, and the index of the line behind it."""
     reader = _reader(lines, start, separator)
-    try:
-        cells = next(reader, [])
-    except csv.Error as error:
-        raise UserError(f"{path} row {start + 1}: {_broken(error, reader.line_num)}") from error
+    cells = next(reader, [])
     return [cell.strip("\ufeff\u200b \t\r\n\xa0") for cell in cells], start + reader.line_num
 
 
@@ -159,8 +162,9 @@ def _values(cells: list[str], header: list[str]) -> dict[str, str]:
 
 def _fault(cells: list[str], header: list[str], separator: str) -> str | None:
     """Why a row that is well-formed cannot be used."""
+    # Empty cells behind the last column count too: a comma in a caption moves empty cells there.
     width = max(number for number, name in enumerate(header, 1) if name)
-    if any(cell.strip() for cell in cells[width:]):
+    if len(cells) > len(header) or any(cell.strip() for cell in cells[width:]):
         return (
             f"more cells than columns ({len(cells)} instead of {width});"
             f' put "quotes" around text with {SEPARATORS.get(separator, separator)} in it'

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from sketch2video.names import is_inside, is_too_long
+from sketch2video.texts import brief
 
 SPLITS = ("train", "test")
 
@@ -96,7 +97,7 @@ class Source:
         if not row.caption:
             return "caption is empty"
         if row.split not in (None, *SPLITS):
-            return f"split {row.split!r} is unknown; it is {' or '.join(SPLITS)}"
+            return f"split {brief(repr(row.split))} is unknown; it is {' or '.join(SPLITS)}"
         place = self._places.get((row.path, row.caption))
         if place is not None:
             return f"repeats {self.unit} {place}"
