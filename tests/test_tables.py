@@ -101,7 +101,7 @@ def test_what_programs_write_is_read_again(tmp_path, seed):
 @pytest.mark.parametrize("seed", range(30))
 def test_a_stray_quote_loses_no_row_without_a_word(tmp_path, seed):
     rng = random.Random(seed)
-    lines = [f'v{n}.mp4,{rng.choice(["a man", "x y", chr(34) + "a, b" + chr(34)])},red\n' for n in range(8)]
+    lines = [f"v{n}.mp4,{rng.choice(['a man', 'x y', chr(34) + 'a, b' + chr(34)])},red\n" for n in range(8)]
     body = "".join(lines)
     place = rng.randrange(len(body))
     found = table(tmp_path, f'path_to_video,caption,label\n{body[:place]}"{body[place:]}', optional=["label"])
@@ -180,6 +180,7 @@ def test_cells_below_nameless_columns_behind_the_last_name_are_too_many(tmp_path
         ('a.mp4,"a "big" man"\nb.mp4,a dog\n', {3: "a dog"}, {2}),
         ('a.mp4,a man\nb.mp4,a dog"\nc.mp4,a 5" nail\n', {2: "a man", 3: 'a dog"', 4: 'a 5" nail'}, set()),
         ('a.mp4,"a man\nb.mp4,a dog"\nc.mp4,a cat\n', {4: "a cat"}, {2}),
+        ('"a.mp4,a man\nb.mp4",a dog\nc.mp4,a cat\n', {4: "a cat"}, {2}),
         ('a.mp4,"a ""big"" man\nwalks"\nb.mp4,a dog\n', {2: 'a "big" man\nwalks', 4: "a dog"}, set()),
         ('"a.mp4,a man\nb.mp4,a dog\n', {3: "a dog"}, {2}),
         ('a.mp4,"a man\r\nb.mp4,a dog\r\n', {3: "a dog"}, {2}),
@@ -192,7 +193,7 @@ def test_a_broken_quote_costs_its_own_row_alone(tmp_path, rows, good, bad):
     found = table(tmp_path, f"path_to_video,caption\n{rows}")
     assert captions(found) == good
     assert faults(found).keys() == bad
-    assert all(row.values["path_to_video"] == "a.mp4" for row in found.rows if row.line == 2)
+    assert all(row.values["path_to_video"].startswith("a.mp4") for row in found.rows if row.line == 2)
 
 
 def test_a_header_that_is_no_csv_is_named(tmp_path):

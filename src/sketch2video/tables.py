@@ -172,10 +172,12 @@ def _fault(cells: list[str], header: list[str], separator: str) -> str | None:
     if any("\0" in cell for cell in cells):
         return "it has a NUL character; remove it"
     # A quote that was forgotten, and another one further down, make one long cell of the rows between them.
-    endings = {_ending(cell) for cell in cells if len(cell.splitlines()) == 1} - {None}
-    for cell in cells:
-        pieces = re.split(f"[{re.escape(separator)}\r\n]", cell)
-        if len(cell.splitlines()) > 1 and endings & {_ending(piece) for piece in pieces}:
+    long = [cell for cell in cells if "\n" in cell or "\r" in cell]
+    endings = {_ending(cell) for cell in cells if cell not in long}
+    for cell in long:
+        pieces = re.split(f"[{re.escape(separator)}\\r\\n]", cell)
+        names = [ending for piece in pieces if (ending := _ending(piece))]
+        if endings & set(names) or len(set(names)) < len(names):
             return (
                 "not a CSV row: its quotes go over further rows, which name files of their own; close them in each row"
             )
