@@ -10,8 +10,10 @@ from prefect.artifacts import create_markdown_artifact
 from flows.common import execute, stage_flow
 from sketch2video.params import load_params
 from sketch2video.systems.batch import Model, generate_batch
+from sketch2video.systems.caption_length import warn_of_long_captions
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.systems.prompts import read_prompts
+from sketch2video.targets import check_folder_target
 from sketch2video.tracking.registry import locate_model
 
 
@@ -31,8 +33,10 @@ def generate(prompts: str, model: str | None = None, output: str | None = None, 
     params = load_params()
     asked = read_prompts(prompts)
     reference, folder = model or params.generate.model, Path(output or params.generate.output)
+    check_folder_target(folder, "--output" if output else "generate.output")
     located = locate_model(reference)
     pipeline = load_pipeline(located.folder)
+    warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, asked)
     rows = generate_batch(
         Model(pipeline, reference, located.version, content_hash(located.folder)),
         asked,

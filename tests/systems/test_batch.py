@@ -213,6 +213,23 @@ def test_a_drawing_of_the_users_is_followed(tmp_path: Path, generate: Callable[.
     assert np.allclose([x.min(), x.max(), y.min(), y.max()], np.array([20, 70, 30, 70]) * 1.28, atol=4)
 
 
+def test_a_drawing_that_cannot_be_followed_is_named_with_its_row(tmp_path: Path, generate: Callable[..., Any]) -> None:
+    (tmp_path / "empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"/>')
+    for name in ("empty.svg", "gone.svg"):
+        with pytest.raises(UserError, match=rf"row 7 of the prompts: .*{name}"):
+            generate([Prompt(7, "a square", sketch=tmp_path / name)], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["file", "file/x", "file/x/y", "n" * 300])
+def test_a_place_that_cannot_be_a_folder_is_refused_before_the_work(
+    tmp_path: Path, generate: Callable[..., Any], name: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="output: ") as error:
+        generate(PROMPTS, tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
 def test_seeds_do_not_depend_on_other_prompts() -> None:
     red, star, red_again, x = seeds_of(PROMPTS, 10)
     assert (star, x) == (5, 1)  # their own

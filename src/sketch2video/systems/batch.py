@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sketch2video.sketches import made_by
 from sketch2video.systems.contact_sheet import write_contact_sheet
 from sketch2video.systems.drawings import load_drawing
 from sketch2video.systems.prompts import Prompt
+from sketch2video.targets import check_folder_target
 from sketch2video.videos import probe_video, write_gif, write_video
 
 VERSION = 1
@@ -228,8 +230,7 @@ def generate_batch(
             f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes {longest};"
             " ask for fewer, or train it with text_ldm.known_frames"
         )
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is not a folder; choose another output")
+    check_folder_target(output, "output")
     remove_partial(output)
     settings = params.model_dump(include=set(SamplingParams.model_fields) - {"batch_size"})
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
@@ -267,7 +268,8 @@ def generate_batch(
                 request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
                 if job.prompt.sketch is not None:
                     frames = job.prompt.num_frames or model.pipeline.sample_frames
-                    drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
+                    with _naming_row(job.prompt):
+                        drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
                     request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
                 requests.append(request)
             for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):
@@ -293,10 +295,24 @@ def _job(
 ) -> _Job:
     made_of |= {"version": VERSION, "caption": prompt.caption, "seed": seed, "num_frames": prompt.num_frames}
     if prompt.sketch is not None:
-        made_of |= {"drawing": sha256_of_file(prompt.sketch), "suffix": prompt.sketch.suffix.lower(), **lines}
+        with _naming_row(prompt):
+            digest = sha256_of_file(prompt.sketch)
+        made_of |= {"drawing": digest, "suffix": prompt.sketch.suffix.lower(), **lines}
     key = sha256_of_value(made_of)[:KEY_DIGITS]
     endings = ENDINGS | (SKETCH_ENDINGS if draws else {})
     return _Job(prompt, seed, key, f"{index:04d}-{slug(prompt.caption)}-{key}", output, endings)
+
+
+@contextmanager
+def _naming_row(prompt: Prompt) -> Iterator[None]:
+    """Name the row of the prompts in messages about its drawing."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"row {prompt.row} of the prompts: {error}") from error
+    except OSError as error:
+        reason = f"{prompt.sketch} cannot be read ({error.strerror})"
+        raise UserError(f"row {prompt.row} of the prompts: {reason}; check the file") from error
 
 
 def _follow_order(jobs: Sequence[_Job]) -> None:

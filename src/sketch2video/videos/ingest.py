@@ -17,13 +17,10 @@ from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
 from sketch2video.videos import codec, cuts, pictures, sprites, synthetic, two_objects
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
-from sketch2video.videos.captions import read_captions
 from sketch2video.videos.images import ingest_images
-from sketch2video.videos.msrvtt import read_msrvtt
+from sketch2video.videos.layouts import read_source
 from sketch2video.videos.shards import label_columns, named_labels, update_shard, write_table
-from sketch2video.videos.sources import Source
 from sketch2video.videos.sprite_captions import caption_of, labels_of
-from sketch2video.videos.ucf101 import read_ucf101
 
 TABLE = "clips.parquet"
 COLUMNS = {
@@ -78,22 +75,12 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
 
 def _videos(params: Params, clips: Path) -> Rows:
     """Decode the videos of a source."""
-    source = _source(params)
+    source = read_source(params.ingest)
     settings = {"frames": params.base.frames, "size": params.base.size, "min_frames": params.ingest.min_frames}
     files = {
         row.id: (source.base / row.path, source.base / row.control if row.control else None) for row in source.rows
     }
     return make_rows(_video_shard, source, files, settings, params, clips)
-
-
-def _source(params: Params) -> Source:
-    wanted = params.ingest
-    folder = Path(wanted.folder).absolute()
-    if wanted.source == "ucf101":
-        return read_ucf101(folder, wanted.ucf101_split)
-    if wanted.source == "msrvtt":
-        return read_msrvtt(folder, wanted.seed)
-    return read_captions(folder, wanted.captions)
 
 
 def _video_shard(
