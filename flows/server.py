@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
 
 # Prefect and MLflow are run, not imported: importing them takes seconds, and `run` has nothing else to do with them.
@@ -269,7 +269,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; a :class:`UserError` ends it with one line and exit code 2."""
+    """Run the command line; what a user can fix ends it with one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m flows.server", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
@@ -281,15 +281,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)  # so that the servers are ended, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell switches off for what it runs with &
     try:
-        if arguments.command == "up":
-            up()
-        program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
-        if not program:
-            parser.error("name a command after --")
-        sys.exit(guard(program) if arguments.command == "guard" else run(program))
-    except UserError as error:
-        print(f"flows.server: {error}", file=sys.stderr)
-        sys.exit(2)
+        with border("flows.server"):
+            if arguments.command == "up":
+                up()
+            program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
+            if not program:
+                parser.error("name a command after --")
+            sys.exit(guard(program) if arguments.command == "guard" else run(program))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 
 # Commands import what they run, so that `--help` answers at once.
 
@@ -265,9 +266,8 @@ def compare(
 
 
 def main() -> None:
-    """Run the command line; a :class:`UserError` ends it with one line on stderr and exit code 2."""
-    try:
+    """Run the command line; what a user can fix ends it with one line on stderr and exit code 2."""
+    with suppress(AttributeError):  # stdout may be replaced by something simpler
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with border("sketch2video"):
         app()
-    except UserError as error:
-        print(f"sketch2video: {error}", file=sys.stderr)
-        sys.exit(2)
