@@ -76,19 +76,16 @@ def message_of(error: UserError) -> str:
     return "\n".join(printable(line) for line in re.sub(r"\n(?!  )", r"\\n", str(error)).split("\n"))
 
 
-def file_fault(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
-    """What went wrong with a file, and the fix, in one line.
+def reason_and_fix(error: OSError) -> str:
+    """What went wrong with a file and what to do about it, in one line without the file's name."""
+    reason = _first_line(error.strerror or str(error)) or type(error).__name__
+    return printable(f"{reason}; {_FIXES.get(error.errno or 0, 'check the file and the disk')}")
 
-    Args:
-        error: of the file system.
-        path: what the user knows the file as; default: the one that the error names.
-    """
-    named = os.fsdecode(path or error.filename) if path or isinstance(error.filename, str | bytes) else ""
-    reason = error.strerror or str(error).strip() or type(error).__name__
-    if named in reason:
-        named = ""
-    fix = _FIXES.get(error.errno or 0, "check the file and the disk")
-    return printable(f"{named + ': ' if named else ''}{_first_line(reason)}; {fix}")
+
+def _file_fault(error: OSError) -> str:
+    """The same with the name of the file, if the error has it."""
+    named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return f"{printable(named)}: {reason_and_fix(error)}" if named else reason_and_fix(error)
 
 
 def refusal(error: BaseException) -> UserError | None:
@@ -98,7 +95,7 @@ def refusal(error: BaseException) -> UserError | None:
     names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
     known = next((_LIBRARIES[name] for name in names if name in _LIBRARIES), None)
     if isinstance(error, OSError) and (error.errno in _FIXES or known is None):
-        return UserError(file_fault(error))
+        return UserError(_file_fault(error))
     if known is not None:
         what, fix = known
         named = getattr(error, "filename", None)
@@ -133,7 +130,7 @@ def _flush_output() -> None:
         _discard_output()  # the reader had enough, as with `| head`
     except OSError as error:
         _discard_output()
-        raise UserError(f"the output cannot be written: {file_fault(error)}") from error
+        raise UserError(f"the output cannot be written: {reason_and_fix(error)}") from error
 
 
 def _discard_output() -> None:
