@@ -23,6 +23,7 @@ from types import FrameType
 
 from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
+from sketch2video.tracking.databases import prefect_database
 
 # Prefect and MLflow are run, not imported: importing them takes seconds, and `run` has nothing else to do with them.
 
@@ -147,6 +148,7 @@ def prefect_server(wanted_port: int = 0, *, interface: bool) -> Iterator[tuple[d
     """
     port = free_port(wanted_port)
     environment = {**os.environ, "PREFECT_HOME": str(_home()), "PREFECT_API_URL": f"http://{HOST}:{port}/api"}
+    environment |= prefect_database(environment)
     command = ["server", "start", "--host", HOST, "--port", str(port), "--ui" if interface else "--no-ui"]
     server = Service("Prefect server", _python("prefect", *command), environment, _home() / "logs")
     try:
@@ -224,9 +226,10 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     if given.startswith(("http://", "https://")):
         return None, given
-    from sketch2video.tracking.runs import STORE, tracking_uri
+    from sketch2video.tracking.store import STORE, check_store, tracking_uri
 
     STORE.mkdir(exist_ok=True)
+    check_store(tracking_uri())
     port = free_port(MLFLOW_PORT)
     command = _python("mlflow", "server", "--host", HOST, "--port", str(port), "--backend-store-uri", tracking_uri())
     command += ["--default-artifact-root", (STORE / "artifacts").resolve().as_uri(), "--workers", "1"]
