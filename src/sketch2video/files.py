@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -211,6 +211,35 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def sharing(folder: Path, arrange: Callable[[bool], None]) -> Iterator[None]:
+    """Work in a folder that other processes may be working in, too.
+
+    Args:
+        folder: it must exist.
+        arrange: called first, with whether no other process is working there, in which case none comes before it
+            returns: then alone may files change their names.
+    """
+    import fcntl  # not on Windows
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        alone = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            alone = False
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        except OSError:
+            pass  # a file system without locks
+        arrange(alone)
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path | str, value: Any) -> None:
