@@ -123,6 +123,17 @@ def source(
 
 
 @app.command(rich_help_panel=DATA)
+def check(
+    prompts: Annotated[Path | None, typer.Option(help="A prompts file for what follows training.")] = None,
+) -> None:
+    """Check what a long run needs before it starts: folders, prompts, the store of runs."""
+    from sketch2video.params import load_params
+    from sketch2video.preflight import check as run
+
+    run(load_params(), prompts)
+
+
+@app.command(rich_help_panel=DATA)
 def captions(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
 ) -> None:

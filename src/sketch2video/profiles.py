@@ -15,10 +15,11 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
 from sketch2video.videos import msrvtt, sprites, ucf101
+from sketch2video.videos.hashable import refuse_unhashable
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -56,15 +57,21 @@ def set_source(source: str, params: Path | str = "params.yaml") -> None:
         params: the parameter file to edit.
 
     Raises:
-        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; or the folder is none of these data
-            sets.
+        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; the folder is none of these data
+            sets; or it holds files that DVC cannot hash.
     """
     if source == SYNTHETIC:
         edit_params({"ingest": {"source": SYNTHETIC}}, params)
         return
     path = Path(source)
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{printable(source)} is no UTF-8 name, which params.yaml needs; rename it") from error
     if path.is_dir():
-        edit_params({"ingest": {"source": _data_set(path), "folder": path.as_posix()}}, params, source=source)
+        kind = _data_set(path)
+        refuse_unhashable(path)
+        edit_params({"ingest": {"source": kind, "folder": path.as_posix()}}, params, source=source)
         return
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -74,6 +81,7 @@ def set_source(source: str, params: Path | str = "params.yaml") -> None:
     missing = [name for name in ("path_to_video", "caption") if name not in columns]
     if missing:
         raise UserError(f"{source} has no column {' and no column '.join(missing)}; its first line names the columns")
+    refuse_unhashable(path.parent)
     edit_params(
         {"ingest": {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}}, params, source=source
     )
