@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,18 +51,21 @@ _FIXES = {
 """What to do about an error of the file system, by its number."""
 
 _LIBRARIES = {
-    "mlflow.exceptions.MlflowException": ("MLflow", "check MLFLOW_TRACKING_URI and the server"),
-    "sqlalchemy.exc.SQLAlchemyError": ("a database cannot be used", "check the file or the server that holds it"),
+    "mlflow.MlflowException": ("MLflow", "check MLFLOW_TRACKING_URI and the server"),
+    "sqlalchemy.SQLAlchemyError": ("a database cannot be used", "check the file or the server that holds it"),
     "sqlite3.Error": ("a database cannot be used", "check the file that holds it, and the disk's free space"),
-    "av.error.FFmpegError": ("a video cannot be read or written", "check the file"),
+    "av.FFmpegError": ("a video cannot be read or written", "check the file"),
     "PIL.UnidentifiedImageError": ("a picture cannot be read", "check the file"),
-    "PIL.Image.DecompressionBombError": ("a picture is too large", "use a smaller one"),
-    "requests.exceptions.RequestException": ("a server cannot be used", "check its address"),
+    "PIL.DecompressionBombError": ("a picture is too large", "use a smaller one"),
+    "requests.RequestException": ("a server cannot be used", "check its address"),
     "httpx.HTTPError": ("a server cannot be used", "check its address (PREFECT_API_URL)"),
-    "safetensors.SafetensorError": ("weights cannot be read or written", "check the file and the disk's free space"),
-    "pyarrow.lib.ArrowException": ("a table cannot be read or written", "check the file"),
+    "safetensors.SafetensorError": (
+        "weights cannot be read or written",
+        "check the file and the disk's free space",
+    ),
+    "pyarrow.ArrowException": ("a table cannot be read or written", "check the file"),
 }
-"""Exceptions of libraries, each with what it says and the fix."""
+"""Exceptions by package and name (the modules between change), each with what it says and the fix."""
 
 
 def printable(text: object) -> str:
@@ -92,7 +96,7 @@ def refusal(error: BaseException) -> UserError | None:
     """An exception as a :class:`UserError` that says the same; None if it is a bug of this program."""
     if isinstance(error, UserError):
         return error
-    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+    names = [f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in type(error).__mro__]
     known = next((_LIBRARIES[name] for name in names if name in _LIBRARIES), None)
     if isinstance(error, OSError) and (error.errno in _FIXES or known is None):
         return UserError(_file_fault(error))
@@ -115,6 +119,9 @@ def border(program: str) -> Iterator[None]:
         finally:
             _flush_output()
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            _discard_output()
+            sys.exit(1)
         refused = refusal(error)
         if refused is None:
             raise
@@ -124,13 +131,22 @@ def border(program: str) -> Iterator[None]:
 
 def _flush_output() -> None:
     """Write what is left for stdout, so that a full disk is noticed before the interpreter ends."""
+    if sys.stdout is None:  # closed by the caller
+        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()  # the reader had enough, as with `| head`
+        raise
     except OSError as error:
         _discard_output()
         raise UserError(f"the output cannot be written: {reason_and_fix(error)}") from error
+
+
+def _reader_is_gone() -> bool:
+    """Whether what reads this process's stdout has had enough, as in `| head`."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _discard_output() -> None:
