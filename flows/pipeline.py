@@ -71,7 +71,7 @@ def run_stage(stage: str) -> State | None:
     last: deque[str] = deque(maxlen=SHOWN_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     process = subprocess.Popen(
-        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     try:
         for line in process.stdout or []:
@@ -110,7 +110,9 @@ def read_graph() -> Graph:
     Raises:
         UserError: DVC cannot read it.
     """
-    done = subprocess.run([sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["without a word"])[-1]
         raise UserError(f"`dvc dag` fails ({reason}); run this in the project's folder")

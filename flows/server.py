@@ -243,7 +243,11 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
 def _deploy(environment: Mapping[str, str]) -> None:
     """Make the deployments of ``prefect.yaml``."""
     done = subprocess.run(
-        _python("prefect", "--no-prompt", "deploy", "--all"), env=environment, capture_output=True, text=True
+        _python("prefect", "--no-prompt", "deploy", "--all"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)

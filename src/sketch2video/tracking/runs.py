@@ -184,7 +184,9 @@ def git_state() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=30)
+    result = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, errors="replace", check=True, timeout=30
+    )
     return result.stdout.strip()
 
 
