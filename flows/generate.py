@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from flows.common import execute, stage_flow
+from sketch2video.errors import printable
 from sketch2video.params import load_params
 from sketch2video.systems.batch import Model, generate_batch
 from sketch2video.systems.caption_length import warn_of_long_captions
@@ -49,10 +50,10 @@ def generate(prompts: str, model: str | None = None, output: str | None = None, 
     table = "\n".join(f"| {row['caption'].replace('|', ' ')} | {row['seed']} | {row['video']} |" for row in rows)
     create_markdown_artifact(
         key="generate",
-        markdown=f"{folder.resolve()}\n\n| caption | seed | video |\n|---|---|---|\n{table}\n",
-        description=f"{len(rows)} videos by {reference}",
+        markdown=f"{printable(folder.resolve())}\n\n| caption | seed | video |\n|---|---|---|\n{table}\n",
+        description=f"{len(rows)} videos by {printable(reference)}",
     )
-    print(f"{len(rows)} videos by {reference}: {folder}/manifest.jsonl")
+    print(f"{len(rows)} videos by {printable(reference)}: {printable(folder)}/manifest.jsonl")
     return len(rows)
 
 

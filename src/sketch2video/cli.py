@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 
 # Commands import what they run, so that `--help` answers at once.
 
@@ -132,6 +133,17 @@ def source(
     typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
     for line in lines:
         typer.echo(line)
+
+
+@app.command(rich_help_panel=DATA)
+def check(
+    prompts: Annotated[Path | None, typer.Option(help="A prompts file for what follows training.")] = None,
+) -> None:
+    """Check what a long run needs before it starts: folders, prompts, the store of runs."""
+    from sketch2video.params import load_params
+    from sketch2video.preflight import check as run
+
+    run(load_params(), prompts)
 
 
 @app.command(rich_help_panel=DATA)
@@ -284,9 +296,8 @@ def compare(
 
 
 def main() -> None:
-    """Run the command line; a :class:`UserError` ends it with one line on stderr and exit code 2."""
-    try:
+    """Run the command line; what a user can fix ends it with one line on stderr and exit code 2."""
+    with suppress(AttributeError):  # stdout may be replaced by something simpler
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with border("sketch2video"):
         app()
-    except UserError as error:
-        print(f"sketch2video: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -14,12 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
 from sketch2video.texts import brief
 from sketch2video.videos import msrvtt, sprites, ucf101
 from sketch2video.videos.captions import read_captions
+from sketch2video.videos.hashable import refuse_unhashable
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -61,15 +62,22 @@ def wanted_source(source: str) -> dict[str, str]:
             UCF-101, MSR-VTT or Sprites, or ``synthetic``.
 
     Raises:
-        UserError: the CSV is missing or cannot be read, see :func:`~sketch2video.videos.captions.read_captions`; or the
-            folder is none of these data sets.
+        UserError: the CSV is missing or cannot be read, see :func:`~sketch2video.videos.captions.read_captions`; the
+            folder is none of these data sets; or it holds files that DVC cannot hash.
     """
     if source == SYNTHETIC:
         return {"source": SYNTHETIC}
     path = Path(source)
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{printable(source)} is no UTF-8 name, which params.yaml needs; rename it") from error
     if path.is_dir():
-        return {"source": _data_set(path), "folder": path.as_posix()}
+        kind = _data_set(path)
+        refuse_unhashable(path)
+        return {"source": kind, "folder": path.as_posix()}
     read_captions(path.parent, path.name)
+    refuse_unhashable(path.parent)
     return {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}
 
 

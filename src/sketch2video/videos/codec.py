@@ -247,17 +247,19 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
     _, height, width, _ = frames.shape
     frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     rate = Fraction(fps).limit_denominator(1001)
-    with (
-        replacing(path) as partial,
-        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container,
-    ):
-        # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives other
-        # bytes for the same frames if they are as small as 32 x 32.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
-        container.mux(stream.encode())
+    with replacing(path) as partial:
+        partial.touch()  # FFmpeg's errors do not name the file that cannot be made
+        # Absolute: FFmpeg takes what stands before a colon for a protocol.
+        with av.open(
+            str(partial.absolute()), "w", format="mp4", container_options={"movflags": "+faststart"}
+        ) as container:
+            # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives
+            # other bytes for the same frames if they are as small as 32 x 32.
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
+            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+            for picture in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            container.mux(stream.encode())
 
 
 def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:

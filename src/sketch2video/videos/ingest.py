@@ -6,6 +6,7 @@ Captioned images are ingested likewise, see :mod:`sketch2video.videos.images`.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
 from sketch2video.videos import codec, cuts, pictures, sprites, synthetic, two_objects
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
+from sketch2video.videos.hashable import refuse_unhashable
 from sketch2video.videos.images import ingest_images
 from sketch2video.videos.layouts import read_source
 from sketch2video.videos.shards import label_columns, named_labels, update_shard, write_table
@@ -48,7 +50,13 @@ Columns ``label.<name>`` follow, sorted by name, where the source has such label
 
 
 def ingest_all(params: Params, data: Path = Path("data")) -> None:
-    """The whole stage: clips and images, each in a folder of its own."""
+    """The whole stage: clips and images, each in a folder of its own.
+
+    Raises:
+        UserError: see :func:`ingest`; or DVC runs the stage and could not hash the source folder after it.
+    """
+    if "DVC_STAGE" in os.environ:
+        refuse_unhashable(params.ingest.folder)
     ingest(params, data / "clips")
     ingest_images(params, data / "images")
 
