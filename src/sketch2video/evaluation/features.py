@@ -15,16 +15,16 @@ from tqdm import tqdm
 
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, replacing, sha256_of_file, sha256_of_value, write_json
-from sketch2video.videos.codec import RejectedVideo
-
-SUFFIXES = frozenset({".asf", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm"})
-"""Endings of the files that a folder is searched for."""
+from sketch2video.videos.containers import VIDEOS, RejectedVideo, looks_like_video
 
 _CODE = [
     "sketch2video.evaluation." + name
     for name in ("c3d", "extractors", "features", "i3d", "judge", "pretrained", "resizing")
 ]
-_CODE += ["sketch2video.videos.codec"]
+_CODE += [
+    "sketch2video.videos." + name
+    for name in ("codec", "colour", "containers", "gif", "orientation", "pictures", "shown")
+]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def list_videos(source: Path | str) -> list[Video]:
     """
     source = Path(source)
     if source.is_dir():
-        videos = [Video(p) for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+        files = [p for p in sorted(source.rglob("*")) if p.is_file()]
+        videos = [Video(p) for p in files if p.suffix.lower() in VIDEOS or looks_like_video(p)]
     elif source.is_file():
         videos = _rows_of(source)
     else:

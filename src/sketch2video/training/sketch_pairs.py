@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from skimage.morphology import skeletonize
 
 from sketch2video.errors import UserError
+from sketch2video.videos.pictures import RejectedPicture, read_picture
 from sketch2video.videos.sources import assign_splits
 
 COLUMNS = ("photo", "drawing")
@@ -117,15 +117,9 @@ def _is_inside(folder: Path, path: Path | str) -> bool:
 def _picture(table: Path, row: int, path: Path) -> np.ndarray:
     """A picture, upright, on white where it is transparent: uint8 (H, W, 3) RGB."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except FileNotFoundError as error:
-        raise UserError(f"{table} line {row}: {path.name} is missing; check the path") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{table} line {row}: {path.name} cannot be read as a picture ({type(error).__name__}); save it as PNG"
-        ) from error
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+        return read_picture(path)
+    except RejectedPicture as error:
+        raise UserError(f"{table} line {row}: {path.name} {error.reason}; {error.fix}") from error
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:
