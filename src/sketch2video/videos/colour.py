@@ -23,7 +23,7 @@ _HLG_PEAK = 1000.0
 _KNEE = 0.9
 """Linear light, in reference whites, up to which the tone curve changes nothing; it ends at 1."""
 
-_MATRICES = {int(known) for known in Colorspace} - {int(Colorspace.DEFAULT)} | {6}
+_MATRICES = {1, 4, 5, 6, 7, 9}
 """Colour matrices of H.273 that swscale knows by these numbers; 6 is SMPTE 170M, the same as BT.601."""
 _BT2020_CONSTANT = 10
 

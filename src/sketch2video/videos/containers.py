@@ -33,17 +33,16 @@ _FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegvideo,mpegts,flv,asf,ogg"
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 """Of ISO media files that are images."""
 _ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
-_MAGIC = (
-    b"\x1aE\xdf\xa3",
-    b"GIF87a",
-    b"GIF89a",
-    b"FLV\x01",
-    b"OggS",
-    b"0&\xb2u\x8ef\xcf\x11",
-    b"\0\0\1\xba",
-    b"\0\0\1\xb3",
-)
-"""First bytes of Matroska and WebM, GIF, FLV, Ogg, ASF, MPEG program and video streams."""
+_MAGIC = {
+    b"\x1aE\xdf\xa3": "matroska",
+    b"GIF8": "gif",
+    b"FLV\x01": "flv",
+    b"OggS": "ogg",
+    b"0&\xb2u\x8ef\xcf\x11": "asf",
+    b"\0\0\1\xba": "mpeg",
+    b"\0\0\1\xb3": "mpegvideo",
+}
+"""First bytes of containers, and FFmpeg's names of them."""
 _TS_PACKETS = ((0, 188), (4, 192))
 """Offset and distance of the sync bytes of MPEG transport streams and of those of cameras (m2ts)."""
 
@@ -79,12 +78,19 @@ def is_clip(path: Path | str) -> bool:
 
 def looks_like_video(path: Path | str) -> bool:
     """Whether a file begins as a video does; nothing is decoded."""
-    first = _first_bytes(Path(path))
-    if first[4:8] == b"ftyp":
-        return first[8:12] not in _STILL_BRANDS
-    if first[4:8] in _ATOMS or first.startswith(_MAGIC) or (first[:4] == b"RIFF" and first[8:12] == b"AVI "):
-        return True
-    return any(first[at::step][:3] == b"GGG" for at, step in _TS_PACKETS)
+    return _container_of(_first_bytes(Path(path))) is not None
+
+
+def _container_of(first: bytes) -> str | None:
+    """FFmpeg's name of the container that begins with these bytes; None if it is none."""
+    if first[4:8] in _ATOMS and not (first[4:8] == b"ftyp" and first[8:12] in _STILL_BRANDS):
+        return "mov"
+    if first[:4] == b"RIFF" and first[8:12] == b"AVI ":
+        return "avi"
+    for magic, name in _MAGIC.items():
+        if first.startswith(magic):
+            return name
+    return "mpegts" if any(first[at::step][:3] == b"GGG" for at, step in _TS_PACKETS) else None
 
 
 def file_url(path: Path | str) -> str:
@@ -101,7 +107,10 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             raise RejectedVideo(path, "is not a file" if path.exists() else "is missing")
         if not path.stat().st_size:
             raise RejectedVideo(path, "is empty")
-        container = av.open(_source_of(path), options={"format_whitelist": _FORMATS})
+        # Left to itself, FFmpeg would go by the name's ending, too.
+        container = av.open(
+            _source_of(path), format=_container_of(_first_bytes(path)), options={"format_whitelist": _FORMATS}
+        )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise RejectedVideo(path, f"cannot be opened as a video ({_reason(error)})") from error
     with container:
@@ -141,14 +150,14 @@ def _as_video(path: Path) -> io.BytesIO:
         stream = container.add_stream("ffv1", rate=1000)
         stream.pix_fmt, stream.codec_context.time_base = "bgr0", Fraction(1, 1000)
         for picture, seconds in read_animation(path):
-            pixels += picture.size // 3
-            if pixels > _ANIMATION_PIXELS:
-                raise RejectedVideo(path, "has too many pixels in all of its frames; save it smaller")
-            stream.height, stream.width = picture.shape[:2]
+            if not pixels:
+                stream.height, stream.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = round(1000 * time), Fraction(1, 1000)
             container.mux(stream.encode(frame))
-            time += seconds
+            time, pixels = time + seconds, pixels + picture.size // 3
+            if pixels > _ANIMATION_PIXELS:
+                raise RejectedVideo(path, "has too many pixels in all of its frames")
         container.mux(stream.encode())
     file.seek(0)
     return file
@@ -198,8 +207,8 @@ def decoder_of(stream: VideoStream) -> VideoCodecContext:
 
     FFmpeg's own decoders of VP8 and VP9 pass over the alpha channel of WebM; libvpx's give it.
     """
-    context = stream.codec_context
-    if stream.metadata.get("alpha_mode") != "1" or context.name not in {"vp8", "vp9"}:
+    context, tags = stream.codec_context, {name.lower(): value for name, value in stream.metadata.items()}
+    if tags.get("alpha_mode") != "1" or context.name not in {"vp8", "vp9"}:
         return context
     decoder = av.CodecContext.create("libvpx" if context.name == "vp8" else "libvpx-vp9", "r")
     assert isinstance(decoder, VideoCodecContext)
