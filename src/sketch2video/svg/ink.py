@@ -96,16 +96,15 @@ class _Sheet:
         """Paint an area."""
         assert item.fill is not None
         area = _area(item, self._size)
-        alpha = item.fill.alpha * seen
-        painted, differs = self._mixed(item.fill[:3], alpha)
         visible = area & (seen > 0.5)
-        covered = visible & (alpha > _OPAQUE)
-        self._lines[covered] = False
+        painted, _ = self._mixed(item.fill[:3], item.fill.alpha * seen)
+        _, differs = self._mixed(item.fill[:3], item.fill.alpha * self._whole)
+        self._lines[visible & (item.fill.alpha * seen > _OPAQUE)] = False
         self._on_line[visible] = False
         self._colours[area] = painted[area]
         if not self._is_ground(visible):
-            thin = _thin_parts(visible & differs)
-            self._lines |= thin.middles
+            thin = _thin_parts(visible)
+            self._lines |= thin.middles & differs
             self._edges |= self._rim(visible & ~thin.area, differs)
 
     def draw(self, item: Painted, seen: np.ndarray) -> None:

@@ -33,6 +33,7 @@ CONTENT_HASH = "content_hash"
 
 REQUIREMENTS = (
     "av",
+    "cssselect2",
     "diffusers",
     "mlflow",
     "numpy",
@@ -45,7 +46,7 @@ REQUIREMENTS = (
     "safetensors",
     "scikit-image",
     "scipy",
-    "svgpathtools",
+    "tinycss2",
     "tokenizers",
     "torch",
     "tqdm",
