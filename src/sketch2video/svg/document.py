@@ -57,11 +57,15 @@ def read_svg(path: Path, size: int) -> np.ndarray:
         UserError: the file is missing or damaged, draws too much, or nothing.
     """
     try:
-        root = _parsed(_bytes_of(path))
-        walk = Walk(root)
-        frames = [walk.painted() for _ in _shown(root, walk)]
-    except (ElementTree.ParseError, TooLarge, ValueError, LookupError) as error:
-        raise UserError(f"{path} cannot be read as an SVG ({error}); export it again") from error
+        with np.errstate(all="ignore"):
+            root = _parsed(_bytes_of(path))
+            walk = Walk(root)
+            frames = [walk.painted() for _ in _shown(root, walk)]
+    except UserError:
+        raise
+    except Exception as error:  # the parsers of XML and CSS raise whatever their parts raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} cannot be read as an SVG ({reason}); export it again") from error
     if walk.left_out:
         logger.warning("%s: %s not drawn; convert to paths what is to be seen", path, ", ".join(sorted(walk.left_out)))
     points = [part for items in frames for part in visible_points(items)]
@@ -69,6 +73,8 @@ def read_svg(path: Path, size: int) -> np.ndarray:
         raise UserError(f"{path} has no paths that are visible; convert its objects to paths")
     left, top, width, height = _page(walk, points)
     scale = size / max(width, height)
+    if not 1e-9 < scale < 1e9:
+        raise UserError(f"{path} has a page of {width:g} x {height:g}; give it the size of a picture")
     offset = (size - scale * np.array([width, height])) / 2
     column, row = offset.round().astype(int)
     page = slice(row, size - row), slice(column, size - column)

@@ -35,8 +35,8 @@ _NOT_DRAWN = {"text", "image", "foreignObject"}
 
 _DEEPEST = 100
 """Most elements within each other, those that ``use`` names counted where they are used."""
-_MOST_ELEMENTS = 200_000
-"""Most elements that are visited; a few that use each other could stand for billions."""
+_MOST_ELEMENTS = 100_000
+"""Most elements that are visited, in all frames; a few that use each other could stand for billions."""
 _MOST_POINTS = 5_000_000
 
 _HREF = ("href", "{http://www.w3.org/1999/xlink}href")
@@ -145,7 +145,6 @@ class Walk:
         style = self._sheet.computed(self._root, INITIAL)
         view = box or Box(0.0, 0.0, width, height)
         matrix = matrix @ around(transform(style.get("transform"), view), style.get("transform-origin"), view)
-        self._visited = self._points = 0
         if self._is_hidden(self._root, style):
             return []
         context = _Context(style, matrix, view, share(style.get("opacity", "1")))
@@ -167,11 +166,14 @@ class Walk:
             self.left_out.add(name)
         if name not in SHAPES and name not in _GROUPS:
             return []
-        moved = around(transform(style.get("transform"), context.box), style.get("transform-origin"), context.box)
+        matrix = context.matrix
+        if "transform" in style:
+            moved = transform(style["transform"], context.box)
+            matrix = matrix @ around(moved, style.get("transform-origin"), context.box)
         inner = replace(
             context,
             style=style,
-            matrix=context.matrix @ moved,
+            matrix=matrix,
             opacity=context.opacity * share(style.get("opacity", "1")),
             depth=context.depth + 1,
         )
@@ -186,9 +188,10 @@ class Walk:
             items = [] if chosen is None else self._visit(chosen, inner)
         else:
             items = self._children(element, inner)
-        clips = self._clips(style, inner, items)
-        for item in items:
-            item.clips += clips
+        if "clip-path" in style or "mask" in style:
+            clips = self._clips(style, inner, items)
+            for item in items:
+                item.clips += clips
         return items
 
     def _children(self, element: Element, context: _Context) -> list[Painted]:
@@ -270,9 +273,12 @@ class Walk:
             offset = length(style["stroke-dashoffset"], context.box.diagonal, size) or 0.0
             if None not in pattern:
                 lines = [dash for part in outline for dash in dashed(part, [one or 0.0 for one in pattern], offset)]
+        self._points += sum(len(part.points) for part in lines)
         on_page = [
             [Subpath(_moved(part.points, context.matrix), part.closed) for part in parts] for parts in (outline, lines)
         ]
+        if not all(np.isfinite(part.points).all() for parts in on_page for part in parts):
+            return []
         scale = float(np.sqrt(abs(np.linalg.det(context.matrix[:2, :2]))))
         even_odd = style["clip-rule" if context.in_clip else "fill-rule"].lower() == "evenodd"
         return [Painted(*on_page, fill, stroke, even_odd, scale * width)]
@@ -317,7 +323,9 @@ class Walk:
 
     def _clips(self, style: Style, context: _Context, items: Sequence[Painted]) -> list[Clip]:
         """What ``clip-path`` and ``mask`` of an element with these items leave of it."""
-        found = []
+        found: list[Clip] = []
+        if context.depth > _DEEPEST:
+            raise TooLarge(f"has more than {_DEEPEST} elements within each other")
         for name, kind in (("clip-path", "clipPath"), ("mask", "mask")):
             named = reference(style.get(name))
             element = self._by_id.get(named[0]) if named else None
