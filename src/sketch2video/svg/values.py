@@ -161,7 +161,7 @@ def _transform(name: str, arguments: list[str], box: Box) -> Matrix | None:
 def _angle(text: str) -> float | None:
     """In radians."""
     match = _LENGTH.fullmatch(text)
-    if not match or match[2].lower() not in _DEGREES:
+    if not match or match[2].lower() not in _DEGREES or not math.isfinite(float(match[1])):
         return None
     return math.radians(math.fmod(float(match[1]), 1e9) * _DEGREES[match[2].lower()])
 
