@@ -274,14 +274,14 @@ class Walk:
             if None not in pattern:
                 lines = [dash for part in outline for dash in dashed(part, [one or 0.0 for one in pattern], offset)]
         self._points += sum(len(part.points) for part in lines)
-        on_page = [
+        areas, strokes = (
             [Subpath(_moved(part.points, context.matrix), part.closed) for part in parts] for parts in (outline, lines)
-        ]
-        if not all(np.isfinite(part.points).all() for parts in on_page for part in parts):
+        )
+        if not all(np.isfinite(part.points).all() for part in areas + strokes):
             return []
         scale = float(np.sqrt(abs(np.linalg.det(context.matrix[:2, :2]))))
         even_odd = style["clip-rule" if context.in_clip else "fill-rule"].lower() == "evenodd"
-        return [Painted(*on_page, fill, stroke, even_odd, scale * width)]
+        return [Painted(areas, strokes, fill, stroke, even_odd, scale * width)]
 
     def _paint(self, name: str, context: _Context) -> Colour | None:
         """Colour and alpha of fill or stroke; None if nothing is painted. Of a gradient it is the mean of its stops."""
