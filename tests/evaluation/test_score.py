@@ -73,6 +73,14 @@ def test_videos_are_found_in_folders_and_csvs(folders, tmp_path):
             list_videos(tmp_path / name)
 
 
+def test_a_video_of_a_folder_is_found_by_its_ending_or_its_content(folders, tmp_path):
+    video = next(path for path in sorted((folders / "real").rglob("*")) if path.suffix == ".mp4")
+    for name in ("a.m4v", "b.MTS", "c.3gp", "d.wmv", "e"):
+        shutil.copy(video, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("a note")
+    assert [one.path.name for one in list_videos(tmp_path)] == ["a.m4v", "b.MTS", "c.3gp", "d.wmv", "e"]
+
+
 def test_features_are_made_once_a_content_and_protocol(folders, tmp_path):
     calls = []
     videos = list_videos(folders / "real")

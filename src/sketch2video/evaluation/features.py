@@ -14,16 +14,16 @@ from tqdm import tqdm
 
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, replacing, sha256_of_file, sha256_of_value, write_json
-from sketch2video.videos.codec import RejectedVideo
-
-SUFFIXES = frozenset({".asf", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm"})
-"""Endings of the files that a folder is searched for."""
+from sketch2video.videos.containers import RejectedVideo
 
 _CODE = [
     "sketch2video.evaluation." + name
     for name in ("c3d", "extractors", "features", "i3d", "judge", "pretrained", "resizing")
 ]
-_CODE += ["sketch2video.videos.codec"]
+_CODE += [
+    "sketch2video.videos." + name
+    for name in ("codec", "colour", "containers", "gif", "orientation", "pictures", "shown")
+]
 
 
 @dataclass(frozen=True)

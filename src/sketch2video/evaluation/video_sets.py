@@ -7,10 +7,11 @@ import logging
 from pathlib import Path
 
 from sketch2video.errors import UserError
-from sketch2video.evaluation.features import SUFFIXES, Video
+from sketch2video.evaluation.features import Video
 from sketch2video.names import is_too_long, name_on_disk
 from sketch2video.tables import read_table
 from sketch2video.texts import brief, one_line, read_text
+from sketch2video.videos.containers import VIDEOS, looks_like_video
 
 MANIFEST = "manifest.jsonl"
 """An object a line, one of whose keys ``PATHS`` is the path of a video beside it; ``caption`` may be another."""
@@ -146,7 +147,8 @@ def _kind_of(path: Path) -> str:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    """Whether a path has the ending of a video, or is a file that begins as one."""
+    return path.suffix.lower() in VIDEOS or (_kind_of(path) == "file" and looks_like_video(path))
 
 
 def _read_manifest(folder: Path) -> tuple[dict[Path, Video], set[Path]]:

@@ -36,6 +36,7 @@ CONTENT_HASH = "content_hash"
 
 REQUIREMENTS = (
     "av",
+    "cssselect2",
     "diffusers",
     "mlflow",
     "numpy",
@@ -48,7 +49,7 @@ REQUIREMENTS = (
     "safetensors",
     "scikit-image",
     "scipy",
-    "svgpathtools",
+    "tinycss2",
     "tokenizers",
     "torch",
     "tqdm",

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from skimage.morphology import skeletonize
 
 from sketch2video.errors import UserError
 from sketch2video.names import is_inside, is_too_long, name_on_disk
 from sketch2video.tables import Row, read_table
 from sketch2video.texts import brief
+from sketch2video.videos.pictures import RejectedPicture, read_picture
 from sketch2video.videos.sources import assign_splits
 
 COLUMNS = ("photo", "drawing")
@@ -99,15 +99,9 @@ def _located(row: Row, column: str, table: Path, folder: Path) -> Path:
 def _picture(table: Path, row: int, path: Path) -> np.ndarray:
     """A picture, upright, on white where it is transparent: uint8 (H, W, 3) RGB."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except FileNotFoundError as error:
-        raise UserError(f"{table} line {row}: {path.name} is missing; check the path") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{table} line {row}: {path.name} cannot be read as a picture ({type(error).__name__}); save it as PNG"
-        ) from error
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+        return read_picture(path)
+    except RejectedPicture as error:
+        raise UserError(f"{table} line {row}: {path.name} {error.reason}; {error.fix}") from error
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:

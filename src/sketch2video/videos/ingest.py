@@ -16,7 +16,19 @@ import pandas as pd
 
 from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos import codec, cuts, pictures, sprites, synthetic, two_objects
+from sketch2video.videos import (
+    codec,
+    colour,
+    containers,
+    cuts,
+    gif,
+    orientation,
+    pictures,
+    shown,
+    sprites,
+    synthetic,
+    two_objects,
+)
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
 from sketch2video.videos.hashable import refuse_unhashable
 from sketch2video.videos.images import ingest_images
@@ -97,20 +109,23 @@ def _video_shard(
     """Decode the videos of one shard, id and files of each, as far as they are new; returns the shard's notes."""
     files_of = dict(videos)
     digests_of = {clip_id: [digest_of(path) for path in files if path] for clip_id, files in videos}
-    made_of = {"settings": settings, "code": code_digest(codec, cuts, pictures)}
+    made_of = {
+        "settings": settings,
+        "code": code_digest(codec, colour, containers, cuts, gif, orientation, pictures, shown),
+    }
     keys = {clip_id: sha256_of_value({"files": digests_of[clip_id], **made_of}) for clip_id in files_of}
 
     def decode(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | str:
         video, control = files_of[clip_id]
         try:
             clip = codec.read_clip(video, **settings)
-        except codec.RejectedVideo as error:
+        except containers.RejectedVideo as error:
             return error.reason
         arrays = {"frames": clip.frames, "cuts": clip.cuts}
         if control:
             try:
                 arrays["control"] = codec.read_companion(control, clip)
-            except codec.RejectedVideo as error:
+            except containers.RejectedVideo as error:
                 return f"path_to_control {error.reason}"
         facts = {
             "source_frames": clip.source_frames,
@@ -161,7 +176,7 @@ def _scene_shard(
     """Render the scenes of one shard, id and objects each, as far as they are new; returns the shard's notes."""
     what_of = dict(scenes)
     made_of = {"settings": settings, "code": code_digest(synthetic)}
-    labelled = {"labels": code_digest(two_objects)}
+    labelled = {"labels": code_digest(synthetic, two_objects)}
     keys = {
         clip_id: sha256_of_value(
             {"clip_id": clip_id, "objects": what, **made_of, **(labelled if len(what) == 2 else {})}

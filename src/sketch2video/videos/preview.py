@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from sketch2video.errors import UserError
 from sketch2video.texts import brief
-from sketch2video.videos.codec import RejectedVideo, VideoInfo, probe_video
+from sketch2video.videos.codec import VideoInfo, probe_video
+from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.sources import Rejection, Source, SourceRow
 
 MOST_HEADERS = 500
