@@ -28,6 +28,8 @@ READY := $(VENV)/.ready
 # processes do not take each other's cores.
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Recipes read names from the environment, in quotes: a name may hold spaces, quotes and what else make or a shell reads.
+export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PROMPTS
 
 .PHONY: help
 help: ## List these targets
@@ -45,12 +47,13 @@ $(READY): pyproject.toml constraints.txt
 
 .PHONY: demo
 demo: $(READY) ## Main job: data, training, report, registration, videos (PROFILE=smoke|gpu, SOURCE=captions.csv)
-	$(if $(PROFILE),sketch2video profile $(PROFILE))
-	$(if $(SOURCE),sketch2video source $(SOURCE))
-	python -m flows.server run -- $(MAKE) --no-print-directory .demo PROMPTS=$(PROMPTS)
+	$(if $(PROFILE),sketch2video profile -- "$$PROFILE")
+	$(if $(SOURCE),sketch2video source -- "$$SOURCE")
+	sketch2video check $(if $(filter-out reports/captions.txt,$(PROMPTS)),--prompts="$$PROMPTS")
+	python -m flows.server run -- $(MAKE) --no-print-directory .demo
 	@echo
-	@echo "report   $(CURDIR)/reports/index.html"
-	@echo "videos   $(CURDIR)/outputs"
+	@echo "report   $$PWD/reports/index.html"
+	@echo "videos   $$PWD/outputs"
 	@echo "runs     mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db   (or make up)"
 
 .PHONY: .demo
@@ -58,7 +61,7 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 	dvc repro
 	python -m flows.register
 	sketch2video captions > reports/captions.txt
-	python -m flows.generate $(PROMPTS)
+	python -m flows.generate --prompts="$$PROMPTS"
 
 .PHONY: compare
 compare: $(READY) ## Put all systems that were evaluated into one table: reports/systems.html
@@ -66,7 +69,7 @@ compare: $(READY) ## Put all systems that were evaluated into one table: reports
 
 .PHONY: bench
 bench: $(READY) ## The equation beside what else could stand in its place, and the video loader (CLIPS=captions.csv or a folder of videos)
-	python -m benchmarks.equation $(CLIPS)
+	python -m benchmarks.equation $(if $(CLIPS),"$$CLIPS")
 	python -m benchmarks.probe
 	python -m benchmarks.loader
 
@@ -80,7 +83,7 @@ bench-scale: $(READY) ## Time and memory of the data stages for 1,000 and 10,000
 
 .PHONY: bench-metrics
 bench-metrics: $(READY) ## Show that the metrics rank: real clips spoiled more and more (CLIPS=captions.csv or a folder of videos)
-	python -m benchmarks.metrics $(CLIPS)
+	python -m benchmarks.metrics $(if $(CLIPS),"$$CLIPS")
 
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps for every sampler, and against guidance (MODELS=folders)
@@ -101,11 +104,11 @@ bench-long: $(READY) ## How steady long videos are, module by module, and what v
 
 .PHONY: bench-strokes
 bench-strokes: $(READY) ## How good drawings of many strokes are, beside those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)
-	python -m benchmarks.strokes --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips --clips-count $(STROKES_CLIPS)
+	python -m benchmarks.strokes --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
 
 .PHONY: bench-stroke-numbers
 bench-stroke-numbers: $(READY) ## What latents of strokes are worth beside the strokes' numbers themselves; trains a second prior (variables as above)
-	python -m benchmarks.stroke_numbers --model $(CURVE_VAE) --text-encoder $(TEXT_ENCODER) --curves $(DATA)/curves --clips $(DATA)/clips --clips-count $(STROKES_CLIPS)
+	python -m benchmarks.stroke_numbers --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
 
 .PHONY: bottleneck
 bottleneck: $(READY) ## Put the claim to the test: systems with and without the sketch behind tighter bottlenecks (up to 3 h; goes on where it stopped)

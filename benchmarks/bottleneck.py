@@ -28,7 +28,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.profiles import apply_profile, edit_params
-from sketch2video.tracking.runs import prepare_store, tracking_uri
+from sketch2video.tracking.runs import prepare_store
+from sketch2video.tracking.store import tracking_uri
 
 LENGTHS = (16, 48)
 """Frames a clip; batches are given for the first, and see equally many frames for the others."""

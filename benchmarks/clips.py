@@ -23,7 +23,8 @@ from sketch2video.errors import UserError
 from sketch2video.params import Params
 from sketch2video.sketches import extract_sketches
 from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import VIDEOS, read_frames
+from sketch2video.videos.codec import read_frames
+from sketch2video.videos.containers import VIDEOS
 from sketch2video.videos.pictures import middle_square
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 

@@ -17,7 +17,9 @@ from benchmarks.command import run as run_command
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.models.windows import window_starts
-from sketch2video.videos.codec import RejectedVideo, read_excerpt, write_video
+from sketch2video.videos.codec import read_excerpt
+from sketch2video.videos.containers import RejectedVideo
+from sketch2video.videos.writing import write_video
 
 FPS = 8.0
 """Of the pieces' files; the rate is what a model is told, and the same for all pieces."""

@@ -148,7 +148,7 @@ class Lanes:
 
     def _output(self, *command: str) -> str:
         return subprocess.run(
-            command, cwd=self.root, env=self.environment, check=True, capture_output=True, text=True
+            command, cwd=self.root, env=self.environment, check=True, capture_output=True, text=True, errors="replace"
         ).stdout.strip()
 
 
@@ -170,7 +170,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _git(place: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True)
+    done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise UserError(f"`git {' '.join(arguments)}` failed in {place}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

@@ -55,7 +55,8 @@ from sketch2video.systems.long_video import LongVideoPipeline, module_settings
 from sketch2video.systems.output import VideoOutput
 from sketch2video.training.combined_tuning import tune
 from sketch2video.training.pictures import save_sheet
-from sketch2video.videos.codec import RejectedVideo, read_clip
+from sketch2video.videos.codec import read_clip
+from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.foreground import moving_foreground
 from sketch2video.videos.shards import read_table
 from sketch2video.videos.synthetic import Combination, render_scene, sample_scene, scene_rng

@@ -37,7 +37,8 @@ from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves,
 from sketch2video.files import replacing, write_json
 from sketch2video.params import load_params
 from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import VIDEOS, read_clip
+from sketch2video.videos.codec import read_clip
+from sketch2video.videos.containers import VIDEOS
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
 
 MOST_CLIPS = 54

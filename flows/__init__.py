@@ -1,5 +1,8 @@
 """Prefect flows: names, retries, artifacts and MLflow runs; no maths."""
 
+from sketch2video.tracking.databases import set_prefect_database
 from sketch2video.tracking.environment import quiet
 
-quiet()  # before any flow imports Prefect, which would report its first import
+# Before any flow imports Prefect, which would report its first import, and reads its settings then.
+quiet()
+set_prefect_database()

@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border, message_of, refusal
 from sketch2video.files import replacing, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.tracking.runs import tracked_run
@@ -23,28 +23,31 @@ from sketch2video.training.loop import RunLogger, TrainResult
 MODELS = Path("models")
 REPORTS = Path("reports")
 REFUSED = "Refused"
-"""Name of the failed state that a :class:`UserError` leaves; its message says what to mend."""
+"""Name of the failed state that a :class:`UserError` leaves; its message names the fix."""
 
 
 def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
-    """Make a flow of a function, named after it, in which a :class:`UserError` is a failed state, not a traceback."""
+    """Make a flow of a function, named after it, in which what a user can fix is a failed state, not a traceback."""
 
     @functools.wraps(function)
     def body(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except UserError as error:
-            return Failed(name=REFUSED, message=str(error))
+        except Exception as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            return Failed(name=REFUSED, message=message_of(refused))
 
     return flow(body)
 
 
 def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Run a flow as a command: exit code 2 and one line after a :class:`UserError`, 1 after any other failure."""
-    state = cast(State[Any], stage(*args, return_state=True, **kwargs))
-    if state.name == REFUSED:
-        print(f"{stage.name}: {state.message}", file=sys.stderr)
-        sys.exit(2)
+    """Run a flow as a command: exit code 2 and one line after what a user can fix, 1 after any other failure."""
+    with border(stage.name):
+        state = cast(State[Any], stage(*args, return_state=True, **kwargs))
+        if state.name == REFUSED:
+            raise UserError(state.message)
     if not state.is_completed():
         sys.exit(1)  # Prefect has logged why
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from flows.common import execute, stage_flow
+from sketch2video.errors import printable
 from sketch2video.params import load_params
 from sketch2video.systems.batch import Model, generate_batch
+from sketch2video.systems.caption_length import warn_of_long_captions
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.systems.prompts import read_prompts
+from sketch2video.targets import check_folder_target
 from sketch2video.tracking.registry import locate_model
 
 
@@ -31,8 +34,10 @@ def generate(prompts: str, model: str | None = None, output: str | None = None, 
     params = load_params()
     asked = read_prompts(prompts)
     reference, folder = model or params.generate.model, Path(output or params.generate.output)
+    check_folder_target(folder, "--output" if output else "generate.output")
     located = locate_model(reference)
     pipeline = load_pipeline(located.folder)
+    warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, asked)
     rows = generate_batch(
         Model(pipeline, reference, located.version, content_hash(located.folder)),
         asked,
@@ -45,10 +50,10 @@ def generate(prompts: str, model: str | None = None, output: str | None = None, 
     table = "\n".join(f"| {row['caption'].replace('|', ' ')} | {row['seed']} | {row['video']} |" for row in rows)
     create_markdown_artifact(
         key="generate",
-        markdown=f"{folder.resolve()}\n\n| caption | seed | video |\n|---|---|---|\n{table}\n",
-        description=f"{len(rows)} videos by {reference}",
+        markdown=f"{printable(folder.resolve())}\n\n| caption | seed | video |\n|---|---|---|\n{table}\n",
+        description=f"{len(rows)} videos by {printable(reference)}",
     )
-    print(f"{len(rows)} videos by {reference}: {folder}/manifest.jsonl")
+    print(f"{len(rows)} videos by {printable(reference)}: {printable(folder)}/manifest.jsonl")
     return len(rows)
 
 

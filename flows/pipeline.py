@@ -17,6 +17,8 @@ from prefect.states import Failed
 
 from flows.common import REFUSED, execute, stage_flow
 from sketch2video.errors import UserError
+from sketch2video.params import load_params
+from sketch2video.videos.hashable import refuse_unhashable
 
 Graph = dict[str, set[str]]
 """Stages, each with those that it depends on."""
@@ -36,6 +38,9 @@ def pipeline(target: str | None = None) -> None:
         target: the stage to end with, such as ``systems/text_ldm/dvc.yaml:evaluate``; default: all stages of the
             project's own ``dvc.yaml``.
     """
+    params = load_params()
+    for folder in (params.ingest.folder, params.sketcher.folder):
+        refuse_unhashable(folder)
     graph = read_graph()
     if target is not None and target not in graph:
         raise UserError(f"there is no stage {target} in dvc.yaml; choose one of {', '.join(graph)}")
@@ -66,7 +71,7 @@ def run_stage(stage: str) -> State | None:
     last: deque[str] = deque(maxlen=SHOWN_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     process = subprocess.Popen(
-        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     try:
         for line in process.stdout or []:
@@ -105,7 +110,9 @@ def read_graph() -> Graph:
     Raises:
         UserError: DVC cannot read it.
     """
-    done = subprocess.run([sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["without a word"])[-1]
         raise UserError(f"`dvc dag` fails ({reason}); run this in the project's folder")

@@ -21,8 +21,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
+from sketch2video.tracking.databases import prefect_database
 
 # Prefect and MLflow are run, not imported: importing them takes seconds, and `run` has nothing else to do with them.
 
@@ -147,6 +148,7 @@ def prefect_server(wanted_port: int = 0, *, interface: bool) -> Iterator[tuple[d
     """
     port = free_port(wanted_port)
     environment = {**os.environ, "PREFECT_HOME": str(_home()), "PREFECT_API_URL": f"http://{HOST}:{port}/api"}
+    environment |= prefect_database(environment)
     command = ["server", "start", "--host", HOST, "--port", str(port), "--ui" if interface else "--no-ui"]
     server = Service("Prefect server", _python("prefect", *command), environment, _home() / "logs")
     try:
@@ -224,9 +226,10 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     if given.startswith(("http://", "https://")):
         return None, given
-    from sketch2video.tracking.runs import STORE, tracking_uri
+    from sketch2video.tracking.store import STORE, check_store, tracking_uri
 
     STORE.mkdir(exist_ok=True)
+    check_store(tracking_uri())
     port = free_port(MLFLOW_PORT)
     command = _python("mlflow", "server", "--host", HOST, "--port", str(port), "--backend-store-uri", tracking_uri())
     command += ["--default-artifact-root", (STORE / "artifacts").resolve().as_uri(), "--workers", "1"]
@@ -240,7 +243,11 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
 def _deploy(environment: Mapping[str, str]) -> None:
     """Make the deployments of ``prefect.yaml``."""
     done = subprocess.run(
-        _python("prefect", "--no-prompt", "deploy", "--all"), env=environment, capture_output=True, text=True
+        _python("prefect", "--no-prompt", "deploy", "--all"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
@@ -269,7 +276,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; a :class:`UserError` ends it with one line and exit code 2."""
+    """Run the command line; what a user can fix ends it with one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m flows.server", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
@@ -281,15 +288,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)  # so that the servers are ended, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell switches off for what it runs with &
     try:
-        if arguments.command == "up":
-            up()
-        program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
-        if not program:
-            parser.error("name a command after --")
-        sys.exit(guard(program) if arguments.command == "guard" else run(program))
-    except UserError as error:
-        print(f"flows.server: {error}", file=sys.stderr)
-        sys.exit(2)
+        with border("flows.server"):
+            if arguments.command == "up":
+                up()
+            program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
+            if not program:
+                parser.error("name a command after --")
+            sys.exit(guard(program) if arguments.command == "guard" else run(program))
     except KeyboardInterrupt:
         sys.exit(130)
 

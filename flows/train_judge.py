@@ -9,14 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from prefect import flow
-
+from flows.common import execute, stage_flow
 from sketch2video.evaluation import judge, judge_training
 from sketch2video.tracking.runs import tracked_run
 from sketch2video.training.checkpoints import folder_for
 
 
-@flow(name="train-judge", log_prints=True)
+@stage_flow
 def train_judge(kind: str, seed: int = 0) -> None:
     """Train a judge and put it in the place of the one that ships.
 
@@ -38,4 +37,4 @@ def train_judge(kind: str, seed: int = 0) -> None:
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or ["video", "sketch"]:
-        train_judge(chosen)
+        execute(train_judge, chosen)

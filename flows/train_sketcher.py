@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 from sketch2video.files import replacing, write_json
 from sketch2video.params import load_params
 from sketch2video.sketches.learned import write_description
@@ -21,7 +21,8 @@ CURVE = Path("reports/plots/train_sketcher.csv")
 def main() -> None:
     """Train the network from photograph to drawing as a flow, or leave the note that nothing was trained."""
     if not is_wanted():
-        leave_note()
+        with border("train_sketcher"):
+            leave_note()
         return
     from flows.common import execute, run_training, stage_flow
     from sketch2video.training import sketcher

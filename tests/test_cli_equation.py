@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from sketch2video.cli import app
 from sketch2video.errors import UserError
-from sketch2video.videos import write_video
+from sketch2video.videos import read_clip, write_video
 from tests.curves.graphing import graph_desmos, graph_latex
 
 WIDTH, HEIGHT = 320, 180
@@ -133,6 +133,21 @@ def test_a_picture_is_of_the_clips_size_and_shows_its_lines(run, ending, frames)
             away = np.hypot(columns - round(x), rows - 90) - 45
             assert len(away) > 100
             assert np.abs(away).max() < 5
+
+
+@pytest.mark.parametrize("name", ["ring.m4v", "ring", "12:30:05.mp4", "ring.png"])
+def test_a_clip_is_one_whatever_its_name(run, name):
+    shutil.copy("ring.mp4", name)
+    document = json.loads(run(name, "--format", "json", "--frames", "3"))
+    assert len(document["frames"]) == 3
+
+
+def test_an_animated_picture_moves(run):
+    pictures = [Image.fromarray(picture) for picture in read_clip("ring.mp4", 5, 320, square=False).frames]
+    pictures[0].save("ring.png", save_all=True, append_images=pictures[1:], duration=100)
+    run("ring.png", "-o", "12:30.gif", "--frames", "5")
+    with Image.open("12:30.gif") as picture:
+        assert picture.n_frames == 5
 
 
 def test_the_ending_of_the_output_says_the_format(run):

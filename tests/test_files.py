@@ -1,9 +1,16 @@
 import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from sketch2video import files
 from sketch2video.errors import UserError
 from sketch2video.files import (
+    PARTIAL_MARK,
     fingerprint,
     read_json,
     remove_partial,
@@ -52,13 +59,165 @@ def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def start(code, *arguments):
+    """A process that runs code which imports what it needs; it has printed its first line when this returns."""
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+HALF_WAY = """
+import sys, time
+from sketch2video.files import replacing
+with replacing(sys.argv[1]) as partial:
+    partial.mkdir()
+    (partial / "half").write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_process_writes_stays_until_it_is_gone(tmp_path):
     (tmp_path / "kept").write_text("")
-    block = replacing(tmp_path / "lost")
-    block.__enter__().mkdir()  # the process dies here: the block never ends
-    assert len(names(tmp_path)) == 2
+    process = start(HALF_WAY, tmp_path / "lost")
+    with replacing(tmp_path / "own") as own:
+        own.write_text("own")
+        remove_partial(tmp_path)
+        assert len(names(tmp_path)) == 3
+        kill(process)
+        remove_partial(tmp_path)
+        assert names(tmp_path) == sorted([own.name, "kept"])
+    assert names(tmp_path) == ["kept", "own"]
+
+
+def test_a_process_that_has_the_number_of_a_killed_one_keeps_nothing_alive(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_started", {os.getpid(): 5}.get)
+    left = tmp_path / f"{files.partial_prefix()}0123abcd.mp4"
+    left.write_text("half")
     remove_partial(tmp_path)
-    assert names(tmp_path) == ["kept"]
+    assert left.exists()
+    monkeypatch.setattr(files, "_started", {os.getpid(): 6}.get)
+    remove_partial(tmp_path)
+    assert not left.exists()
+
+
+def test_another_machines_partial_files_stay_for_an_hour(tmp_path):
+    left = tmp_path / f"{PARTIAL_MARK}00000000-{os.getpid()}-1-0123abcd"
+    left.mkdir()
+    (left / "file").write_text("half")
+    remove_partial(tmp_path)
+    assert left.exists()
+    for path in (left / "file", left):
+        os.utime(path, (time.time() - 3700,) * 2)
+    remove_partial(tmp_path)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_that_is_replaced_is_never_gone(tmp_path, can_exchange):
+    if can_exchange and sys.platform not in ("linux", "darwin"):
+        pytest.skip("this system cannot exchange two folders in one step")
+    code = """
+import pathlib, sys, time
+from sketch2video import files
+rename, path = pathlib.Path.rename, pathlib.Path(sys.argv[1])
+if sys.argv[2] == "False":
+    files._exchange = lambda one, other: False
+def slow(old, new):
+    if new == path and not path.exists():
+        print("ready", flush=True)
+        time.sleep(60)
+    return rename(old, new)
+pathlib.Path.rename = slow
+files._remove, remove = lambda left: (print("ready", flush=True), time.sleep(60)), files._remove
+with files.replacing(path) as partial:
+    partial.mkdir()
+    (partial / "new").write_text("")
+"""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "old").write_text("")
+    kill(start(code, model, can_exchange))
+    remove_partial(tmp_path)
+    assert names(tmp_path) == ["model"]
+    assert names(model) == ["new" if can_exchange else "old"]
+
+
+def test_processes_that_replace_the_same_folder_all_end(tmp_path):
+    code = """
+import sys
+from sketch2video.files import remove_partial, replacing
+print("ready", flush=True)
+for number in range(100):
+    remove_partial(sys.argv[1])
+    with replacing(sys.argv[1] + "/model") as partial:
+        partial.mkdir()
+        for name in "ab":
+            (partial / name).write_text(sys.argv[2] + str(number))
+"""
+    processes = [start(code, tmp_path, name) for name in "xyz"]
+    assert [process.wait(50) for process in processes] == [0, 0, 0]
+    for process in processes:
+        process.stdout.close()
+    assert names(tmp_path) == ["model"]
+    assert (tmp_path / "model/a").read_text() == (tmp_path / "model/b").read_text()
+
+
+def test_a_linked_folder_is_replaced_and_what_it_led_to_stays(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/old").write_text("")
+    (tmp_path / "model").symlink_to("elsewhere")
+    with replacing(tmp_path / "model") as partial:
+        partial.mkdir()
+    assert names(tmp_path) == ["elsewhere", "model"]
+    assert names(tmp_path / "model") == []
+    assert names(tmp_path / "elsewhere") == ["old"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a" * 251 + ".mp4", "run-12:30.mp4", "what is this?.gif", "50%20.csv", "#1.json", 'it\'s "it".svg', "a\nb.png"],
+)
+def test_any_name_that_the_system_allows_can_be_written(tmp_path, name):
+    with replacing(tmp_path / name) as partial:
+        assert partial.suffix == Path(name).suffix
+        partial.write_text("text")
+    assert names(tmp_path) == [name]
+
+
+def test_paths_that_cannot_be_written_are_clear_lines(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/old").write_text("old")
+
+    def write(path, make):
+        with replacing(path) as partial:
+            make(partial)
+
+    for path, make, says in (
+        (tmp_path / "file/x/y", Path.touch, "file/x: Not a directory; a file stands where a folder is expected"),
+        (tmp_path / "file/x", Path.touch, "file: File exists; move what is there away"),
+        (tmp_path / "folder", Path.touch, "Is a directory; name a file, or move the folder away"),
+        (tmp_path / "file", Path.mkdir, "Not a directory; a file stands where a folder is expected"),
+        (tmp_path / ("a" * 300), pytest.fail, "File name too long; shorten the name"),
+    ):
+        with pytest.raises(UserError) as error:
+            write(path, make)
+        assert str(error.value).startswith(f"{path} cannot be written: "), error.value
+        assert says in str(error.value)
+    assert names(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder/old").read_text() == "old"
+
+
+def test_an_error_about_another_file_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing"), replacing(tmp_path / "a") as partial:
+        partial.write_text((tmp_path / "missing").read_text())
 
 
 def test_a_full_disk_is_a_clear_line():

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -114,3 +115,33 @@ def test_a_source_that_is_none(params, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         set_source(str(tmp_path / "list.csv"), params)
     assert params.read_text() == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", "what is this?", "#1 50%20", "2024-05-01T12:30:05", 'it\'s "it"', "a\nb"]
+)
+def test_a_source_of_any_name_comes_back_from_the_parameters(params, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / f"{name}.csv").write_text("path_to_video,caption\n")
+    set_source(str(folder / f"{name}.csv"), params)
+    wanted = load_params(params).ingest
+    assert (wanted.folder, wanted.captions) == (folder.as_posix(), f"{name}.csv")
+
+
+def test_a_source_that_dvc_cannot_hash_is_refused_with_the_file(params, tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "list.csv").write_text("path_to_video,caption\n")
+    (folder / "gone.mp4").symlink_to("nowhere")
+    before = params.read_bytes()
+    with pytest.raises(UserError, match=r"gone\.mp4 is a link that leads nowhere; remove or rename it"):
+        set_source(str(folder / "list.csv"), params)
+    (folder / "gone.mp4").unlink()
+    (folder / os.fsdecode(b"a\xff.mp4")).write_text("")
+    with pytest.raises(UserError, match=r"a\\udcff\.mp4 has a name that is not UTF-8"):
+        set_source(str(folder / "list.csv"), params)
+    (tmp_path / os.fsdecode(b"\xff.csv")).write_text("path_to_video,caption\n")
+    with pytest.raises(UserError, match=r"\\udcff\.csv is no UTF-8 name"):
+        set_source(str(tmp_path / os.fsdecode(b"\xff.csv")), params)
+    assert params.read_bytes() == before

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, border
 
 # Commands import what they run, so that `--help` answers at once.
 
@@ -114,11 +115,35 @@ def source(
         ),
     ],
 ) -> None:
-    """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes."""
-    from sketch2video.profiles import set_source
+    """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes.
 
-    set_source(captions)
+    What the videos' headers say is shown: lengths, sizes, rates, and the rows that cannot be used.
+    """
+    from sketch2video.params import load_params
+    from sketch2video.profiles import edit_params, wanted_source
+    from sketch2video.videos.layouts import read_source
+    from sketch2video.videos.preview import preview
+
+    wanted = wanted_source(captions)
+    ingest = load_params().ingest.model_copy(update=wanted)
+    lines = []
+    if ingest.source not in ("synthetic", "sprites"):
+        lines = preview(read_source(ingest), ingest.min_frames, ingest.max_rejected)
+    edit_params({"ingest": wanted}, source=captions)
     typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command(rich_help_panel=DATA)
+def check(
+    prompts: Annotated[Path | None, typer.Option(help="A prompts file for what follows training.")] = None,
+) -> None:
+    """Check what a long run needs before it starts: folders, prompts, the store of runs."""
+    from sketch2video.params import load_params
+    from sketch2video.preflight import check as run
+
+    run(load_params(), prompts)
 
 
 @app.command(rich_help_panel=DATA)
@@ -126,11 +151,13 @@ def captions(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
 ) -> None:
     """Print captions that training did not see, one a line: a prompts file for `python -m flows.generate`."""
+    from sketch2video.caption_lines import caption_line
     from sketch2video.videos.shards import read_table
 
     table = read_table("data/clips/clips.parquet")
     for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
-        typer.echo(caption)
+        # Bytes, since prompts are UTF-8 whatever the terminal's encoding is.
+        typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)
 
 
 @app.command(rich_help_panel=DRAWINGS)
@@ -219,10 +246,14 @@ def score(
     Without weights the embedded judge compares them (fvd_embedded, kvd_embedded), offline.
     """
     from sketch2video.evaluation import score as scoring
-    from sketch2video.evaluation.features import list_videos
     from sketch2video.evaluation.networks import wanted_scores
+    from sketch2video.evaluation.video_sets import list_videos
     from sketch2video.files import write_json
+    from sketch2video.targets import check_file_target, check_folder_target
 
+    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
+    check_file_target(json, "--json")
+    check_folder_target(cache, "--cache")
     sets = list_videos(real), list_videos(generated)
     wanted = wanted_scores(
         i3d=i3d,
@@ -237,13 +268,13 @@ def score(
         sampling=sampling,
         stride=stride,
     )
-    cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
     scores, left_out = scoring.score_sets(*sets, wanted, cache, bootstrap)
-    write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
+    # The table comes first: whatever happens to the file, the work is not lost.
     typer.echo(scoring.table(scores))
     for extractor, reasons in left_out.items():
         for path, reason in reasons.items():
             typer.echo(f"left out ({extractor}): {path} {reason}")
+    write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
     typer.echo(f"scores with their protocols: {json}")
 
 
@@ -265,9 +296,8 @@ def compare(
 
 
 def main() -> None:
-    """Run the command line; a :class:`UserError` ends it with one line on stderr and exit code 2."""
-    try:
+    """Run the command line; what a user can fix ends it with one line on stderr and exit code 2."""
+    with suppress(AttributeError):  # stdout may be replaced by something simpler
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with border("sketch2video"):
         app()
-    except UserError as error:
-        print(f"sketch2video: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -1,8 +1,160 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can fix, and how exceptions of libraries become it at a border.
+
+A border is where a person's request enters: a command, or a flow. Behind it code raises whatever fits; what reaches the
+border because of a file, a disk or a server leaves it as one line. Everything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unicodedata import category
+
+# Libraries are recognised by the names of their exceptions, so that `--help` imports none of them.
 
 
 class UserError(Exception):
     """Something outside the program is wrong: a file, a row, a key, a value.
 
-    The message is one line that names the thing and the mend. Commands print it and exit with code 2.
+    The message is one line that names the thing and the fix. Commands print it and exit with code 2.
     """
+
+
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of control characters, bytes that are not UTF-8, and separators of lines."""
+
+_SPACE = "free some space or choose another folder"
+_READ_ONLY = "change its permissions or choose another path"
+
+_FIXES = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EACCES: _READ_ONLY,
+    errno.EPERM: _READ_ONLY,
+    errno.EROFS: "choose a folder that can be written",
+    errno.EISDIR: "name a file, or move the folder away",
+    errno.ENOTDIR: "a file stands where a folder is expected; choose another path",
+    errno.EEXIST: "move what is there away, or choose another path",
+    errno.ENOTEMPTY: "move what is there away, or choose another path",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ELOOP: "remove the loop of links",
+    errno.EIO: "check the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close some programs: the system has too many open files",
+}
+"""What to do about an error of the file system, by its number."""
+
+_LIBRARIES = {
+    "mlflow.MlflowException": ("MLflow", "check MLFLOW_TRACKING_URI and the server"),
+    "sqlalchemy.SQLAlchemyError": ("a database cannot be used", "check the file or the server that holds it"),
+    "sqlite3.Error": ("a database cannot be used", "check the file that holds it, and the disk's free space"),
+    "av.FFmpegError": ("a video cannot be read or written", "check the file"),
+    "PIL.UnidentifiedImageError": ("a picture cannot be read", "check the file"),
+    "PIL.DecompressionBombError": ("a picture is too large", "use a smaller one"),
+    "requests.RequestException": ("a server cannot be used", "check its address"),
+    "httpx.HTTPError": ("a server cannot be used", "check its address (PREFECT_API_URL)"),
+    "safetensors.SafetensorError": (
+        "weights cannot be read or written",
+        "check the file and the disk's free space",
+    ),
+    "pyarrow.ArrowException": ("a table cannot be read or written", "check the file"),
+}
+"""Exceptions by package and name (the modules between change), each with what it says and the fix."""
+
+
+def printable(text: object) -> str:
+    """A name as it can stand in one line of UTF-8 text: what cannot be printed becomes an escape such as ``\\n``."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if category(letter) in _UNPRINTABLE else letter for letter in str(text)
+    )
+
+
+def message_of(error: UserError) -> str:
+    """The message in printable characters; breaks stay only before the indented lines of a list."""
+    return "\n".join(printable(line) for line in re.sub(r"\n(?!  )", r"\\n", str(error)).split("\n"))
+
+
+def reason_and_fix(error: OSError) -> str:
+    """What went wrong with a file and what to do about it, in one line without the file's name."""
+    reason = _first_line(error.strerror or str(error)) or type(error).__name__
+    return printable(f"{reason}; {_FIXES.get(error.errno or 0, 'check the file and the disk')}")
+
+
+def _file_fault(error: OSError) -> str:
+    """The same with the name of the file, if the error has it."""
+    named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return f"{printable(named)}: {reason_and_fix(error)}" if named else reason_and_fix(error)
+
+
+def refusal(error: BaseException) -> UserError | None:
+    """An exception as a :class:`UserError` that says the same; None if it is a bug of this program."""
+    if isinstance(error, UserError):
+        return error
+    names = [f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in type(error).__mro__]
+    known = next((_LIBRARIES[name] for name in names if name in _LIBRARIES), None)
+    if isinstance(error, OSError) and (error.errno in _FIXES or known is None):
+        return UserError(_file_fault(error))
+    if known is not None:
+        what, fix = known
+        named = getattr(error, "filename", None)
+        where = f" {named}" if isinstance(named, str) and named else ""
+        return UserError(printable(f"{what}{where} ({_first_line(str(error)) or type(error).__name__}); {fix}"))
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        return UserError(printable(f"{error.object[:200]}: a name is not UTF-8; rename the file"))
+    return None
+
+
+@contextmanager
+def border(program: str) -> Iterator[None]:
+    """End the process with one line on stderr and exit code 2 if the block raises what a user can fix."""
+    try:
+        try:
+            yield
+        finally:
+            _flush_output()
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            _discard_output()
+            sys.exit(1)
+        refused = refusal(error)
+        if refused is None:
+            raise
+        print(f"{program}: {message_of(refused)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _flush_output() -> None:
+    """Write what is left for stdout, so that a full disk is noticed before the interpreter ends."""
+    if sys.stdout is None:  # closed by the caller
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise UserError(f"the output cannot be written: {reason_and_fix(error)}") from error
+
+
+def _reader_is_gone() -> bool:
+    """Whether what reads this process's stdout has had enough, as in `| head`."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_output() -> None:
+    """Lead stdout to nowhere: the interpreter flushes it once more at its end, and would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

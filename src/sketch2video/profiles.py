@@ -6,7 +6,6 @@ A profile (``profiles/gpu.yaml``) holds only what differs from the defaults. App
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
+from sketch2video.texts import brief
 from sketch2video.videos import msrvtt, sprites, ucf101
+from sketch2video.videos.captions import read_captions
+from sketch2video.videos.hashable import refuse_unhashable
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -48,35 +50,35 @@ def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path 
 
 
 def set_source(source: str, params: Path | str = "params.yaml") -> None:
-    """Let ``ingest`` read captioned videos, or the embedded scenes again.
+    """Let ``ingest`` read captioned videos, or the embedded scenes again; see :func:`wanted_source`."""
+    edit_params({"ingest": wanted_source(source)}, params, source=brief(source))
+
+
+def wanted_source(source: str) -> dict[str, str]:
+    """What ``ingest`` of the parameters says for a source.
 
     Args:
         source: path of a CSV with the columns ``path_to_video,caption[,label][,split][,path_to_control]``, a folder of
             UCF-101, MSR-VTT or Sprites, or ``synthetic``.
-        params: the parameter file to edit.
 
     Raises:
-        UserError: the file is missing, cannot be read as UTF-8, or lacks a column; or the folder is none of these data
-            sets.
+        UserError: the CSV is missing or cannot be read, see :func:`~sketch2video.videos.captions.read_captions`; the
+            folder is none of these data sets; or it holds files that DVC cannot hash.
     """
     if source == SYNTHETIC:
-        edit_params({"ingest": {"source": SYNTHETIC}}, params)
-        return
+        return {"source": SYNTHETIC}
     path = Path(source)
-    if path.is_dir():
-        edit_params({"ingest": {"source": _data_set(path), "folder": path.as_posix()}}, params, source=source)
-        return
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            columns = next(csv.reader(stream), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{source} cannot be read as CSV ({error}); give the path of a CSV or {SYNTHETIC!r}") from error
-    missing = [name for name in ("path_to_video", "caption") if name not in columns]
-    if missing:
-        raise UserError(f"{source} has no column {' and no column '.join(missing)}; its first line names the columns")
-    edit_params(
-        {"ingest": {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}}, params, source=source
-    )
+        source.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{printable(source)} is no UTF-8 name, which params.yaml needs; rename it") from error
+    if path.is_dir():
+        kind = _data_set(path)
+        refuse_unhashable(path)
+        return {"source": kind, "folder": path.as_posix()}
+    read_captions(path.parent, path.name)
+    refuse_unhashable(path.parent)
+    return {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}
 
 
 def _data_set(folder: Path) -> str:

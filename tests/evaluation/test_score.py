@@ -13,11 +13,13 @@ import torch
 
 from sketch2video.errors import UserError
 from sketch2video.evaluation.extractors import c3d_extractor, embedded_extractor, i3d_extractor
-from sketch2video.evaluation.features import Extractor, FeatureSet, Protocol, Video, extract, list_videos
+from sketch2video.evaluation.features import Extractor, FeatureSet, Protocol, Video, extract
 from sketch2video.evaluation.judge import judge_clips, load_judge
 from sketch2video.evaluation.metrics import frechet_distance, inception_score, kernel_distance
 from sketch2video.evaluation.networks import wanted_scores
-from sketch2video.evaluation.score import FVD_AND_KVD, Wanted, compare, score_sets, table
+from sketch2video.evaluation.score import FVD_AND_KVD, SetScore, Wanted, as_json, compare, score_sets, table
+from sketch2video.evaluation.video_sets import list_videos
+from sketch2video.files import read_json, write_json
 from sketch2video.videos.codec import read_clip, read_excerpt
 from tests.videos.small_videos import encode, noisy, numbered
 
@@ -69,6 +71,14 @@ def test_videos_are_found_in_folders_and_csvs(folders, tmp_path):
     for name, words in (("bad.csv", "path_to_video"), ("empty", "no video"), ("nowhere", "neither")):
         with pytest.raises(UserError, match=words):
             list_videos(tmp_path / name)
+
+
+def test_a_video_of_a_folder_is_found_by_its_ending_or_its_content(folders, tmp_path):
+    video = next(path for path in sorted((folders / "real").rglob("*")) if path.suffix == ".mp4")
+    for name in ("a.m4v", "b.MTS", "c.3gp", "d.wmv", "e"):
+        shutil.copy(video, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("a note")
+    assert [one.path.name for one in list_videos(tmp_path)] == ["a.m4v", "b.MTS", "c.3gp", "d.wmv", "e"]
 
 
 def test_features_are_made_once_a_content_and_protocol(folders, tmp_path):
@@ -270,3 +280,55 @@ def test_the_command_scores_two_folders_offline(folders, tmp_path, monkeypatch, 
     assert code == 2
     assert len(shown.err.splitlines()) == 1
     assert "nowhere" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--json", "folder"], "--json: folder is a folder; name a file"),
+        (["--json", "file/x.json"], "--json: "),
+        (["--json", f"{'x' * 300}.json"], "has a name that no file can have"),
+        (["--json", "/dev/null"], "--json: /dev/null is a device"),
+        (["--cache", "file"], "--cache: file is not a folder"),
+        (["--cache", "file/x"], "--cache: "),
+    ],
+)
+def test_places_for_results_are_checked_before_the_work(folders, tmp_path, monkeypatch, capsys, arguments, words):
+    from sketch2video.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    command = ["sketch2video", "score", str(folders / "real"), str(folders / "generated"), *arguments]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as end:
+        main()
+    shown = capsys.readouterr()
+    assert end.value.code == 2
+    assert words in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert not shown.out
+
+
+def test_the_table_is_printed_whatever_happens_to_the_file(folders, tmp_path, monkeypatch, capsys):
+    import sketch2video.evaluation.score as scoring
+    from sketch2video.cli import main
+
+    def score_sets(*arguments):
+        (tmp_path / "scores.json").mkdir()  # while the work is done
+        return {"fvd": SetScore(float("nan"), None, 9, 7, protocol=dataclasses.asdict(PROTOCOL))}, {}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scoring, "score_sets", score_sets)
+    command = ["sketch2video", "score", str(folders / "real"), str(folders / "generated"), "--cache", "cache"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises((SystemExit, OSError)):
+        main()
+    assert "fvd" in capsys.readouterr().out
+
+
+def test_scores_that_are_not_finite_are_null(tmp_path):
+    scores = {"fvd": SetScore(float("nan"), (0.0, float("inf")), 9, 7)}
+    write_json(tmp_path / "scores.json", as_json(scores, {}, {}))
+    written = read_json(tmp_path / "scores.json")["scores"]["fvd"]
+    assert (written["value"], written["interval"]) == (None, [0.0, None])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from sketch2video.errors import UserError
+from sketch2video.files import sharing
 from sketch2video.params import Params, load_params
 from sketch2video.systems import batch
 from sketch2video.systems.batch import (
@@ -75,6 +78,45 @@ def test_only_a_text_model_that_learned_known_frames_is_asked_for_long_videos(
                 UserError, match=r"row 4 .* asks for 9 frames, but tiny makes 8; .* text_ldm\.known_frames"
             ):
                 call()
+
+
+def test_two_at_once_into_one_folder_both_end(
+    generate: Callable[..., Any], model: Model, tiny_pipeline_folder: Path, tmp_path: Path
+) -> None:
+    alone = generate(PROMPTS, tmp_path / "alone")
+    output = tmp_path / "shared"
+    models = model, dataclasses.replace(model, pipeline=load_pipeline(tiny_pipeline_folder))
+    with ThreadPoolExecutor(2) as pool:
+        orders = PROMPTS, PROMPTS[::-1]
+        runs = [pool.submit(generate, order, output, of) for order, of in zip(orders, models, strict=True)]
+        made, reversed_ = (run.result(100) for run in runs)
+    assert [row["key"] for row in made] == [row["key"] for row in alone]
+    assert {row["key"] for row in reversed_} == {row["key"] for row in alone}
+    for row in (*made, *reversed_):
+        assert (output / row["video"]).stat().st_size
+        assert (output / row["sketch_svg"]).stat().st_size
+    assert not list(output.glob(".partial-*"))
+
+
+def test_files_keep_their_names_while_another_process_works_in_the_folder(
+    generate: Callable[..., Any], tmp_path: Path
+) -> None:
+    output = tmp_path / "run-12:30 #1"
+    first = generate(PROMPTS[:2], output)
+    with sharing(output, lambda alone: None):
+        second = generate(PROMPTS[1::-1], output)
+        assert all((output / row["video"]).is_file() for row in (*first, *second))
+    assert [row["key"] for row in second] == [row["key"] for row in first[::-1]]
+    for one, other in zip(first, second[::-1], strict=True):
+        assert (output / one["video"]).read_bytes() == (output / other["video"]).read_bytes()
+
+
+def test_a_model_whose_name_is_not_utf_8_is_written_into_the_manifest(
+    generate: Callable[..., Any], model: Model, tmp_path: Path
+) -> None:
+    generate(PROMPTS[:1], tmp_path, dataclasses.replace(model, reference="models/\udcff"))
+    row = json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))
+    assert row["model"] == "models/\udcff"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -211,6 +253,23 @@ def test_a_drawing_of_the_users_is_followed(tmp_path: Path, generate: Callable[.
     drawn = read_clip(tmp_path / "out" / rows[0]["sketch_video"], 6, 128).frames[..., 0] < 128
     y, x = np.nonzero(drawn.all(0))
     assert np.allclose([x.min(), x.max(), y.min(), y.max()], np.array([20, 70, 30, 70]) * 1.28, atol=4)
+
+
+def test_a_drawing_that_cannot_be_followed_is_named_with_its_row(tmp_path: Path, generate: Callable[..., Any]) -> None:
+    (tmp_path / "empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"/>')
+    for name in ("empty.svg", "gone.svg"):
+        with pytest.raises(UserError, match=rf"row 7 of the prompts: .*{name}"):
+            generate([Prompt(7, "a square", sketch=tmp_path / name)], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["file", "file/x", "file/x/y", "n" * 300])
+def test_a_place_that_cannot_be_a_folder_is_refused_before_the_work(
+    tmp_path: Path, generate: Callable[..., Any], name: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="output: ") as error:
+        generate(PROMPTS, tmp_path / name)
+    assert "\n" not in str(error.value)
 
 
 def test_seeds_do_not_depend_on_other_prompts() -> None:

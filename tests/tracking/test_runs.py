@@ -10,7 +10,8 @@ from torch import nn
 
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
-from sketch2video.tracking.runs import data_hashes, flatten, git_state, tracked_run, tracking_uri
+from sketch2video.tracking.runs import data_hashes, flatten, git_state, tracked_run
+from sketch2video.tracking.store import tracking_uri
 from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Task, train
 

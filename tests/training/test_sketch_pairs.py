@@ -68,7 +68,7 @@ def damaged(folder: Path, name: str) -> None:
     ("spoil", "message"),
     [
         (lambda f: (f / "photo1.png").unlink(), r"pairs\.csv line 3: photo1\.png is missing"),
-        (lambda f: damaged(f, "drawing1-0.png"), r"line 3: drawing1-0\.png cannot be read as a picture"),
+        (lambda f: damaged(f, "drawing1-0.png"), r"line 3: drawing1-0\.png cannot be read as an image"),
         (
             lambda f: write_pair(f, 1, 60, 82) and write_photo(f),
             r"line 3: photo1\.png is 80 x 60, drawing1-0\.png is 82",

@@ -11,7 +11,8 @@ from sketch2video.errors import UserError
 from sketch2video.training import video_loader
 from sketch2video.training.text_encoder import train_tokenizer
 from sketch2video.training.video_loader import CaptionedVideos, batches
-from sketch2video.videos.codec import RejectedVideo, read_clip
+from sketch2video.videos.codec import read_clip
+from sketch2video.videos.containers import RejectedVideo
 from tests.videos.small_videos import encode, number_of, numbered
 
 CAPTIONS = ["a red circle", "a blue star moves from left to right", "a star grows"]

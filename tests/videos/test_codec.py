@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketch2video.videos.codec import (
-    RejectedVideo,
-    probe_video,
-    read_clip,
-    read_companion,
-    read_excerpt,
-    read_frames,
-    write_gif,
-    write_video,
-)
+from sketch2video.videos.codec import probe_video, read_clip, read_companion, read_excerpt, read_frames
+from sketch2video.videos.containers import RejectedVideo
+from sketch2video.videos.writing import write_gif, write_video
 from tests.videos.small_videos import CODECS, encode, encode_sound, noisy, number_of, numbered
 
 

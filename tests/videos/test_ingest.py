@@ -15,7 +15,7 @@ import yaml
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
 from sketch2video.params import parse_params
-from sketch2video.videos.ingest import ingest
+from sketch2video.videos.ingest import ingest, ingest_all
 from sketch2video.videos.shards import ShardReader, clip_ids_of, label_columns, read_shard, shard_path
 from sketch2video.videos.synthetic import SHAPE_COLOURS, combinations, held_out
 from tests.videos.small_videos import encode, noisy, number_of, numbered
@@ -123,6 +123,27 @@ def test_a_source_without_a_usable_video_ends_the_stage(tmp_path):
     (tmp_path / "captions.csv").write_text("path_to_video,caption\na.mp4,x\n")
     with pytest.raises(UserError, match="no video is left"):
         ingest(videos(tmp_path), tmp_path / "clips")
+
+
+def test_a_link_that_leads_nowhere_costs_its_row_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    rows = ["path_to_video,caption"]
+    for number, name in enumerate(("12:30:05.mp4", "what is this? #1.mp4", "50%20.mp4", "it's.mp4")):
+        encode(folder / name, numbered(6 + number))
+        rows.append(f"{name},clip {number}")
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    (folder / os.fsdecode(b"\xff.mp4")).write_text("no row names it")
+    (folder / "captions.csv").write_text("\n".join([*rows, "gone.mp4,a link"]))
+    params = params_with(source="folder", folder=str(folder), captions="captions.csv", max_rejected=1)
+    ingest_all(params, tmp_path / "data")
+    assert len(table_of(tmp_path / "data/clips")) == 4
+    rejected = pd.read_csv(tmp_path / "data/clips/rejected.csv")
+    assert rejected["path_to_video"].tolist() == ["gone.mp4"]
+
+    monkeypatch.setenv("DVC_STAGE", "ingest")  # DVC would hash the folder after the stage, and fail
+    with pytest.raises(UserError, match=r"DVC cannot hash .*gone\.mp4 is a link that leads nowhere; .*udcff\.mp4"):
+        ingest_all(params, tmp_path / "data")
 
 
 def test_an_added_video_leaves_the_other_shards_alone(tmp_path, source):

@@ -4,7 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from sketch2video.videos.codec import RejectedVideo, read_frames
+from sketch2video.videos.codec import read_frames
+from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.seeking import FrameReader, index_frames
 from tests.videos.small_videos import encode, encode_sound, noisy, numbered
 

@@ -13,7 +13,7 @@ from sketch2video.curves.sequence import CurveSequence
 from sketch2video.curves.track import fit_curves
 from sketch2video.errors import UserError
 from sketch2video.sketches import extract_sketches, lines_of
-from sketch2video.videos import VIDEOS, read_clip, read_frames, read_picture
+from sketch2video.videos import is_clip, read_clip, read_frames, read_picture
 
 CLOSER = 2
 """How much finer line drawings are looked at than photographs, whose texture would take the strokes."""
@@ -29,7 +29,7 @@ def equation_of(
     """Draw a picture or a clip.
 
     Args:
-        path: a video, by its ending one of ``VIDEOS``, or an image.
+        path: a video or an image, still or animated, by its content.
         frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
         size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
             times that; what is smaller is not enlarged.
@@ -39,7 +39,7 @@ def equation_of(
     Raises:
         UserError: the file is missing or damaged, or shows no lines; the budget is too small for the strokes.
     """
-    if path.suffix.lower() in VIDEOS:
+    if is_clip(path):
         clip = read_clip(path, frames, CLOSER * size, square=False)
         moves = clip.source_frames > 1
         pictures, cuts, fps = (clip.frames, clip.cuts, clip.fps) if moves else (clip.frames[:1], None, None)

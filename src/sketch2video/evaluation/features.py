@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,16 +14,16 @@ from tqdm import tqdm
 
 from sketch2video.errors import UserError
 from sketch2video.files import code_digest, replacing, sha256_of_file, sha256_of_value, write_json
-from sketch2video.videos.codec import RejectedVideo
-
-SUFFIXES = frozenset({".asf", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm"})
-"""Endings of the files that a folder is searched for."""
+from sketch2video.videos.containers import RejectedVideo
 
 _CODE = [
     "sketch2video.evaluation." + name
     for name in ("c3d", "extractors", "features", "i3d", "judge", "pretrained", "resizing")
 ]
-_CODE += ["sketch2video.videos.codec"]
+_CODE += [
+    "sketch2video.videos." + name
+    for name in ("codec", "colour", "containers", "gif", "orientation", "pictures", "shown")
+]
 
 
 @dataclass(frozen=True)
@@ -99,27 +98,6 @@ class FeatureSet:
 
     def __len__(self) -> int:
         return len(self.hashes)
-
-
-def list_videos(source: Path | str) -> list[Video]:
-    """The videos of a folder and all below it, in order of their paths, or those that a CSV names.
-
-    Args:
-        source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``.
-
-    Raises:
-        UserError: it is missing, has no such column or names no video.
-    """
-    source = Path(source)
-    if source.is_dir():
-        videos = [Video(p) for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-    elif source.is_file():
-        videos = _rows_of(source)
-    else:
-        raise UserError(f"{source} is neither a folder of videos nor a CSV; name one")
-    if not videos:
-        raise UserError(f"{source} holds no video; name a folder or a CSV with at least one")
-    return videos
 
 
 def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: str = "videos") -> FeatureSet:
@@ -203,15 +181,3 @@ def _gathered(folder: Path, hashes: list[str]) -> np.ndarray:
                 matrix[row] = np.load(folder / "videos" / f"{digest}.npy")
             matrix.flush()
     return np.load(path, mmap_mode="r")
-
-
-def _rows_of(table: Path) -> list[Video]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            if "path_to_video" not in (reader.fieldnames or []):
-                raise UserError(f"{table} has no column path_to_video; its first line must name it")
-            rows = [(row["path_to_video"] or "", row.get("caption") or "") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} is not a CSV in UTF-8 ({error}); name a folder or a CSV") from error
-    return [Video(table.parent / path.strip(), " ".join(caption.split()) or None) for path, caption in rows if path]

@@ -7,6 +7,7 @@ than the score; so the score is also given at the floor's size, and it is these 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -155,8 +156,21 @@ def table(scores: dict[str, SetScore]) -> str:
 def as_json(
     scores: dict[str, SetScore], left_out: dict[str, dict[str, str]], sources: dict[str, str]
 ) -> dict[str, Any]:
-    """What the command writes: scores with all that belongs to them."""
-    return {"sources": sources, "scores": {name: asdict(one) for name, one in scores.items()}, "left_out": left_out}
+    """What the command writes: scores with all that belongs to them; null for what is not finite."""
+    return {
+        "sources": sources,
+        "scores": {name: _finite(asdict(one)) for name, one in scores.items()},
+        "left_out": left_out,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """A value for JSON, which has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _inception(of: FeatureSet, splits: int, bootstrap: int, real: bool) -> SetScore:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,13 @@ from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence, to_animated_svg
 from sketch2video.errors import UserError
-from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value
+from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value, sharing
 from sketch2video.params import FitParams, SamplingParams, SketchParams
 from sketch2video.sketches import made_by
 from sketch2video.systems.contact_sheet import write_contact_sheet
 from sketch2video.systems.drawings import load_drawing
 from sketch2video.systems.prompts import Prompt
+from sketch2video.targets import check_folder_target
 from sketch2video.videos import probe_video, write_gif, write_video
 
 VERSION = 1
@@ -174,9 +178,9 @@ class _Job:
             height, width = (SKETCH_SCALE * side for side in video.frames.shape[1:3])
             ink = video.curves.render(height, width, SKETCH_SCALE)
             write_video(files["sketch_video"], np.repeat(255 - ink[..., None], 3, axis=-1), video.fps)
-            with replacing(files["sketch_svg"]) as partial:
+            with replacing(files["sketch_svg"]) as draft:
                 svg = to_animated_svg(video.curves, video.fps, height, width, SKETCH_SCALE)
-                partial.write_text(svg, encoding="utf-8")
+                draft.write_text(svg, encoding="utf-8")
         write_gif(files["gif"], video.frames, video.fps)
         write_video(files["video"], video.frames, video.fps)
 
@@ -228,8 +232,8 @@ def generate_batch(
             f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes {longest};"
             " ask for fewer, or train it with text_ldm.known_frames"
         )
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is not a folder; choose another output")
+    check_folder_target(output, "output")
+    output.mkdir(parents=True, exist_ok=True)
     remove_partial(output)
     settings = params.model_dump(include=set(SamplingParams.model_fields) - {"batch_size"})
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
@@ -237,7 +241,6 @@ def generate_batch(
         _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output, draws)
         for index, (prompt, chosen) in enumerate(zip(prompts, seeds_of(prompts, seed), strict=True))
     ]
-    _follow_order(jobs)
 
     def row(index: int) -> dict[str, Any]:
         job = jobs[index]
@@ -257,29 +260,31 @@ def generate_batch(
             "key": job.key,
         }
 
-    rows = {index: row(index) for index, job in enumerate(jobs) if job.done}
-    with tqdm(total=len(jobs), initial=len(rows), desc="generate", unit="video") as bar:
-        for batch in batches([(p.num_frames, p.sketch is not None) for p in prompts], params.batch_size):
-            if rows.keys() >= set(batch):
-                continue
-            requests = []
-            for job in (jobs[index] for index in batch):
-                request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
-                if job.prompt.sketch is not None:
-                    frames = job.prompt.num_frames or model.pipeline.sample_frames
-                    drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
-                    request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
-                requests.append(request)
-            for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):
-                if index not in rows:
-                    jobs[index].write(video)
-                    rows[index] = row(index)
-                    bar.update()
-            _write_manifest(output, rows)
-    _write_manifest(output, rows)
-    everything = [rows[index] for index in range(len(jobs))]
-    write_contact_sheet(output / CONTACT_SHEET, [_tile(output, each) for each in everything])
-    return everything
+    with sharing(output, partial(_follow_order, jobs)):
+        rows = {index: row(index) for index, job in enumerate(jobs) if job.done}
+        with tqdm(total=len(jobs), initial=len(rows), desc="generate", unit="video") as bar:
+            for batch in batches([(p.num_frames, p.sketch is not None) for p in prompts], params.batch_size):
+                if rows.keys() >= set(batch):
+                    continue
+                requests = []
+                for job in (jobs[index] for index in batch):
+                    request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
+                    if job.prompt.sketch is not None:
+                        frames = job.prompt.num_frames or model.pipeline.sample_frames
+                        with _naming_row(job.prompt):
+                            drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
+                        request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
+                    requests.append(request)
+                for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):
+                    if index not in rows:
+                        jobs[index].write(video)
+                        rows[index] = row(index)
+                        bar.update()
+                _write_manifest(output, rows)
+        _write_manifest(output, rows)
+        everything = [rows[index] for index in range(len(jobs))]
+        write_contact_sheet(output / CONTACT_SHEET, [_tile(output, each) for each in everything])
+        return everything
 
 
 def _job(
@@ -293,27 +298,48 @@ def _job(
 ) -> _Job:
     made_of |= {"version": VERSION, "caption": prompt.caption, "seed": seed, "num_frames": prompt.num_frames}
     if prompt.sketch is not None:
-        made_of |= {"drawing": sha256_of_file(prompt.sketch), "suffix": prompt.sketch.suffix.lower(), **lines}
+        with _naming_row(prompt):
+            digest = sha256_of_file(prompt.sketch)
+        made_of |= {"drawing": digest, "suffix": prompt.sketch.suffix.lower(), **lines}
     key = sha256_of_value(made_of)[:KEY_DIGITS]
     endings = ENDINGS | (SKETCH_ENDINGS if draws else {})
     return _Job(prompt, seed, key, f"{index:04d}-{slug(prompt.caption)}-{key}", output, endings)
 
 
-def _follow_order(jobs: Sequence[_Job]) -> None:
-    """Rename files whose prompts have another place in the prompts file than before."""
+@contextmanager
+def _naming_row(prompt: Prompt) -> Iterator[None]:
+    """Name the row of the prompts in messages about its drawing."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"row {prompt.row} of the prompts: {error}") from error
+    except OSError as error:
+        reason = f"{prompt.sketch} cannot be read ({error.strerror})"
+        raise UserError(f"row {prompt.row} of the prompts: {reason}; check the file") from error
+
+
+def _follow_order(jobs: Sequence[_Job], alone: bool) -> None:
+    """Rename files whose prompts have another place in the prompts file than before.
+
+    They are copied instead if other processes work in the folder, which may count on the names.
+    """
     wanted = {path for job in jobs for path in job.files.values()}
     for job in jobs:
         for name, path in job.files.items():
             before = (other for other in job.output.glob(f"*-{job.key}{job.endings[name]}") if other not in wanted)
             if not path.exists() and (other := next(before, None)) is not None:
-                other.replace(path)
+                if alone:
+                    other.replace(path)
+                    continue
+                with replacing(path) as draft:
+                    shutil.copyfile(other, draft)
 
 
 def _write_manifest(output: Path, rows: dict[int, dict[str, Any]]) -> None:
-    with replacing(output / MANIFEST) as partial:
-        partial.write_text(
-            "".join(f"{json.dumps(rows[i], ensure_ascii=False)}\n" for i in sorted(rows)), encoding="utf-8"
-        )
+    with replacing(output / MANIFEST) as draft:
+        lines = (f"{json.dumps(rows[index], ensure_ascii=False)}\n" for index in sorted(rows))
+        # Names that are not UTF-8 become JSON's escapes.
+        draft.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
 
 
 def _tile(output: Path, row: dict[str, Any]) -> tuple[str, list[Path]]:

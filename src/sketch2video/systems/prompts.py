@@ -2,23 +2,27 @@
 
 Three formats, told apart by the file's ending:
 
-- ``.txt``: one caption a line; empty lines and lines that begin with ``#`` are skipped;
-- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``; an empty cell is "not given";
+- ``.txt``: one caption a line, see :mod:`sketch2video.caption_lines`;
+- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``; an empty cell is "not given",
+  and :func:`~sketch2video.tables.read_table` says what is accepted;
 - ``.jsonl``: one object a line with the same keys; ``null`` is "not given".
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sketch2video.caption_lines import read_caption_lines
 from sketch2video.errors import UserError
+from sketch2video.names import is_inside, is_too_long, name_on_disk
 from sketch2video.systems.drawings import DRAWING_ENDINGS
+from sketch2video.tables import read_table
+from sketch2video.texts import brief, one_line, read_text
 
 COLUMNS = ("caption", "seed", "num_frames", "sketch")
 MAX_SEED = 2**63 - 1
@@ -57,14 +61,8 @@ def read_prompts(path: Path | str) -> list[Prompt]:
     path = Path(path)
     readers = {".txt": _text_rows, ".csv": _csv_rows, ".jsonl": _json_rows}
     if path.suffix.lower() not in readers:
-        raise UserError(f"{path}: prompts files end in {', '.join(readers)}; rename or convert it")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    rows = readers[path.suffix.lower()](text, path)
+        raise UserError(f"{brief(path)}: prompts files end in {', '.join(readers)}; rename or convert it")
+    rows = readers[path.suffix.lower()](path)
     prompts = [_checked(values, f"{path} row {row}", row, path.parent) for row, values in rows]
     if not prompts:
         raise UserError(f"{path} has no prompts; write one caption a line")
@@ -79,61 +77,75 @@ def parse_prompts(rows: Sequence[Mapping[Any, Any]], source: str) -> list[Prompt
     """
     for row, values in enumerate(rows, start=1):
         if unknown := [name for name in values if name not in COLUMNS[:-1]]:
-            raise UserError(f"{source} row {row}: unknown column {unknown[0]!r}; there are {', '.join(COLUMNS[:-1])}")
+            raise UserError(
+                f"{source} row {row}: unknown column {brief(repr(unknown[0]))}; there are {', '.join(COLUMNS[:-1])}"
+            )
     return [_checked(values, f"{source} row {row}", row, Path()) for row, values in enumerate(rows, start=1)]
 
 
-def _text_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for row, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield row, {"caption": line}
+def _text_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for row, caption in read_caption_lines(read_text(path)):
+        yield row, {"caption": caption}
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        reader = csv.DictReader(StringIO(text, newline=""), restkey="", strict=True)
-        header = [name.strip() for name in reader.fieldnames or []]
-        if "caption" not in header:
-            raise UserError(f"{path} has no column caption; begin it with a header such as caption,seed,num_frames")
-        if unknown := [name for name in header if name not in COLUMNS]:
-            raise UserError(f"{path} has an unknown column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}")
-        if len(set(header)) < len(header):
-            raise UserError(f"{path} names a column twice; remove one")
-        reader.fieldnames = header
-        for values in reader:
-            if "" in values:
-                raise UserError(f'{path} row {reader.line_num}: more cells than columns; put "quotes" around commas')
-            yield reader.line_num, {name: (value or "").strip() or None for name, value in values.items()}
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV ({error}); check its quotes") from error
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    table = read_table(path, COLUMNS[:1], COLUMNS[1:])
+    if unknown := [name for name in table.columns if name not in COLUMNS]:
+        raise UserError(f"{path} has an unknown column {brief(repr(unknown[0]))}; the columns are {', '.join(COLUMNS)}")
+    for row in table.whole():
+        yield row.line, {name: value or None for name, value in row.values.items()}
 
 
-def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for row, line in enumerate(text.splitlines(), start=1):
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    # A line may hold what Python, but not JSON Lines, takes for a line end.
+    for row, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
+        where = f"{path} row {row}"
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_Pairs, parse_int=_integer)
         except json.JSONDecodeError as error:
-            raise UserError(f"{path} row {row}: not JSON ({error.msg}); write one object a line") from error
-        if not isinstance(values, dict):
-            raise UserError(f'{path} row {row}: not an object; write {{"caption": "..."}}')
-        if unknown := [name for name in values if name not in COLUMNS]:
-            raise UserError(f"{path} row {row}: unknown key {unknown[0]!r}; the keys are {', '.join(COLUMNS)}")
-        yield row, values
+            raise UserError(f"{where}: not JSON ({error.msg}); write one object a line") from error
+        except RecursionError as error:
+            raise UserError(f'{where}: not an object but lists in lists; write {{"caption": "..."}}') from error
+        if not isinstance(values, _Pairs):
+            raise UserError(f'{where}: not an object; write {{"caption": "..."}}')
+        names = [name for name, _ in values]
+        if unknown := [name for name in names if name not in COLUMNS]:
+            raise UserError(f"{where}: unknown key {brief(repr(unknown[0]))}; the keys are {', '.join(COLUMNS)}")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"{where}: the key {repeated[0]} stands there twice; keep one")
+        yield row, dict(values)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """Keys and values of a JSON object: a dictionary would keep the last of two equal keys."""
+
+
+def _integer(digits: str) -> int | Decimal:
+    """A number of JSON; Python's int refuses thousands of digits."""
+    return int(digits) if len(digits) <= len(str(MAX_SEED)) else Decimal(digits)
 
 
 def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> Prompt:
     caption = values.get("caption")
-    if not isinstance(caption, str) or not caption.strip():
+    if not isinstance(caption, str) or not one_line(caption):
         raise UserError(f"{where}: the caption is empty; say what to show")
+    caption = _text(one_line(caption), "caption", where)
     return Prompt(
         row=row,
-        caption=" ".join(caption.split()),
+        caption=caption,
         seed=_whole_number(values.get("seed"), "seed", 0, MAX_SEED, where),
         num_frames=_whole_number(values.get("num_frames"), "num_frames", 2, MAX_FRAMES, where),
         sketch=_drawing(values.get("sketch"), where, folder),
     )
+
+
+def _text(value: str, name: str, where: str) -> str:
+    """Refuse what JSON can write and no text file can hold."""
+    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in value):
+        raise UserError(f"{where}: {name} {brief(value)} has half a character (a surrogate) or a NUL; write it anew")
+    return value
 
 
 def _whole_number(value: Any, name: str, low: int, high: int, where: str) -> int | None:
@@ -142,23 +154,37 @@ def _whole_number(value: Any, name: str, low: int, high: int, where: str) -> int
     number = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
-    elif isinstance(value, str) and value.isascii() and value.isdigit():
-        number = int(value)
+    elif isinstance(value, str) and value.isascii() and value.isdigit() and len(value.lstrip("0")) <= len(str(high)):
+        number = int(value.lstrip("0") or "0")
     if number is None or not low <= number <= high:
-        raise UserError(f"{where}: {name} is {value!r}; give a whole number from {low} to {high}")
+        raise UserError(f"{where}: {name} is {_shown(value)}; give a whole number from {low} to {high}")
     return number
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; what is nested may be too deep to be written."""
+    if isinstance(value, list | dict):
+        return "an object" if isinstance(value, _Pairs | dict) else "a list"
+    return brief(value) if isinstance(value, Decimal) else brief(repr(value))
 
 
 def _drawing(value: Any, where: str, folder: Path) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise UserError(f"{where}: sketch is {value!r}; give the path of a drawing")
-    path = folder / value
-    if Path(value).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(f"{where}: sketch {value} is outside of {folder}; put it beside the prompts file")
-    if not path.is_file():
-        raise UserError(f"{where}: sketch {value} is missing in {folder}; check the path")
+        raise UserError(f"{where}: sketch is {_shown(value)}; give the path of a drawing")
+    shown = brief(_text(value, "sketch", where))
+    if is_too_long(value):
+        raise UserError(f"{where}: sketch {shown} is longer than a file's name can be; give the path of a drawing")
+    if not is_inside(folder, folder, value):
+        raise UserError(f"{where}: sketch {shown} is outside of {folder}; put it beside the prompts file")
+    path = folder / name_on_disk(folder, value)
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise UserError(f"{where}: sketch {shown} cannot be read ({error.strerror}); check the path") from error
+    if not is_there:
+        raise UserError(f"{where}: sketch {shown} is missing in {folder}; check the path")
     if path.suffix.lower() not in DRAWING_ENDINGS:
-        raise UserError(f"{where}: sketch {value} is of no known kind; use one of {', '.join(DRAWING_ENDINGS)}")
+        raise UserError(f"{where}: sketch {shown} is of no known kind; use one of {', '.join(DRAWING_ENDINGS)}")
     return path

@@ -11,17 +11,20 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from sketch2video.errors import UserError
 from sketch2video.params import SamplingParams
 from sketch2video.systems.loading import INDEX, content_hash
 from sketch2video.tracking import pyfunc_model
-from sketch2video.tracking.runs import TrackedRun, tracking_uri
+from sketch2video.tracking.runs import TrackedRun
+from sketch2video.tracking.store import store_errors, tracking_uri
 
 CHALLENGER = "challenger"
 """Alias of the version that was registered last."""
@@ -33,6 +36,7 @@ CONTENT_HASH = "content_hash"
 
 REQUIREMENTS = (
     "av",
+    "cssselect2",
     "diffusers",
     "mlflow",
     "numpy",
@@ -45,7 +49,7 @@ REQUIREMENTS = (
     "safetensors",
     "scikit-image",
     "scipy",
-    "svgpathtools",
+    "tinycss2",
     "tokenizers",
     "torch",
     "tqdm",
@@ -93,7 +97,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
                 logged = mlflow.pyfunc.log_model(
                     name=name,
                     python_model=pyfunc_model.__file__,
-                    artifacts={"pipeline": str(folder.resolve())},
+                    artifacts={"pipeline": folder.resolve().as_uri()},  # a path would be read as an address, too
                     code_paths=[str(_PACKAGE)],
                     signature=signature(settings),
                     input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
@@ -151,7 +155,8 @@ def locate_model(reference: str) -> LocatedModel:
         folder = Path(
             mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}", tracking_uri=tracking_uri())
         )
-        artifact = Model.load(str(folder)).flavors["python_function"]["artifacts"]["pipeline"]["path"]
+        described = yaml.safe_load((folder / MLMODEL_FILE_NAME).read_text(encoding="utf-8"))
+    artifact = described["flavors"]["python_function"]["artifacts"]["pipeline"]["path"]
     return LocatedModel(folder / artifact, str(number))
 
 
@@ -190,13 +195,9 @@ def client() -> MlflowClient:
 
 
 @contextmanager
-def registry_errors(message: str | None = None) -> Iterator[None]:
-    """Turn MLflow's errors into a :class:`UserError` with this message, or with MLflow's reason."""
-    client()
-    try:
+def registry_errors(missing: str | None = None) -> Iterator[None]:
+    """Turn MLflow's errors into a :class:`UserError`; see :func:`~sketch2video.tracking.store.store_errors`."""
+    with store_errors(registry=True):
+        client()
+    with store_errors(missing, registry=True):
         yield
-    except MlflowException as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            message or f"the registry at {tracking_uri()} does not answer as it should ({reason})"
-        ) from error

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
+from sketch2video.tracking.store import STORE, is_own_store, store_errors, tracking_uri
 
 EXPERIMENT = "sketch2video"
 SECONDS = "wall_seconds"
-STORE = Path("mlruns")
-"""Where runs are kept unless ``MLFLOW_TRACKING_URI`` names a place; relative to the project's folder."""
-
-
-def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or the absolute URI of the SQLite database in ``mlruns/`` below the current folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(STORE / 'mlflow.db').resolve()}"
 
 
 class TrackedRun:
@@ -59,7 +53,7 @@ class TrackedRun:
     def client(self) -> MlflowClient:
         """The client of the tracking store."""
         if self._client is None:
-            if "MLFLOW_TRACKING_URI" not in os.environ:
+            if is_own_store():
                 STORE.mkdir(exist_ok=True)
             self._client = MlflowClient(tracking_uri())
         return self._client
@@ -70,7 +64,7 @@ class TrackedRun:
         Raises:
             UserError: the tracking store cannot be reached.
         """
-        with _store_errors():
+        with store_errors():
             if run_id is not None and self._is_there(run_id):
                 self.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
             else:
@@ -85,26 +79,26 @@ class TrackedRun:
         """Record values after ``step`` steps."""
         now = int(time.time() * 1000)
         recorded = [Metric(key, float(value), now, step) for key, value in values.items()]
-        with _store_errors():
+        with store_errors(patient=True):
             self.client.log_batch(self.run_id, metrics=recorded)
 
     def figure(self, path: Path) -> None:
         """Keep a copy of a picture, under ``previews``."""
-        with _store_errors():
+        with store_errors(patient=True):
             self.client.log_artifact(self.run_id, str(path), "previews")
 
     def folder(self, path: Path, name: str) -> None:
         """Keep a copy of a folder, such as a finished model, under ``name``."""
-        with _store_errors():
+        with store_errors(patient=True):
             self.client.log_artifacts(self.run_id, str(path), name)
 
     def finish(self, status: int) -> None:
         """Record the wall time, of earlier parts too, and how the run ended; nothing if it never began."""
         if self._run_id is None:
             return
-        with _store_errors():
+        with store_errors(patient=status == RunStatus.FINISHED):
             before = self.client.get_run(self._run_id).data.metrics.get(SECONDS, 0.0)
-            self.metrics({SECONDS: before + time.monotonic() - self._started}, 0)
+            self.client.log_metric(self._run_id, SECONDS, before + time.monotonic() - self._started, step=0)
             self.client.set_terminated(self._run_id, RunStatus.to_string(status))
 
     def _is_there(self, run_id: str) -> bool:
@@ -140,11 +134,9 @@ def tracked_run(name: str, params: Mapping[str, Any], lock: Path = Path("dvc.loc
     run = TrackedRun(name, params, lock)
     try:
         yield run
-    except Exception:
-        run.finish(RunStatus.FAILED)
-        raise
-    except BaseException:
-        run.finish(RunStatus.KILLED)
+    except BaseException as error:
+        with suppress(UserError):  # what the block raised is what has to be known
+            run.finish(RunStatus.FAILED if isinstance(error, Exception) else RunStatus.KILLED)
         raise
     run.finish(RunStatus.FINISHED)
 
@@ -155,9 +147,9 @@ def prepare_store() -> None:
     Raises:
         UserError: the store cannot be reached.
     """
-    if "MLFLOW_TRACKING_URI" not in os.environ:
+    if is_own_store():
         STORE.mkdir(exist_ok=True)
-    with _store_errors():
+    with store_errors():
         _experiment(MlflowClient(tracking_uri()))
 
 
@@ -192,7 +184,9 @@ def git_state() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=30)
+    result = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, errors="replace", check=True, timeout=30
+    )
     return result.stdout.strip()
 
 
@@ -208,16 +202,5 @@ def _experiment(client: MlflowClient) -> str:
     known: Experiment | None = client.get_experiment_by_name(EXPERIMENT)
     if known is not None:
         return known.experiment_id
-    own = "MLFLOW_TRACKING_URI" not in os.environ
-    return client.create_experiment(EXPERIMENT, (STORE / "artifacts").resolve().as_uri() if own else None)
-
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except MlflowException as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"MLflow at {tracking_uri()} does not answer as it should ({reason}); see MLFLOW_TRACKING_URI"
-        ) from error
+    artifacts = (STORE / "artifacts").resolve().as_uri() if is_own_store() else None
+    return client.create_experiment(EXPERIMENT, artifacts)

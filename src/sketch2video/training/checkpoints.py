@@ -75,9 +75,17 @@ def remove_old_folders(folder: Path) -> None:
     """Remove all but the newest folders of the same name as ``folder`` (which stays)."""
     name = folder.name.rpartition("-")[0]
     siblings = [p for p in folder.parent.glob(f"{name}-*") if p.is_dir() and p.name.rpartition("-")[0] == name]
-    others = sorted((p for p in siblings if p != folder), key=lambda p: p.stat().st_mtime, reverse=True)
+    others = sorted((p for p in siblings if p != folder), key=_changed, reverse=True)
     for old in others[KEPT_FOLDERS - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _changed(folder: Path) -> float:
+    """When a folder changed; 0 if another training has just removed it."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from skimage.morphology import skeletonize
 
 from sketch2video.errors import UserError
+from sketch2video.names import is_inside, is_too_long, name_on_disk
+from sketch2video.tables import Row, read_table
+from sketch2video.texts import brief
+from sketch2video.videos.pictures import RejectedPicture, read_picture
 from sketch2video.videos.sources import assign_splits
 
 COLUMNS = ("photo", "drawing")
@@ -47,20 +48,20 @@ def read_pairs(folder: Path, name: str, size: int, test_fraction: float) -> tupl
         UserError: the CSV is missing, unreadable or empty, or a row cannot be used; the message names row and file.
     """
     table = folder / name
-    if not _is_inside(folder, name):
+    if not is_inside(folder, folder, name):
         raise UserError(f"sketcher.pairs: {name} is outside of sketcher.folder ({folder}); move it there")
     pictures, inks, photos = [], [], []
-    for row, values in _rows(table):
-        paths = [_located(table, row, column, values[column], folder) for column in COLUMNS]
-        photo, drawing = (_picture(table, row, path) for path in paths)
+    for row in read_table(table, COLUMNS, fix="name folder and CSV in sketcher.*").whole():
+        paths = [_located(row, column, table, folder) for column in COLUMNS]
+        photo, drawing = (_picture(table, row.line, path) for path in paths)
         if photo.shape != drawing.shape:
             raise UserError(
-                f"{table} line {row}: {paths[0].name} is {photo.shape[1]} x {photo.shape[0]},"
+                f"{table} line {row.line}: {paths[0].name} is {photo.shape[1]} x {photo.shape[0]},"
                 f" {paths[1].name} is {drawing.shape[1]} x {drawing.shape[0]}; draw at the photo's size"
             )
         ink = ink_of(drawing, size)
         if not ink.any():
-            raise UserError(f"{table} line {row}: {paths[1].name} shows no lines; draw dark lines on light paper")
+            raise UserError(f"{table} line {row.line}: {paths[1].name} shows no lines; draw dark lines on light paper")
         pictures.append(cv2.resize(_middle(photo), (size, size), interpolation=cv2.INTER_AREA))
         inks.append(ink)
         photos.append(hashlib.sha256(photo.tobytes()).hexdigest())
@@ -83,49 +84,24 @@ def ink_of(drawing: np.ndarray, size: int) -> np.ndarray:
     return skeletonize(ink).astype(np.uint8) * 255
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and values of every row that is not blank."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
-                raise UserError(f"{table} has no column {', '.join(missing)}; its first line must name photo,drawing")
-            for values in reader:
-                yield reader.line_num, {name: (values[name] or "").strip() for name in COLUMNS}
-    except OSError as error:
-        raise UserError(f"{table} cannot be read ({error.strerror}); name folder and CSV in sketcher.*") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise UserError(f"{table} is not a CSV ({error}); check its quotes") from error
-
-
-def _located(table: Path, row: int, column: str, value: str, folder: Path) -> Path:
+def _located(row: Row, column: str, table: Path, folder: Path) -> Path:
+    """The picture that a row names; it lies in the folder."""
+    where, value = f"{table} line {row.line}: {column}", row.values[column]
     if not value:
-        raise UserError(f"{table} line {row}: {column} is empty; name a picture")
-    if "\0" in value or Path(value).is_absolute() or not _is_inside(folder, table.parent / value):
-        raise UserError(f"{table} line {row}: {column} {value} is outside of {folder}; put it there")
-    return table.parent / value
-
-
-def _is_inside(folder: Path, path: Path | str) -> bool:
-    """Whether a path, from the folder if it is a name, stays in the folder with all links followed."""
-    place = path if isinstance(path, Path) else folder / path
-    return place.resolve().is_relative_to(folder.resolve())
+        raise UserError(f"{where} is empty; name a picture")
+    if is_too_long(value):
+        raise UserError(f"{where} {brief(value)} is longer than a file's name can be; check the row's quotes")
+    if not is_inside(folder, table.parent, value):
+        raise UserError(f"{where} {brief(value)} is outside of {folder}; put it there")
+    return table.parent / name_on_disk(table.parent, value)
 
 
 def _picture(table: Path, row: int, path: Path) -> np.ndarray:
     """A picture, upright, on white where it is transparent: uint8 (H, W, 3) RGB."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except FileNotFoundError as error:
-        raise UserError(f"{table} line {row}: {path.name} is missing; check the path") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{table} line {row}: {path.name} cannot be read as a picture ({type(error).__name__}); save it as PNG"
-        ) from error
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+        return read_picture(path)
+    except RejectedPicture as error:
+        raise UserError(f"{table} line {row}: {path.name} {error.reason}; {error.fix}") from error
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:

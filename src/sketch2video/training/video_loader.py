@@ -33,8 +33,9 @@ from sketch2video.errors import UserError
 from sketch2video.models.text import tokenise
 from sketch2video.training.data import Dataset, batch_indices
 from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import RejectedVideo, shown_square
+from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.seeking import FrameIndex, FrameReader
+from sketch2video.videos.shown import shown_square
 
 OPEN_FILES = 16
 """Videos that are kept open, those used last."""

@@ -5,18 +5,8 @@ takes seconds to load.
 """
 
 from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import (
-    VIDEOS,
-    DecodedClip,
-    RejectedVideo,
-    VideoInfo,
-    probe_video,
-    read_clip,
-    read_excerpt,
-    read_frames,
-    write_gif,
-    write_video,
-)
+from sketch2video.videos.codec import DecodedClip, VideoInfo, probe_video, read_clip, read_excerpt, read_frames
+from sketch2video.videos.containers import VIDEOS, RejectedVideo, is_clip, looks_like_video
 from sketch2video.videos.pictures import IMAGES, read_picture
 from sketch2video.videos.seeking import FrameIndex, FrameReader, index_frames
 from sketch2video.videos.shards import ShardReader, read_table
@@ -34,6 +24,7 @@ from sketch2video.videos.synthetic import (
     render_scene,
     sample_scene,
 )
+from sketch2video.videos.writing import write_gif, write_video
 
 __all__ = [
     "COLOURS",
@@ -56,6 +47,8 @@ __all__ = [
     "combinations",
     "held_out",
     "index_frames",
+    "is_clip",
+    "looks_like_video",
     "probe_video",
     "read_captions",
     "read_clip",

@@ -12,6 +12,7 @@ from typing import Any
 from sketch2video.errors import UserError
 from sketch2video.files import replacing, sha256_of_file
 from sketch2video.params import Params
+from sketch2video.texts import brief
 from sketch2video.videos.jobs import map_jobs
 from sketch2video.videos.shards import named_labels, shard_of, shard_path, sweep
 from sketch2video.videos.sources import Rejection, Source, assign_splits
@@ -130,7 +131,7 @@ def _refuse_too_many(source: Source, accepted: int, most: int, path: Path) -> No
     if not rejected and accepted:
         return
     first = rejected[:_REASONS_SHOWN]
-    reasons = "; ".join(f"{source.unit} {one.row} ({one.path}): {one.reason}" for one in first)
+    reasons = "; ".join(f"{source.unit} {one.row} ({brief(one.path)}): {one.reason}" for one in first)
     more = f"; and {len(rejected) - len(first)} more" if len(rejected) > len(first) else ""
     summary = f"{len(rejected)} of {len(rejected) + accepted} rows of {source.name} are rejected: {reasons}{more}"
     if len(rejected) > most:

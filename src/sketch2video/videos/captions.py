@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sketch2video.errors import UserError
+from sketch2video.names import name_on_disk
+from sketch2video.tables import read_table
+from sketch2video.texts import brief, one_line
 from sketch2video.videos.shards import LABEL
 from sketch2video.videos.sources import Rejection, Source, SourceRow, row_id
+
+OPTIONAL = ("label", "split", "path_to_control")
+"""Columns that may be missing; those of labels with names may be, too."""
 
 
 def read_captions(folder: Path | str, captions: str) -> Source:
@@ -16,17 +20,17 @@ def read_captions(folder: Path | str, captions: str) -> Source:
 
     Columns ``label.<name>`` hold further labels, by name.
 
-    Paths are relative to the CSV. Rows that name a path outside of ``folder``, have no caption, name an unknown split,
-    repeat a row or put a video into a second split are rejected, and so are those without a control where others have
-    one; the rest goes on.
+    Paths are relative to the CSV. A row is rejected if it is no CSV, has more cells than the header, names a path
+    outside of ``folder``, has no caption, names an unknown split, repeats another or puts a video into a second split;
+    so are those without a control where others have one. The rest goes on.
 
     Args:
         folder: the source folder.
-        captions: the CSV's path in that folder; UTF-8, with or without a byte order mark.
+        captions: the CSV's path in that folder; :func:`~sketch2video.tables.read_table` says what is accepted.
 
     Raises:
-        UserError: the CSV is missing, is not UTF-8, is not a CSV, lacks a column, has a column of labels
-            without a name or twice, or has no rows.
+        UserError: the CSV is missing, is in another encoding than UTF-8 or UTF-16, is not a CSV, lacks a column, has
+            one twice or a column of labels without a name, or has no rows.
     """
     source = _read(folder, captions, "ingest.captions", "video")
     if any(row.control for row in source.rows):
@@ -47,8 +51,16 @@ def _read(folder: Path | str, name: str, key: str, kind: str) -> Source:
     if not table.resolve().is_relative_to(root):
         raise UserError(f"{key}: {name} is outside of ingest.folder ({folder}); move it there")
     source = Source(name, root, table.parent, kind, "line")
-    for line, values in _rows(table, (f"path_to_{kind}", "caption"), key):
-        path, caption = _shortest(values[f"path_to_{kind}"]), " ".join(values["caption"].split())
+    required = (f"path_to_{kind}", "caption")
+    found = read_table(table, required, OPTIONAL, prefix=LABEL, fix=f"fix ingest.folder or {key}")
+    if LABEL in found.columns:
+        raise UserError(f"{table} has a column {LABEL} without a name; call it {LABEL}action, say")
+    for each in found.rows:
+        line, values = each.line, each.values
+        path, caption = _path(table, values[f"path_to_{kind}"]), one_line(values["caption"])
+        if each.fault:
+            source.rejected.append(Rejection(line, brief(path), brief(caption), each.fault))
+            continue
         row = SourceRow(
             row=line,
             id=row_id(path, caption),
@@ -56,50 +68,22 @@ def _read(folder: Path | str, name: str, key: str, kind: str) -> Source:
             caption=caption,
             label=values.get("label") or None,
             split=values.get("split") or None,
-            control=_shortest(values.get("path_to_control", "")) or None,
-            labels={key.removeprefix(LABEL): value for key, value in values.items() if key.startswith(LABEL) and value},
+            control=_path(table, values.get("path_to_control", "")) or None,
+            labels={
+                name.removeprefix(LABEL): value for name, value in values.items() if name.startswith(LABEL) and value
+            },
         )
         source.add(row)
-    if not source.rows and not source.rejected:
+    if not found.rows:
         raise UserError(f"{table} has no rows; name at least one {kind} in it")
+    if all(row.fault for row in found.rows):
+        first = found.rows[0]
+        raise UserError(
+            f"{table} has no row that can be read; row {first.line} ({brief(first.values[required[0]])}): {first.fault}"
+        )
     return source
 
 
-def _rows(table: Path, columns: tuple[str, ...], key: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the stripped values of every row that is not blank; ``columns`` have to be there."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = [name.strip() for name in next(reader, [])]
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise UserError(
-                    f"{table} has no column {', '.join(missing)}; its first line must name {','.join(columns)}"
-                )
-            _check_labels(header, table)
-            line = reader.line_num + 1
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-                    yield line, {**dict.fromkeys(columns, ""), **values}
-                line = reader.line_num + 1
-    except OSError as error:
-        raise UserError(f"{table} cannot be read ({error.strerror}); mend ingest.folder or {key}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise UserError(f"{table} is not a CSV ({error}); mend it near line {line}") from error
-
-
-def _check_labels(header: list[str], table: Path) -> None:
-    labels = [name for name in header if name.startswith(LABEL)]
-    if LABEL in labels:
-        raise UserError(f"{table} has a column {LABEL} without a name; call it {LABEL}action, say")
-    repeated = sorted({name for name in labels if labels.count(name) > 1})
-    if repeated:
-        raise UserError(f"{table} has several columns {', '.join(repeated)}; keep one of each")
-
-
-def _shortest(path: str) -> str:
-    """A path without `.` and doubled slashes; `..` stays, since what it means depends on links."""
-    return str(PurePosixPath(path)) if path else ""
+def _path(table: Path, path: str) -> str:
+    """A path without `.` and doubled slashes, as on the disk; `..` stays, since what it means depends on links."""
+    return name_on_disk(table.parent, str(PurePosixPath(path))) if path else ""

@@ -1,15 +1,12 @@
-"""Video files in and out, by streaming: no more than a few full frames are in memory at a time.
+"""Video files in, by streaming: no more than a few full frames are in memory at a time.
 
-PyAV brings FFmpeg along, so mp4, mkv, webm, avi and gif are read alike. Frames are what a player would show: turned as
-the file says, with square pixels, RGB.
+Frames are what a player would show: turned as the file says, with square pixels, RGB.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -17,44 +14,20 @@ from itertools import islice
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
-from av.container import InputContainer
-from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
-from PIL import Image
 
-from sketch2video.errors import UserError
-from sketch2video.files import replacing
+from sketch2video.videos.containers import (
+    RejectedVideo,
+    far_below,
+    frames_of,
+    opened_video,
+    packets_of,
+    pixel_aspect_of,
+    rate_of,
+    seconds_of,
+)
 from sketch2video.videos.cuts import CutFinder
-from sketch2video.videos.pictures import middle_square
-
-_FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg"
-"""FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
-
-VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".gif")
-
-_LOST = 0.05
-"""A file that ends this share of its promised duration too early (and three frames at least) is truncated."""
-_PALETTE_PIXELS = 2**20
-"""Pixels, evenly spread over a video, that its palette is made from."""
-
-
-class RejectedVideo(UserError):
-    """A video cannot be used.
-
-    Attributes:
-        path: the file.
-        reason: why, in one line.
-    """
-
-    def __init__(self, path: Path | str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = Path(path)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path} {self.reason}; choose another video or mend it"
+from sketch2video.videos.shown import Convert, is_turned, shown, shown_square, shown_whole
 
 
 @dataclass(frozen=True)
@@ -125,7 +98,7 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
     """
     with opened_video(path) as (container, stream):
         pixel_aspect = pixel_aspect_of(stream)
-        for frame in container.decode(stream):
+        for frame in frames_of(container, stream):
             yield shown(frame, pixel_aspect)
 
 
@@ -137,7 +110,7 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
     is shrunk.
 
     Args:
-        path: an mp4, mkv, webm, avi or gif file.
+        path: a video or an animated image.
         frames: T, at least 2.
         size: S, pixels; of a whole frame the longer side at most.
         min_frames: a video with fewer decoded frames is too short.
@@ -147,7 +120,7 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
         RejectedVideo: the file is missing, empty, truncated or damaged, has no video stream, is too short, or, of whole
             frames, changes its size on the way.
     """
-    picked = _pick_evenly(path, frames, min_frames, partial(shown_square if square else _whole, size=size))
+    picked = _pick_evenly(path, frames, min_frames, partial(shown_square if square else shown_whole, size=size))
     if len({picture.shape for picture in picked.frames}) > 1:
         raise RejectedVideo(path, "changes the size of its frames")
     span = picked.clock.last - picked.clock.first
@@ -172,7 +145,7 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     another size or proportion is stretched over its video.
 
     Args:
-        path: an mp4, mkv, webm, avi or gif file.
+        path: a video or an animated image.
         clip: of square frames.
 
     Returns:
@@ -184,9 +157,9 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     size, wanted = clip.frames.shape[1], set(clip.numbers.tolist())
     pictures, count = {}, 0
     with opened_video(path) as (container, stream):
-        for frame in container.decode(stream):
+        for frame in frames_of(container, stream):
             if count in wanted:
-                proportion = 1 / clip.proportion if _is_turned(frame) else clip.proportion
+                proportion = 1 / clip.proportion if is_turned(frame) else clip.proportion
                 pictures[count] = shown_square(frame, proportion * frame.height / frame.width, size)
             count += 1
     if count != clip.source_frames:
@@ -204,7 +177,7 @@ def read_excerpt(
     """Read T frames of a video as a player would show them, whole and in their own size.
 
     Args:
-        path: an mp4, mkv, webm, avi or gif file.
+        path: a video or an animated image.
         frames: T, at least 1.
         sampling: "first": one in ``stride`` from the first frame on, and nothing behind them is decoded. "spread":
             evenly spread in time from the first frame to the last.
@@ -229,76 +202,6 @@ def read_excerpt(
         picked = _pick_evenly(path, frames, frames, lambda frame, aspect: change(shown(frame, aspect)))
         return np.stack(picked.frames)
     raise ValueError(f"sampling must be first or spread, not {sampling!r}")
-
-
-def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
-    """Write an mp4 that ordinary players open (H.264, yuv420p, index in front), atomically and reproducibly.
-
-    Args:
-        path: ends in ``.mp4``.
-        frames: uint8 (T, H, W, 3) RGB; odd heights and widths are padded by one repeated row or column.
-        fps: frames a second, above 0.
-
-    Raises:
-        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
-        UserError: the file cannot be written.
-    """
-    _check_frames(frames, fps)
-    _, height, width, _ = frames.shape
-    frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    rate = Fraction(fps).limit_denominator(1001)
-    with (
-        replacing(path) as partial,
-        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container,
-    ):
-        # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives other
-        # bytes for the same frames if they are as small as 32 x 32.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
-        container.mux(stream.encode())
-
-
-def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
-    """Write an endlessly repeated GIF with one palette for all frames, atomically.
-
-    Args:
-        path: ends in ``.gif``.
-        frames: uint8 (T, H, W, 3) RGB.
-        fps: frames a second, above 0; GIF counts in hundredths of a second, and the sum of them is kept right.
-
-    Raises:
-        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
-        UserError: the file cannot be written.
-    """
-    _check_frames(frames, fps)
-    # One palette, from all frames at once: palettes of their own make still areas flicker.
-    pixels = frames.reshape(1, -1, 3)[:, :: max(1, frames.size // (3 * _PALETTE_PIXELS))]
-    palette = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, method=Image.Quantize.MEDIANCUT)
-    pictures = [
-        Image.fromarray(np.ascontiguousarray(picture)).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        for picture in frames
-    ]
-    moments = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
-    with replacing(path) as partial:
-        pictures[0].save(
-            partial,
-            format="GIF",
-            save_all=True,
-            append_images=pictures[1:],
-            duration=[max(int(d), 20) for d in np.diff(moments)],
-            loop=0,
-            disposal=1,
-            optimize=False,
-        )
-
-
-def _check_frames(frames: np.ndarray, fps: float) -> None:
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
-        raise ValueError(f"frames must be uint8 (T, H, W, 3) and some, not {frames.dtype} {frames.shape}")
-    if not 0 < fps < math.inf:
-        raise ValueError(f"the frame rate must be above 0, not {fps}")
 
 
 @dataclass(frozen=True)
@@ -327,78 +230,6 @@ class _Picked:
     height: int
 
 
-Convert = Callable[[av.VideoFrame, Fraction], np.ndarray]
-"""Makes a picture of a decoded frame, given the width of its pixels in heights of a pixel."""
-
-
-@contextmanager
-def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file at its best video stream; FFmpeg's errors in the block say that the file is damaged."""
-    path = Path(path)
-    try:
-        if not path.is_file():
-            raise RejectedVideo(path, "is not a file" if path.exists() else "is missing")
-        if not path.stat().st_size:
-            raise RejectedVideo(path, "is empty")
-        container = av.open(str(path), options={"format_whitelist": _FORMATS})
-    except (av.FFmpegError, OSError) as error:
-        raise RejectedVideo(path, f"cannot be opened as a video ({_reason(error)})") from error
-    with container:
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream):
-            raise RejectedVideo(path, "has no video stream")
-        if not isinstance(stream.codec_context, VideoCodecContext):
-            raise RejectedVideo(path, "has a video stream of an unknown codec")
-        # Parallelism is over videos; each thread of a decoder would hold full frames.
-        stream.codec_context.thread_count = 1
-        with naming_damage(path):
-            yield container, stream
-
-
-@contextmanager
-def naming_damage(path: Path | str) -> Iterator[None]:
-    """FFmpeg's errors in the block say that the file is damaged."""
-    try:
-        yield
-    except av.FFmpegError as error:
-        raise RejectedVideo(path, f"is damaged or truncated ({_reason(error)})") from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
-
-
-def rate_of(stream: VideoStream) -> float:
-    """Mean frame rate that the container states; 25 if it states none."""
-    return float(stream.average_rate or stream.guessed_rate or 25)
-
-
-def seconds_of(moment: int, time_base: Fraction) -> float:
-    """A timestamp in seconds."""
-    return float(moment * time_base)
-
-
-def packets_of(path: Path | str, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets of a stream, as they lie in the file and without decoding.
-
-    Raises:
-        RejectedVideo: packets are cut off, or end long before the duration that the container promises.
-    """
-    end, dated = 0.0, False
-    for packet in container.demux():
-        if packet.is_corrupt:
-            raise RejectedVideo(path, "is damaged or truncated (a packet is cut off)")
-        if not packet.size:
-            continue
-        if packet.pts is not None:
-            end = max(end, seconds_of(packet.pts + (packet.duration or 0), packet.time_base))
-        if packet.stream_index == stream.index:
-            dated = dated or (packet.pts is not None and not packet.is_discard)
-            yield packet
-    if dated:
-        _refuse_truncated(path, container, stream, end)
-
-
 def _promised_clock(path: Path | str) -> _Clock:
     """The span of a video by its packets, without decoding; NaN if they carry no times."""
     first, last = np.nan, np.nan
@@ -410,30 +241,6 @@ def _promised_clock(path: Path | str) -> _Clock:
     return _Clock(first, last, by_index=False)
 
 
-def _refuse_truncated(path: Path | str, container: InputContainer, stream: VideoStream, end: float) -> None:
-    """Compare the end of the last packet, of whatever stream, with what the header promises."""
-    promised = container.duration / av.time_base if container.duration else 0.0
-    if container.format.name == "avi":  # the duration of a cut AVI is estimated from the file's size
-        promised = max(promised, stream.frames / rate_of(stream))
-    # Matroska promises a time of end, others a length.
-    begin = 0.0 if "matroska" in container.format.name else (container.start_time or 0) / av.time_base
-    found = end - begin
-    if _far_below(found, promised, 1 / rate_of(stream)):
-        raise RejectedVideo(path, f"is truncated: it ends after {found:.2f} s of {promised:.2f} s")
-    if container.format.name == "gif" and not _ends_with_gif_trailer(Path(path)):
-        raise RejectedVideo(path, "is truncated: a GIF ends with a trailer, which is missing")
-
-
-def _far_below(found: float, promised: float, frame_seconds: float) -> bool:
-    return promised - found > max(_LOST * promised, 3 * frame_seconds)
-
-
-def _ends_with_gif_trailer(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-min(path.stat().st_size, 1024), os.SEEK_END)
-        return file.read().rstrip(b"\0").endswith(b";")
-
-
 def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: Convert) -> _Picked:
     """Pick the frames nearest to T moments, evenly spread from a video's first frame to its last."""
     promised = _promised_clock(path)
@@ -442,7 +249,7 @@ def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: Conver
         # What packets say about time is right for most files. The others tell at their end what would have been right.
         picked = _pick(path, frames, convert, picked.clock)
     clock = picked.clock
-    if not clock.by_index and _far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
+    if not clock.by_index and far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
         raise RejectedVideo(path, f"is damaged: nothing after {clock.last:.2f} s can be decoded")
     if picked.count < min_frames:
         raise RejectedVideo(path, f"is too short: {picked.count} frames, at least {min_frames} are needed")
@@ -463,7 +270,7 @@ def _pick(path: Path | str, frames: int, convert: Convert, clock: _Clock) -> _Pi
     starts_shot, shot, shot_before = CutFinder(), 0, 0
     with opened_video(path) as (container, stream):
         rate, pixel_aspect = rate_of(stream), pixel_aspect_of(stream)
-        for frame in container.decode(stream):
+        for frame in frames_of(container, stream):
             time_before = time
             time = count / rate
             if not clock.by_index and frame.pts is not None and frame.time_base is not None:
@@ -487,45 +294,6 @@ def _pick(path: Path | str, frames: int, convert: Convert, clock: _Clock) -> _Pi
         numbers += [count - 1] * (frames - len(numbers))
         shots += [shot] * (frames - len(shots))
         stored = Fraction(before.width, before.height) * pixel_aspect
-        proportion = 1 / stored if _is_turned(before) else stored
+        proportion = 1 / stored if is_turned(before) else stored
         right = _Clock(first, time, clock.by_index) if in_order else _Clock(0.0, (count - 1) / rate, by_index=True)
         return _Picked(picked, numbers, shots, proportion, right, count, rate, stream.width, stream.height)
-
-
-def pixel_aspect_of(stream: VideoStream) -> Fraction:
-    """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
-    ratio = Fraction(stream.sample_aspect_ratio or 1)
-    return ratio if Fraction(1, 10) <= ratio <= 10 else Fraction(1)
-
-
-def shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
-    """A frame as a player would show it: uint8 (H, W, 3)."""
-    picture: np.ndarray = frame.to_ndarray(format="rgb24")
-    if pixel_aspect != 1:
-        width = max(round(picture.shape[1] * pixel_aspect), 1)
-        picture = cv2.resize(picture, (width, picture.shape[0]), interpolation=cv2.INTER_AREA)
-    return _upright(picture, frame.rotation)
-
-
-def shown_square(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
-    """The middle square of a frame as it is shown: uint8 (S, S, 3)."""
-    return _upright(middle_square(frame.to_ndarray(format="rgb24"), size, pixel_aspect), frame.rotation)
-
-
-def _whole(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.ndarray:
-    """A frame as it is shown, no side longer than ``size``: uint8 (H, W, 3)."""
-    width, height = float(frame.width * pixel_aspect), float(frame.height)
-    scale = min(size / max(width, height), 1.0)
-    target = max(round(width * scale), 1), max(round(height * scale), 1)
-    resized = cv2.resize(frame.to_ndarray(format="rgb24"), target, interpolation=cv2.INTER_AREA)
-    return _upright(resized, frame.rotation)
-
-
-def _is_turned(frame: av.VideoFrame) -> bool:
-    """Whether a player turns a frame by a quarter, so that its width becomes its height."""
-    return round(frame.rotation / 90) % 2 == 1
-
-
-def _upright(picture: np.ndarray, rotation: int) -> np.ndarray:
-    """Turn a picture anticlockwise by ``rotation`` degrees, to the nearest quarter."""
-    return np.ascontiguousarray(np.rot90(picture, round(rotation / 90) % 4))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import av
+import numpy as np
 from scenedetect import FrameTimecode
 from scenedetect.detectors import ContentDetector
+
+from sketch2video.videos.colour import rgb_of
 
 SIDE = 64
 """Frames are compared at this size, in px: a cut changes large areas."""
@@ -25,7 +28,7 @@ class CutFinder:
 
     def __call__(self, frame: av.VideoFrame) -> bool:
         """Whether there is a cut between the frame before and this one."""
-        small = frame.reformat(SIDE, SIDE, "bgr24").to_ndarray()
+        small = np.ascontiguousarray(rgb_of(frame, SIDE, SIDE)[..., ::-1])
         found = self._detector.process_frame(FrameTimecode(self._count, 25.0), small)  # the rate plays no part
         self._count += 1
         return bool(found)

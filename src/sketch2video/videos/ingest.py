@@ -6,6 +6,7 @@ Captioned images are ingested likewise, see :mod:`sketch2video.videos.images`.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,25 @@ import pandas as pd
 
 from sketch2video.files import code_digest, sha256_of_value
 from sketch2video.params import Params
-from sketch2video.videos import codec, cuts, pictures, sprites, synthetic, two_objects
+from sketch2video.videos import (
+    codec,
+    colour,
+    containers,
+    cuts,
+    gif,
+    orientation,
+    pictures,
+    shown,
+    sprites,
+    synthetic,
+    two_objects,
+)
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
-from sketch2video.videos.captions import read_captions
+from sketch2video.videos.hashable import refuse_unhashable
 from sketch2video.videos.images import ingest_images
-from sketch2video.videos.msrvtt import read_msrvtt
+from sketch2video.videos.layouts import read_source
 from sketch2video.videos.shards import label_columns, named_labels, update_shard, write_table
-from sketch2video.videos.sources import Source
 from sketch2video.videos.sprite_captions import caption_of, labels_of
-from sketch2video.videos.ucf101 import read_ucf101
 
 TABLE = "clips.parquet"
 COLUMNS = {
@@ -51,7 +62,13 @@ Columns ``label.<name>`` follow, sorted by name, where the source has such label
 
 
 def ingest_all(params: Params, data: Path = Path("data")) -> None:
-    """The whole stage: clips and images, each in a folder of its own."""
+    """The whole stage: clips and images, each in a folder of its own.
+
+    Raises:
+        UserError: see :func:`ingest`; or DVC runs the stage and could not hash the source folder after it.
+    """
+    if "DVC_STAGE" in os.environ:
+        refuse_unhashable(params.ingest.folder)
     ingest(params, data / "clips")
     ingest_images(params, data / "images")
 
@@ -78,22 +95,12 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
 
 def _videos(params: Params, clips: Path) -> Rows:
     """Decode the videos of a source."""
-    source = _source(params)
+    source = read_source(params.ingest)
     settings = {"frames": params.base.frames, "size": params.base.size, "min_frames": params.ingest.min_frames}
     files = {
         row.id: (source.base / row.path, source.base / row.control if row.control else None) for row in source.rows
     }
     return make_rows(_video_shard, source, files, settings, params, clips)
-
-
-def _source(params: Params) -> Source:
-    wanted = params.ingest
-    folder = Path(wanted.folder).absolute()
-    if wanted.source == "ucf101":
-        return read_ucf101(folder, wanted.ucf101_split)
-    if wanted.source == "msrvtt":
-        return read_msrvtt(folder, wanted.seed)
-    return read_captions(folder, wanted.captions)
 
 
 def _video_shard(
@@ -102,20 +109,23 @@ def _video_shard(
     """Decode the videos of one shard, id and files of each, as far as they are new; returns the shard's notes."""
     files_of = dict(videos)
     digests_of = {clip_id: [digest_of(path) for path in files if path] for clip_id, files in videos}
-    made_of = {"settings": settings, "code": code_digest(codec, cuts, pictures)}
+    made_of = {
+        "settings": settings,
+        "code": code_digest(codec, colour, containers, cuts, gif, orientation, pictures, shown),
+    }
     keys = {clip_id: sha256_of_value({"files": digests_of[clip_id], **made_of}) for clip_id in files_of}
 
     def decode(clip_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | str:
         video, control = files_of[clip_id]
         try:
             clip = codec.read_clip(video, **settings)
-        except codec.RejectedVideo as error:
+        except containers.RejectedVideo as error:
             return error.reason
         arrays = {"frames": clip.frames, "cuts": clip.cuts}
         if control:
             try:
                 arrays["control"] = codec.read_companion(control, clip)
-            except codec.RejectedVideo as error:
+            except containers.RejectedVideo as error:
                 return f"path_to_control {error.reason}"
         facts = {
             "source_frames": clip.source_frames,
@@ -166,7 +176,7 @@ def _scene_shard(
     """Render the scenes of one shard, id and objects each, as far as they are new; returns the shard's notes."""
     what_of = dict(scenes)
     made_of = {"settings": settings, "code": code_digest(synthetic)}
-    labelled = {"labels": code_digest(two_objects)}
+    labelled = {"labels": code_digest(synthetic, two_objects)}
     keys = {
         clip_id: sha256_of_value(
             {"clip_id": clip_id, "objects": what, **made_of, **(labelled if len(what) == 2 else {})}

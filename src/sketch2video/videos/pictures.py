@@ -1,17 +1,47 @@
-"""Image files in, and the square that is cut out of a picture."""
+"""Image files in, still or animated, and the square that is cut out of a picture.
+
+There is one reader for all places: it judges a file by its content and gives what a viewer shows, 8 bit RGB.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageSequence
 
 from sketch2video.errors import UserError
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".tga")
+
+_FORMATS = (
+    *("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM", "TGA", "DIB", "ICO", "PCX", "SGI", "QOI"),
+    "JPEG2000",
+)
+"""Formats that are read; not those for which Pillow starts other programs, such as EPS."""
+_ANIMATIONS = {"PNG", "WEBP", "AVIF", "GIF"}
+"""Formats whose pages are moments of time; those of TIFF and MPO are other pictures."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by its EXIF orientation."""
+_ORIENTATION = 0x0112
+
+_SHORTEST, _DEFAULT = 0.011, 0.1
+"""Browsers show a frame of an animation that asks for less than the first for the second, in seconds."""
 
 
 class RejectedPicture(UserError):
@@ -19,11 +49,12 @@ class RejectedPicture(UserError):
 
     Attributes:
         reason: why, in one line.
+        fix: what to do.
     """
 
-    def __init__(self, path: Path | str, reason: str, mend: str) -> None:
-        super().__init__(path, reason, mend)
-        self.reason = reason
+    def __init__(self, path: Path | str, reason: str, fix: str) -> None:
+        super().__init__(path, reason, fix)
+        self.reason, self.fix = reason, fix
 
     def __str__(self) -> str:
         return "{} {}; {}".format(*self.args)
@@ -32,19 +63,115 @@ class RejectedPicture(UserError):
 def read_picture(path: Path | str) -> np.ndarray:
     """An image as a viewer shows it, upright, on white where it is transparent: uint8 (H, W, 3) RGB.
 
+    Of 16 bits a sample the upper 8 are taken. Samples of 32 bits, integers or floats, have no range of their own: it is
+    0 to 1 (floats), 255 or 65535, the first that holds them all; other values are stretched from least to greatest. Of
+    an animation it is the first frame.
+
     Raises:
         RejectedPicture: the file is missing, damaged, too large or not an image.
     """
+    with _opened(path) as image:
+        return _as_rgb(image)
+
+
+def is_picture(path: Path | str) -> bool:
+    """Whether the content of a file is an image's, still or animated."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
+        with _opened(path):
+            return True
+    except RejectedPicture:
+        return False
+
+
+def is_animation(path: Path | str) -> bool:
+    """Whether a file is an image of several frames in time: GIF, APNG, WebP or AVIF."""
+    try:
+        with _opened(path) as image:
+            return image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+    except RejectedPicture:
+        return False
+
+
+def read_animation(path: Path | str) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield the frames of an animation: uint8 (H, W, 3) RGB as :func:`read_picture` gives it, and seconds.
+
+    Raises:
+        RejectedPicture: as :func:`read_picture`.
+    """
+    with _opened(path) as image:
+        # An APNG may begin with a picture for viewers that know no animations.
+        spare = bool(getattr(image, "default_image", False))
+        for number, frame in enumerate(ImageSequence.Iterator(image)):
+            if number < spare:
+                continue
+            picture = _as_rgb(frame)
+            seconds = float(frame.info.get("duration") or 0) / 1000
+            yield picture, seconds if seconds >= _SHORTEST else _DEFAULT
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
+    """Open an image; whatever its decoder raises in the block says that the file is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damage that is passed over, and of large pictures
+            with Image.open(path, formats=_formats()) as image:
+                yield image
     except FileNotFoundError as error:
         raise RejectedPicture(path, "is missing", "name an image or a video") from error
     except Image.DecompressionBombError as error:
         raise RejectedPicture(path, "has too many pixels to be read as an image", "save it smaller") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError as error:
+        raise RejectedPicture(path, "is too large to be read as an image", "save it smaller") from error
+    except Exception as error:  # decoders raise whatever their parts raise: struct.error, IndexError, RuntimeError ...
         raise RejectedPicture(path, f"cannot be read as an image ({type(error).__name__})", "save it as PNG") from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of the formats that this build of Pillow can read."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _as_rgb(image: Image.Image) -> np.ndarray:
+    image.load()
+    turn = _TURNS.get(_orientation_of(image))
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if image.mode not in {"RGB", "RGBA", "LA", "La", "RGBa", "PA", "P", "L", "1"}:
+        image = image.convert("RGB")  # such as CMYK and LAB, which have no way to RGBA
+    image = image.convert("RGBA")
+    if turn is not None:
+        image = image.transpose(turn)
     return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+
+
+def _orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where there is none or the EXIF data are damaged, as in browsers."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # see _opened
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of one sample of 16 or 32 bits a pixel, as L or LA; values that are no numbers are transparent."""
+    values = np.asarray(image).astype(np.float64)
+    known = np.isfinite(values)
+    if isinstance(clear := image.info.get("transparency"), int):
+        known &= values != clear
+    values = np.where(known, values, 0.0)
+    least, greatest = (values[known].min(), values[known].max()) if known.any() else (0.0, 0.0)
+    if image.mode.startswith("I;16"):
+        least, greatest = 0.0, 65535.0
+    elif least >= 0:
+        ranges = [1.0, 255.0, 65535.0] if image.mode.startswith("F") else [255.0, 65535.0]
+        fitting = [top for top in ranges if greatest <= top]
+        least, greatest = (0.0, fitting[0]) if fitting else (least, greatest)
+    grey = np.clip((values - least) / max(greatest - least, 1e-300) * 255, 0, 255).round().astype(np.uint8)
+    return Image.fromarray(grey if known.all() else np.dstack([grey, known.astype(np.uint8) * 255]))
 
 
 def middle_square(picture: np.ndarray, size: int, pixel_aspect: Fraction = Fraction(1)) -> np.ndarray:

@@ -28,17 +28,18 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from sketch2video.videos.codec import (
-    Convert,
+from sketch2video.videos.containers import (
     RejectedVideo,
+    decoder_of,
+    frames_of,
     naming_damage,
     opened_video,
     packets_of,
     pixel_aspect_of,
     rate_of,
     seconds_of,
-    shown,
 )
+from sketch2video.videos.shown import Convert, shown
 
 _VP8_SHOWN = 0x10
 """Bit of a VP8 frame's first byte; frames without it are there for others to refer to only."""
@@ -82,7 +83,7 @@ class FrameReader:
     for behind every one that is wanted. Parallelism is over videos.
 
     Args:
-        path: an mp4, mkv, webm, avi or gif file.
+        path: a video or an animated image.
         index: what :func:`index_frames` gave for this file; it is made if there is none.
 
     Attributes:
@@ -191,8 +192,10 @@ class FrameReader:
         return None
 
     def _frames_from(self, key: KeyFrame) -> Iterator[av.VideoFrame]:
-        for packet in self._packets_from(key):
-            yield from packet.decode()
+        packets = self._packets_from(key)
+        decoder = decoder_of(self._stream)
+        for packet in packets:
+            yield from decoder.decode(packet)
 
     def _packets_from(self, key: KeyFrame) -> Iterator[av.Packet]:
         """The packets from a key frame on; none if the file cannot be sought there."""
@@ -281,14 +284,14 @@ def _index(pts: Sequence[int], packets: Iterable[_Listed], time_base: Fraction |
 def _first_pts(path: Path | str) -> int | None:
     """When the first frame that can be decoded is shown: streams that were cut out of others begin with ruins."""
     with opened_video(path) as (container, stream):
-        first = next(iter(container.decode(stream)), None)
+        first = next(iter(frames_of(container, stream)), None)
     return None if first is None else first.pts
 
 
 def _index_by_decoding(path: Path | str) -> FrameIndex:
     """The index of a file whose packets do not tell what its frames are."""
     with opened_video(path) as (container, stream):
-        pts = [frame.pts for frame in container.decode(stream)]
+        pts = [frame.pts for frame in frames_of(container, stream)]
         rate, time_base = rate_of(stream), stream.time_base
     if not pts:
         raise RejectedVideo(path, "has no frame that can be decoded")

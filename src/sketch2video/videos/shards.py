@@ -26,7 +26,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from sketch2video.errors import UserError
-from sketch2video.files import PARTIAL_MARK, remove_partial, replacing, sha256_of_value
+from sketch2video.files import partial_prefix, remove_partial, replacing, sha256_of_value
 
 SHARDS = "shards"
 LABEL = "label."
@@ -98,7 +98,7 @@ class ShardWriter:
 @contextmanager
 def writing_shard(path: Path, key: str) -> Iterator[ShardWriter]:
     """Write a shard atomically, byte-identically when repeated, and with no more than one clip in memory."""
-    with replacing(path) as partial, TemporaryDirectory(prefix=PARTIAL_MARK, dir=partial.parent) as spool:
+    with replacing(path) as partial, TemporaryDirectory(prefix=partial_prefix(), dir=partial.parent) as spool:
         writer = ShardWriter(Path(spool))
         yield writer
         writer._assemble(partial, key)
@@ -295,4 +295,4 @@ def sweep(folder: Path | str, wanted: Iterable[int]) -> None:
     remove_partial(Path(folder) / SHARDS)
     for path in (Path(folder) / SHARDS).glob("*.safetensors"):
         if path not in keep:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may have

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from sketch2video.names import is_inside, is_too_long
+from sketch2video.texts import brief
+
 SPLITS = ("train", "test")
 
 
@@ -84,14 +87,17 @@ class Source:
     def _fault(self, row: SourceRow) -> str | None:
         if not row.path:
             return f"path_to_{self.kind} is empty"
-        if not _is_inside(self.root, self.base, row.path):
+        for name, path in ((f"path_to_{self.kind}", row.path), ("path_to_control", row.control or "")):
+            if is_too_long(path):
+                return f"{name} is longer than a file's name can be; is a quote or a separator missing?"
+        if not is_inside(self.root, self.base, row.path):
             return f"path_to_{self.kind} leads out of the source folder"
-        if row.control and not _is_inside(self.root, self.base, row.control):
+        if row.control and not is_inside(self.root, self.base, row.control):
             return "path_to_control leads out of the source folder"
         if not row.caption:
             return "caption is empty"
         if row.split not in (None, *SPLITS):
-            return f"split {row.split!r} is unknown; it is {' or '.join(SPLITS)}"
+            return f"split {brief(repr(row.split))} is unknown; it is {' or '.join(SPLITS)}"
         place = self._places.get((row.path, row.caption))
         if place is not None:
             return f"repeats {self.unit} {place}"
@@ -131,16 +137,6 @@ def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fract
     if free and "test" not in split_of.values() and len(split_of) >= 2:
         split_of[free[0]] = "test"
     return [name or split_of[video] for video, name in zip(videos, named, strict=True)]
-
-
-def _is_inside(root: Path, base: Path, path: str) -> bool:
-    """Whether a relative path, with all links followed, stays in the source folder."""
-    if PurePosixPath(path).is_absolute() or Path(path).is_absolute() or "\0" in path:
-        return False
-    try:
-        return (base / path).resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # a loop of links
-        return False
 
 
 def _uniform(text: str) -> float:

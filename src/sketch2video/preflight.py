@@ -1,0 +1,27 @@
+"""What a long run needs, looked at before it starts: ``sketch2video check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sketch2video.params import Params
+from sketch2video.systems.prompts import read_prompts
+from sketch2video.tracking.store import check_store, tracking_uri
+from sketch2video.videos.hashable import refuse_unhashable
+
+
+def check(params: Params, prompts: Path | None = None) -> None:
+    """Refuse what would end the graph, or the generation after it, hours later.
+
+    Args:
+        params: their folders of videos and of pairs must be such that DVC can hash them.
+        prompts: a prompts file; None: it is yet to be made.
+
+    Raises:
+        UserError: a folder, the prompts file or the store of runs cannot be used.
+    """
+    for folder in (params.ingest.folder, params.sketcher.folder):
+        refuse_unhashable(folder)
+    if prompts is not None:
+        read_prompts(prompts)
+    check_store(tracking_uri())

@@ -1,0 +1,160 @@
+"""SVG files → the ink of their frames."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from sketch2video.errors import UserError
+from sketch2video.svg.ink import ink_of
+from sketch2video.svg.outlines import Subpath
+from sketch2video.svg.style import local_name
+from sketch2video.svg.walk import Clip, Painted, TooLarge, Walk, visible_points
+
+_FRAME = re.compile(r"frame-\d+")
+_MARGIN = 0.1
+"""Around all that is drawn, in its longer sides, where a document does not say what it shows."""
+_MOST_BYTES = 64 * 2**20
+_DEEPEST = 200
+"""Most elements within each other, drawn or not."""
+
+logger = logging.getLogger(__name__)
+
+
+def is_svg(path: Path) -> bool:
+    """Whether a file is an SVG by its ending or begins as one."""
+    if path.suffix.lower() in {".svg", ".svgz"}:
+        return True
+    try:
+        with path.open("rb") as file:
+            first = file.read(1024)
+    except OSError:
+        return False
+    return b"<svg" in first and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def read_svg(path: Path, size: int) -> np.ndarray:
+    """What a browser shows of an SVG, as lines: uint8 (T, S, S), 255 ink on 0.
+
+    An SVG with groups ``frame-0000``, ``frame-0001``, ... has a frame for each, whatever their ``display``; another has
+    one. The page, what the document's size and view box show, fills the longer side.
+
+    Args:
+        path: an SVG, which may be compressed by gzip.
+        size: S, px.
+
+    Raises:
+        UserError: the file is missing or damaged, draws too much, or nothing.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            root = _parsed(_bytes_of(path))
+            walk = Walk(root)
+            frames = [walk.painted() for _ in _shown(root, walk)]
+    except UserError:
+        raise
+    except Exception as error:  # the parsers of XML and CSS raise whatever their parts raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} cannot be read as an SVG ({reason}); export it again") from error
+    if walk.left_out:
+        logger.warning("%s: %s not drawn; convert to paths what is to be seen", path, ", ".join(sorted(walk.left_out)))
+    points = [part for items in frames for part in visible_points(items)]
+    if not points:
+        raise UserError(f"{path} has no paths that are visible; convert its objects to paths")
+    left, top, width, height = _page(walk, points)
+    scale = size / max(width, height)
+    if not 1e-9 < scale < 1e9:
+        raise UserError(f"{path} has a page of {width:g} x {height:g}; give it the size of a picture")
+    offset = (size - scale * np.array([width, height])) / 2
+    column, row = offset.round().astype(int)
+    page = slice(row, size - row), slice(column, size - column)
+    place = _Placing(scale, offset - scale * np.array([left, top]))
+    return np.stack([ink_of([place(item) for item in items], size, page) for items in frames])
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            with gzip.open(io.BytesIO(data)) as file:
+                data = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; name a drawing") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}); export it again") from error
+    if len(data) > _MOST_BYTES:
+        raise UserError(f"{path} is larger than {_MOST_BYTES // 2**20} MiB; simplify the drawing")
+    return data
+
+
+def _parsed(data: bytes) -> Element:
+    """The root of a document; entities of other files are not read, and expat bounds those of its own."""
+    root: Element | None = None
+    depth = 0
+    for event, element in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
+        root = element if root is None else root
+        depth += 1 if event == "start" else -1
+        if depth > _DEEPEST:
+            raise TooLarge(f"it has more than {_DEEPEST} elements within each other")
+    if root is None or local_name(root) != "svg":
+        raise ValueError("its root is no svg element")
+    return root
+
+
+def _shown(root: Element, walk: Walk) -> Iterator[Mapping[str, bool]]:
+    """Show the frames of a document in turn; one that is not animated is shown as it is."""
+    names = [child.get("id", "") for child in root.iter() if _FRAME.fullmatch(child.get("id", ""))]
+    for name in names or [""]:
+        shown = {other: other == name for other in names}
+        walk.show(shown)
+        yield shown
+
+
+def _page(walk: Walk, points: list[np.ndarray]) -> tuple[float, float, float, float]:
+    """Left, top, width and height of what is shown: the page, or else a box around all points with a margin."""
+    if page := walk.page():
+        return 0.0, 0.0, *page
+    low, high = np.concatenate(points).min(0), np.concatenate(points).max(0)
+    margin = _MARGIN * max((high - low).max(), 1e-6)
+    (left, top), (width, height) = low - margin, high - low + 2 * margin
+    return float(left), float(top), float(width), float(height)
+
+
+class _Placing:
+    """Brings items into pixels of the picture; a clip of several items stays one.
+
+    Args:
+        scale, offset: of the pixels.
+    """
+
+    def __init__(self, scale: float, offset: np.ndarray) -> None:
+        self._scale, self._offset = scale, offset
+        self._clips: dict[int, Clip] = {}
+
+    def __call__(self, item: Painted) -> Painted:
+        """The item in pixels."""
+        return replace(
+            item,
+            outline=[self._moved(part) for part in item.outline],
+            lines=[self._moved(part) for part in item.lines],
+            stroke_width=item.stroke_width * self._scale,
+            clips=[self._clip(clip) for clip in item.clips],
+        )
+
+    def _moved(self, part: Subpath) -> Subpath:
+        return Subpath(part.points * self._scale + self._offset, part.closed)
+
+    def _clip(self, clip: Clip) -> Clip:
+        if id(clip) not in self._clips:
+            self._clips[id(clip)] = replace(clip, shapes=[self(item) for item in clip.shapes])
+        return self._clips[id(clip)]

@@ -1,0 +1,197 @@
+"""Where runs and registered models are kept, and what is said when that does not answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+from requests import RequestException
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from sketch2video.errors import UserError, printable
+from sketch2video.tracking.databases import sqlite_url
+
+STORE = Path("mlruns")
+"""Where runs are kept unless ``MLFLOW_TRACKING_URI`` names a store; relative to the project's folder."""
+
+PATIENCE = 8.0
+"""Seconds that a store may take to answer. MLflow itself goes on asking for minutes."""
+
+_TRUSTED = 5.0
+"""Seconds for which a store that answered is not asked again."""
+
+_QUESTION = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=sketch2video"
+_TIMEOUTS = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
+"""How the drivers of databases call the seconds that a connection may take."""
+
+_NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+logger = logging.getLogger(__name__)
+
+_answered: dict[str, float] = {}
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or the absolute URI of the SQLite database in ``mlruns/`` below the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri()
+
+
+def is_own_store() -> bool:
+    """Whether runs are kept in the project's folder. (MLflow sets the environment variable to what it uses.)"""
+    return tracking_uri() == _own_uri()
+
+
+def _own_uri() -> str:
+    return sqlite_url((STORE / "mlflow.db").resolve())
+
+
+def registry_uri() -> str:
+    """``MLFLOW_REGISTRY_URI``, or where runs are kept, too."""
+    return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
+
+
+@contextmanager
+def store_errors(missing: str | None = None, *, registry: bool = False, patient: bool = False) -> Iterator[None]:
+    """Ask whether the store answers, and turn the errors of MLflow and of databases in the block into one line.
+
+    Args:
+        missing: what is said if the store answers that it does not hold what is asked for; None: what it says.
+        registry: whether the block asks the registry of models, too.
+        patient: whether a store that does not answer is only warned of: MLflow then asks again for some minutes, in
+            which a server may be started again. For what must not be lost.
+
+    Raises:
+        UserError: the store does not answer within :data:`PATIENCE` seconds, or not as MLflow does.
+    """
+    for uri in {tracking_uri(), registry_uri()} if registry else {tracking_uri()}:
+        try:
+            check_store(uri)
+        except UserError as error:
+            if not patient:
+                raise
+            logger.warning("%s; it is asked again", error)
+    try:
+        yield
+    except MlflowException as error:
+        if missing is not None and error.error_code in _NOT_FOUND:
+            raise UserError(missing) from error
+        raise _fault(registry_uri() if registry else tracking_uri(), error) from error
+    except (SQLAlchemyError, RequestException, ImportError) as error:
+        raise _fault(registry_uri() if registry else tracking_uri(), error) from error
+
+
+def check_store(uri: str) -> None:
+    """Ask a store for anything, once and briefly.
+
+    Raises:
+        UserError: it does not answer, or not as MLflow does.
+    """
+    if time.monotonic() - _answered.get(uri, -_TRUSTED) < _TRUSTED:
+        return
+    scheme = uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
+    if scheme in ("http", "https"):
+        _within(PATIENCE, lambda: _check_server(uri), uri)
+    elif scheme in ("sqlite", *_TIMEOUTS):
+        _within(PATIENCE, lambda: _check_database(uri), uri)
+    elif scheme in ("", "file") and not os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
+        raise UserError(
+            f"MLflow at {shown(uri)}: runs are not kept in a plain folder; set MLFLOW_TRACKING_URI to the address of a"
+            " server, or to a database such as sqlite:///mlruns/mlflow.db"
+        )
+    _answered[uri] = time.monotonic()
+
+
+def shown(uri: str) -> str:
+    """An address as it may be printed: without a password."""
+    return printable(re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", uri))
+
+
+def _check_server(uri: str) -> None:
+    answer = http_request(
+        get_default_host_creds(uri), _QUESTION, "GET", max_retries=0, timeout=PATIENCE, raise_on_status=False
+    )
+    if answer.status_code in (401, 403):
+        raise UserError(
+            f"MLflow at {shown(uri)} refuses the credentials (status {answer.status_code});"
+            " set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if answer.status_code >= 500:
+        raise MlflowException(f"its server answers with status {answer.status_code}")
+    try:
+        answer.json()
+    except ValueError as error:
+        raise MlflowException("what answers there is no MLflow server") from error
+
+
+def _check_database(uri: str) -> None:
+    url = make_url(uri)
+    timeout = _TIMEOUTS.get(url.get_backend_name())
+    if timeout is None and url.database and not url.database.startswith((":memory:", "file:")):
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)  # as MLflow does
+    engine = create_engine(url, connect_args={timeout: int(PATIENCE)} if timeout else {})
+    try:
+        with engine.connect() as connection:
+            if timeout is None:
+                connection.exec_driver_sql("PRAGMA schema_version")  # reads the file
+    except OperationalError as error:
+        if "locked" not in str(error):  # then another process is writing into it
+            raise
+    finally:
+        engine.dispose()
+
+
+def _within(seconds: float, ask: Callable[[], None], uri: str) -> None:
+    """Call ``ask`` in a thread, and wait no longer for it: no timeout of a library covers all of its steps."""
+    faults: list[Exception] = []
+
+    def run() -> None:
+        try:
+            ask()
+        except Exception as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise _fault(uri, f"no answer after {seconds:.0f} s")
+    if faults:
+        raise faults[0] if isinstance(faults[0], UserError) else _fault(uri, faults[0]) from faults[0]
+
+
+def _fault(uri: str, reason: Exception | str) -> UserError:
+    """What is wrong with the store at an address, in one line with the fix."""
+    text = str(getattr(reason, "orig", None) or reason)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(reason).__name__)
+    fix = (
+        "start it or set MLFLOW_TRACKING_URI to another store"
+        if not is_own_store()
+        else "check the file, or set MLFLOW_TRACKING_URI to another store"
+    )
+    return UserError(f"MLflow at {shown(uri)} does not answer as it should ({_brief(first)}); {fix}")
+
+
+_CAUSES: tuple[tuple[str, str], ...] = (
+    ("Connection refused", "nothing listens there"),
+    ("NameResolutionError", "there is no such host"),
+    ("Failed to resolve", "there is no such host"),
+    ("timed out", "no answer in time"),
+    ("unable to open database file", "the database file cannot be opened"),
+    ("readonly database", "the database file cannot be written"),
+)
+
+
+def _brief(reason: str, causes: Collection[tuple[str, str]] = _CAUSES) -> str:
+    """A library's message in a few words where it is a known one."""
+    return next((words for sign, words in causes if sign in reason), shown(reason)[:300])
