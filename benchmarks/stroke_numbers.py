@@ -96,6 +96,9 @@ def main(
     clips: Annotated[Path, typer.Option(help="Folder of the clips, for their labels")] = Path("data/clips"),
     text_encoder: Annotated[Path, typer.Option(help="Folder of the text encoder")] = Path("models/text_encoder"),
     clips_count: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")] = 144,
+    labels: Annotated[
+        str, typer.Option(help="Columns to judge by, label.action,label.direction; empty: all that drawings show")
+    ] = "",
     output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
 ) -> None:
     """Train the prior on the strokes' numbers themselves, and measure it beside the curve VAE."""
@@ -118,6 +121,7 @@ def main(
             text_encoder,
             output / name,
             number=clips_count,
+            labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
             sampling=Sampling(seed=params.base.seed),
             size=params.base.size,
             judges=output,
