@@ -123,7 +123,7 @@ def test_a_source_that_is_none(params, tmp_path):
 def test_a_source_of_any_name_comes_back_from_the_parameters(params, tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
-    (folder / f"{name}.csv").write_text("path_to_video,caption\n")
+    (folder / f"{name}.csv").write_text("path_to_video,caption\nwalk.mp4,a walk\n")
     set_source(str(folder / f"{name}.csv"), params)
     wanted = load_params(params).ingest
     assert (wanted.folder, wanted.captions) == (folder.as_posix(), f"{name}.csv")
@@ -132,7 +132,7 @@ def test_a_source_of_any_name_comes_back_from_the_parameters(params, tmp_path, n
 def test_a_source_that_dvc_cannot_hash_is_refused_with_the_file(params, tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
-    (folder / "list.csv").write_text("path_to_video,caption\n")
+    (folder / "list.csv").write_text("path_to_video,caption\nwalk.mp4,a walk\n")
     (folder / "gone.mp4").symlink_to("nowhere")
     before = params.read_bytes()
     with pytest.raises(UserError, match=r"gone\.mp4 is a link that leads nowhere; remove or rename it"):
@@ -141,7 +141,7 @@ def test_a_source_that_dvc_cannot_hash_is_refused_with_the_file(params, tmp_path
     (folder / os.fsdecode(b"a\xff.mp4")).write_text("")
     with pytest.raises(UserError, match=r"a\\udcff\.mp4 has a name that is not UTF-8"):
         set_source(str(folder / "list.csv"), params)
-    (tmp_path / os.fsdecode(b"\xff.csv")).write_text("path_to_video,caption\n")
+    (tmp_path / os.fsdecode(b"\xff.csv")).write_text("path_to_video,caption\nwalk.mp4,a walk\n")
     with pytest.raises(UserError, match=r"\\udcff\.csv is no UTF-8 name"):
         set_source(str(tmp_path / os.fsdecode(b"\xff.csv")), params)
     assert params.read_bytes() == before

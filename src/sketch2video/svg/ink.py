@@ -177,8 +177,8 @@ def _window_of(item: Painted, page: Window) -> Window | None:
 
 def _rim(area: np.ndarray, differs: np.ndarray) -> np.ndarray:
     """Both sides of the edge of an area; where it goes on beyond the page there is none."""
-    inside = area.astype(np.uint8)
-    outer = (cv2.dilate(inside, _CROSS, borderType=cv2.BORDER_REPLICATE) - inside) & differs
+    inside: np.ndarray = area.astype(np.uint8)
+    outer: np.ndarray = (cv2.dilate(inside, _CROSS, borderType=cv2.BORDER_REPLICATE) - inside) & differs
     return (outer | (cv2.dilate(outer, _CROSS) & inside)).astype(bool)
 
 
@@ -188,7 +188,7 @@ def _thin_parts(area: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     count, labels, facts, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
     half_widths = cv2.distanceTransform(cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
     widest = np.zeros(count, np.float32)
-    np.maximum.at(widest, labels.ravel(), half_widths[1:-1, 1:-1].ravel())
+    np.maximum.at(widest, labels.ravel().astype(np.intp), half_widths[1:-1, 1:-1].ravel())
     long = facts[:, cv2.CC_STAT_AREA] > _LONG * widest**2
     thin = np.isin(labels, np.nonzero(long & (widest <= _THIN * size))[0]) & area
     return thin, skeletonize(thin) if thin.any() else thin

@@ -109,7 +109,7 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             raise RejectedVideo(path, "is empty")
         # Left to itself, FFmpeg would go by the name's ending, too.
         container = av.open(
-            _source_of(path), format=_container_of(_first_bytes(path)), options={"format_whitelist": _FORMATS}
+            _source_of(path), "r", format=_container_of(_first_bytes(path)), options={"format_whitelist": _FORMATS}
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise RejectedVideo(path, f"cannot be opened as a video ({_reason(error)})") from error

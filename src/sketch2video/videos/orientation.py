@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 _TOLERANCE = math.radians(10)
 """A matrix that is further than this from every orientation below is not one of them."""
@@ -44,7 +44,8 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     Raises:
         SlantedPicture: the frame's display matrix turns it by another angle than quarters, or shears it.
     """
-    for side_data in frame.side_data:
+    # PyAV's types say that this is one of its items.
+    for side_data in cast(SideDataContainer, frame.side_data):
         if side_data.type == Type.DISPLAYMATRIX:
             return orientation_of_matrix(struct.unpack("=9i", bytes(side_data)[:36]))
     return Orientation()
