@@ -22,6 +22,8 @@ from sketch2video.training.loop import RunLogger, TrainResult
 
 MODELS = Path("models")
 REPORTS = Path("reports")
+UNREACHABLE = "Failed to reach API"
+"""How Prefect says, before the flow begins, that its server does not answer."""
 REFUSED = "Refused"
 """Name of the failed state that a :class:`UserError` leaves; its message names the fix."""
 
@@ -45,7 +47,12 @@ def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
 def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
     """Run a flow as a command: exit code 2 and one line after what a user can fix, 1 after any other failure."""
     with border(stage.name):
-        state = cast(State[Any], stage(*args, return_state=True, **kwargs))
+        try:
+            state = cast(State[Any], stage(*args, return_state=True, **kwargs))
+        except RuntimeError as error:
+            if UNREACHABLE not in str(error):
+                raise
+            raise UserError(f"{error}; start that Prefect server, or unset PREFECT_API_URL") from error
         if state.name == REFUSED:
             raise UserError(state.message)
     if not state.is_completed():

@@ -142,7 +142,14 @@ def decorators(node):
     return getattr(node, "decorator_list", [])
 
 
-@pytest.mark.parametrize("error", [*FILES[:2], httpx.ConnectError("All connection attempts failed")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *FILES[:2],
+        httpx.ConnectError("All connection attempts failed"),
+        RuntimeError("Failed to reach API at http://127.0.0.1:9/api/"),
+    ],
+)
 def test_what_prefect_itself_raises_is_one_line_too(error, capsys):
     class Stage:
         name = "stage"
