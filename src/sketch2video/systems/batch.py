@@ -32,7 +32,7 @@ from sketch2video.systems.prompts import Prompt
 from sketch2video.targets import check_folder_target
 from sketch2video.videos import probe_video, write_gif, write_video
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same prompt would give another video."""
 
 ENDINGS = {"video": ".mp4", "gif": ".gif"}
