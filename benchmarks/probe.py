@@ -67,17 +67,20 @@ FIXED: dict[str, dict[str, Any]] = {
         "layers": 3,
         "heads": 4,
         "caption_dropout": 0.1,
+        "augmentation": 0.0,
         "known": 0.0,
         "time_shift": 2.0,
         "num_inference_steps": 20,
         "guidance_scale": 1.0,
+        "temperature": 1.0,
     },
 }
 ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}
+# The curve VAE's batches count strokes; 544 tokens are 32 clips of one stroke.
 TRAINING: dict[str, dict[str, Any]] = {
     "text_encoder": {"steps": 300, "batch_size": 64, "warmup_steps": 30, "ema_decay": 0.99},
     "curve_vae": {"steps": 600, "batch_size": 256, "warmup_steps": 50, "ema_decay": 0.99},
-    "curve_prior": {"steps": 1000, "batch_size": 32, "warmup_steps": 50, "ema_decay": 0.995},
+    "curve_prior": {"steps": 1000, "batch_size": 544, "warmup_steps": 50, "ema_decay": 0.995},
 }
 CAPTIONS = 216
 """Drawings that are judged; the held-out captions come again and again, with other noise."""
