@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -21,11 +19,23 @@ from torch.nn import functional
 
 from benchmarks.command import run as run_command
 from benchmarks.stroke_ways import GENERATED, GIVEN, Sampling
-from benchmarks.strokes import about_model, compare, percent
+from benchmarks.strokes import (
+    Clips,
+    ClipsCount,
+    Curves,
+    Labels,
+    Model,
+    Output,
+    TextEncoder,
+    about_model,
+    compare,
+    names_in,
+    percent,
+)
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.network import GIVEN as KEPT
 from sketch2video.curve_vae.network import MOTION_GAIN, Posterior
-from sketch2video.curve_vae.strokes import Parts, from_series, take_apart, to_series
+from sketch2video.curve_vae.strokes import Parts
 from sketch2video.curve_vae.training import CurveData, curve_data, network_config, train_prior
 from sketch2video.files import replacing
 from sketch2video.models.loading import load_frozen
@@ -62,11 +72,9 @@ class NumberCurves(CurveVAE):
 
     def encode(self, coefficients: Tensor, life: Tensor) -> Posterior:
         """See :meth:`CurveVAE.encode`; the posterior has no variance."""
-        place, log_size, shape = take_apart(coefficients)
-        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
-        motion = to_series(motion, self._terms)
-        shape = to_series((shape / self.harmonic_scale)[..., : self._bends].flatten(-2), self._terms)
-        numbers = torch.cat([MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2)], dim=-1)
+        motion, shape = self.series(coefficients, self._terms)
+        shape = shape.unflatten(-1, (2, -1))[..., : self._bends]
+        numbers = torch.cat([MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-3)], dim=-1)
         given = torch.cat([motion[..., 0, :], 2 * life - 1], dim=-1)
         return Posterior(given, numbers, torch.full_like(numbers, -math.inf))
 
@@ -74,10 +82,10 @@ class NumberCurves(CurveVAE):
         """See :meth:`CurveVAE.decode`."""
         given, moving, bent = latents.split([KEPT, 3 * (self._terms - 1), 2 * self._bends * self._terms], dim=-1)
         series = torch.cat([given[..., None, :3], moving.unflatten(-1, (-1, 3)) / MOTION_GAIN], dim=-2)
-        motion = from_series(series, times) * self.motion_scale + self.motion_middle
-        shape = from_series(bent.unflatten(-1, (self._terms, -1)), times).unflatten(-1, (2, -1))
-        shape = functional.pad(shape, (0, self.config.harmonics - 1 - self._bends)) * self.harmonic_scale
-        return Parts(motion[..., :2], motion[..., 2], shape), (given[..., 3:] + 1) / 2
+        shape = functional.pad(
+            bent.unflatten(-1, (self._terms, 2, -1)), (0, self.config.harmonics - 1 - self._bends)
+        ).flatten(-2)
+        return self.from_series(series, shape, times), (given[..., 3:] + 1) / 2
 
 
 def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> NumberCurves:
@@ -91,15 +99,13 @@ def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> Numb
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="Folder of the curve VAE")] = Path("models/curve_vae"),
-    curves: Annotated[Path, typer.Option(help="Folder of the fitted curves")] = Path("data/curves"),
-    clips: Annotated[Path, typer.Option(help="Folder of the clips, for their labels")] = Path("data/clips"),
-    text_encoder: Annotated[Path, typer.Option(help="Folder of the text encoder")] = Path("models/text_encoder"),
-    clips_count: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")] = 144,
-    labels: Annotated[
-        str, typer.Option(help="Columns to judge by, label.action,label.direction; empty: all that drawings show")
-    ] = "",
-    output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+    model: Model = Path("models/curve_vae"),
+    curves: Curves = Path("data/curves"),
+    clips: Clips = Path("data/clips"),
+    text_encoder: TextEncoder = Path("models/text_encoder"),
+    clips_count: ClipsCount = 144,
+    labels: Labels = "",
+    output: Output = Path("reports/bench"),
 ) -> None:
     """Train the prior on the strokes' numbers themselves, and measure it beside the curve VAE."""
     params = load_params()
@@ -121,7 +127,7 @@ def main(
             text_encoder,
             output / name,
             number=clips_count,
-            labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
+            labels=names_in(labels),
             sampling=Sampling(seed=params.base.seed),
             size=params.base.size,
             judges=output,

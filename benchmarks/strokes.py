@@ -42,6 +42,16 @@ from sketch2video.videos.shards import read_table
 SHOWN = 24
 """Clips on the sheets."""
 
+Model = Annotated[Path, typer.Option(help="Folder of the curve VAE")]
+Curves = Annotated[Path, typer.Option(help="Folder of the fitted curves")]
+Clips = Annotated[Path, typer.Option(help="Folder of the clips, for their labels")]
+TextEncoder = Annotated[Path, typer.Option(help="Folder of the text encoder")]
+ClipsCount = Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")]
+Labels = Annotated[
+    str, typer.Option(help="Columns to judge by, label.action,label.direction; empty: all that drawings show")
+]
+Output = Annotated[Path, typer.Option(help="Folder of the results")]
+
 
 def table_of(found: Mapping[str, Any]) -> Table:
     """What was found, as one table: a row a measure, a column a way to draw."""
@@ -179,20 +189,18 @@ def compare(
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="Folder of the curve VAE")] = Path("models/curve_vae"),
-    curves: Annotated[Path, typer.Option(help="Folder of the fitted curves")] = Path("data/curves"),
-    clips: Annotated[Path, typer.Option(help="Folder of the clips, for their labels")] = Path("data/clips"),
-    text_encoder: Annotated[Path, typer.Option(help="Folder of the text encoder")] = Path("models/text_encoder"),
-    clips_count: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their labels")] = 144,
-    labels: Annotated[
-        str, typer.Option(help="Columns to judge by, label.action,label.direction; empty: all that drawings show")
-    ] = "",
+    model: Model = Path("models/curve_vae"),
+    curves: Curves = Path("data/curves"),
+    clips: Clips = Path("data/clips"),
+    text_encoder: TextEncoder = Path("models/text_encoder"),
+    clips_count: ClipsCount = 144,
+    labels: Labels = "",
     steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: as the model says")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="Of the noise; default: as the model says")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
     training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+    output: Output = Path("reports/bench"),
 ) -> None:
     """Measure drawings of many strokes beside those that were fitted to real clips."""
     base = load_params().base
@@ -205,7 +213,7 @@ def main(
         text_encoder,
         output,
         number=clips_count,
-        labels=[name.strip() for name in labels.split(",") if name.strip()] or None,
+        labels=names_in(labels),
         sampling=Sampling(steps, guidance, batch_size, base.seed, temperature),
         size=base.size,
     )
@@ -213,6 +221,11 @@ def main(
     console.print(table_of(found))
     console.print(notes(found))
     console.print(f"written to {output}/strokes.json, strokes.png, strokes_sheet.gif and strokes_sheet.png")
+
+
+def names_in(labels: str) -> list[str] | None:
+    """The columns that the option names; None if it is empty."""
+    return [name.strip() for name in labels.split(",") if name.strip()] or None
 
 
 def notes(found: Mapping[str, Any]) -> str:

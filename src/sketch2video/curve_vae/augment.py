@@ -10,10 +10,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sketch2video.curve_vae.strokes import StrokeSet
+
 CHANGES = 4
 """Numbers that describe a change: move x and y (frame widths), logarithm of the scale, angle (radians)."""
 MOVE = 0.5
 """Standard deviation of moves, frame widths, beside that of the two others."""
+
+
+def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
+    """The strokes of clips after random changes, and the changes (N, CHANGES); see :func:`random_changes`."""
+    changes = random_changes(len(strokes.life), spread, generator)
+    return strokes._replace(coefficients=changed(strokes.coefficients, changes)), changes
 
 
 def random_changes(count: int, spread: float, generator: torch.Generator) -> Tensor:

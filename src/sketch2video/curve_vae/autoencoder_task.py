@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketch2video.curve_vae.augment import changed, random_changes
+from sketch2video.curve_vae.augment import augmented
 from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in, to_device
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.network import CurveVAE
@@ -45,9 +45,7 @@ class AutoencoderTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is one of :class:`CurveDataset`."""
-        strokes = strokes_in(batch)
-        changes = random_changes(len(strokes.life), self.section.augmentation * self.module.training, generator)
-        strokes = strokes._replace(coefficients=changed(strokes.coefficients, changes))
+        strokes, _ = augmented(strokes_in(batch), self.section.augmentation * self.module.training, generator)
         coefficients, life = strokes.coefficients[strokes.present], strokes.life[strokes.present]
         visible = strokes.visible[strokes.present]
         posterior = self.module.encode(coefficients, life)

@@ -133,15 +133,32 @@ class CurveVAE(ModelMixin, ConfigMixin):
             coefficients: (..., T, 2, K) frame widths, held where a stroke is not visible.
             life: (..., 2) birth and death in [0, 1].
         """
-        place, log_size, shape = take_apart(coefficients)
-        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
-        motion = to_series(motion, self.config.time_terms)
-        shape = to_series((shape / self.harmonic_scale).flatten(-2), self.config.time_terms)
+        motion, shape = self.series(coefficients, self.config.time_terms)
         span = 2 * life - 1
         features = [MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2), span]
         mean, log_variance = self.encoder(torch.cat(features, dim=-1)).float().chunk(2, dim=-1)
         given = torch.cat([motion[..., 0, :], span], dim=-1)
         return Posterior(given, mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def series(self, coefficients: Tensor, terms: int) -> tuple[Tensor, Tensor]:
+        """Strokes as series in time, scaled to numbers about one.
+
+        Args:
+            coefficients: (..., T, 2, K) frame widths.
+            terms: J, of the series.
+
+        Returns:
+            Of place x, y and log size (..., J, 3), and of the shape (..., J, 2 (K - 1)).
+        """
+        place, log_size, shape = take_apart(coefficients)
+        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
+        return to_series(motion, terms), to_series((shape / self.harmonic_scale).flatten(-2), terms)
+
+    def from_series(self, motion: Tensor, shape: Tensor, times: Tensor) -> Parts:
+        """The inverse of :meth:`series` at any times (T,)."""
+        motion = from_series(motion, times) * self.motion_scale + self.motion_middle
+        shape = from_series(shape, times).unflatten(-1, (2, -1)) * self.harmonic_scale
+        return Parts(motion[..., :2], motion[..., 2], shape)
 
     def decode(self, latents: Tensor, times: Tensor) -> tuple[Parts, Tensor]:
         """Strokes at any times.
@@ -159,10 +176,8 @@ class CurveVAE(ModelMixin, ConfigMixin):
             given = latents[..., :GIVEN].float()
             moving = self.motion_out(hidden.float()).unflatten(-1, (-1, 3))
             series = torch.cat([given[..., None, :3], moving], dim=-2)
-            motion = from_series(series, times) * self.motion_scale + self.motion_middle
             bent = self.shape_out(hidden.float()).unflatten(-1, (self.config.time_terms, -1))
-            shape = from_series(bent, times).unflatten(-1, (2, -1)) * self.harmonic_scale
-        return Parts(motion[..., :2], motion[..., 2], shape), (given[..., 3:] + 1) / 2
+            return self.from_series(series, bent, times), (given[..., 3:] + 1) / 2
 
     def whitened(self, latents: Tensor) -> Tensor:
         """What the prior works with: latents (..., 5 + Z) about zero, each in its own scale; see :meth:`whiten`."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.curve_vae.augment import changed, random_changes
+from sketch2video.curve_vae.augment import augmented
 from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in
 from sketch2video.curve_vae.known import describe, random_known
 from sketch2video.curve_vae.network import CurveVAE
@@ -83,8 +83,7 @@ class PriorTask(Task):
     ) -> tuple[Tensor, Tensor]:
         """Mean squared error of the velocity (Lipman et al. 2023, eq. 23), and nats of the numbers of strokes."""
         device = generator.device
-        changes = random_changes(len(fps), self.section.augmentation * self.module.training, generator)
-        strokes = strokes._replace(coefficients=changed(strokes.coefficients, changes))
+        strokes, changes = augmented(strokes, self.section.augmentation * self.module.training, generator)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             known = random_known(strokes, self.section.known, generator)
             seen = describe(self.vae, known)
