@@ -7,7 +7,7 @@ import io
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -60,7 +60,7 @@ def read_svg(path: Path, size: int) -> np.ndarray:
         with np.errstate(all="ignore"):
             root = _parsed(_bytes_of(path))
             walk = Walk(root)
-            frames = [walk.painted() for _ in _shown(root, walk)]
+            frames = [walk.painted(shown) for shown in _shown(root)]
     except UserError:
         raise
     except Exception as error:  # the parsers of XML and CSS raise whatever their parts raise
@@ -111,13 +111,11 @@ def _parsed(data: bytes) -> Element:
     return root
 
 
-def _shown(root: Element, walk: Walk) -> Iterator[Mapping[str, bool]]:
-    """Show the frames of a document in turn; one that is not animated is shown as it is."""
+def _shown(root: Element) -> Iterator[dict[str, bool]]:
+    """Which frames of a document are shown, by their id, for each frame; a document that is not animated has one."""
     names = [child.get("id", "") for child in root.iter() if _FRAME.fullmatch(child.get("id", ""))]
     for name in names or [""]:
-        shown = {other: other == name for other in names}
-        walk.show(shown)
-        yield shown
+        yield {other: other == name for other in names}
 
 
 def _page(walk: Walk, points: list[np.ndarray]) -> tuple[float, float, float, float]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sketch2video.svg.values import MOST, NUMBER, Box, numbers_of
+from sketch2video.svg.values import LISTED, MOST, NUMBER, Box, numbers_of
 
 _STEPS = 24
 """Lines that a Bézier or an arc is made of."""
@@ -88,7 +88,7 @@ def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
         for number in range(_ARGUMENTS[command.upper()]):
             # The flags of arcs may stand without a space between them and the next number.
             is_flag = command in "Aa" and number in (3, 4)
-            argument = _FLAG.match(data, at) if is_flag else re.compile(rf"[\s,]*({NUMBER.pattern})").match(data, at)
+            argument = (_FLAG if is_flag else LISTED).match(data, at)
             if not argument or abs(value := float(argument[1])) > MOST:
                 return
             values.append(value)
@@ -149,6 +149,10 @@ def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) ->
     def down(key: str) -> float:
         return measure(key, box.height) or 0.0
 
+    def radii() -> tuple[float, float]:
+        rx, ry = measure("rx", box.width), measure("ry", box.height)
+        return (ry if rx is None else rx) or 0.0, (rx if ry is None else ry) or 0.0
+
     match name:
         case "path":
             return path(texts("d"))
@@ -162,13 +166,9 @@ def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) ->
             radius = measure("r", box.diagonal) or 0.0
             return _ellipse(across("cx"), down("cy"), radius, radius)
         case "ellipse":
-            rx, ry = measure("rx", box.width), measure("ry", box.height)
-            rx, ry = (ry if rx is None else rx), (rx if ry is None else ry)
-            return _ellipse(across("cx"), down("cy"), rx or 0.0, ry or 0.0)
+            return _ellipse(across("cx"), down("cy"), *radii())
         case "rect":
-            rx, ry = measure("rx", box.width), measure("ry", box.height)
-            rx, ry = (ry if rx is None else rx), (rx if ry is None else ry)
-            return _rectangle(across("x"), down("y"), across("width"), down("height"), rx or 0.0, ry or 0.0)
+            return _rectangle(across("x"), down("y"), across("width"), down("height"), *radii())
     return []
 
 

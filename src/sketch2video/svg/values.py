@@ -11,6 +11,8 @@ from tinycss2.color4 import parse_color
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
+LISTED = re.compile(rf"[\s,]*({NUMBER.pattern})")
+"""A number of a list, with what stands before it."""
 _LENGTH = re.compile(rf"\s*({NUMBER.pattern})\s*([a-zA-Z]*|%)\s*")
 _FUNCTION = re.compile(r"\s*([a-zA-Z]+)\s*\(([^()]*)\)\s*,?")
 _PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4, "q": 96 / 101.6}
@@ -51,7 +53,7 @@ class Colour(NamedTuple):
 def numbers_of(text: str) -> list[float]:
     """The numbers of a list, up to the first thing that is none."""
     numbers, at = [], 0
-    while match := re.compile(rf"[\s,]*({NUMBER.pattern})").match(text, at):
+    while match := LISTED.match(text, at):
         numbers.append(max(min(float(match[1]), MOST), -MOST))
         at = match.end()
     return numbers

@@ -55,7 +55,7 @@ class Painted:
         outline: of the area that is filled, on the page.
         lines: that are drawn; those of the outline, in dashes where it is dashed.
         fill, stroke: None where there is none.
-        even_odd: how the outline's inside is told.
+        even_odd: whether the even-odd rule says what is inside the outline; else the nonzero rule.
         stroke_width: on the page.
         clips: of which each may hide a part of it.
     """
@@ -96,24 +96,20 @@ class Walk:
 
     Args:
         root: of the document.
-        shown: overrides ``display`` of elements by their id, such as the frames of an animation.
 
     Attributes:
         left_out: names of the elements that would be visible and are not drawn.
     """
 
-    def __init__(self, root: Element, shown: Mapping[str, bool] | None = None) -> None:
-        self._root, self._shown = root, shown or {}
+    def __init__(self, root: Element) -> None:
+        self._root = root
+        self._shown: Mapping[str, bool] = {}
         self._sheet = Sheet(root)
         self._by_id: dict[str, Element] = {}
         for element in root.iter():
             self._by_id.setdefault(element.get("id", ""), element)
         self._visited = self._points = 0
         self.left_out: set[str] = set()
-
-    def show(self, shown: Mapping[str, bool]) -> None:
-        """From now on, override ``display`` of other elements."""
-        self._shown = shown
 
     def page(self) -> tuple[float, float] | None:
         """Width and height of what the document shows, in CSS pixels; None if it does not say."""
@@ -133,12 +129,16 @@ class Walk:
         text = self._sheet.declared(self._root).get(name, "")
         return None if "%" in text else length(text, 0.0) or None
 
-    def painted(self) -> list[Painted]:
+    def painted(self, shown: Mapping[str, bool]) -> list[Painted]:
         """What the document paints, the lowest first; on the page, whose top left corner is (0, 0).
+
+        Args:
+            shown: overrides ``display`` of elements by their id, such as the frames of an animation.
 
         Raises:
             TooLarge: it has too many elements, or too many within each other.
         """
+        self._shown = shown
         width, height = self.page() or (300.0, 150.0)
         box = view_box(self._root.get("viewBox"))
         matrix = fit(box, width, height, self._root.get("preserveAspectRatio")) if box else np.eye(3)
@@ -204,13 +204,12 @@ class Walk:
     def _viewport(self, element: Element, context: _Context, width: str | None, height: str | None) -> list[Painted]:
         """The content of a nested ``svg``, or of a ``symbol`` that is used."""
         size, style = font_size(context.style), context.style
-        x, y = (length(style.get(k), w, size) or 0.0 for k, w in (("x", context.box.width), ("y", context.box.height)))
         wide, high = length(width, context.box.width, size), length(height, context.box.height, size)
         wide, high = context.box.width if wide is None else wide, context.box.height if high is None else high
         if wide <= 0 or high <= 0:
             return []
         box = view_box(element.get("viewBox"))
-        matrix = context.matrix @ translation(x, y)
+        matrix = _at_place(context)
         inner = matrix @ fit(box, wide, high, element.get("preserveAspectRatio")) if box else matrix
         items = self._children(element, replace(context, matrix=inner, box=box or Box(0.0, 0.0, wide, high)))
         if style.get("overflow", "hidden") not in {"visible", "auto"}:
@@ -225,13 +224,8 @@ class Walk:
         target = self._target(element)
         if target is None or id(target) in context.used:
             return []
-        size = font_size(context.style)
-        x, y = (
-            length(context.style.get(name), whole, size) or 0.0
-            for name, whole in (("x", context.box.width), ("y", context.box.height))
-        )
-        matrix, used = context.matrix @ translation(x, y), (*context.used, id(target))
-        inner = replace(context, matrix=matrix, used=used, depth=context.depth + 1)
+        used = (*context.used, id(target))
+        inner = replace(context, matrix=_at_place(context), used=used, depth=context.depth + 1)
         name = local_name(target)
         if name not in {"symbol", "svg"}:
             return self._visit(target, inner)
@@ -342,6 +336,13 @@ class Walk:
             clip = Clip(self._children(element, inner), kind == "mask", own.get("mask-type", "") == "alpha")
             found += [clip, *self._clips(own, inner, items)]
         return found
+
+
+def _at_place(context: _Context) -> Matrix:
+    """The matrix of an element's content, which its ``x`` and ``y`` move."""
+    size, sides = font_size(context.style), (("x", context.box.width), ("y", context.box.height))
+    x, y = (length(context.style.get(name), whole, size) or 0.0 for name, whole in sides)
+    return context.matrix @ translation(x, y)
 
 
 def _unit_box(items: Sequence[Painted], matrix: Matrix) -> Matrix:
