@@ -3,6 +3,7 @@ import csv
 import random
 import unicodedata
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -227,4 +228,7 @@ def test_names_that_nothing_has_stay(tmp_path):
 def test_messages_show_values_on_one_short_line():
     assert brief("a\nb\ud83d\x1b") == r"a b\ud83d\x1b"
     assert len(brief("9" * 5000)) == 80
+    long = brief(Path("folder/" * 50) / "list.csv")
+    assert long.endswith("folder/list.csv"), "the end of a path names the file"
+    assert len(long) == 80
     assert one_line("\ufeffa\u2028b \x85c ") == "a b c"

@@ -47,7 +47,7 @@ def read_text(path: Path | str, fix: str = "check the path") -> str:
             data += stream.read()
     except (OSError, ValueError) as error:  # a name with a NUL character is a ValueError
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{brief(path)} cannot be read ({reason}); {fix}") from error
+        raise UserError(f"{brief(Path(path))} cannot be read ({reason}); {fix}") from error
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -60,10 +60,15 @@ def one_line(text: str) -> str:
 
 
 def brief(value: object) -> str:
-    """A value as a part of a message: on one line, without characters that cannot be printed, and not long."""
+    """A value as a part of a message: on one line, without characters that cannot be printed, and not long.
+
+    Of a long path the end is shown, which names the file, of other values the beginning.
+    """
     text = " ".join(str(value).split())
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    if len(text) <= _SHOWN:
+        return text
+    return f"…{text[1 - _SHOWN :]}" if isinstance(value, Path) else f"{text[: _SHOWN - 1]}…"
 
 
 def _encoding_of(head: bytes, path: Path | str) -> str:
