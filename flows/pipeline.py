@@ -18,7 +18,7 @@ from prefect.states import Failed
 from flows.common import REFUSED, execute, stage_flow
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
-from sketch2video.videos.hashable import refuse_unhashable
+from sketch2video.videos.hashable import refuse_unhashable_sources
 
 Graph = dict[str, set[str]]
 """Stages, each with those that it depends on."""
@@ -38,9 +38,7 @@ def pipeline(target: str | None = None) -> None:
         target: the stage to end with, such as ``systems/text_ldm/dvc.yaml:evaluate``; default: all stages of the
             project's own ``dvc.yaml``.
     """
-    params = load_params()
-    for folder in (params.ingest.folder, params.sketcher.folder):
-        refuse_unhashable(folder)
+    refuse_unhashable_sources(load_params())
     graph = read_graph()
     if target is not None and target not in graph:
         raise UserError(f"there is no stage {target} in dvc.yaml; choose one of {', '.join(graph)}")

@@ -82,7 +82,7 @@ def message_of(error: UserError) -> str:
 
 def reason_and_fix(error: OSError) -> str:
     """What went wrong with a file and what to do about it, in one line without the file's name."""
-    reason = _first_line(error.strerror or str(error)) or type(error).__name__
+    reason = first_line(error.strerror or str(error)) or type(error).__name__
     return printable(f"{reason}; {_FIXES.get(error.errno or 0, 'check the file and the disk')}")
 
 
@@ -104,7 +104,7 @@ def refusal(error: BaseException) -> UserError | None:
         what, fix = known
         named = getattr(error, "filename", None)
         where = f" {named}" if isinstance(named, str) and named else ""
-        return UserError(printable(f"{what}{where} ({_first_line(str(error)) or type(error).__name__}); {fix}"))
+        return UserError(printable(f"{what}{where} ({first_line(str(error)) or type(error).__name__}); {fix}"))
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return UserError(printable(f"{error.object[:200]}: a name is not UTF-8; rename the file"))
     return None
@@ -156,5 +156,6 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """The first line that is not blank, stripped; empty if there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

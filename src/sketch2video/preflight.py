@@ -7,7 +7,7 @@ from pathlib import Path
 from sketch2video.params import Params
 from sketch2video.systems.prompts import read_prompts
 from sketch2video.tracking.store import check_store, tracking_uri
-from sketch2video.videos.hashable import refuse_unhashable
+from sketch2video.videos.hashable import refuse_unhashable_sources
 
 
 def check(params: Params, prompts: Path | None = None) -> None:
@@ -20,8 +20,7 @@ def check(params: Params, prompts: Path | None = None) -> None:
     Raises:
         UserError: a folder, the prompts file or the store of runs cannot be used.
     """
-    for folder in (params.ingest.folder, params.sketcher.folder):
-        refuse_unhashable(folder)
+    refuse_unhashable_sources(params)
     if prompts is not None:
         read_prompts(prompts)
     check_store(tracking_uri())

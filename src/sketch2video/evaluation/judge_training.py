@@ -30,6 +30,8 @@ from sketch2video.videos.synthetic import Combination, combinations, render_scen
 
 JUDGE_STREAM = 0x10D6E
 """First word of the judge's seeds: no other part of the project draws from this stream."""
+FRACTION_BITS = 4
+"""Of the coordinates that OpenCV draws at."""
 
 
 TRAINING = TrainingParams(
@@ -105,7 +107,7 @@ def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames
     ink, mask = np.zeros((2, frames, size, size), np.uint8)
     for t in range(frames):
         outline = scene.objects[0].outline(t / (frames - 1))
-        cv2.fillPoly(mask[t], [_fixed_point(outline, size)], 1, cv2.LINE_8, 4)
+        cv2.fillPoly(mask[t], [fixed_point(outline, size)], 1, cv2.LINE_8, FRACTION_BITS)
         outline = np.roll(outline, start, axis=0)
         drawn = _as_cosine_series(np.concatenate([outline, outline[:1]]), harmonics)
         drawn += bend + shake * _smooth_noise(rng)
@@ -223,13 +225,13 @@ def _stray_line(rng: np.random.Generator) -> np.ndarray:
     return start + np.linspace(0, 1, 8)[:, None] * rng.normal(0, 0.1, 2)
 
 
-def _fixed_point(points: np.ndarray, size: int) -> np.ndarray:
-    """Frame widths to OpenCV's pixel coordinates with four fractional bits."""
-    return ((points * size - 0.5) * 16).round().astype(np.int32)
+def fixed_point(points: np.ndarray, size: int) -> np.ndarray:
+    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``: its integers name pixel centres."""
+    return ((points * size - 0.5) * 2**FRACTION_BITS).round().astype(np.int32)
 
 
 def _draw(ink: np.ndarray, points: np.ndarray, thickness: int, line: int) -> None:
-    cv2.polylines(ink, [_fixed_point(points, len(ink))], False, 255, thickness, line, 4)
+    cv2.polylines(ink, [fixed_point(points, len(ink))], False, 255, thickness, line, FRACTION_BITS)
 
 
 class JudgeScenes:

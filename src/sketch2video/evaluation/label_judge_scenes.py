@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from sketch2video.evaluation.judge_training import JUDGE_STREAM
+from sketch2video.evaluation.judge_training import FRACTION_BITS, JUDGE_STREAM, fixed_point
 from sketch2video.videos.shards import named_labels
 from sketch2video.videos.synthetic import MOTIONS, SHAPES, combinations, sample_scene
 from sketch2video.videos.two_objects import AND, labels_of_two
 
-SUBPIXEL_BITS = 4
 _WORDS = {"label.shapes": SHAPES, "label.motions": MOTIONS}
 
 
@@ -69,11 +68,10 @@ def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
         Masks uint8 (T, S, S): o + 1 where object o is in front, else 0.
     """
     masks = np.zeros_like(ink)
-    # OpenCV's integer coordinates name pixel centres; ours name the pixel grid.
-    vertices = ((outlines * ink.shape[-1] - 0.5) * 2**SUBPIXEL_BITS).round().astype(np.int32)
+    vertices = fixed_point(outlines, ink.shape[-1])
     for picture, mask, objects in zip(ink, masks, vertices, strict=True):
         for number, outline in enumerate(objects, 1):
-            cv2.fillPoly(mask, [outline], number, cv2.LINE_8, SUBPIXEL_BITS)
-            cv2.fillPoly(picture, [outline], 0, cv2.LINE_8, SUBPIXEL_BITS)
-            cv2.polylines(picture, [outline], True, 255, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+            cv2.fillPoly(mask, [outline], number, cv2.LINE_8, FRACTION_BITS)
+            cv2.fillPoly(picture, [outline], 0, cv2.LINE_8, FRACTION_BITS)
+            cv2.polylines(picture, [outline], True, 255, 1, cv2.LINE_AA, FRACTION_BITS)
     return masks

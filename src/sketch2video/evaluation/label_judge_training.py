@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from sketch2video.curves import render
 from sketch2video.errors import UserError
-from sketch2video.evaluation import judge, label_judge, label_judge_scenes
+from sketch2video.evaluation import judge, judge_training, label_judge, label_judge_scenes
 from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
 from sketch2video.evaluation.generation import fitted_curves
 from sketch2video.evaluation.judge import HASH_DIGITS, Judge, judge_clips, judge_path, load_judge
@@ -252,7 +252,9 @@ def judge_of_drawings(
         "choose": labels is None,
         "settings": settings.model_dump(),
         "seed": seed,
-        "code": code_digest(judge, label_judge, label_judge_scenes, synthetic, render, sys.modules[__name__]),
+        "code": code_digest(
+            judge, judge_training, label_judge, label_judge_scenes, synthetic, render, sys.modules[__name__]
+        ),
     }
     path = folder / f"label_judge-{sha256_of_value(made_of)[:HASH_DIGITS]}"
     if not (path / ACCURACY).is_file():

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from sketch2video.errors import UserError, printable
+from sketch2video.errors import UserError, first_line, printable
 from sketch2video.tracking.databases import sqlite_url
 
 STORE = Path("mlruns")
@@ -173,7 +173,7 @@ def _within(seconds: float, ask: Callable[[], None], uri: str) -> None:
 def _fault(uri: str, reason: Exception | str) -> UserError:
     """What is wrong with the store at an address, in one line with the fix."""
     text = str(getattr(reason, "orig", None) or reason)
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(reason).__name__)
+    first = first_line(text) or type(reason).__name__
     fix = (
         "start it or set MLFLOW_TRACKING_URI to another store"
         if not is_own_store()

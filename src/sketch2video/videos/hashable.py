@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sketch2video.errors import UserError, printable
+from sketch2video.params import Params
 
 _SHOWN = 3
 _KINDS = (
@@ -16,6 +17,12 @@ _KINDS = (
     (stat.S_ISCHR, "is a device"),
     (stat.S_ISBLK, "is a device"),
 )
+
+
+def refuse_unhashable_sources(params: Params) -> None:
+    """Raise if DVC could not hash a folder that the graph reads; see :func:`refuse_unhashable`."""
+    for folder in (params.ingest.folder, params.sketcher.folder):
+        refuse_unhashable(folder)
 
 
 def refuse_unhashable(folder: Path | str) -> None:
