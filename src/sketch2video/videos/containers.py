@@ -66,7 +66,7 @@ class RejectedVideo(UserError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path} {self.reason}; choose another video or mend it"
+        return f"{self.path} {self.reason}; choose another video or fix it"
 
 
 def is_clip(path: Path | str) -> bool:
@@ -107,9 +107,10 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             raise RejectedVideo(path, "is not a file" if path.exists() else "is missing")
         if not path.stat().st_size:
             raise RejectedVideo(path, "is empty")
+        first = _first_bytes(path)
         # Left to itself, FFmpeg would go by the name's ending, too.
         container = av.open(
-            _source_of(path), "r", format=_container_of(_first_bytes(path)), options={"format_whitelist": _FORMATS}
+            _source_of(path, first), "r", format=_container_of(first), options={"format_whitelist": _FORMATS}
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise RejectedVideo(path, f"cannot be opened as a video ({_reason(error)})") from error
@@ -125,15 +126,14 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             yield container, stream
 
 
-def _source_of(path: Path) -> str | io.BytesIO:
-    """What FFmpeg opens for a file: its path, or of animated images a video in memory."""
-    first = _first_bytes(path)
+def _source_of(path: Path, first: bytes) -> str | io.BytesIO:
+    """What FFmpeg opens for a file with these first bytes: its path, or of animated images a video in memory."""
     if first.startswith(b"GIF"):
         try:
             return io.BytesIO(clean_gif(path.read_bytes()))
         except TruncatedGif as error:
             raise RejectedVideo(path, f"is truncated: {error}") from error
-    if looks_like_video(path) or not is_picture(path):
+    if _container_of(first) is not None or not is_picture(path):
         return file_url(path)
     if not is_animation(path):
         raise RejectedVideo(path, "cannot be opened as a video (it is a still image)")
