@@ -16,7 +16,9 @@ def here(tmp_path):
 
 @pytest.mark.parametrize("name", ["new.json", "a/b/new.json", "file", "folder/new.json", "linked/new.json", "dangling"])
 def test_files_that_can_be_written(here, name):
+    before = sorted(here.rglob("*"))
     check_file_target(here / name, "--json")
+    assert sorted(here.rglob("*")) == before, "looking makes nothing"
 
 
 @pytest.mark.parametrize("name", ["new", "a/b/new", "folder", "linked", "folder/new", "linked/new"])

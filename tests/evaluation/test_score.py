@@ -322,9 +322,12 @@ def test_the_table_is_printed_whatever_happens_to_the_file(folders, tmp_path, mo
     monkeypatch.setattr(scoring, "score_sets", score_sets)
     command = ["sketch2video", "score", str(folders / "real"), str(folders / "generated"), "--cache", "cache"]
     monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises((SystemExit, OSError)):
+    with pytest.raises(SystemExit) as ended:
         main()
-    assert "fvd" in capsys.readouterr().out
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "fvd" in said.out
+    assert "scores.json" in said.err
 
 
 def test_scores_that_are_not_finite_are_null(tmp_path):

@@ -27,6 +27,7 @@ def test_what_dvc_can_hash_is_passed_over(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.mp4").symlink_to("#1.mp4")
     (tmp_path / "linked").symlink_to("sub")
+    assert found(tmp_path) == {}
     refuse_unhashable(tmp_path)
     refuse_unhashable(tmp_path / "missing")
 

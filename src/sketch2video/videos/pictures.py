@@ -26,7 +26,7 @@ _FORMATS = (
 )
 """Formats that are read; not those for which Pillow starts other programs, such as EPS."""
 _ANIMATIONS = {"PNG", "WEBP", "AVIF", "GIF"}
-"""Formats whose pages are moments of time; those of TIFF and MPO are other pictures."""
+"""Formats whose pages are frames in time; those of TIFF and MPO are other pictures."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
