@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# `make test` exports them to these tests, where a second make would read them as a user's wishes.
+EXPORTED = re.search(r"^export (PROFILE.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
 
 STAND_IN = """#!{python}
 import json, os, subprocess, sys
@@ -41,7 +45,7 @@ def project(request, tmp_path):
 def make(project, *arguments, **environment):
     """Exit code of make, what it printed, and the commands that it ran."""
     log = project / "log"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in EXPORTED}
     done = subprocess.run(
         ["make", f"PYTHON={sys.executable}", *arguments],
         cwd=project,
