@@ -4,11 +4,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from sketch2video.curves import fit_curves, fit_error
 from sketch2video.curves.sequence import cosines
 from sketch2video.curves.series import project, tails
 from sketch2video.curves.track import TOLERANCE, alignment, in_order, rotate, share_harmonics
+from sketch2video.evaluation.label_judge_scenes import draw_outlines
 from sketch2video.params import load_params
 from sketch2video.sketches import extract_sketches
 from sketch2video.videos.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
@@ -85,6 +87,56 @@ def test_what_appears_is_born_and_what_goes_is_retired():
     visible = fit_curves(np.stack([one, one, both, both, one, one])).visible
     np.testing.assert_array_equal(visible.sum(1), [1, 1, 2, 2, 1, 1])
     assert visible[:, 0].all()
+
+
+FORMS = {
+    "circle": lambda angle: np.ones_like(angle),
+    "square": lambda angle: 1 / np.maximum(abs(np.cos(angle)), abs(np.sin(angle))),
+    "star": lambda angle: 1 + 0.3 * np.cos(5 * angle),
+}
+
+
+def crossing(names: tuple[str, str], paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two outlines that move along (begin, end) columns, px, the second in front: ink (T, 64, 64), and (T, 2, P, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1)
+    rings = np.stack([11 * FORMS[name](angle)[:, None] * ring for name in names])
+    columns = np.linspace(paths[:, 0], paths[:, 1], 14)
+    centres = np.stack([columns, np.broadcast_to([29, 35], columns.shape)], -1)
+    outlines = rings + centres[:, :, None]
+    ink = np.zeros((14, 64, 64), np.uint8)
+    draw_outlines(ink, outlines / 64)
+    return ink, outlines
+
+
+SWAP, MEET, PART = [(16, 48), (48, 16)], [(16, 26), (48, 46)], [(26, 16), (46, 48)]
+
+
+@pytest.mark.parametrize(
+    ("names", "paths"),
+    [
+        (("circle", "star"), SWAP),
+        (("star", "square"), SWAP),
+        (("circle", "circle"), SWAP),
+        (("circle", "star"), MEET),
+        (("star", "square"), MEET),
+        (("star", "square"), PART),
+    ],
+)
+def test_outlines_that_cross_stay_the_two_strokes_that_they_are(names, paths):
+    ink, outlines = crossing(names, np.array(paths))
+    sequence = fit_curves(ink)
+    assert (sequence.visible.sum(1) == 2).all()
+    assert sequence.visible[:, :2].all()
+    points = sequence.points(64)[:, :2] * 64
+    # Each stroke is near one of the outlines in all frames, also where that is hidden.
+    apart = np.array(
+        [
+            [[cKDTree(true).query(drawn)[0].mean() for drawn in frame] for true in truth]
+            for frame, truth in zip(points, outlines, strict=True)
+        ]
+    )  # (T, outlines, strokes)
+    assert min(apart[:, [0, 1], order].mean(0).max() for order in ([0, 1], [1, 0])) < 1.5
 
 
 def test_an_outline_that_closes_late_was_one_stroke_all_along():

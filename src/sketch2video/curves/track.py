@@ -12,7 +12,10 @@ Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink a
 4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots;
 5. harmonics are shared out anew among all strokes, to those that lose most without them.
 
-Shots, between cuts that are known or found from the ink, are tracked apart.
+Where lines of several objects cross, a stroke follows the ink that is nearest to it and to no other stroke; the rest of
+it is hidden, and keeps its form. Shots, between cuts that are known or found from the ink, are tracked apart. A shot is
+tracked forwards, and, if strokes are born on the way, backwards, too: objects are told apart best where they are seen
+apart, and that may be the end. The direction that needs fewer strokes is kept.
 """
 
 from __future__ import annotations
@@ -72,6 +75,12 @@ STRAY = 0.02
 _RUN = 8
 """Harmonics that are looked ahead when they are shared out."""
 
+OWNED = 0.2
+"""Pixels of ink that are nearest to a stroke, for each pixel of its length, below which others draw what it draws."""
+
+HIDDEN = 10.0
+"""By how many times its stiffness a stroke is stiffer if all of it were hidden; in proportion to the part that is."""
+
 FALL = 0.15
 """A frame's rounds end when the last one took less than this share off the discrepancy between ink and strokes."""
 
@@ -126,11 +135,14 @@ def fit_curves(
     if cuts is not None and np.shape(cuts) != (frames,):
         raise ValueError(f"cuts must have the shape ({frames},) as the ink has, not {np.shape(cuts)}")
     skeletons = [thin(picture) for picture in drawing]
-    past = _Past(np.zeros((frames, strokes, 2, harmonics)), *np.zeros((2, frames, strokes), np.int64))
-    lives = 0
+    past = _Past.empty(frames, strokes, harmonics)
     for shot in np.split(np.arange(frames), np.flatnonzero(find_cuts(skeletons) if cuts is None else cuts)):
-        tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness, lives)
-        lives = _track(tracker, skeletons, shot.tolist(), past)
+        tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness, lives=int(past.life.max()))
+        pictures, backwards = [skeletons[t] for t in shot], copy.deepcopy(tracker)
+        found = _track(tracker, pictures)
+        if found.count_lives() > np.count_nonzero(found.life[:1]):
+            found = min(found, _track(backwards, pictures, -1), key=_Past.count_lives)
+        past.coefficients[shot], past.life[shot], past.closed[shot] = found.coefficients, found.life, found.closed
     start_canonically_for_life(past.coefficients, past.life, past.closed)
     coefficients, visibility = in_order(past.coefficients, past.life)
     return CurveSequence((coefficients / width).astype(np.float32), visibility)
@@ -142,20 +154,13 @@ def find_cuts(skeletons: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([False, *(a is not None and b is not None and _likeness(a, b) < CUT for a, b in pairwise(spectra))])
 
 
-def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], shot: list[int], past: _Past) -> int:
-    """Carry strokes through the frames of a shot, into ``past``; returns how many lives have been named so far."""
-    anchor, carried = 0, tracker
-    for place, t in enumerate(shot):
+def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], step: int = 1) -> _Past:
+    """Carry strokes through the frames of a shot, forwards (1) or backwards (-1)."""
+    past = _Past.empty(len(skeletons), *tracker.coefficients.shape[::2])
+    for t in range(len(skeletons))[::step]:
         tracker.advance(skeletons[t])
         past.keep(t, tracker)
-        if place and tracker.found_outline:
-            anchor, carried = place, copy.deepcopy(tracker)
-    # An outline that formed late, of strokes that stood for it before, is carried back to the frames before.
-    carried.life_count = tracker.life_count
-    for t in reversed(shot[:anchor]):
-        carried.advance(skeletons[t])
-        past.keep(t, carried)
-    return carried.life_count
+    return past
 
 
 def _checked(ink: np.ndarray) -> np.ndarray:
@@ -176,6 +181,15 @@ class _Past:
     coefficients: np.ndarray
     life: np.ndarray
     closed: np.ndarray
+
+    @classmethod
+    def empty(cls, frames: int, strokes: int, harmonics: int) -> _Past:
+        """No stroke in any frame."""
+        return cls(np.zeros((frames, strokes, 2, harmonics)), *np.zeros((2, frames, strokes), np.int64))
+
+    def count_lives(self) -> int:
+        """How many strokes there are in all."""
+        return int(np.count_nonzero(np.unique(self.life)))
 
     def keep(self, t: int, tracker: _Tracker) -> None:
         """Remember the present frame of the tracker as frame ``t``."""
@@ -268,7 +282,6 @@ class _Tracker:
         self.velocity = np.zeros((strokes, 2))
         self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
         self.life_count = lives
-        self.found_outline = False
         self.n = max(POINTS, 2 * harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
         self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
@@ -284,7 +297,6 @@ class _Tracker:
         """Carry the strokes over to the next frame."""
         frame = _Frame.of(skeleton)
         before = self.alive.copy()
-        self.found_outline = False
         if not len(frame.ink):
             self.alive[:] = False
             return
@@ -329,14 +341,24 @@ class _Tracker:
             reach = max(reach * 0.75, self.reach)
         apart = frame.distance_from(np.matmul(self.basis, moved.swapaxes(-1, -2)))
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
+        owner = self._owners(moved, frame)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(self._lengths(moved), 1.0)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop([self.basis @ moved[i].T], frame)
+            loop = self._loop([self.basis @ moved[i].T], frame, (owner >= 0) & (owner != i))
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
-        keep = (inked > 0.5) & (apart < STRAY * self.size) & (self._lengths(moved) > 0.4 * length)
+        # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
+        near = self.closed[which] | (apart < STRAY * self.size)
+        keep = (inked > 0.5) & (owned > OWNED) & near & (self._lengths(moved) > 0.4 * length)
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
+
+    def _owners(self, coefficients: np.ndarray, frame: _Frame) -> np.ndarray:
+        """Which of the strokes (M, 2, K) each pixel of ink is nearest to, (N,), -1 where none is in reach."""
+        points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
+        distance, nearest = cKDTree(points.reshape(-1, 2)).query(frame.ink, distance_upper_bound=self.reach)
+        return np.where(np.isfinite(distance), nearest // points.shape[1], -1)
 
     def _momentum(self, which: np.ndarray, length: np.ndarray) -> np.ndarray:
         """How strokes are expected to go on, (M, 2): long ones as they went, short ones with the others."""
@@ -392,7 +414,11 @@ class _Tracker:
         apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
         inked = apart <= reach
         pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
-        bare = (pulls == 0) & inked
+        # Where it is hidden a stroke keeps its form: it is not drawn to the lines of what hides it.
+        owner = np.full(len(frame.ink), -1)
+        owner[found] = nearest // n
+        owner = owner[frame.nearest[rows, columns]]
+        bare = (pulls == 0) & inked & ((owner < 0) | (owner == np.arange(count)[:, None]))
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
         target = np.where(bare[..., None], pull, target)
         return weight, target, float(np.minimum(distance, self.reach).mean())
@@ -418,10 +444,13 @@ class _Tracker:
     ) -> np.ndarray:
         """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
         count, k = len(prior), self.harmonics
-        ridge = self.ridge * softness
+        # What is seen of a stroke in part must not bend the rest.
+        hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
+        ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
         normal = (weight @ self.outer).reshape(count, k, k)
         normal[:, np.arange(k), np.arange(k)] += ridge + 0.01
-        right = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis) + prior * (ridge + 0.01)
+        pulled = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis)
+        right = pulled + prior * (ridge + 0.01)[:, None]
         solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)
         closed = self.closed[which]
         solved[closed] = close(solved[closed])
@@ -429,12 +458,16 @@ class _Tracker:
 
     # Closed outlines
 
-    def _loop(self, polylines: Sequence[np.ndarray], frame: _Frame) -> Line | None:
-        """The loop that the ink near polylines (n, 2) forms, if it forms one about as long as they are."""
+    def _loop(self, polylines: Sequence[np.ndarray], frame: _Frame, foreign: np.ndarray) -> Line | None:
+        """The loop that the ink near polylines (n, 2) forms, if it forms one about as long as they are.
+
+        ``foreign`` (N,) is ink that belongs to other strokes.
+        """
         near = np.zeros(frame.skeleton.shape, np.uint8)
         pixels = [(points * 16 - 8).round().astype(np.int32) for points in polylines]
         cv2.polylines(near, pixels, False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
         ink = frame.skeleton & (near > 0)
+        ink[frame.at(frame.ink[foreign])] = False
         length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
         if not len(_regions(ink, self.gap, 0.01 * length**2)[1]):
             return None
@@ -481,7 +514,6 @@ class _Tracker:
             self.alive[slot], self.closed[slot] = True, line.closed
             self.life_count += 1
             self.velocity[slot], self.life[slot] = 0.0, self.life_count
-            self.found_outline |= line.closed and line.length > len(frame.ink) / 2
 
     def _make_room(self, length: float) -> None:
         """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
