@@ -1,6 +1,6 @@
 import torch
 
-from sketch2video.curve_vae.network import GIVEN, LIFE_EFFECT, CurveVAE
+from sketch2video.curve_vae.network import GIVEN, LEAST_EFFECT, LIFE_EFFECT, OUTSIDE, CurveVAE
 from sketch2video.curve_vae.strokes import frame_times, rms_distance
 from tests.curve_vae.sets import network, smooth, strokes
 
@@ -20,7 +20,7 @@ def test_place_size_and_life_are_kept_as_they_are() -> None:
     larger[..., 2] += 1.0
     times = frame_times(8)
     parts, life = vae.decode(latents, times)
-    torch.testing.assert_close(life, sets.life)
+    torch.testing.assert_close(life.clamp(0, 1), sets.life)
     torch.testing.assert_close(
         vae.decode(moved, times)[0].place[..., 0] - parts.place[..., 0], torch.full((2, 4, 8), 0.3)
     )
@@ -59,6 +59,28 @@ def test_tokens_are_whitened_by_the_root_of_what_they_move() -> None:
     # An independent measure of one number's effect: the x of the place moves every point by as much as it changes.
     effect = 64 * 0.3 * latents[:, 0].std()
     torch.testing.assert_close(deviation[0], effect.sqrt(), rtol=1e-2, atol=1e-2)
+
+
+def test_numbers_that_the_encoder_does_not_use_are_small_noise_to_the_prior() -> None:
+    vae, sets = network(), strokes(clips=40)
+    unused, last = 1, vae.encoder[-1]
+    with torch.no_grad():
+        for row in (unused, 5 + unused):  # its mean and its logarithm of the variance
+            last.weight[row], last.bias[row] = 0.0, 0.0
+        vae.decoder[0].weight[:, unused] = 0.0
+    vae.whiten(sets)
+    posterior = vae.encode(sets.coefficients, sets.life)
+    latents = posterior.sample(torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(0)))
+    tokens = vae.whitened(latents[sets.present])
+    torch.testing.assert_close(tokens[:, GIVEN + unused].std(), torch.tensor(LEAST_EFFECT).sqrt(), rtol=0.1, atol=0.0)
+
+
+def test_strokes_that_the_first_or_last_frame_shows_live_beyond_it() -> None:
+    vae = network()
+    life = torch.tensor([[0.0, 1.0], [0.0, 0.5], [0.25, 1.0], [0.25, 0.5]])
+    latents = vae.encode(smooth(4, frames=8), life).mode()
+    outside = torch.tensor([[-OUTSIDE, 1 + OUTSIDE], [-OUTSIDE, 0.5], [0.25, 1 + OUTSIDE], [0.25, 0.5]])
+    torch.testing.assert_close(vae.decode(latents, frame_times(8))[1], outside)
 
 
 def test_a_saved_network_is_the_same(tmp_path) -> None:

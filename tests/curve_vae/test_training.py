@@ -75,6 +75,19 @@ def test_each_error_sees_its_own_cause() -> None:
     assert errors(trembling, actual, visible)[3] == pytest.approx(0.02, abs=2e-4)
 
 
+def test_shapes_are_compared_by_the_slopes_of_lines() -> None:
+    actual, hypothesis, visible = pair()
+    true = take_apart(actual)
+    bent = take_apart(hypothesis)._replace(place=true.place, log_size=true.log_size)
+    found = errors(bent.coefficients(), actual, visible)
+    pen = np.linspace(0, 1, 20_001)[1:-1:2]
+    harmonic = np.arange(1, actual.shape[-1])
+    apart = (bent.shape - true.shape) * true.log_size.exp()[..., None, None]
+    slopes = apart.numpy() @ (-harmonic[:, None] * np.sin(np.pi * harmonic[:, None] * pen))  # over pi
+    rms = np.sqrt((slopes**2).sum(-2).mean(-1))
+    assert found[2] == pytest.approx(rms[visible.numpy()].mean(), rel=1e-3)
+
+
 def test_errors_bound_the_distance_of_points() -> None:
     actual, hypothesis, visible = pair()
     hypothesis = actual + 0.02 * (hypothesis - actual)  # small, so that a change of log size is one of size

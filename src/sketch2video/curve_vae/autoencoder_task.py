@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sketch2video.curve_vae.augment import augmented
 from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in, to_device
@@ -57,10 +57,14 @@ class AutoencoderTask(Task):
         return place + size + shape + motion + weight * nats, {
             "place_px": place * self.size,
             "size_px": size * self.size,
-            "shape_px": shape * self.size,
-            "motion_px": motion * self.size,
+            "shape": shape,
+            "motion": motion,
             "kl": nats,
         }
+
+    def matrices(self) -> list[nn.Parameter]:
+        """All weights of encoder and decoder; see :meth:`Task.matrices`."""
+        return [weight for weight in self.module.parameters() if weight.requires_grad and weight.ndim == 2]
 
     def metrics(self) -> dict[str, float]:
         """Metrics of held-out clips; see :func:`train_curve_vae`."""

@@ -10,10 +10,13 @@ from sketch2video.curve_vae.strokes import Parts, rms_distance, take_apart
 
 
 def stroke_errors(hypothesis: Parts, actual: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Root mean square distances of strokes from where they should be, by cause.
+    """Root mean square errors of strokes, by cause.
 
-    The distance between points that a pen draws at the same time is at most the sum of the first three, and each has a
-    gradient of its own: in the distance itself a wrong place would drown a corner that is missing.
+    Each cause has a gradient of its own: in the distance of points a wrong place would drown a corner that is missing.
+    Bends are compared by their slopes, harmonic k by k times its coefficient (Parseval; the H1 seminorm over pi),
+    since a rounded corner is a fraction of a pixel off and yet makes a cross into a disc. A slope's error is at least
+    that of the points, so the distance between points that a pen draws at the same time is at most the sum of the
+    first three.
 
     Args:
         hypothesis: M strokes, leading axes (M, T), float32.
@@ -21,15 +24,16 @@ def stroke_errors(hypothesis: Parts, actual: Tensor, visible: Tensor) -> tuple[T
         visible: (M, T) bool; only these frames count, and only steps between two of them.
 
     Returns:
-        Means in frame widths, four scalars, zero where nothing is visible: of places; of sizes; of points, with the
-        true place and size; and of the steps of points from frame to frame.
+        Means, four scalars, zero where nothing is visible: of places and of sizes, in frame widths; of slopes, with
+        the true place and size; and of the steps from frame to frame, of places and slopes together.
     """
     true = take_apart(actual)
     size = true.log_size.exp()
     place = ((hypothesis.place - true.place).square().sum(-1) + 1e-10).sqrt()
     sizes = size * (hypothesis.log_size - true.log_size).abs()
-    bent = (hypothesis.shape - true.shape) * size[..., None, None]
-    errors = hypothesis.coefficients() - actual
+    harmonic = torch.arange(actual.shape[-1], device=actual.device).clamp_min(1)
+    bent = (hypothesis.shape - true.shape) * size[..., None, None] * harmonic[1:]
+    errors = (hypothesis.coefficients() - actual) * harmonic
     both = visible[:, 1:] & visible[:, :-1]
     return (
         _mean(place, visible),

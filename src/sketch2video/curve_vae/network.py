@@ -31,6 +31,9 @@ MOTION_GAIN = 4.0
 LOG_VARIANCE_RANGE = (-10.0, 4.0)
 EFFECT_UNIT = 1 / 64
 """Frame widths: the unit of how far a latent number moves what is drawn."""
+OUTSIDE = 0.25
+"""How far before its clip a stroke is born that the first frame shows, and how far after it one dies that the last
+frame shows, as a share of the clip: a birth that is drawn a little late does not leave the first frame empty."""
 LEAST_EFFECT, LIFE_EFFECT = 0.02, 1.5
 """The least that is assumed of any number, and what is assumed of birth and death, which move no point."""
 STEP = 0.3
@@ -41,7 +44,8 @@ class Posterior(NamedTuple):
     """Strokes as latents: what is kept as it is, and a diagonal Gaussian over the rest.
 
     Attributes:
-        given: (..., 5) mean place and log size through the stroke's life, scaled; birth and death in [-1, 1].
+        given: (..., 5) mean place and log size through the stroke's life, scaled; birth and death, the middle of the
+            clip at 0, its ends at -1 and 1.
         mean: (..., Z)
         log_variance: (..., Z)
     """
@@ -89,7 +93,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         slots: int,
         harmonics: int,
         text_width: int,
-        latent_dim: int = 24,
+        latent_dim: int = 32,
         hidden: int = 256,
         time_terms: int = 16,
         width: int = 128,
@@ -134,6 +138,8 @@ class CurveVAE(ModelMixin, ConfigMixin):
             life: (..., 2) birth and death in [0, 1].
         """
         motion, shape = self.series(coefficients, self.config.time_terms)
+        begins, ends = life.unbind(-1)
+        life = torch.stack([begins - OUTSIDE * (begins <= 0), ends + OUTSIDE * (ends >= 1)], dim=-1)
         span = 2 * life - 1
         features = [MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2), span]
         mean, log_variance = self.encoder(torch.cat(features, dim=-1)).float().chunk(2, dim=-1)
@@ -168,7 +174,8 @@ class CurveVAE(ModelMixin, ConfigMixin):
             times: (T,) shares of the clip, in [0, 1].
 
         Returns:
-            Strokes with leading axes (..., T), and their lives (..., 2) in [0, 1], which may be empty.
+            Strokes with leading axes (..., T), and their lives (..., 2), shares of the clip, which may be empty, or
+            begin before the clip and end after it.
         """
         hidden = self.decoder(torch.cat([latents[..., GIVEN:], latents[..., 2:GIVEN]], dim=-1))
         # In bfloat16 points would tremble by a tenth of a pixel.
@@ -201,9 +208,12 @@ class CurveVAE(ModelMixin, ConfigMixin):
             power: of the distance, in [0, 1].
         """
         present, visible = strokes.present, strokes.visible[strokes.present]
-        latents = self.encode(strokes.coefficients[present], strokes.life[present]).mode()
+        posterior = self.encode(strokes.coefficients[present], strokes.life[present])
+        latents = posterior.mode()
         times = frame_times(visible.shape[1], latents.device)
-        deviation = latents.std(0).clamp_min(1e-3)
+        # Of samples, not of modes: a number that the encoder does not use is noise of one standard deviation.
+        within = torch.cat([torch.zeros_like(posterior.given), posterior.log_variance.exp()], dim=-1)
+        deviation = (latents.var(0) + within.mean(0)).sqrt().clamp_min(1e-3)
         drawn = self.decode(latents, times)[0].coefficients()
         effect = torch.full_like(deviation, LIFE_EFFECT)
         for number in [*range(GIVEN - 2), *range(GIVEN, latents.shape[1])]:

@@ -118,7 +118,7 @@ def train_autoencoder(
 ) -> TrainResult:
     """Train encoder and decoder of a network; see :func:`train_curve_vae`."""
     section = params.curve_vae
-    needed = {"strokes", "latent_dim", "hidden", "time_terms", "kl_weight", "training"}
+    needed = {"strokes", "latent_dim", "hidden", "time_terms", "kl_weight", "augmentation", "training"}
     return train(
         AutoencoderTask(vae, section, data.test, params.base.size),
         StrokeDataset(data.train.table, data.inputs[0], data.train.limit),

@@ -72,7 +72,7 @@ class Task(nn.Module, ABC):
         return []
 
     def matrices(self) -> list[nn.Parameter]:
-        """Weights of hidden layers that :class:`~sketch2video.training.muon.Muon` updates; none unless overridden."""
+        """Weights, each of two axes, that :class:`~sketch2video.training.muon.Muon` updates; none unless overridden."""
         return []
 
     def preview(self, folder: Path, step: int) -> list[Path]:
