@@ -3,6 +3,7 @@ import itertools
 import torch
 from torch.nn import functional
 
+from sketch2video.curve_vae.augment import CHANGES
 from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise, spread_noise
 from tests.curve_vae.sets import TEXT, captions, network, seeded
 
@@ -70,8 +71,8 @@ def test_a_change_of_the_clip_matters_and_none_is_no_change() -> None:
     prior, text = flow(), captions()
     tokens, time = torch.randn(2, 5, NUMBERS), torch.tensor([0.3, 0.8])
     base = prior(tokens, time, tokens, *text, None)
-    torch.testing.assert_close(prior(tokens, time, tokens, *text, None, changes=torch.zeros(2, 4)), base)
-    assert (prior(tokens, time, tokens, *text, None, changes=torch.full((2, 4), 0.1)) - base).abs().max() > 1e-4
+    torch.testing.assert_close(prior(tokens, time, tokens, *text, None, changes=torch.zeros(2, CHANGES)), base)
+    assert (prior(tokens, time, tokens, *text, None, changes=torch.full((2, CHANGES), 0.1)) - base).abs().max() > 1e-4
 
 
 def test_places_of_noise_are_normal_each_and_spread_together() -> None:

@@ -1,8 +1,8 @@
-"""Training clips moved, enlarged and turned: more clips than there are, without teaching that drawings wander.
+"""Training clips moved, enlarged, turned, mirrored and played backwards: more clips than there are.
 
 The prior sees by how much (Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
-appendix F.2, non-leaking augmentation), and draws with a change of zero. What a caption says of directions stays true
-as long as clips are turned a little only.
+appendix F.2, non-leaking augmentation), and draws with a change of zero: drawings do not wander, and what a caption
+says of directions stays true.
 """
 
 from __future__ import annotations
@@ -12,44 +12,55 @@ from torch import Tensor
 
 from sketch2video.curve_vae.strokes import StrokeSet
 
-CHANGES = 4
-"""Numbers that describe a change: move x and y (frame widths), logarithm of the scale, angle (radians)."""
+CHANGES = 6
+"""Numbers that describe a change: move x and y (frame widths), logarithm of the scale, angle (radians), and 1 if
+mirrored from left to right, 1 if played backwards, each before the others."""
 MOVE = 0.5
-"""Standard deviation of moves, frame widths, beside that of the two others."""
+"""Standard deviation of moves, frame widths, beside that of scale and angle."""
 
 
 def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
-    """The strokes of clips after random changes, and the changes (N, CHANGES); see :func:`random_changes`."""
+    """Clips after random changes, and the changes (N, CHANGES); see :func:`random_changes`."""
     changes = random_changes(len(strokes.life), spread, generator)
-    return strokes._replace(coefficients=changed(strokes.coefficients, changes)), changes
+    return changed(strokes, changes), changes
 
 
 def random_changes(count: int, spread: float, generator: torch.Generator) -> Tensor:
-    """Changes of clips, normally distributed about none: (N, CHANGES).
+    """Changes of clips: moves, scales and angles normally distributed about none; half are mirrored, half backwards.
 
     Args:
         count: N.
-        spread: standard deviation of log scale and angle.
+        spread: standard deviation of log scale and angle; 0: no change at all.
         generator: source of the changes.
-    """
-    drawn = spread * torch.randn(count, CHANGES, generator=generator, device=generator.device)
-    return drawn * drawn.new_tensor([MOVE, MOVE, 1, 1])
-
-
-def changed(coefficients: Tensor, changes: Tensor) -> Tensor:
-    """Strokes after a change of their clip about the middle of the frame.
-
-    Args:
-        coefficients: (N, S, T, 2, K) frame widths.
-        changes: (N, CHANGES).
 
     Returns:
-        The shape of ``coefficients``.
+        (N, CHANGES)
+    """
+    drawn = torch.randn(count, CHANGES, generator=generator, device=generator.device)
+    if not spread:
+        return torch.zeros_like(drawn)
+    return torch.cat([spread * drawn[:, :4] * drawn.new_tensor([MOVE, MOVE, 1, 1]), (drawn[:, 4:] > 0).float()], dim=1)
+
+
+def changed(strokes: StrokeSet, changes: Tensor) -> StrokeSet:
+    """Clips after a change about the middle of the frame and of time.
+
+    A mirrored stroke is drawn from its other end, so that closed ones go round clockwise as all do.
+
+    Args:
+        strokes: of N clips.
+        changes: (N, CHANGES).
     """
     scale, angle = changes[:, 2].exp(), changes[:, 3]
+    mirrored, backwards = changes[:, 4] > 0.5, changes[:, 5] > 0.5
     cosine, sine = scale * angle.cos(), scale * angle.sin()
-    turn = torch.stack([cosine, -sine, sine, cosine], dim=1).view(-1, 1, 1, 2, 2)
-    middle = coefficients.new_full((2,), 0.5)
-    result = turn @ coefficients
+    sign = torch.where(mirrored, -1.0, 1.0)
+    turn = torch.stack([sign * cosine, -sine, sign * sine, cosine], dim=1).view(-1, 1, 1, 2, 2)
+    middle = changes.new_full((2,), 0.5)
+    result = turn @ strokes.coefficients
     result[..., 0] += middle - turn @ middle + changes[:, None, None, :2]
-    return result
+    # cos(k pi (1 - u)) = (-1)^k cos(k pi u)
+    result[..., 1::2] *= sign.view(-1, 1, 1, 1, 1)
+    result = torch.where(backwards.view(-1, 1, 1, 1, 1), result.flip(2), result)
+    life = torch.where(backwards.view(-1, 1, 1), 1 - strokes.life.flip(-1), strokes.life)
+    return StrokeSet(result, life * strokes.present[..., None], strokes.present)
