@@ -170,7 +170,8 @@ def test_what_is_made_is_not_made_again(tmp_path, folder, monkeypatch):
 
 def test_a_sheet_is_decoded_once_a_process(tmp_path, folder, monkeypatch):
     opened = []
-    monkeypatch.setattr(sprites.Image, "open", lambda path, real=Image.open: opened.append(path) or real(path))
+    read = sprites.read_layer
+    monkeypatch.setattr(sprites, "read_layer", lambda path: opened.append(path) or read(path))
     ingest(params_for(folder), tmp_path / "clips")
     assert sorted(opened) == sorted(folder.glob("*/*.png"))
 

@@ -15,6 +15,7 @@ import numpy as np
 from sketch2video.svg.outlines import Subpath, dashed, shape
 from sketch2video.svg.style import INITIAL, Sheet, Style, current_colour, font_size, local_name
 from sketch2video.svg.values import (
+    MOST,
     Box,
     Colour,
     Matrix,
@@ -275,7 +276,8 @@ class Walk:
             return []
         scale = float(np.sqrt(abs(np.linalg.det(context.matrix[:2, :2]))))
         even_odd = style["clip-rule" if context.in_clip else "fill-rule"].lower() == "evenodd"
-        return [Painted(areas, strokes, fill, stroke, even_odd, scale * width)]
+        wide = float(np.nan_to_num(scale * width, posinf=MOST))
+        return [Painted(areas, strokes, fill, stroke, even_odd, wide)]
 
     def _paint(self, name: str, context: _Context) -> Colour | None:
         """Colour and alpha of fill or stroke; None if nothing is painted. Of a gradient it is the mean of its stops."""
