@@ -18,7 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
-from sketch2video.texts import brief
+from sketch2video.texts import brief, read_text
 from sketch2video.videos import msrvtt, sprites, ucf101
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.hashable import refuse_unhashable
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 def _load(path: Path) -> Any:
     read_yaml(path)  # first, since it names whatever is wrong
     with naming_fault(path):
-        return _yaml().load(path.read_text(encoding="utf-8-sig"))
+        return _yaml().load(read_text(path))
 
 
 class _Representer(RoundTripRepresenter):

@@ -41,6 +41,9 @@ def naming_fault(path: Path | str) -> Iterator[None]:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
+_BITS = 64
+"""Of the largest integer: Python does not print those of thousands of digits, not even in a message."""
+
 UNFIT = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What constructors raise for a day 45, an integer without digits or with thousands, a key that cannot be one."""
 
@@ -86,7 +89,10 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Make a value of a node."""
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and value.bit_length() > _BITS:
+                raise OverflowError
+            return value
         except UNFIT as error:
             raise ConstructorError(None, None, unfit(node), node.start_mark) from error
 

@@ -18,8 +18,9 @@ import numpy as np
 from sketch2video.errors import UserError
 from sketch2video.svg.ink import ink_of
 from sketch2video.svg.outlines import Subpath
+from sketch2video.svg.painted import Clip, Painted, visible_points
 from sketch2video.svg.style import local_name
-from sketch2video.svg.walk import Clip, Painted, TooLarge, Walk, visible_points
+from sketch2video.svg.walk import TooLarge, Walk
 
 _FRAME = re.compile(r"frame-\d+")
 _MARGIN = 0.1
@@ -68,6 +69,8 @@ def read_svg(path: Path, size: int) -> np.ndarray:
         raise UserError(f"{path} cannot be read as an SVG ({reason}); export it again") from error
     if walk.left_out:
         logger.warning("%s: %s not drawn; convert to paths what is to be seen", path, ", ".join(sorted(walk.left_out)))
+    if walk.not_applied:
+        logger.warning("%s: %s not applied; apply it before exporting", path, ", ".join(sorted(walk.not_applied)))
     points = [part for items in frames for part in visible_points(items)]
     if not points:
         raise UserError(f"{path} has no paths that are visible; convert its objects to paths")

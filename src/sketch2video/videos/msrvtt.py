@@ -133,7 +133,8 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
                     raise UserError(f"{path}: {name}[{number}] has no {key}; take MSR-VTT's own file")
                 if not is_allowed(entry[key]):
                     raise UserError(
-                        f"{path}: {name}[{number}] has an impossible {key}, {shown(entry[key])}; take MSR-VTT's own file"
+                        f"{path}: {name}[{number}] has an impossible {key}, {shown(entry[key])};"
+                        " take MSR-VTT's own file"
                     )
         found[name] = entries
     return found

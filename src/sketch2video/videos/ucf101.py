@@ -65,9 +65,11 @@ def words(label: str) -> str:
 def _class_numbers(path: Path) -> dict[str, int]:
     numbers = {}
     for place, line in _lines(path):
-        found = re.fullmatch(r"(\d+)\s+(\S+)", line)
+        found = re.fullmatch(r"(\d{1,9})\s+(\S+)", line)
         if not found:
-            raise UserError(f'{place}: {shown(line)} is not a line such as "1 ApplyEyeMakeup"; download the lists again')
+            raise UserError(
+                f'{place}: {shown(line)} is not a line such as "1 ApplyEyeMakeup"; download the lists again'
+            )
         numbers[found[2]] = int(found[1])
     return numbers
 
@@ -76,7 +78,7 @@ def _listed(path: Path, has_numbers: bool) -> Iterator[tuple[str, str, int | Non
     """Yield place, path of the video and, from lists that have it, number of its class, for each line of a list."""
     example = "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi" + (" 1" if has_numbers else "")
     for place, line in _lines(path):
-        found = re.fullmatch(r"([^/\s]+/\S+)\s+(\d+)" if has_numbers else r"([^/\s]+/\S+)()", line)
+        found = re.fullmatch(r"([^/\s]+/\S+)\s+(\d{1,9})" if has_numbers else r"([^/\s]+/\S+)()", line)
         if not found:
             raise UserError(f'{place}: {shown(line)} is not a line such as "{example}"; download the lists again')
         yield place, found[1], int(found[2]) if has_numbers else None
