@@ -54,7 +54,7 @@ def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
                 raise
             raise UserError(f"{error}; start that Prefect server, or unset PREFECT_API_URL") from error
         if state.name == REFUSED:
-            raise UserError(*state.message.split("\n  "))  # the message and the details
+            raise UserError(*str(state.message).split("\n  "))  # the message and the details
     if not state.is_completed():
         sys.exit(1)  # Prefect has logged why
 

@@ -62,13 +62,13 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node, which may not be an alias of what it stands in."""
-        event = self.peek_event()
-        anchor = getattr(event, "anchor", None)
+        event: Any = self.peek_event()
+        anchor, mark = getattr(event, "anchor", None), event.start_mark
         if anchor is None:
             return super().compose_node(parent, index)
         if isinstance(event, yaml.AliasEvent):
             if anchor in self._open:
-                raise ComposerError(None, None, f"*{brief(anchor)} contains itself", event.start_mark)
+                raise ComposerError(None, None, f"*{brief(anchor)} contains itself", mark)
             return super().compose_node(parent, index)
         self._open.append(anchor)
         node = super().compose_node(parent, index)

@@ -77,10 +77,10 @@ def _outline(name: str, text: str, box: Box, font_size: float) -> list[Subpath] 
         centre = lengths(_position(position or "center"), box[2:])
         if centre is None:
             return None
-        found = _radii(name, radii.split(), centre, box, font_size)
-        if found is None:
+        both = _radii(name, radii.split(), centre, box, font_size)
+        if both is None:
             return None
-        values = dict(zip(("cx", "cy", "rx", "ry"), (*centre, *found), strict=True))
+        values = dict(zip(("cx", "cy", "rx", "ry"), (*centre, *both), strict=True))
         return shape("ellipse", lambda key, _: values[key], str, box)
     if name in {"inset", "rect", "xywh"}:
         sides, _, corner = (part.strip() for part in f" {text}".partition(" round "))
@@ -145,8 +145,7 @@ def _rectangle(
         found = lengths(texts, (high, wide, high, wide))
         if found is None:
             return None
-        top, right, bottom, left = found
-        return left, top, max(right - left, 0.0), max(bottom - top, 0.0)
+        return found[3], found[0], max(found[1] - found[3], 0.0), max(found[2] - found[0], 0.0)
     if not 1 <= len(sides) <= 4:
         return None
     top, right, bottom, left = (sides[min(at, len(sides) - 1)] for at in range(4))

@@ -36,14 +36,15 @@ def vertices(outline: Sequence[Subpath]) -> list[Vertex]:
         moves = np.nonzero(lengths > 0)[0]
         directions = steps[moves] / lengths[moves, None]
         for stop in stops:
-            behind, ahead = np.searchsorted(moves, stop) - 1, np.searchsorted(moves, stop)
+            ahead = int(np.searchsorted(moves, stop))
+            behind = ahead - 1
             if part.closed and stop in (0, len(points) - 1):
                 behind, ahead = len(moves) - 1, 0
             sides = [directions[side] for side in (behind, ahead) if 0 <= side < len(moves)]
             x, y = np.sum(sides, 0) if sides else (1.0, 0.0)
             if sides and np.hypot(x, y) < 1e-9:  # it turns back
                 y, x = sides[0][0], -sides[0][1]
-            found.append(Vertex(*points[stop].tolist(), float(np.arctan2(y, x))))
+            found.append(Vertex(float(points[stop, 0]), float(points[stop, 1]), float(np.arctan2(y, x))))
     return found
 
 
