@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from sketch2video.errors import UserError, border, message_of, refusal
+from sketch2video.errors import UserError, border, refusal
 from sketch2video.files import replacing, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.tracking.runs import tracked_run
@@ -39,7 +39,7 @@ def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
             refused = refusal(error)
             if refused is None:
                 raise
-            return Failed(name=REFUSED, message=message_of(refused))
+            return Failed(name=REFUSED, message=str(refused))
 
     return flow(body)
 
@@ -54,7 +54,7 @@ def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
                 raise
             raise UserError(f"{error}; start that Prefect server, or unset PREFECT_API_URL") from error
         if state.name == REFUSED:
-            raise UserError(state.message)
+            raise UserError(*str(state.message).split("\n  "))  # the message and the details
     if not state.is_completed():
         sys.exit(1)  # Prefect has logged why
 

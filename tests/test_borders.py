@@ -5,6 +5,7 @@ import errno
 import functools
 import importlib
 import os
+import pickle
 import re
 import sqlite3
 import sys
@@ -25,7 +26,9 @@ from typer.main import get_command
 from flows import server
 from flows.common import REFUSED, execute
 from sketch2video import cli
-from sketch2video.errors import UserError, border, message_of, printable, refusal
+from sketch2video.errors import UserError, border, printable, refusal
+from sketch2video.videos.containers import RejectedVideo
+from sketch2video.videos.pictures import RejectedPicture
 
 NUMBERS = (
     "ENOSPC",
@@ -118,7 +121,7 @@ def test_every_flow_ends_in_one_line(name):
             for error in (*FILES, *LIBRARIES):
                 cell.cell_contents = raising(inner, error)
                 state = flow.fn()
-                assert (state.name, state.message) == (REFUSED, message_of(refusal(error)))
+                assert (state.name, state.message) == (REFUSED, str(refusal(error)))
                 assert "\n" not in state.message
             for error in BUGS:
                 cell.cell_contents = raising(inner, error)
@@ -190,7 +193,17 @@ def test_a_reader_that_has_enough_is_no_fault(capfd):
 def test_names_are_shown_in_one_line():
     assert printable("a b?#%'\"ä日本\u3000👩\u200d🚀.mp4") == "a b?#%'\"ä日本\u3000👩\u200d🚀.mp4"
     assert printable(os.fsdecode(b"\xff\n\x1b[1m\xe2\x80\xa8.mp4")) == "\\udcff\\n\\x1b[1m\\u2028.mp4"
-    assert message_of(UserError("2 checks failed:\n  one\n  two")) == "2 checks failed:\n  one\n  two"
+
+
+def test_a_message_is_one_line_with_indented_details():
+    assert str(UserError("2 checks failed:", "one", "two\n  three")) == "2 checks failed:\n  one\n  two\\n  three"
+    name = "a\n  b\u2028c\x85d\x1b[1m\udcff.mp4"
+    shown = "a\\n  b\\u2028c\\x85d\\x1b[1m\\udcff.mp4"
+    for error in (UserError(f"{name} is"), RejectedVideo(name, "is"), RejectedPicture(name, "is", name)):
+        for same in (error, pickle.loads(pickle.dumps(error))):
+            assert str(same).splitlines() == [str(same)]
+            assert str(same).startswith(f"{shown} is")
+    assert RejectedVideo("a", f"is {name}").reason == f"is {shown}"
 
 
 def test_the_cause_stays_for_whoever_debugs():

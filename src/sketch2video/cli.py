@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from sketch2video.errors import UserError, border
+from sketch2video.errors import UserError, border, printable
 
 # Commands import what they run, so that `--help` answers at once.
 
@@ -130,7 +130,7 @@ def source(
     if ingest.source not in ("synthetic", "sprites"):
         lines = preview(read_source(ingest), ingest.min_frames, ingest.max_rejected)
     edit_params({"ingest": wanted}, source=captions)
-    typer.echo(f"params.yaml now takes its videos from {captions}; `dvc repro` does the rest")
+    typer.echo(f"params.yaml now takes its videos from {printable(captions)}; `dvc repro` does the rest")
     for line in lines:
         typer.echo(line)
 
@@ -273,9 +273,9 @@ def score(
     typer.echo(scoring.table(scores))
     for extractor, reasons in left_out.items():
         for path, reason in reasons.items():
-            typer.echo(f"left out ({extractor}): {path} {reason}")
+            typer.echo(f"left out ({extractor}): {printable(path)} {reason}")
     write_json(json, scoring.as_json(scores, left_out, {"real": str(real), "generated": str(generated)}))
-    typer.echo(f"scores with their protocols: {json}")
+    typer.echo(f"scores with their protocols: {printable(json)}")
 
 
 @app.command(rich_help_panel=SCORES)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unicodedata import category
 
@@ -21,8 +20,20 @@ from unicodedata import category
 class UserError(Exception):
     """Something outside the program is wrong: a file, a row, a key, a value.
 
-    The message is one line that names the thing and the fix. Commands print it and exit with code 2.
+    The message is one line that names the thing and the fix. Commands print it and exit with code 2. Whatever the
+    names in it contain, ``str(error)`` has no other line breaks than those before the details.
+
+    Args:
+        message: the line.
+        details: further lines, such as the checks that failed; they are indented.
     """
+
+    def __str__(self) -> str:
+        return "\n  ".join(printable(line) for line in self.lines())
+
+    def lines(self) -> Sequence[object]:
+        """Return the message and the details."""
+        return self.args
 
 
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -75,11 +86,6 @@ def printable(text: object) -> str:
     )
 
 
-def message_of(error: UserError) -> str:
-    """The message in printable characters; breaks stay only before the indented lines of a list."""
-    return "\n".join(printable(line) for line in re.sub(r"\n(?!  )", r"\\n", str(error)).split("\n"))
-
-
 def reason_and_fix(error: OSError) -> str:
     """What went wrong with a file and what to do about it, in one line without the file's name."""
     reason = first_line(error.strerror or str(error)) or type(error).__name__
@@ -125,7 +131,7 @@ def border(program: str) -> Iterator[None]:
         refused = refusal(error)
         if refused is None:
             raise
-        print(f"{program}: {message_of(refused)}", file=sys.stderr)
+        print(f"{program}: {refused}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sketch2video.errors import UserError
+from sketch2video.texts import brief, shown
+from sketch2video.yaml_files import read_yaml
 
 MAX_NUMBERS_PER_FRAME = 299
 """The equation's hard limit: a frame is *fewer than 300* numbers."""
+
+_FAULTS = 10
+"""Most faults of a file that are named."""
 
 
 Control = Literal["none", "sketch", "video"]
@@ -452,7 +456,7 @@ def load_params(path: Path | str = "params.yaml") -> Params:
         UserError: the file is missing or not YAML, or a key is unknown, missing, of a wrong type or of an impossible
             value; the message names the key.
     """
-    return parse_params(_read(path), str(path))
+    return parse_params(read_yaml(path), str(path))
 
 
 def find_params(path: Path | str = "params.yaml") -> Params | None:
@@ -463,19 +467,8 @@ def find_params(path: Path | str = "params.yaml") -> Params | None:
     """
     if not Path(path).exists():
         return None
-    values = _read(path)
+    values = read_yaml(path)
     return parse_params(values, str(path)) if isinstance(values, dict) and "fit" in values else None
-
-
-def _read(path: Path | str) -> Any:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); run the command in the project's folder") from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def parse_params(values: Any, source: str = "params") -> Params:
@@ -483,16 +476,18 @@ def parse_params(values: Any, source: str = "params") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{source}: {'; '.join(_one_line(e) for e in error.errors())}") from error
+        faults = [_one_line(e) for e in error.errors()]
+        more = [f"and {len(faults) - _FAULTS} more"] if len(faults) > _FAULTS else []
+        raise UserError(f"{source}: {'; '.join(faults[:_FAULTS] + more)}") from error
 
 
 def _one_line(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    key = brief(".".join(str(part) for part in error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key}; remove it or mend its spelling"
+        return f"unknown key {key}; remove it or correct its spelling"
     if error["type"] == "missing":
         return f"missing key {key}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return message  # our own checks name their key
-    return f"{key}: {message[0].lower()}{message[1:]} (got {error['input']!r})"
+    return f"{key}: {message[0].lower()}{message[1:]} (got {shown(error['input'])})"

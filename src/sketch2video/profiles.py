@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.params import parse_params
-from sketch2video.texts import brief
+from sketch2video.texts import brief, read_text
 from sketch2video.videos import msrvtt, sprites, ucf101
 from sketch2video.videos.captions import read_captions
 from sketch2video.videos.hashable import refuse_unhashable
+from sketch2video.yaml_files import UNFIT, naming_fault, read_yaml, unfit
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -120,7 +122,7 @@ def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yam
 def _merge(values: Any, differences: Mapping[str, Any], source: str, place: str = "") -> None:
     for key, value in differences.items():
         if key not in values:
-            raise UserError(f"{source}: unknown key {place}{key}; remove it or mend its spelling")
+            raise UserError(f"{source}: unknown key {brief(f'{place}{key}')}; remove it or correct its spelling")
         if isinstance(values[key], Mapping) and isinstance(value, Mapping):
             _merge(values[key], value, source, f"{place}{key}.")
         else:
@@ -138,12 +140,9 @@ def _plain(value: Any) -> Any:
 
 
 def _load(path: Path) -> Any:
-    try:
-        return _yaml().load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); run the command in the project's folder") from error
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    read_yaml(path)  # first, since it names whatever is wrong
+    with naming_fault(path):
+        return _yaml().load(read_text(path))
 
 
 class _Representer(RoundTripRepresenter):
@@ -161,8 +160,19 @@ _Representer.add_representer(type(None), _Representer.represent_none)
 _Representer.add_representer(float, _Representer.represent_float)
 
 
+class _Constructor(RoundTripConstructor):
+    """Names the place of a value that does not fit its tag."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except UNFIT as error:
+            raise ConstructorError(None, None, unfit(node), node.start_mark) from error
+
+
 def _yaml() -> YAML:
     yaml = YAML()
+    yaml.Constructor = _Constructor
     yaml.preserve_quotes = True
     yaml.width = 4096  # long lines stay lines
     yaml.Representer = _Representer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from reprlib import Repr
 
 from sketch2video.errors import UserError
 
@@ -14,6 +15,8 @@ _BINARY = 0.1
 """Share of zero bytes that no text has."""
 _SHOWN = 80
 """Most characters of a value in a message."""
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _SHOWN
 _MARKS = (
     # UTF-32's little-endian mark begins with UTF-16's.
     (b"\xff\xfe\0\0", "utf-32"),
@@ -59,6 +62,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).strip("\ufeff ")
 
 
+def is_text(value: object) -> bool:
+    """Whether a value is a string that can be written as UTF-8; JSON's escapes can stand for half a character."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def brief(value: object) -> str:
     """A value as a part of a message: on one line, without characters that cannot be printed, and not long.
 
@@ -69,6 +77,14 @@ def brief(value: object) -> str:
     if len(text) <= _SHOWN:
         return text
     return f"…{text[1 - _SHOWN :]}" if isinstance(value, Path) else f"{text[: _SHOWN - 1]}…"
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, as a part of a message; of what is large or nested only a part."""
+    try:
+        return brief(_SHORT.repr(value))
+    except ValueError:  # an integer of thousands of digits
+        return f"a value of the type {type(value).__name__}"
 
 
 def _encoding_of(head: bytes, path: Path | str) -> str:

@@ -65,6 +65,19 @@ def test_what_is_left_out_is_named(tmp_path, caplog):
     assert "foreignObject" not in caplog.text
 
 
+def test_what_is_not_applied_is_named(tmp_path, caplog):
+    plain = ink_of(tmp_path, document(HOOK))
+    assert not caplog.text
+    for style in (
+        "filter: blur(2px)",
+        "clip-path: shape(from 0 0, line to 9px 9px)",
+        "mask: linear-gradient(red, blue)",
+    ):
+        caplog.clear()
+        assert np.array_equal(ink_of(tmp_path, document(f'<g style="{style}">{HOOK}</g>')), plain)
+        assert f"{style.partition(':')[0]} not applied" in caplog.text
+
+
 LAUGHS = "".join(f'<g id="a{i}">' + f'<use href="#a{i - 1}"/>' * 10 + "</g>" for i in range(1, 12))
 MASKS = "".join(
     f'<mask id="m{i}">' + f'<rect width="9" height="9" mask="url(#m{i + 1})"/>' * 10 + "</mask>" for i in range(12)
@@ -127,6 +140,9 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path, monkeypatch, name
         '<style>circle{--a:var(--b) var(--b);--b:var(--a) var(--a);stroke:var(--a)}</style><circle r="9"/>',
         "<style>@import url(http://127.0.0.1/a.css); }{ .a{ } :hover{stroke:none} a::before{x:y} [</style>",
         '<circle r="9" style="fill:;stroke:none;;:red;transform:rotate(" transform="matrix(1 2 3)"/>',
+        '<g transform="scale(1e9)">' * 20 + '<path d="M0 0h0" stroke="white"/>' + "</g>" * 20,
+        '<marker id="a" viewBox="0 0 0 0"><path d="M0 0h9"/></marker>'
+        '<path d="M0 0h0" stroke="none" style="marker:url(#a)"/>',
         '<circle r="9" clip-path="url(#a)" id="a" mask="url(#a)"/><switch/><use href="#"/><use href="x#a"/>',
     ],
 )

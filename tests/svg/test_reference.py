@@ -145,6 +145,41 @@ CASES = {
     "dashes that are moved away": f'<path stroke-dasharray="200" stroke-dashoffset="200" d="M5 95L95 5"/>{PLAIN}',
 }
 
+ARROW = (
+    '<marker id="a" markerWidth="9" markerHeight="9" refX="4" refY="2" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>'
+)
+PEN = (
+    '<marker id="a" viewBox="0 0 10 10" refX="5" refY="5" markerWidth="9" markerHeight="9" orient="auto-start-reverse">'
+)
+PEN += '<path d="M0 0L10 5L0 10"/></marker>'
+DOT = '<marker id="a" viewBox="-5 -5 10 10" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse"><circle r="4"'
+DOT += ' fill="white"/></marker>'
+
+CASES |= {
+    "markers at the end": f'{ARROW}<path d="M20 80L80 20" marker-end="url(#a)"/><line x1="9" y1="9" x2="50" y2="20"'
+    ' marker-end="url(#a)"/>',
+    "markers at both ends": f'{PEN}<path d="M20 80L80 20" marker-start="url(#a)" marker-end="url(#a)"/>',
+    "markers at ends of curves": f'{PEN}<g stroke-width=".8"><path d="M20 80C20 20 80 20 80 80" marker-start="url(#a)"'
+    ' marker-end="url(#a)"/><path d="M50 40A20 20 0 1 1 30 60" marker-end="url(#a)"/></g>',
+    "markers between": f'{DOT}<polyline points="10 10 50 20 60 70 90 90" marker-start="url(#a)" marker-mid="url(#a)"'
+    ' marker-end="url(#a)"/>',
+    "markers are inherited": f'{DOT}<g marker-mid="url(#a)"><path d="M10 10L50 50H90V90"/></g>',
+    "markers of closed lines": f'{DOT}<path d="M20 20H80L50 80z" style="marker: url(#a)"/>',
+    "markers of an angle": '<marker id="a" markerWidth="9" markerHeight="9" refX="2" refY="2" orient="30"><path'
+    ' d="M0 0L8 4L0 8z"/></marker><path d="M20 80L50 20L80 80" style="marker: url(#a)"/>',
+    "markers that are cut off": '<marker id="a" markerWidth="7" markerHeight="7"><path d="M0 1h20v9"/></marker>'
+    '<path d="M20 20L50 50" marker-end="url(#a)"/>',
+    "markers that overflow": '<marker id="a" overflow="visible"><path d="M0 1h20v9"/></marker>'
+    '<path d="M20 20L50 50" marker-end="url(#a)"/>',
+    "markers in the line's colour": '<marker id="a" markerWidth="9" markerHeight="9"><path d="M0 0L8 4L0 8z"'
+    ' stroke="none" fill="context-stroke"/></marker><path d="M20 80L60 20" marker-end="url(#a)"/>'
+    '<path d="M10 10L80 80" stroke="white" marker-end="url(#a)"/>',
+    "markers of what is hidden": f'{ARROW}<path d="M20 80L80 20" visibility="hidden" marker-end="url(#a)"/>{PLAIN}',
+    "markers without a line": f'{DOT}<path d="M20 80L80 20" stroke="none" marker-end="url(#a)"/>{PLAIN}',
+    "a mask inherits": f'<g fill="white" stroke="none"><mask id="m"><rect width="100" height="50"/></mask></g>'
+    f'<g mask="url(#m)">{PLAIN}</g>',
+}
+
 PAGES = {
     "wide": 'viewBox="0 0 200 100"',
     "high": 'viewBox="0 0 100 200"',
@@ -173,6 +208,8 @@ def test_the_page_is_what_a_browser_shows(tmp_path, name):
     (ink,) = ink_of(tmp_path, text)
     assert far_apart(ink, edges_of_reference(text)) <= 2.5
 
+
+FRAME = '<path d="M20 30H85V95H30V45H70"/>'
 
 SAME = {
     "use in a circle": (f'<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/>{DISC}</g>{HOOK}', PLAIN),
@@ -207,6 +244,28 @@ SAME = {
     "a page-sized path": (f'<path d="M0 0H100V100H0Z" fill="#eee"/>{PLAIN}', PLAIN),
     "new colours": (f'<g stroke="hsl(0 0% 0% / 90%)"><g stroke="oklch(0.2 0 0)">{HOOK}</g>{DISC}</g>', PLAIN),
     "a foreign text in a switch": (f'<switch><foreignObject requiredExtensions="x"/><g>{PLAIN}</g></switch>', PLAIN),
+    "markers in a circle": (
+        f'<marker id="a"><path d="M0 0h2" marker-end="url(#a)"/></marker><path d="M5 9" marker-end="url(#a)"/>{PLAIN}',
+        PLAIN,
+    ),
+    "markers of shapes that have none": (f'{DOT}<g style="marker:url(#a)">{DISC}</g>{HOOK}', PLAIN),
+    **{
+        f"clip-path: {words}": (
+            f'<g style="clip-path:{words}">{HOOK}{FRAME}</g>',
+            f'<clipPath id="c">{old}</clipPath><g clip-path="url(#c)">{HOOK}{FRAME}</g>',
+        )
+        for words, old in {
+            "circle(30px at 30px 40px) fill-box": '<circle cx="50" cy="60" r="30"/>',
+            "ellipse(50% 25%) fill-box": '<ellipse cx="52.5" cy="57.5" rx="32.5" ry="18.75"/>',
+            "inset(10px 5px 2px) fill-box": '<rect x="25" y="30" width="55" height="63"/>',
+            "inset(10% round 8px) view-box": '<rect x="10" y="10" width="80" height="80" rx="8"/>',
+            "polygon(0 0, 100% 0, 0 100%) fill-box": '<path d="M20 20H85L20 95z"/>',
+            "path('M0 0H60V90H0z') view-box": '<path d="M0 0H60V90H0z"/>',
+            "xywh(5px 5px 50% 90%) view-box": '<rect x="5" y="5" width="50" height="90"/>',
+            "rect(5px auto 90px 10px) view-box": '<rect x="10" y="5" width="90" height="85"/>',
+            "circle()": '<circle cx="52.5" cy="57.5" r="33"/>',
+        }.items()
+    },
     "text beside paths": (f"<text x='5' y='5'>note</text>{PLAIN}", PLAIN),
 }
 """What the reference does not know, beside the same in older words."""

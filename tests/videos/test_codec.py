@@ -133,6 +133,9 @@ def test_a_video_whose_frames_change_their_size_has_no_whole_frames(tmp_path):
             joined.mux(packet)
     assert {frame.shape for frame in read_frames(path)} == {(48, 64, 3), (96, 128, 3)}
     assert read_clip(path, frames=6, size=32).frames.shape == (6, 32, 32, 3)
+    for sampling in ("first", "spread"):
+        with pytest.raises(RejectedVideo, match="changes the size of its frames"):
+            read_excerpt(path, 5, sampling)
     with pytest.raises(RejectedVideo, match="changes the size of its frames"):
         read_clip(path, frames=6, size=500, square=False)
 

@@ -57,6 +57,18 @@ def test_what_dvc_cannot_hash_is_named_with_the_fault(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_the_projects_own_folder_is_no_source(tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {s: {cmd: x, outs: [{data/clips: {persist: true}}, models/a]}, t: {}}")
+    for name in ("data/clips/b", "data/source", "videos", "models/b"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in (".", "data", "data/clips", "data/clips/b", "..", "models", str(tmp_path), "videos/.."):
+        with pytest.raises(UserError, match=r"cannot be the source folder.*put the videos and their CSV into"):
+            refuse_unhashable(name)
+    for name in ("data/source", "videos", "models/b"):
+        refuse_unhashable(name)
+
+
 @pytest.mark.parametrize("fault", ["link", "name", "ignore"])
 def test_dvc_indeed_cannot_hash_it(tmp_path, fault):
     source = tmp_path / "source"

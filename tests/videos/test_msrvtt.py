@@ -118,3 +118,20 @@ def test_another_layout_is_one_line_that_names_the_file(challenge, change, messa
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
     with pytest.raises(UserError, match=r"neither train_val_videodatainfo\.json .* nor MSRVTT_data\.json"):
         read_msrvtt(tmp_path, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "cannot be read as JSON"),
+        (json.dumps(annotations((0, "train", 9))).replace("a man cooks", "\\ud800"), "impossible caption"),
+        (json.dumps(annotations((0, "train", True))), "impossible category, True"),
+        (json.dumps(annotations((0, "x" * 5000, 9))), "impossible split"),
+    ],
+)
+def test_spoiled_annotations_are_one_short_line(tmp_path, text, message):
+    write(tmp_path / "MSRVTT_data.json", text)
+    with pytest.raises(UserError, match=message) as caught:
+        read_msrvtt(tmp_path, 0)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))

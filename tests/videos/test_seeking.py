@@ -198,3 +198,12 @@ def test_frames_of_different_sizes_are_refused(tmp_path):
         assert reader.frames([7, 8]).shape == (2, 96, 128, 3)
         with pytest.raises(RejectedVideo, match="changes the size of its frames"):
             reader.frames([2, 8])
+
+
+def test_a_file_without_packets_has_no_frames(tmp_path):
+    path = tmp_path / "video.mkv"
+    encode(path, numbered(5))
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"\x1f\x43\xb6\x75")])  # up to the first cluster
+    with pytest.raises(RejectedVideo):
+        FrameReader(path)

@@ -1,4 +1,6 @@
 import itertools
+import struct
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -168,9 +170,16 @@ def test_what_is_made_is_not_made_again(tmp_path, folder, monkeypatch):
     assert ((red == 50) == (table["label.hair"] == NAMES["hair"][1])).all()
 
 
+def with_short_profile(path):
+    """A PNG with a colour profile of two bytes behind its pixels, for which Pillow raises an IndexError."""
+    data, chunk = path.read_bytes(), b"iCCPab"
+    return data[:-12] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[-12:]
+
+
 def test_a_sheet_is_decoded_once_a_process(tmp_path, folder, monkeypatch):
     opened = []
-    monkeypatch.setattr(sprites.Image, "open", lambda path, real=Image.open: opened.append(path) or real(path))
+    read = sprites.read_layer
+    monkeypatch.setattr(sprites, "read_layer", lambda path: opened.append(path) or read(path))
     ingest(params_for(folder), tmp_path / "clips")
     assert sorted(opened) == sorted(folder.glob("*/*.png"))
 
@@ -233,6 +242,11 @@ def test_ids_name_the_sheets():
         (
             "body/0.png",
             lambda path: path.write_bytes(path.read_bytes()[:900]),
+            r"body/0\.png cannot be read as an image",
+        ),
+        (
+            "body/0.png",
+            lambda path: path.write_bytes(with_short_profile(path)),
             r"body/0\.png cannot be read as an image",
         ),
         ("body/0.png", lambda path: path.write_bytes(b""), r"body/0\.png cannot be read as an image"),

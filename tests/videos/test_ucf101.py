@@ -74,3 +74,21 @@ def test_another_layout_is_one_line_that_names_the_file(folder, name, content, m
 def test_the_lists_of_another_split_are_named(folder):
     with pytest.raises(UserError, match=r"trainlist01\.txt cannot be read"):
         read_ucf101(folder, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classInd.txt", "9" * 5000 + " ApplyEyeMakeup"),
+        ("classInd.txt", "1 " + "x" * 5000 + " y"),
+        ("trainlist02.txt", "ApplyEyeMakeup/a.avi " + "9" * 5000),
+        ("testlist02.txt", "Apply\x1b[31m\0/v.avi"),
+        ("testlist02.txt", "x" * 5000 + "/v.avi"),
+    ],
+)
+def test_a_spoiled_list_is_one_short_line(folder, name, text):
+    (folder / "ucfTrainTestlist" / name).write_text(text)
+    with pytest.raises(UserError, match=name) as caught:
+        read_ucf101(folder, 2)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500 + len(str(folder))

@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.evaluation.features import Video
 from sketch2video.names import is_too_long, name_on_disk
 from sketch2video.tables import read_table
@@ -52,7 +52,7 @@ def list_videos(source: Path | str) -> list[Video]:
         found = f" ({left_out})" if left_out else ""
         raise UserError(f"{source} holds no video{found}; name a folder or a CSV with at least one")
     if left_out:
-        logger.warning("%s: %d videos; left out: %s", source, len(videos), left_out)
+        logger.warning("%s: %d videos; left out: %s", printable(source), len(videos), left_out)
     return videos
 
 

@@ -15,11 +15,12 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.svg.ink import ink_of
 from sketch2video.svg.outlines import Subpath
+from sketch2video.svg.painted import Clip, Painted, visible_points
 from sketch2video.svg.style import local_name
-from sketch2video.svg.walk import Clip, Painted, TooLarge, Walk, visible_points
+from sketch2video.svg.walk import TooLarge, Walk
 
 _FRAME = re.compile(r"frame-\d+")
 _MARGIN = 0.1
@@ -66,8 +67,12 @@ def read_svg(path: Path, size: int) -> np.ndarray:
     except Exception as error:  # the parsers of XML and CSS raise whatever their parts raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be read as an SVG ({reason}); export it again") from error
-    if walk.left_out:
-        logger.warning("%s: %s not drawn; convert to paths what is to be seen", path, ", ".join(sorted(walk.left_out)))
+    for names, fault in (
+        (walk.left_out, "not drawn; convert to paths what is to be seen"),
+        (walk.not_applied, "not applied; apply it before exporting"),
+    ):
+        if names:
+            logger.warning("%s: %s %s", printable(path), ", ".join(sorted(names)), fault)
     points = [part for items in frames for part in visible_points(items)]
     if not points:
         raise UserError(f"{path} has no paths that are visible; convert its objects to paths")

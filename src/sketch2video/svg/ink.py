@@ -14,7 +14,7 @@ import numpy as np
 from skimage.morphology import skeletonize
 
 from sketch2video.svg.outlines import Subpath
-from sketch2video.svg.walk import Clip, Painted
+from sketch2video.svg.painted import Clip, Painted
 
 LINE = 2
 """Width of a line of ink in pixels."""

@@ -20,23 +20,29 @@ _SMOOTH = {"S": "CS", "T": "QT"}
 
 
 class Subpath(NamedTuple):
-    """Connected points (n, 2) float64, n at least 2; ``closed`` if the last is joined to the first."""
+    """Connected points (n, 2) float64, n at least 2; ``closed`` if the last is joined to the first.
+
+    ``stops`` are the numbers of those that are vertices, where markers stand; None if all are.
+    """
 
     points: np.ndarray
     closed: bool
+    stops: tuple[int, ...] | None = None
 
 
 def path(data: str) -> list[Subpath]:
     """Polylines of path data; of damaged data what stands before the damage, as browsers draw it."""
     found: list[Subpath] = []
     points: list[complex] = []
+    stops: list[int] = []
     at = start = control = 0j
     last = ""
 
     def end(closed: bool) -> None:
         if len(points) > 1:
-            found.append(Subpath(np.array([(p.real, p.imag) for p in points]), closed))
+            found.append(Subpath(np.array([(p.real, p.imag) for p in points]), closed, tuple(stops)))
         points.clear()
+        stops.clear()
 
     for command, values in _commands(data):
         kind, base = command.upper(), at if command.islower() else 0j
@@ -67,6 +73,7 @@ def path(data: str) -> list[Subpath]:
                 points.extend(_bezier(controls))
                 control = controls[-2]
             at = points[-1]
+        stops.extend([len(points) - 1] if points else [])
         last = kind
     end(False)
     return found

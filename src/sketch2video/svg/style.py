@@ -27,11 +27,14 @@ INITIAL = {
     "color": "black",
     "font-size": "16px",
     "clip-rule": "nonzero",
+    "marker-start": "none",
+    "marker-mid": "none",
+    "marker-end": "none",
 }
 """Properties that children inherit, with the values of the root."""
 
 _OWN = {
-    *("display", "opacity", "clip-path", "mask", "overflow", "transform", "transform-origin"),
+    *("display", "opacity", "clip-path", "mask", "filter", "overflow", "transform", "transform-origin"),
     *("stop-color", "stop-opacity", "mask-type"),
     *("x", "y", "width", "height", "cx", "cy", "r", "rx", "ry"),
 }
@@ -58,6 +61,8 @@ class Sheet:
         wrapped = cssselect2.ElementWrapper.from_xml_root(root)
         self._wrapper = {id(one.etree_element): one for one in wrapped.iter_subtree()}
         self._declared: dict[int, dict[str, str]] = {}
+        self._parent = {child: parent for parent in root.iter() for child in parent}
+        self._in_place: dict[Element, Style] = {}
 
     def _add(self, rules: list[tinycss2.ast.Node]) -> None:
         for rule in rules:
@@ -87,6 +92,14 @@ class Sheet:
                 found |= {name: value for name, value, strong in layer if strong == important}
         self._declared[id(element)] = found
         return found
+
+    def in_place(self, element: Element) -> Style:
+        """The style of an element that is referred to, which inherits from what it stands in."""
+        if element not in self._in_place:
+            parent = self._parent.get(element)
+            inherited = INITIAL if parent is None else self.in_place(parent)
+            self._in_place[element] = self.computed(element, inherited)
+        return self._in_place[element]
 
     def computed(self, element: Element, parent: Style) -> Style:
         """The style of an element, given that of what it inherits from."""
@@ -139,7 +152,8 @@ def _declarations(content: list[tinycss2.ast.Node]) -> list[tuple[str, str, bool
     for node in tinycss2.parse_blocks_contents(content, True, True):
         if node.type == "declaration":
             name = node.name if node.name.startswith("--") else node.lower_name
-            found.append((name, tinycss2.serialize(node.value).strip(), node.important))
+            names = [f"marker-{which}" for which in ("start", "mid", "end")] if name == "marker" else [name]
+            found += [(one, tinycss2.serialize(node.value).strip(), node.important) for one in names]
     return found
 
 

@@ -121,13 +121,13 @@ def transform(text: str | None, box: Box) -> Matrix:
 
 def _transform(name: str, arguments: list[str], box: Box) -> Matrix | None:
     if name == "rotate":
-        angle = _angle(arguments[0]) if arguments else None
+        angle = angle_of(arguments[0]) if arguments else None
         if angle is None or len(arguments) not in (1, 3):
             return None
         centre = [length(one, whole) for one, whole in zip(arguments[1:], box[2:], strict=False)] or [0.0, 0.0]
-        return None if None in centre else _around(_rotation(angle), *centre)  # type: ignore[arg-type]
+        return None if None in centre else _around(rotation(angle), *centre)  # type: ignore[arg-type]
     if name in {"skewx", "skewy", "skew"}:
-        angles = [_angle(one) for one in arguments]
+        angles = [angle_of(one) for one in arguments]
         if None in angles or not 1 <= len(angles) <= 2:
             return None
         x, y = (math.tan(angle or 0.0) for angle in [*angles, 0.0][:2])
@@ -160,8 +160,8 @@ def _transform(name: str, arguments: list[str], box: Box) -> Matrix | None:
     return None
 
 
-def _angle(text: str) -> float | None:
-    """In radians."""
+def angle_of(text: str) -> float | None:
+    """An angle in radians; None if the text is none."""
     match = _LENGTH.fullmatch(text)
     if not match or match[2].lower() not in _DEGREES or not math.isfinite(float(match[1])):
         return None
@@ -172,8 +172,14 @@ def _matrix(a: float, b: float, c: float, d: float, e: float = 0.0, f: float = 0
     return np.array([[a, c, e], [b, d, f], [0.0, 0.0, 1.0]])
 
 
-def _rotation(angle: float) -> Matrix:
+def rotation(angle: float) -> Matrix:
+    """The matrix that turns by an angle in radians, clockwise where y is down."""
     return _matrix(math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle))
+
+
+def scaling(scale: float) -> Matrix:
+    """The matrix that enlarges both sides."""
+    return _matrix(scale, 0, 0, scale)
 
 
 def translation(x: float, y: float) -> Matrix:

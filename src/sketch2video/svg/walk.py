@@ -6,20 +6,24 @@ and stroke with the cascade of CSS; transforms, units, view boxes; clips and mas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from sketch2video.svg import markers
+from sketch2video.svg.basic_shapes import basic_shape
 from sketch2video.svg.outlines import Subpath, dashed, shape
-from sketch2video.svg.style import INITIAL, Sheet, Style, current_colour, font_size, local_name
+from sketch2video.svg.painted import Clip, Painted, box_around, clip_to, moved
+from sketch2video.svg.paints import Paints, target_of
+from sketch2video.svg.style import INITIAL, Sheet, Style, font_size, local_name
 from sketch2video.svg.values import (
+    MOST,
     Box,
     Colour,
     Matrix,
     around,
-    colour,
     fit,
     length,
     reference,
@@ -30,6 +34,8 @@ from sketch2video.svg.values import (
 )
 
 SHAPES = {"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"}
+_MARKERS = ("start", "mid", "end")
+_CONTEXT = ("context-fill", "context-stroke")
 _GROUPS = {"svg", "g", "a", "switch", "use"}
 _NOT_DRAWN = {"text", "image", "foreignObject"}
 
@@ -39,7 +45,6 @@ _MOST_ELEMENTS = 100_000
 """Most elements that are visited, in all frames; a few that use each other could stand for billions."""
 _MOST_POINTS = 5_000_000
 
-_HREF = ("href", "{http://www.w3.org/1999/xlink}href")
 _LANGUAGE = "en"
 
 
@@ -47,40 +52,9 @@ class TooLarge(ValueError):
     """A document draws too much."""
 
 
-@dataclass
-class Painted:
-    """A shape as it is painted.
-
-    Attributes:
-        outline: of the area that is filled, on the page.
-        lines: that are drawn; those of the outline, in dashes where it is dashed.
-        fill, stroke: None where there is none.
-        even_odd: whether the even-odd rule says what is inside the outline; else the nonzero rule.
-        stroke_width: on the page.
-        clips: of which each may hide a part of it.
-    """
-
-    outline: list[Subpath]
-    lines: list[Subpath]
-    fill: Colour | None
-    stroke: Colour | None
-    even_odd: bool
-    stroke_width: float
-    clips: list[Clip] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What is seen of others: where these shapes are, or as far as they are bright if they are a mask's."""
-
-    shapes: Sequence[Painted]
-    is_mask: bool = False
-    by_alpha: bool = False
-
-
 @dataclass(frozen=True)
 class _Context:
-    """What an element gets from where it stands."""
+    """What an element gets from where it stands; of a marker's content ``paints`` are fill and stroke of the line."""
 
     style: Style
     matrix: Matrix
@@ -89,6 +63,7 @@ class _Context:
     depth: int = 0
     used: tuple[int, ...] = ()
     in_clip: bool = False
+    paints: tuple[Colour | None, Colour | None] = (None, None)
 
 
 class Walk:
@@ -99,6 +74,7 @@ class Walk:
 
     Attributes:
         left_out: names of the elements that would be visible and are not drawn.
+        not_applied: properties that would change what is visible.
     """
 
     def __init__(self, root: Element) -> None:
@@ -108,8 +84,10 @@ class Walk:
         self._by_id: dict[str, Element] = {}
         for element in root.iter():
             self._by_id.setdefault(element.get("id", ""), element)
+        self._paints = Paints(self._sheet, self._by_id)
         self._visited = self._points = 0
         self.left_out: set[str] = set()
+        self.not_applied: set[str] = set()
 
     def page(self) -> tuple[float, float] | None:
         """Width and height of what the document shows, in CSS pixels; None if it does not say."""
@@ -168,8 +146,8 @@ class Walk:
             return []
         matrix = context.matrix
         if "transform" in style:
-            moved = transform(style["transform"], context.box)
-            matrix = matrix @ around(moved, style.get("transform-origin"), context.box)
+            turned = transform(style["transform"], context.box)
+            matrix = matrix @ around(turned, style.get("transform-origin"), context.box)
         inner = replace(
             context,
             style=style,
@@ -192,6 +170,8 @@ class Walk:
             clips = self._clips(style, inner, items)
             for item in items:
                 item.clips += clips
+        if items and style.get("filter", "").lower() not in {"", "none"}:
+            self.not_applied.add("filter")
         return items
 
     def _children(self, element: Element, context: _Context) -> list[Painted]:
@@ -213,15 +193,13 @@ class Walk:
         inner = matrix @ fit(box, wide, high, element.get("preserveAspectRatio")) if box else matrix
         items = self._children(element, replace(context, matrix=inner, box=box or Box(0.0, 0.0, wide, high)))
         if style.get("overflow", "hidden") not in {"visible", "auto"}:
-            corners = np.array([(0.0, 0.0), (wide, 0.0), (wide, high), (0.0, high)])
-            window = [Subpath(_moved(corners, matrix), True)]
-            clip = Clip([Painted(window, [], Colour(0, 0, 0), None, False, 0.0)])
+            clip = clip_to(_window(wide, high), matrix)
             for item in items:
                 item.clips.append(clip)
         return items
 
     def _use(self, element: Element, context: _Context) -> list[Painted]:
-        target = self._target(element)
+        target = target_of(element, self._by_id)
         if target is None or id(target) in context.used:
             return []
         used = (*context.used, id(target))
@@ -233,16 +211,11 @@ class Walk:
         style = self._sheet.computed(target, context.style)
         if name == "svg" and self._is_hidden(target, style):
             return []
-        moved = transform(style.get("transform"), context.box)
+        turned = transform(style.get("transform"), context.box)
         opacity = inner.opacity * share(style.get("opacity", "1"))
-        inner = replace(inner, style=style, matrix=inner.matrix @ moved, opacity=opacity)
+        inner = replace(inner, style=style, matrix=inner.matrix @ turned, opacity=opacity)
         width, height = (element.get(side, target.get(side)) for side in ("width", "height"))
         return self._viewport(target, inner, width, height)
-
-    def _target(self, element: Element) -> Element | None:
-        """The element of this document that another names; never one of another document."""
-        link = next((element.get(name, "") for name in _HREF if element.get(name)), "").strip()
-        return self._by_id.get(link[1:]) if len(link) > 1 and link.startswith("#") else None
 
     def _shape(self, name: str, element: Element, context: _Context) -> list[Painted]:
         style, size = context.style, font_size(context.style)
@@ -269,51 +242,72 @@ class Walk:
                 lines = [dash for part in outline for dash in dashed(part, [one or 0.0 for one in pattern], offset)]
         self._points += sum(len(part.points) for part in lines)
         areas, strokes = (
-            [Subpath(_moved(part.points, context.matrix), part.closed) for part in parts] for parts in (outline, lines)
+            [Subpath(moved(part.points, context.matrix), part.closed) for part in parts] for parts in (outline, lines)
         )
         if not all(np.isfinite(part.points).all() for part in areas + strokes):
             return []
         scale = float(np.sqrt(abs(np.linalg.det(context.matrix[:2, :2]))))
         even_odd = style["clip-rule" if context.in_clip else "fill-rule"].lower() == "evenodd"
-        return [Painted(areas, strokes, fill, stroke, even_odd, scale * width)]
+        wide = float(np.nan_to_num(scale * width, posinf=MOST))
+        items = [Painted(areas, strokes, fill, stroke, even_odd, wide)]
+        if name in markers.SHAPES and not context.in_clip:
+            items += self._markers(outline, width, replace(context, paints=(fill, stroke)))
+        return items
+
+    def _markers(self, outline: Sequence[Subpath], width: float, context: _Context) -> list[Painted]:
+        """The markers on a line of some stroke width, whose paints the context has."""
+        first, between, last = (self._named(context.style[f"marker-{which}"], "marker") for which in _MARKERS)
+        if first is None and between is None and last is None:
+            return []
+        stops = markers.vertices(outline)
+        items = []
+        for number, stop in enumerate(stops):
+            ends = [(first, number == 0), (last, number == len(stops) - 1)]
+            chosen = [element for element, is_here in ends if is_here] or [between]
+            for element in chosen:
+                if element is not None and id(element) not in context.used:
+                    items += self._marker(element, stop, width, context, number == 0 and element is first)
+        return items
+
+    def _marker(
+        self, element: Element, stop: markers.Vertex, width: float, context: _Context, is_first: bool
+    ) -> list[Painted]:
+        self._visited += 1
+        style = self._sheet.in_place(element)
+        sides = (("markerWidth", context.box.width), ("markerHeight", context.box.height))
+        wide, high = (length(element.get(name, "3"), whole, font_size(style)) or 0.0 for name, whole in sides)
+        box = view_box(element.get("viewBox"))
+        if wide <= 0 or high <= 0 or (box is None and element.get("viewBox")):
+            return []
+        window, content = markers.placement(stop, element.get, (wide, high), box, width, is_first=is_first)
+        window = context.matrix @ window
+        inner = replace(
+            context,
+            style=style,
+            matrix=window @ content,
+            box=box or Box(0.0, 0.0, wide, high),
+            opacity=context.opacity * share(style.get("opacity", "1")),
+            depth=context.depth + 1,
+            used=(*context.used, id(element)),
+        )
+        items = self._children(element, inner)
+        if style.get("overflow", "hidden") not in {"visible", "auto"}:
+            clip = clip_to(_window(wide, high), window)
+            for item in items:
+                item.clips.append(clip)
+        return items
 
     def _paint(self, name: str, context: _Context) -> Colour | None:
         """Colour and alpha of fill or stroke; None if nothing is painted. Of a gradient it is the mean of its stops."""
         if context.in_clip:
             return Colour(0, 0, 0) if name == "fill" else None
-        style = context.style
-        found = self._colour(style[name], style)
+        style, said = context.style, context.style[name].lower()
+        if said in _CONTEXT:
+            found = context.paints[_CONTEXT.index(said)]
+            return found and found._replace(alpha=found.alpha * share(style[f"{name}-opacity"]))
+        found = self._paints.colour(style[name], style)
         alpha = found.alpha * share(style[f"{name}-opacity"]) * context.opacity if found else 0.0
         return found._replace(alpha=alpha) if found and alpha > 0 else None
-
-    def _colour(self, text: str, style: Style) -> Colour | None:
-        if text.lower() == "none":
-            return None
-        named = reference(text)
-        if named is None:
-            return colour(text, current_colour(style)) or Colour(0, 0, 0)
-        server = self._by_id.get(named[0])
-        if server is not None and local_name(server) == "pattern":
-            return Colour(128, 128, 128) if len(server) else None
-        if server is not None and local_name(server) in {"linearGradient", "radialGradient"}:
-            return self._mean_stop(server)
-        return self._colour(named[1], style) if named[1] and reference(named[1]) is None else None
-
-    def _mean_stop(self, gradient: Element) -> Colour | None:
-        seen: set[int] = set()
-        server: Element | None = gradient
-        while server is not None and id(server) not in seen:
-            seen.add(id(server))
-            stops = [child for child in server if local_name(child) == "stop"]
-            if stops:
-                colours = []
-                for stop in stops:
-                    style = self._sheet.computed(stop, INITIAL)
-                    found = colour(style.get("stop-color", "black"), current_colour(style)) or Colour(0, 0, 0)
-                    colours.append(found._replace(alpha=found.alpha * share(style.get("stop-opacity", "1"))))
-                return Colour(*(sum(channel) / len(colours) for channel in zip(*colours, strict=True)))
-            server = self._target(server)
-        return None
 
     def _clips(self, style: Style, context: _Context, items: Sequence[Painted]) -> list[Clip]:
         """What ``clip-path`` and ``mask`` of an element with these items leave of it."""
@@ -321,21 +315,46 @@ class Walk:
         if context.depth > _DEEPEST:
             raise TooLarge(f"has more than {_DEEPEST} elements within each other")
         for name, kind in (("clip-path", "clipPath"), ("mask", "mask")):
-            named = reference(style.get(name))
-            element = self._by_id.get(named[0]) if named else None
-            if element is None or local_name(element) != kind or id(element) in context.used:
+            element = self._named(style.get(name), kind)
+            if element is None:
+                found += self._clip_by_shape(name, style.get(name, ""), context, items)
+            if element is None or id(element) in context.used:
                 continue
-            own = self._sheet.computed(element, INITIAL)
+            own = self._sheet.in_place(element)
             matrix = context.matrix @ transform(own.get("transform"), context.box)
             units = element.get("clipPathUnits" if kind == "clipPath" else "maskContentUnits", "userSpaceOnUse")
             if units == "objectBoundingBox":
-                matrix = matrix @ _unit_box(items, context.matrix)
+                box = box_around(items, context.matrix)
+                matrix = matrix if box is None else matrix @ _unit_square_to(box)
             inner = _Context(
                 own, matrix, context.box, 1.0, context.depth + 1, (*context.used, id(element)), kind == "clipPath"
             )
             clip = Clip(self._children(element, inner), kind == "mask", own.get("mask-type", "") == "alpha")
             found += [clip, *self._clips(own, inner, items)]
         return found
+
+    def _clip_by_shape(self, name: str, text: str, context: _Context, items: Sequence[Painted]) -> list[Clip]:
+        """What a value of ``clip-path`` that is no reference leaves of items."""
+        if text.lower() in {"", "none"} or reference(text) is not None or not items:
+            return []
+
+        def box_of(word: str) -> Box:
+            if word == "view-box":
+                return context.box
+            strokes = word in {"stroke-box", "border-box", "margin-box"}
+            return box_around(items, context.matrix, with_strokes=strokes) or Box(0.0, 0.0, 0.0, 0.0)
+
+        inside = basic_shape(text, box_of, font_size(context.style)) if name == "clip-path" else None
+        if inside is None:
+            self.not_applied.add(name)
+            return []
+        return [clip_to(inside.outline, context.matrix, inside.even_odd)]
+
+    def _named(self, text: str | None, kind: str) -> Element | None:
+        """The element of a kind that ``url(#id)`` names; None if there is none."""
+        named = reference(text)
+        element = self._by_id.get(named[0]) if named else None
+        return element if element is not None and local_name(element) == kind else None
 
 
 def _at_place(context: _Context) -> Matrix:
@@ -345,19 +364,14 @@ def _at_place(context: _Context) -> Matrix:
     return context.matrix @ translation(x, y)
 
 
-def _unit_box(items: Sequence[Painted], matrix: Matrix) -> Matrix:
-    """From the unit square to the box around items, in the user units that a matrix brings to the page."""
-    points = [part.points for item in items for part in item.outline]
-    if not points or abs(np.linalg.det(matrix)) < 1e-12:
-        return np.eye(3)
-    inside = _moved(np.concatenate(points), np.linalg.inv(matrix))
-    low, high = inside.min(0), inside.max(0)
-    return np.array([[high[0] - low[0], 0, low[0]], [0, high[1] - low[1], low[1]], [0, 0, 1.0]])
+def _unit_square_to(box: Box) -> Matrix:
+    """From the unit square to a box."""
+    return np.array([[box.width, 0, box.left], [0, box.height, box.top], [0, 0, 1.0]])
 
 
-def _moved(points: np.ndarray, matrix: Matrix) -> np.ndarray:
-    """Points (n, 2) under a matrix."""
-    return points @ matrix[:2, :2].T + matrix[:2, 2]
+def _window(width: float, height: float) -> list[Subpath]:
+    """A rectangle whose corner is (0, 0)."""
+    return [Subpath(np.array([(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]), True)]
 
 
 def _is_for_us(element: Element) -> bool:
@@ -366,10 +380,3 @@ def _is_for_us(element: Element) -> bool:
         return False
     languages = element.get("systemLanguage")
     return languages is None or any(one.strip().lower().split("-")[0] == _LANGUAGE for one in languages.split(","))
-
-
-def visible_points(items: Sequence[Painted]) -> Iterator[np.ndarray]:
-    """Yield the points (n, 2) of all that is painted."""
-    for item in items:
-        if item.fill is not None or item.stroke is not None:
-            yield from (part.points for part in item.outline)

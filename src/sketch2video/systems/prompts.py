@@ -144,7 +144,7 @@ def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> P
 def _text(value: str, name: str, where: str) -> str:
     """Refuse what JSON can write and no text file can hold."""
     if any("\ud800" <= character <= "\udfff" or character == "\0" for character in value):
-        raise UserError(f"{where}: {name} {brief(value)} has half a character (a surrogate) or a NUL; write it anew")
+        raise UserError(f"{where}: {name} {brief(value)} has half a character (a surrogate) or a NUL; write it again")
     return value
 
 

@@ -147,7 +147,7 @@ def locate_model(reference: str) -> LocatedModel:
         return LocatedModel(Path(reference), None)
     match = _MODELS_URI.fullmatch(reference)
     if match is None:
-        raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; mend it")
+        raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; correct it")
     name, alias, number = match["name"], match["alias"], match["version"]
     with registry_errors(f"{reference} is not in the registry; run `python -m flows.register`, or name a folder"):
         if alias:

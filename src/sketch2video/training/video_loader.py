@@ -102,7 +102,7 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
         self.clips, self.rejected = source.rows, source.rejected
         if not self.clips:
             first = self.rejected[0]
-            raise UserError(f"{captions} has no usable row (line {first.row}: {first.reason}); mend the rows")
+            raise UserError(f"{captions} has no usable row (line {first.row}: {first.reason}); fix the rows")
         self.frames, self.size, self.stride = frames, size, stride
         self.draws, self.seed = draws, seed
         # All at once and here: a tokenizer that has used its threads may hang in a forked worker.

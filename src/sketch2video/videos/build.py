@@ -135,7 +135,7 @@ def _refuse_too_many(source: Source, accepted: int, most: int, path: Path) -> No
     more = f"; and {len(rejected) - len(first)} more" if len(rejected) > len(first) else ""
     summary = f"{len(rejected)} of {len(rejected) + accepted} rows of {source.name} are rejected: {reasons}{more}"
     if len(rejected) > most:
-        raise UserError(f"{summary}; all are in {path}; mend them or raise ingest.max_rejected ({most})")
+        raise UserError(f"{summary}; all are in {path}; fix them or raise ingest.max_rejected ({most})")
     if not accepted:
         raise UserError(f"{summary}; no {source.kind} is left")
     logger.warning("%s; all are in %s", summary, path)

@@ -25,6 +25,7 @@ from sketch2video.videos.containers import (
     pixel_aspect_of,
     rate_of,
     seconds_of,
+    stacked,
 )
 from sketch2video.videos.cuts import CutFinder
 from sketch2video.videos.shown import Convert, is_turned, shown, shown_square, shown_whole
@@ -121,12 +122,10 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
             frames, changes its size on the way.
     """
     picked = _pick_evenly(path, frames, min_frames, partial(shown_square if square else shown_whole, size=size))
-    if len({picture.shape for picture in picked.frames}) > 1:
-        raise RejectedVideo(path, "changes the size of its frames")
     span = picked.clock.last - picked.clock.first
     source_fps = (picked.count - 1) / span if span > 0 else picked.rate
     return DecodedClip(
-        frames=np.stack(picked.frames),
+        frames=stacked(path, picked.frames),
         cuts=np.diff(picked.shots, prepend=0) > 0,
         numbers=np.array(picked.numbers),
         proportion=picked.proportion,
@@ -197,10 +196,10 @@ def read_excerpt(
         pictures = [change(picture) for picture in islice(read_frames(path), 0, needed, stride)]
         if len(pictures) < frames:
             raise RejectedVideo(path, f"is too short: at least {needed} frames are needed")
-        return np.stack(pictures)
+        return stacked(path, pictures)
     if sampling == "spread":
         picked = _pick_evenly(path, frames, frames, lambda frame, aspect: change(shown(frame, aspect)))
-        return np.stack(picked.frames)
+        return stacked(path, picked.frames)
     raise ValueError(f"sampling must be first or spread, not {sampling!r}")
 
 

@@ -47,10 +47,12 @@ def rgb_of(frame: av.VideoFrame, width: int | None = None, height: int | None = 
     if not _may_be_transparent(frame):
         return _converted(frame, "rgb24", width, height)
     pixels = _converted(frame, "rgba", width, height)
-    alpha = pixels[..., 3:].astype(np.uint16)
+    alpha = pixels[..., 3].astype(np.uint16)
     if frame.format.name == "pal8" and not alpha.any():
         return np.ascontiguousarray(pixels[..., :3])  # a palette whose fourth byte is unused
-    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    # One channel after the other: of large frames, numbers of 16 bits of all three would fill the memory.
+    ground = 255 * (255 - alpha) + 127
+    return np.stack([((pixels[..., i] * alpha + ground) // 255).astype(np.uint8) for i in range(3)], axis=-1)
 
 
 def _may_be_transparent(frame: av.VideoFrame) -> bool:

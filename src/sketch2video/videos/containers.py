@@ -6,17 +6,18 @@ PyAV brings FFmpeg along. Animated images (GIF, APNG, WebP, AVIF) are opened as 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 from sketch2video.videos.gif import TruncatedGif, clean_gif
 from sketch2video.videos.orientation import SlantedPicture
 from sketch2video.videos.pictures import RejectedPicture, is_animation, is_picture, read_animation
@@ -48,6 +49,8 @@ _TS_PACKETS = ((0, 188), (4, 192))
 
 _LOST = 0.05
 """A file that ends this share of its promised duration too early (and three frames at least) is truncated."""
+MOST_PIXELS = 2**27
+"""Most pixels of a frame: those of 16K (15360 x 8640) are fewer. A few bytes can promise billions."""
 _ANIMATION_PIXELS = 2**31
 """Most pixels of all frames of an animated image together."""
 
@@ -63,10 +66,11 @@ class RejectedVideo(UserError):
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(path, reason)
         self.path = Path(path)
-        self.reason = reason
+        self.reason = printable(reason)
 
-    def __str__(self) -> str:
-        return f"{self.path} {self.reason}; choose another video or fix it"
+    def lines(self) -> tuple[str]:
+        """Return the message."""
+        return (f"{self.path} {self.reason}; choose another video or fix it",)
 
 
 def is_clip(path: Path | str) -> bool:
@@ -122,6 +126,9 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             raise RejectedVideo(path, "has a video stream of an unknown codec")
         # Parallelism is over videos; each thread of a decoder would hold full frames.
         stream.codec_context.thread_count = 1
+        if stream.width * stream.height > MOST_PIXELS:
+            raise RejectedVideo(path, f"has frames of {stream.width} x {stream.height}, which is too large")
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # of frames that change their size, too
         with naming_damage(path):
             yield container, stream
 
@@ -184,6 +191,24 @@ def naming_damage(path: Path | str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
+
+
+def stacked(path: Path | str, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of a video in one array.
+
+    Args:
+        path: named in the message.
+        pictures: uint8 (H, W, 3) each, at least one.
+
+    Returns:
+        uint8 (T, H, W, 3).
+
+    Raises:
+        RejectedVideo: their sizes differ.
+    """
+    if len({picture.shape for picture in pictures}) > 1:
+        raise RejectedVideo(path, "changes the size of its frames")
+    return np.stack(pictures)
 
 
 def rate_of(stream: VideoStream) -> float:

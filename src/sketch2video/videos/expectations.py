@@ -145,10 +145,10 @@ def validate(
     failed = [check for check in checks if not check.success]
     write_json(report, {"success": not failed, "checks": [asdict(check) for check in checks]})
     if failed:
-        lines = "".join(f"\n  {check}" for check in failed)
         raise UserError(
-            f"{len(failed)} of {len(checks)} checks of the data failed; mend the rows or the bounds in params.yaml"
-            f" (validate), pages to read: {docs / 'index.html'}{lines}"
+            f"{len(failed)} of {len(checks)} checks of the data failed; fix the rows or the bounds in params.yaml"
+            f" (validate), pages to read: {docs / 'index.html'}",
+            *failed,
         )
     write_json(passed, {path.name: sha256_of_file(path) for path in paths.values()})
 

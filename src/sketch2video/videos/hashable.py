@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sketch2video.errors import UserError, printable
 from sketch2video.params import Params
+from sketch2video.yaml_files import read_yaml
 
 _SHOWN = 3
 _KINDS = (
@@ -29,8 +30,14 @@ def refuse_unhashable(folder: Path | str) -> None:
     """Raise if DVC could not hash a source folder.
 
     Raises:
-        UserError: the folder holds such files; the message names the first of them.
+        UserError: the folder holds such files, of which the message names the first; or it holds what the graph makes
+            of it, or lies in that.
     """
+    if result := _result_of_the_graph(Path(folder)):
+        raise UserError(
+            f"{folder} cannot be the source folder: DVC hashes all of it, and the project writes there ({result});"
+            " put the videos and their CSV into a folder of their own, such as data/source"
+        )
     faults = sorted(unhashable(folder))
     if not faults:
         return
@@ -40,6 +47,20 @@ def refuse_unhashable(folder: Path | str) -> None:
         f"DVC cannot hash the folder {printable(folder)}: {first}{more}; remove or rename"
         f" {'it' if len(faults) == 1 else 'them'}, or keep the videos in a folder of their own"
     )
+
+
+def _result_of_the_graph(folder: Path) -> str | None:
+    """The first output of the current project's graph that is a folder, lies in it or contains it; None if none is."""
+    graph, place = Path("dvc.yaml"), folder.resolve()
+    if not graph.is_file():
+        return None
+    stages = read_yaml(graph)["stages"].values()
+    outputs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages for out in stage.get("outs", [])]
+    for output in map(str, outputs):
+        path = Path(output).resolve()
+        if path.is_relative_to(place) or place.is_relative_to(path):
+            return output
+    return None
 
 
 def unhashable(folder: Path | str) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sketch2video.errors import UserError
+from sketch2video.texts import is_text, shown
 from sketch2video.videos.sources import Source, SourceRow
 
 PAIR = ("train_val_videodatainfo.json", "test_videodatainfo.json")
@@ -42,11 +43,11 @@ _ALLOWED: dict[str, dict[str, Callable[[Any], bool]]] = {
     "videos": {
         "video_id": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", value)),
         "split": lambda value: isinstance(value, str) and value in SPLITS,
-        "category": lambda value: isinstance(value, int) and 0 <= value < len(CATEGORIES),
+        "category": lambda value: type(value) is int and 0 <= value < len(CATEGORIES),
     },
     "sentences": {
         "video_id": lambda value: isinstance(value, str),
-        "caption": lambda value: isinstance(value, str),
+        "caption": is_text,
     },
 }
 """What is read of an entry, by its key."""
@@ -119,7 +120,7 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Read a file of annotations and hold it to what is used of it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); download it again") from error
     found: dict[str, list[dict[str, Any]]] = {}
     for name, allowed in _ALLOWED.items():
@@ -132,7 +133,8 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
                     raise UserError(f"{path}: {name}[{number}] has no {key}; take MSR-VTT's own file")
                 if not is_allowed(entry[key]):
                     raise UserError(
-                        f"{path}: {name}[{number}] has an impossible {key}, {entry[key]!r}; take MSR-VTT's own file"
+                        f"{path}: {name}[{number}] has an impossible {key}, {shown(entry[key])};"
+                        " take MSR-VTT's own file"
                     )
         found[name] = entries
     return found

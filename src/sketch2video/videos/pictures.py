@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageSequence
 
-from sketch2video.errors import UserError
+from sketch2video.errors import UserError, printable
 
 IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".tga")
 
@@ -54,10 +54,11 @@ class RejectedPicture(UserError):
 
     def __init__(self, path: Path | str, reason: str, fix: str) -> None:
         super().__init__(path, reason, fix)
-        self.reason, self.fix = reason, fix
+        self.reason, self.fix = printable(reason), printable(fix)
 
-    def __str__(self) -> str:
-        return "{} {}; {}".format(*self.args)
+    def lines(self) -> tuple[str]:
+        """Return the message."""
+        return ("{} {}; {}".format(*self.args),)
 
 
 def read_picture(path: Path | str) -> np.ndarray:
@@ -72,6 +73,16 @@ def read_picture(path: Path | str) -> np.ndarray:
     """
     with _opened(path) as image:
         return _as_rgb(image)
+
+
+def read_layer(path: Path | str) -> np.ndarray:
+    """An image as :func:`read_picture` reads it, with its transparency: uint8 (H, W, 4) RGBA.
+
+    Raises:
+        RejectedPicture: the file is missing, damaged, too large or not an image.
+    """
+    with _opened(path) as image:
+        return np.asarray(_as_rgba(image))
 
 
 def is_picture(path: Path | str) -> bool:
@@ -135,6 +146,11 @@ def _formats() -> tuple[str, ...]:
 
 
 def _as_rgb(image: Image.Image) -> np.ndarray:
+    image = _as_rgba(image)
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+
+
+def _as_rgba(image: Image.Image) -> Image.Image:
     image.load()
     turn = _TURNS.get(_orientation_of(image))
     if image.mode.startswith(("I", "F")):
@@ -142,9 +158,7 @@ def _as_rgb(image: Image.Image) -> np.ndarray:
     if image.mode not in {"RGB", "RGBA", "LA", "La", "RGBa", "PA", "P", "L", "1"}:
         image = image.convert("RGB")  # such as CMYK and LAB, which have no way to RGBA
     image = image.convert("RGBA")
-    if turn is not None:
-        image = image.transpose(turn)
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+    return image if turn is None else image.transpose(turn)
 
 
 def _orientation_of(image: Image.Image) -> int:

@@ -38,6 +38,7 @@ from sketch2video.videos.containers import (
     pixel_aspect_of,
     rate_of,
     seconds_of,
+    stacked,
 )
 from sketch2video.videos.shown import Convert, shown
 
@@ -142,9 +143,7 @@ class FrameReader:
         except RejectedVideo:
             self._next = None
             raise
-        if len({picture.shape for picture in pictures.values()}) > 1:
-            raise RejectedVideo(self.path, "changes the size of its frames")
-        return np.stack([pictures[number] for number in numbers])
+        return stacked(self.path, [pictures[number] for number in numbers])
 
     def _pictures(self, numbers: Sequence[int], convert: Convert) -> dict[int, np.ndarray]:
         try:
@@ -247,7 +246,7 @@ def index_frames(path: Path | str) -> FrameIndex:
         time_base = stream.time_base
     pts = [packet.pts for packet in packets if not packet.discarded]
     told = sorted({moment for moment in pts if moment is not None})
-    if guessed or len(told) < len(pts) or _first_pts(path) != (told[0] if told else None):
+    if not told or guessed or len(told) < len(pts) or _first_pts(path) != told[0]:
         return _index_by_decoding(path)
     return _index(told, packets, time_base)
 

@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
 from sketch2video.params import SpritesParams
-from sketch2video.videos.pictures import middle_square
+from sketch2video.videos.pictures import RejectedPicture, middle_square, read_layer
 
 GARMENTS = ("body", "bottomwear", "topwear", "hair")
 """Folders of the numbered sheets, the lowest layer first; the shoes are drawn over all of them."""
@@ -122,10 +121,9 @@ def _checked(path: Path) -> Sheet:
 def _read_frames(sheet: Sheet) -> dict[tuple[str, str], np.ndarray]:
     """The frames of each action and direction on a sheet, uint8 (8, 64, 64, 4) RGBA; decoded once a process."""
     try:
-        with Image.open(sheet.path) as file:
-            pixels = np.asarray(file.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{sheet.path} cannot be read as an image; download it again") from error
+        pixels = read_layer(sheet.path)
+    except RejectedPicture as error:
+        raise UserError(f"{sheet.path} {error.reason}; download it again") from error
     if pixels.shape[1::-1] != SHEET:
         size, expected = (f"{width} x {height} pixels" for width, height in (pixels.shape[1::-1], SHEET))
         raise UserError(f"{sheet.path} is {size}, a sheet of Sprites is {expected}; download it again")

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sketch2video.errors import UserError
+from sketch2video.texts import brief, shown
 from sketch2video.videos.sources import Source, SourceRow, row_id
 
 VIDEOS = "UCF-101"
@@ -45,10 +46,10 @@ def read_ucf101(folder: Path | str, split: int) -> Source:
         for place, path, number in _listed(root / LISTS / name, has_numbers=side == "train"):
             label = path.partition("/")[0]
             if label not in number_of:
-                raise UserError(f"{place}: {label} is not a class of classInd.txt; take both from one download")
+                raise UserError(f"{place}: {brief(label)} is not a class of classInd.txt; take both from one download")
             if number not in (None, number_of[label]):
                 raise UserError(
-                    f"{place}: {label} is class {number_of[label]} in classInd.txt, not {number};"
+                    f"{place}: {brief(label)} is class {shown(number_of[label])} in classInd.txt, not {shown(number)};"
                     " take both from one download"
                 )
             count = len(source.rows) + len(source.rejected) + 1
@@ -64,9 +65,11 @@ def words(label: str) -> str:
 def _class_numbers(path: Path) -> dict[str, int]:
     numbers = {}
     for place, line in _lines(path):
-        found = re.fullmatch(r"(\d+)\s+(\S+)", line)
+        found = re.fullmatch(r"(\d{1,9})\s+(\S+)", line)
         if not found:
-            raise UserError(f'{place}: {line!r} is not a line such as "1 ApplyEyeMakeup"; download the lists again')
+            raise UserError(
+                f'{place}: {shown(line)} is not a line such as "1 ApplyEyeMakeup"; download the lists again'
+            )
         numbers[found[2]] = int(found[1])
     return numbers
 
@@ -75,9 +78,9 @@ def _listed(path: Path, has_numbers: bool) -> Iterator[tuple[str, str, int | Non
     """Yield place, path of the video and, from lists that have it, number of its class, for each line of a list."""
     example = "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi" + (" 1" if has_numbers else "")
     for place, line in _lines(path):
-        found = re.fullmatch(r"([^/\s]+/\S+)\s+(\d+)" if has_numbers else r"([^/\s]+/\S+)()", line)
+        found = re.fullmatch(r"([^/\s]+/\S+)\s+(\d{1,9})" if has_numbers else r"([^/\s]+/\S+)()", line)
         if not found:
-            raise UserError(f'{place}: {line!r} is not a line such as "{example}"; download the lists again')
+            raise UserError(f'{place}: {shown(line)} is not a line such as "{example}"; download the lists again')
         yield place, found[1], int(found[2]) if has_numbers else None
 
 
