@@ -55,7 +55,16 @@ def params(steps: int, prior_steps: int) -> Params:
     """The project's own parameters with networks of a few thousand weights."""
     real = load_params(ROOT / "params.yaml")
     short = {"batch_size": 16, "warmup_steps": 5, "ema_decay": 0.9, "checkpoint_every": 1000, "preview_every": 0}
-    small = {"strokes": 3, "latent_dim": 4, "hidden": 32, "time_terms": 6, "width": 32, "layers": 2, "heads": 2}
+    small = {
+        "strokes": 3,
+        "latent_dim": 4,
+        "hidden": 32,
+        "time_terms": 6,
+        "width": 32,
+        "layers": 2,
+        "heads": 2,
+        "augmentation": 0.0,
+    }
     values = real.model_dump(by_alias=True)
     values["curve_vae"] |= small
     values["curve_vae"]["training"] |= short | {"steps": steps, "learning_rate": 5e-3}
