@@ -34,7 +34,7 @@ from benchmarks.strokes import (
 )
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.network import GIVEN as KEPT
-from sketch2video.curve_vae.network import MOTION_GAIN, Posterior
+from sketch2video.curve_vae.network import MOTION_GAIN, Posterior, life_of, span_of
 from sketch2video.curve_vae.strokes import Parts
 from sketch2video.curve_vae.training import CurveData, curve_data, network_config, train_prior
 from sketch2video.files import replacing
@@ -75,7 +75,7 @@ class NumberCurves(CurveVAE):
         motion, shape = self.series(coefficients, self._terms)
         shape = shape.unflatten(-1, (2, -1))[..., : self._bends]
         numbers = torch.cat([MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-3)], dim=-1)
-        given = torch.cat([motion[..., 0, :], 2 * life - 1], dim=-1)
+        given = torch.cat([motion[..., 0, :], span_of(life)], dim=-1)
         return Posterior(given, numbers, torch.full_like(numbers, -math.inf))
 
     def decode(self, latents: Tensor, times: Tensor) -> tuple[Parts, Tensor]:
@@ -85,7 +85,7 @@ class NumberCurves(CurveVAE):
         shape = functional.pad(
             bent.unflatten(-1, (self._terms, 2, -1)), (0, self.config.harmonics - 1 - self._bends)
         ).flatten(-2)
-        return self.from_series(series, shape, times), (given[..., 3:] + 1) / 2
+        return self.from_series(series, shape, times), life_of(given[..., 3:])
 
 
 def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> NumberCurves:

@@ -138,9 +138,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
             life: (..., 2) birth and death in [0, 1].
         """
         motion, shape = self.series(coefficients, self.config.time_terms)
-        begins, ends = life.unbind(-1)
-        life = torch.stack([begins - OUTSIDE * (begins <= 0), ends + OUTSIDE * (ends >= 1)], dim=-1)
-        span = 2 * life - 1
+        span = span_of(life)
         features = [MOTION_GAIN * motion[..., 1:, :].flatten(-2), shape.flatten(-2), span]
         mean, log_variance = self.encoder(torch.cat(features, dim=-1)).float().chunk(2, dim=-1)
         given = torch.cat([motion[..., 0, :], span], dim=-1)
@@ -174,8 +172,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
             times: (T,) shares of the clip, in [0, 1].
 
         Returns:
-            Strokes with leading axes (..., T), and their lives (..., 2), shares of the clip, which may be empty, or
-            begin before the clip and end after it.
+            Strokes with leading axes (..., T), and their lives (..., 2) in [0, 1], which may be empty.
         """
         hidden = self.decoder(torch.cat([latents[..., GIVEN:], latents[..., 2:GIVEN]], dim=-1))
         # In bfloat16 points would tremble by a tenth of a pixel.
@@ -184,7 +181,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
             moving = self.motion_out(hidden.float()).unflatten(-1, (-1, 3))
             series = torch.cat([given[..., None, :3], moving], dim=-2)
             bent = self.shape_out(hidden.float()).unflatten(-1, (self.config.time_terms, -1))
-            return self.from_series(series, bent, times), (given[..., 3:] + 1) / 2
+            return self.from_series(series, bent, times), life_of(given[..., 3:])
 
     def whitened(self, latents: Tensor) -> Tensor:
         """What the prior works with: latents (..., 5 + Z) about zero, each in its own scale; see :meth:`whiten`."""
@@ -223,6 +220,17 @@ class CurveVAE(ModelMixin, ConfigMixin):
             effect[number] = apart[visible].mean() / STEP / EFFECT_UNIT
         self.mean.copy_(latents.mean(0))
         self.scale.copy_(deviation / effect.clamp_min(LEAST_EFFECT).pow(power))
+
+
+def span_of(life: Tensor) -> Tensor:
+    """Birth and death (..., 2) in [0, 1] as numbers of a latent, with :data:`OUTSIDE`; undone by :func:`life_of`."""
+    begins, ends = life.unbind(-1)
+    return 2 * torch.stack([begins - OUTSIDE * (begins <= 0), ends + OUTSIDE * (ends >= 1)], dim=-1) - 1
+
+
+def life_of(span: Tensor) -> Tensor:
+    """Birth and death (..., 2) in [0, 1] of numbers of a latent; a life outside of the clip is empty."""
+    return ((span + 1) / 2).clamp(0, 1)
 
 
 def _small(width: int, numbers: int) -> nn.Linear:
