@@ -14,15 +14,15 @@ Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink a
 
 Where lines of several objects cross, a stroke follows the ink that is nearest to it and to no other stroke; the rest of
 it is hidden, and keeps its form. Shots, between cuts that are known or found from the ink, are tracked apart. A shot is
-tracked forwards, and, if strokes are born on the way, backwards, too: objects are told apart best where they are seen
-apart, and that may be the end. The direction that needs fewer strokes is kept.
+tracked forwards, and, if strokes are born on the way, backwards, too: objects are distinguished best where they do not
+overlap, and that may be at the end. The direction that needs fewer strokes is kept.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -137,11 +137,12 @@ def fit_curves(
     skeletons = [thin(picture) for picture in drawing]
     past = _Past.empty(frames, strokes, harmonics)
     for shot in np.split(np.arange(frames), np.flatnonzero(find_cuts(skeletons) if cuts is None else cuts)):
-        tracker = _Tracker(height, width, budget, strokes, harmonics, rounds, stiffness, lives=int(past.life.max()))
-        pictures, backwards = [skeletons[t] for t in shot], copy.deepcopy(tracker)
-        found = _track(tracker, pictures)
+        lives = int(past.life.max())
+        tracker = partial(_Tracker, height, width, budget, strokes, harmonics, rounds, stiffness, lives)
+        pictures = [skeletons[t] for t in shot]
+        found = _track(tracker(), pictures)
         if found.count_lives() > np.count_nonzero(found.life[:1]):
-            found = min(found, _track(backwards, pictures, -1), key=_Past.count_lives)
+            found = min(found, _track(tracker(), pictures, -1), key=_Past.count_lives)
         past.coefficients[shot], past.life[shot], past.closed[shot] = found.coefficients, found.life, found.closed
     start_canonically_for_life(past.coefficients, past.life, past.closed)
     coefficients, visibility = in_order(past.coefficients, past.life)
@@ -339,12 +340,13 @@ class _Tracker:
             rigid = self._similar(rigid, weight, target)
             moved = self._solve(rigid, weight, target, which, 4.0 if turn == 1 else 1.0) if turn else rigid
             reach = max(reach * 0.75, self.reach)
-        apart = frame.distance_from(np.matmul(self.basis, moved.swapaxes(-1, -2)))
+        points = np.matmul(self.basis, moved.swapaxes(-1, -2))
+        apart = frame.distance_from(points)
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
-        owner = self._owners(moved, frame)
+        *_, owner = _meet(points, frame, self.reach)
         owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(self._lengths(moved), 1.0)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop([self.basis @ moved[i].T], frame, (owner >= 0) & (owner != i))
+            loop = self._loop([points[i]], frame, (owner >= 0) & (owner != i))
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
         # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
@@ -353,12 +355,6 @@ class _Tracker:
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
-
-    def _owners(self, coefficients: np.ndarray, frame: _Frame) -> np.ndarray:
-        """Which of the strokes (M, 2, K) each pixel of ink is nearest to, (N,), -1 where none is in reach."""
-        points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
-        distance, nearest = cKDTree(points.reshape(-1, 2)).query(frame.ink, distance_upper_bound=self.reach)
-        return np.where(np.isfinite(distance), nearest // points.shape[1], -1)
 
     def _momentum(self, which: np.ndarray, length: np.ndarray) -> np.ndarray:
         """How strokes are expected to go on, (M, 2): long ones as they went, short ones with the others."""
@@ -400,9 +396,8 @@ class _Tracker:
         """
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
-        tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
-        distance, nearest = map(np.asarray, tree.query(frame.ink, distance_upper_bound=reach))
-        found = np.isfinite(distance)
+        distance, nearest, owner = _meet(points, frame, reach)
+        found = owner >= 0
         nearest = nearest[found]
         pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
         target = (
@@ -415,8 +410,6 @@ class _Tracker:
         inked = apart <= reach
         pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
         # Where it is hidden a stroke keeps its form: it is not drawn to the lines of what hides it.
-        owner = np.full(len(frame.ink), -1)
-        owner[found] = nearest // n
         owner = owner[frame.nearest[rows, columns]]
         bare = (pulls == 0) & inked & ((owner < 0) | (owner == np.arange(count)[:, None]))
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
@@ -539,6 +532,18 @@ class _Tracker:
             lines = trace(border, self.gap)
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
+
+
+def _meet(points: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the ink of a frame meets strokes, whose points are (M, n, 2).
+
+    Returns:
+        For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
+        that point among all M n; and the stroke that it belongs to, -1 beyond ``reach``.
+    """
+    tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
+    distance, nearest = map(np.asarray, tree.query(frame.ink, distance_upper_bound=reach))
+    return distance, nearest, np.where(np.isfinite(distance), nearest // points.shape[1], -1)
 
 
 def _regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.ndarray]:
