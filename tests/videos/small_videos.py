@@ -40,6 +40,18 @@ def encode(path, pictures, fps=25, codec=None, times=None, pixel_aspect=None, ro
         container.mux(stream.encode())
 
 
+def encode_changing(path, count, small, large):
+    """Write ``count`` frames of a size (height, width), then as many of another, into one Matroska file."""
+    parts = [path.with_name(f"{path.stem}_{side}.ivf") for side in ("small", "large")]
+    for part, size in zip(parts, (small, large), strict=True):
+        encode(part, numbered(count, *size), codec="libvpx")
+    with av.open(str(parts[0])) as first, av.open(str(parts[1])) as second, av.open(str(path), "w") as joined:
+        stream = joined.add_stream_from_template(first.streams.video[0])
+        for number, packet in enumerate(p for file in (first, second) for p in file.demux() if p.size):
+            packet.pts, packet.dts, packet.stream = number, number, stream
+            joined.mux(packet)
+
+
 def numbered(count, height=48, width=64):
     """Pictures of one brightness each; see :func:`number_of`."""
     return [np.full((height, width, 3), DARKEST + STEP * number, np.uint8) for number in range(count)]

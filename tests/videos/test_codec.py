@@ -10,7 +10,7 @@ from PIL import Image
 from sketch2video.videos.codec import probe_video, read_clip, read_companion, read_excerpt, read_frames
 from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.writing import write_gif, write_video
-from tests.videos.small_videos import CODECS, encode, encode_sound, noisy, number_of, numbered
+from tests.videos.small_videos import CODECS, encode, encode_changing, encode_sound, noisy, number_of, numbered
 
 
 @pytest.mark.parametrize("suffix", CODECS)
@@ -122,15 +122,7 @@ def test_a_whole_frame_is_turned_and_stretched_as_players_show_it(tmp_path):
 
 def test_a_video_whose_frames_change_their_size_has_no_whole_frames(tmp_path):
     path = tmp_path / "video.mkv"
-    small, large = tmp_path / "small.ivf", tmp_path / "large.ivf"
-    encode(small, numbered(3, 48, 64), codec="libvpx")
-    encode(large, numbered(3, 96, 128), codec="libvpx")
-    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as joined:
-        stream = joined.add_stream_from_template(first.streams.video[0])
-        for number, packet in enumerate(p for file in (first, second) for p in file.demux() if p.size):
-            packet.pts = packet.dts = number
-            packet.stream = stream
-            joined.mux(packet)
+    encode_changing(path, 3, (48, 64), (96, 128))
     assert {frame.shape for frame in read_frames(path)} == {(48, 64, 3), (96, 128, 3)}
     assert read_clip(path, frames=6, size=32).frames.shape == (6, 32, 32, 3)
     for sampling in ("first", "spread"):

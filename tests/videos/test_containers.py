@@ -19,7 +19,7 @@ from sketch2video.videos import (
     write_video,
 )
 from sketch2video.videos.containers import frames_of, opened_video
-from tests.videos.small_videos import encode, number_of, numbered
+from tests.videos.small_videos import encode_changing, number_of, numbered
 
 MUXERS = {
     "mp4": "libx264",
@@ -176,14 +176,8 @@ def test_frames_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path,
     path.write_bytes(bytes.fromhex(HUGE))  # 49 bytes, 65535 x 3000 pixels
     with pytest.raises(RejectedVideo, match="has frames of 65535 x 3000, which is too large"), opened_video(path):
         pass
-    small, large, path = tmp_path / "small.ivf", tmp_path / "large.ivf", tmp_path / "video.mkv"
-    encode(small, numbered(3, 48, 64), codec="libvpx")
-    encode(large, numbered(3, 480, 640), codec="libvpx")
-    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as joined:
-        stream = joined.add_stream_from_template(first.streams.video[0])
-        for number, packet in enumerate(p for file in (first, second) for p in file.demux() if p.size):
-            packet.pts, packet.dts, packet.stream = number, number, stream
-            joined.mux(packet)
+    path = tmp_path / "video.mkv"
+    encode_changing(path, 3, (48, 64), (480, 640))
     monkeypatch.setattr("sketch2video.videos.containers.MOST_PIXELS", 100_000)
     with pytest.raises(RejectedVideo, match="damaged"), opened_video(path) as (container, stream):
         assert len(list(frames_of(container, stream))) == 6

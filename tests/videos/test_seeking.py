@@ -7,7 +7,7 @@ import pytest
 from sketch2video.videos.codec import read_frames
 from sketch2video.videos.containers import RejectedVideo
 from sketch2video.videos.seeking import FrameReader, index_frames
-from tests.videos.small_videos import encode, encode_sound, noisy, numbered
+from tests.videos.small_videos import encode, encode_changing, encode_sound, noisy, numbered
 
 COUNT = 40
 OPEN = {"x264-params": "open-gop=1:bframes=3:keyint=10:min-keyint=10:scenecut=0"}
@@ -186,14 +186,8 @@ def test_damage_is_found_where_it_is_decoded(tmp_path):
 
 
 def test_frames_of_different_sizes_are_refused(tmp_path):
-    small, large, path = tmp_path / "small.ivf", tmp_path / "large.ivf", tmp_path / "video.mkv"
-    encode(small, numbered(5, 48, 64), codec="libvpx")
-    encode(large, numbered(5, 96, 128), codec="libvpx")
-    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as joined:
-        stream = joined.add_stream_from_template(first.streams.video[0])
-        for number, packet in enumerate(p for file in (first, second) for p in file.demux() if p.size):
-            packet.pts, packet.dts, packet.stream = number, number, stream
-            joined.mux(packet)
+    path = tmp_path / "video.mkv"
+    encode_changing(path, 5, (48, 64), (96, 128))
     with FrameReader(path) as reader:
         assert reader.frames([7, 8]).shape == (2, 96, 128, 3)
         with pytest.raises(RejectedVideo, match="changes the size of its frames"):

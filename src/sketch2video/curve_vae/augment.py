@@ -22,7 +22,7 @@ MOVE = 0.5
 def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
     """Clips after random changes, and the changes (N, CHANGES); see :func:`random_changes`."""
     changes = random_changes(len(strokes.life), spread, generator)
-    return changed(strokes, changes), changes
+    return (changed(strokes, changes) if spread else strokes), changes
 
 
 def random_changes(count: int, spread: float, generator: torch.Generator) -> Tensor:

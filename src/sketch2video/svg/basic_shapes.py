@@ -16,6 +16,8 @@ BOXES = ("stroke-box", "border-box", "margin-box", "fill-box", "padding-box", "c
 
 _SHAPE = re.compile(r"([a-z-]+)\(((?:[^()\"']|\"[^\"]*\"|'[^']*')*)\)", re.IGNORECASE)
 _RULE = re.compile(r"\s*(evenodd|nonzero)\s*,\s*", re.IGNORECASE)
+_SIDES = {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}
+"""Of one to four values as in CSS margins, those that the top, right, bottom and left have."""
 _WORDS = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
 
 
@@ -40,12 +42,10 @@ def basic_shape(text: str, box_of: Callable[[str], Box], font_size: float) -> Ba
         return None
     box = box_of(words[0] if words else "stroke-box")
     if match is None:
-        return BasicShape(
-            shape("rect", dict(zip(("x", "y", "width", "height"), box, strict=True)).get, str, box), False
-        )
+        return BasicShape(_rounded(box, 0.0), False)
     name, rest = match[1].lower(), match[2].strip()
     rule = _RULE.match(rest)
-    even_odd = bool(rule) and rule[1].lower() == "evenodd" if rule else False
+    even_odd = rule is not None and rule[1].lower() == "evenodd"
     rest = rest[rule.end() :] if rule and name in {"polygon", "path"} else rest
     if name == "path":
         data = re.fullmatch(r"\s*([\"'])(.*)\1\s*", rest, re.DOTALL)
@@ -146,12 +146,9 @@ def _rectangle(
         if found is None:
             return None
         return found[3], found[0], max(found[1] - found[3], 0.0), max(found[2] - found[0], 0.0)
-    if not 1 <= len(sides) <= 4:
+    if len(sides) not in _SIDES:
         return None
-    top, right, bottom, left = (sides[min(at, len(sides) - 1)] for at in range(4))
-    if len(sides) in (2, 3):  # as in CSS margins
-        bottom, left = (top, right) if len(sides) == 2 else (bottom, right)
-    found = lengths((top, right, bottom, left), (high, wide, high, wide))
+    found = lengths([sides[at] for at in _SIDES[len(sides)]], (high, wide, high, wide))
     if found is None:
         return None
     return found[3], found[0], max(wide - found[1] - found[3], 0.0), max(high - found[0] - found[2], 0.0)

@@ -183,7 +183,7 @@ class Walk:
 
     def _viewport(self, element: Element, context: _Context, width: str | None, height: str | None) -> list[Painted]:
         """The content of a nested ``svg``, or of a ``symbol`` that is used."""
-        size, style = font_size(context.style), context.style
+        size = font_size(context.style)
         wide, high = length(width, context.box.width, size), length(height, context.box.height, size)
         wide, high = context.box.width if wide is None else wide, context.box.height if high is None else high
         if wide <= 0 or high <= 0:
@@ -191,9 +191,19 @@ class Walk:
         box = view_box(element.get("viewBox"))
         matrix = _at_place(context)
         inner = matrix @ fit(box, wide, high, element.get("preserveAspectRatio")) if box else matrix
-        items = self._children(element, replace(context, matrix=inner, box=box or Box(0.0, 0.0, wide, high)))
-        if style.get("overflow", "hidden") not in {"visible", "auto"}:
-            clip = clip_to(_window(wide, high), matrix)
+        inside = replace(context, matrix=inner, box=box or Box(0.0, 0.0, wide, high))
+        return self._in_window(element, inside, (wide, high), matrix)
+
+    def _in_window(
+        self, element: Element, context: _Context, size: tuple[float, float], matrix: Matrix
+    ) -> list[Painted]:
+        """The content of an element, clipped to a window of some size unless it may overflow.
+
+        ``matrix`` is from the window to the page.
+        """
+        items = self._children(element, context)
+        if context.style.get("overflow", "hidden") not in {"visible", "auto"}:
+            clip = clip_to(_window(*size), matrix)
             for item in items:
                 item.clips.append(clip)
         return items
@@ -290,12 +300,7 @@ class Walk:
             depth=context.depth + 1,
             used=(*context.used, id(element)),
         )
-        items = self._children(element, inner)
-        if style.get("overflow", "hidden") not in {"visible", "auto"}:
-            clip = clip_to(_window(wide, high), window)
-            for item in items:
-                item.clips.append(clip)
-        return items
+        return self._in_window(element, inner, (wide, high), window)
 
     def _paint(self, name: str, context: _Context) -> Colour | None:
         """Colour and alpha of fill or stroke; None if nothing is painted. Of a gradient it is the mean of its stops."""

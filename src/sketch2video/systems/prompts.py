@@ -22,7 +22,7 @@ from sketch2video.errors import UserError
 from sketch2video.names import is_inside, is_too_long, name_on_disk
 from sketch2video.systems.drawings import DRAWING_ENDINGS
 from sketch2video.tables import read_table
-from sketch2video.texts import brief, one_line, read_text
+from sketch2video.texts import brief, is_text, one_line, read_text
 
 COLUMNS = ("caption", "seed", "num_frames", "sketch")
 MAX_SEED = 2**63 - 1
@@ -143,7 +143,7 @@ def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> P
 
 def _text(value: str, name: str, where: str) -> str:
     """Refuse what JSON can write and no text file can hold."""
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in value):
+    if "\0" in value or not is_text(value):
         raise UserError(f"{where}: {name} {brief(value)} has half a character (a surrogate) or a NUL; write it again")
     return value
 
