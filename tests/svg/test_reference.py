@@ -176,6 +176,12 @@ CASES |= {
     '<path d="M10 10L80 80" stroke="white" marker-end="url(#a)"/>',
     "markers of what is hidden": f'{ARROW}<path d="M20 80L80 20" visibility="hidden" marker-end="url(#a)"/>{PLAIN}',
     "markers without a line": f'{DOT}<path d="M20 80L80 20" stroke="none" marker-end="url(#a)"/>{PLAIN}',
+    "a mask's region": f'<mask id="m" x="0" y="20%" width=".5" height="1"><rect width="100" height="100" fill="white"'
+    f' stroke="none"/></mask><g mask="url(#m)">{PLAIN}</g>',
+    "a mask's region in user units": '<mask id="m" maskUnits="userSpaceOnUse" x="10%" y="30" width="70" height="50%">'
+    f'<rect width="100" height="100" fill="white" stroke="none"/></mask><g mask="url(#m)">{PLAIN}</g>',
+    "a mask's region of no size": f'<mask id="m" width="0"><rect width="100" height="100" fill="white" stroke="none"/>'
+    f'</mask><g mask="url(#m)">{HOOK}</g>{DISC}',
     "a mask inherits": f'<g fill="white" stroke="none"><mask id="m"><rect width="100" height="50"/></mask></g>'
     f'<g mask="url(#m)">{PLAIN}</g>',
 }
@@ -259,6 +265,10 @@ SAME = {
             "ellipse(50% 25%) fill-box": '<ellipse cx="52.5" cy="57.5" rx="32.5" ry="18.75"/>',
             "inset(10px 5px 2px) fill-box": '<rect x="25" y="30" width="55" height="63"/>',
             "inset(10% round 8px) view-box": '<rect x="10" y="10" width="80" height="80" rx="8"/>',
+            "inset(10% round 10px 20px 30px/10px 5%) view-box": '<path d="M20 10H70A20 5 0 0 1 90 15V80'
+            'A30 10 0 0 1 60 90H30A20 5 0 0 1 10 85V20A10 10 0 0 1 20 10z"/>',
+            "inset(10px round 0 60px 40px 40px) view-box": '<path d="M10 10H42A48 48 0 0 1 90 58A32 32 0 0 1 58 90H42'
+            'A32 32 0 0 1 10 58z"/>',
             "polygon(0 0, 100% 0, 0 100%) fill-box": '<path d="M20 20H85L20 95z"/>',
             "path('M0 0H60V90H0z') view-box": '<path d="M0 0H60V90H0z"/>',
             "xywh(5px 5px 50% 90%) view-box": '<rect x="5" y="5" width="50" height="90"/>',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
@@ -18,7 +19,12 @@ _SHAPE = re.compile(r"([a-z-]+)\(((?:[^()\"']|\"[^\"]*\"|'[^']*')*)\)", re.IGNOR
 _RULE = re.compile(r"\s*(evenodd|nonzero)\s*,\s*", re.IGNORECASE)
 _SIDES = {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}
 """Of one to four values as in CSS margins, those that the top, right, bottom and left have."""
+_STEPS = 16
+"""Points of a round corner."""
 _WORDS = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
+
+
+_Lengths = Callable[[Sequence[str], Sequence[float]], list[float] | None]
 
 
 class BasicShape(NamedTuple):
@@ -42,7 +48,7 @@ def basic_shape(text: str, box_of: Callable[[str], Box], font_size: float) -> Ba
         return None
     box = box_of(words[0] if words else "stroke-box")
     if match is None:
-        return BasicShape(_rounded(box, 0.0), False)
+        return BasicShape(_rounded(box, np.zeros((2, 4))), False)
     name, rest = match[1].lower(), match[2].strip()
     rule = _RULE.match(rest)
     even_odd = rule is not None and rule[1].lower() == "evenodd"
@@ -85,15 +91,45 @@ def _outline(name: str, text: str, box: Box, font_size: float) -> list[Subpath] 
     if name in {"inset", "rect", "xywh"}:
         sides, _, corner = (part.strip() for part in f" {text}".partition(" round "))
         found = _rectangle(name, sides.split(), lengths, box)
-        radius = length(corner or "0", box.width, font_size)  # one for all corners
-        return None if found is None or radius is None else _rounded(Box(*found), radius)
+        rounding = _corners(corner or "0", lengths, box)
+        return None if found is None or rounding is None else _rounded(Box(*found), rounding)
     return None
 
 
-def _rounded(box: Box, radius: float) -> list[Subpath]:
-    """A rectangle with round corners."""
-    values = dict(zip(("x", "y", "width", "height", "rx", "ry"), (*box, radius, radius), strict=True))
-    return shape("rect", lambda key, _: values[key], str, box)
+def _corners(text: str, lengths: _Lengths, box: Box) -> np.ndarray | None:
+    """Radii (2, 4), across and down, of the corners from the top left one clockwise: ``border-radius`` of CSS."""
+    halves = [half.split() for half in text.split("/")]
+    if len(halves) > 2 or any(len(half) not in _SIDES for half in halves):
+        return None
+    sides = (box.width, box.height)
+    radii = [
+        lengths([half[at] for at in _SIDES[len(half)]], [side] * 4)
+        for half, side in zip((halves[0], halves[-1]), sides, strict=True)
+    ]
+    known = np.array([part for part in radii if part is not None], float)
+    return known if len(known) == 2 and known.min() >= 0 else None
+
+
+def _rounded(box: Box, radii: np.ndarray) -> list[Subpath]:
+    """A rectangle with round corners; radii (2, 4) as of :func:`_corners`, all smaller where two are too long together.
+
+    CSS Backgrounds and Borders 3, section 4.5.
+    """
+    left, top, width, height = box
+    if width <= 0 or height <= 0:
+        return []
+    across, down = radii
+    pairs = [(width, across[0] + across[1]), (width, across[2] + across[3])]
+    pairs += [(height, down[0] + down[3]), (height, down[1] + down[2])]
+    radii = radii * min([1.0, *(side / both for side, both in pairs if both > 0)])
+    corners = np.array([(left, top), (left + width, top), (left + width, top + height), (left, top + height)])
+    inward = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
+    parts = []
+    for quarter, (corner, radius, way) in enumerate(zip(corners, radii.T, inward, strict=True)):
+        angles = np.linspace(quarter - 2, quarter - 1, _STEPS if radius.all() else 1) * np.pi / 2
+        arc = np.stack([np.cos(angles), np.sin(angles)], axis=1) if radius.all() else -way
+        parts.append(corner + radius * (way + arc))
+    return [Subpath(np.concatenate([np.atleast_2d(part) for part in parts]), True)]
 
 
 def _position(text: str) -> list[str]:
@@ -130,7 +166,7 @@ def _radii(
 def _rectangle(
     name: str,
     sides: Sequence[str],
-    lengths: Callable[[Sequence[str], Sequence[float]], list[float] | None],
+    lengths: _Lengths,
     box: Box,
 ) -> tuple[float, float, float, float] | None:
     """Left, top, width and height."""
@@ -152,3 +188,26 @@ def _rectangle(
     if found is None:
         return None
     return found[3], found[0], max(wide - found[1] - found[3], 0.0), max(high - found[0] - found[2], 0.0)
+
+
+def mask_region(element: Element, around: Box, viewport: Box, font_size: float) -> list[Subpath]:
+    """What a ``mask`` leaves at most, in user units; by default the box of what is masked and a tenth on each side.
+
+    Args:
+        element: with ``x``, ``y``, ``width``, ``height`` and ``maskUnits``.
+        around: box around what is masked.
+        viewport: what percentages are of with ``userSpaceOnUse``.
+        font_size: user units of an em.
+    """
+    by_box = element.get("maskUnits") != "userSpaceOnUse"
+    wholes = (1.0, 1.0) if by_box else (viewport.width, viewport.height)
+    given = zip(("x", "y", "width", "height"), wholes * 2, (-0.1, -0.1, 1.2, 1.2), strict=True)
+    lengths = [(length(element.get(name), whole, font_size), share * whole) for name, whole, share in given]
+    x, y, width, height = (default if found is None else found for found, default in lengths)
+    if width <= 0 or height <= 0:
+        return []
+    if by_box:
+        x, width = around.left + x * around.width, width * around.width
+        y, height = around.top + y * around.height, height * around.height
+    corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
+    return [Subpath(corners, True)]

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from sketch2video.svg import markers
-from sketch2video.svg.basic_shapes import basic_shape
+from sketch2video.svg.basic_shapes import basic_shape, mask_region
 from sketch2video.svg.outlines import Subpath, dashed, shape
 from sketch2video.svg.painted import Clip, Painted, box_around, clip_to, moved
 from sketch2video.svg.paints import Paints, target_of
@@ -336,6 +336,8 @@ class Walk:
             )
             clip = Clip(self._children(element, inner), kind == "mask", own.get("mask-type", "") == "alpha")
             found += [clip, *self._clips(own, inner, items)]
+            if kind == "mask" and (box := box_around(items, context.matrix)) is not None:
+                found.append(clip_to(mask_region(element, box, context.box, font_size(own)), context.matrix))
         return found
 
     def _clip_by_shape(self, name: str, text: str, context: _Context, items: Sequence[Painted]) -> list[Clip]:
