@@ -7,9 +7,10 @@ import pytest
 from scipy.spatial import cKDTree
 
 from sketch2video.curves import fit_curves, fit_error
+from sketch2video.curves.harmonics import TOLERANCE, share_harmonics
+from sketch2video.curves.order import alignment, in_order, rotate
 from sketch2video.curves.sequence import cosines
 from sketch2video.curves.series import project, tails
-from sketch2video.curves.track import TOLERANCE, alignment, in_order, rotate, share_harmonics
 from sketch2video.evaluation.label_judge_scenes import draw_outlines
 from sketch2video.params import load_params
 from sketch2video.sketches import extract_sketches

@@ -9,44 +9,37 @@ Stroke s in frame t + 1 *is* stroke s in frame t: it is moved onto the new ink a
    grows with k², so that place follows first and detail only where ink asks for it; again and again, until strokes
    come no nearer to the ink;
 3. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
-4. strokes that lost their ink are retired, and ink that no stroke covers is traced into free slots;
+4. strokes that lost their ink are retired; ink that no stroke covers lets an outline live on that was lost behind
+   others, if it is a part of it, and is traced into free slots;
 5. harmonics are shared out anew among all strokes, to those that lose most without them.
 
 Where lines of several objects cross, a stroke follows the ink that is nearest to it and to no other stroke; the rest of
 it is hidden, and keeps its form. Shots, between cuts that are known or found from the ink, are tracked apart. A shot is
 tracked forwards, and, if strokes are born on the way, backwards, too: objects are distinguished best where they do not
-overlap, and that may be at the end. The direction that needs fewer strokes is kept.
+overlap, and that may be at the end. What of both is needed is kept (:mod:`~sketch2video.curves.lives`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import scipy.fft
 from scipy.spatial import cKDTree
 
+from sketch2video.curves.harmonics import share_harmonics
+from sketch2video.curves.ink import InkFrame, enclosed, meet, regions, surrounded, without_specks
+from sketch2video.curves.lives import Life, Shot, needed
+from sketch2video.curves.order import POINTS, alignment, in_order, rotate, start_canonically_for_life
 from sketch2video.curves.sequence import CurveSequence, cosines
-from sketch2video.curves.series import (
-    LEFT,
-    close,
-    direct_canonically,
-    project,
-    resample,
-    start_canonically,
-    tails,
-)
+from sketch2video.curves.series import close, direct_canonically, project, resample, start_canonically
 from sketch2video.curves.trace import Line, link, thin, trace
-
-POINTS = 64
-"""Pen positions at which a stroke meets the ink."""
-
-TOLERANCE = 0.15
-"""Root mean square error, in px, below which more harmonics would only draw the pixels' staircase."""
 
 GAP = 0.03
 """Ends this far apart, in frame widths, may be joined into one line."""
@@ -72,9 +65,6 @@ SHORTEST = 0.05
 STRAY = 0.02
 """Mean distance to the ink, in frame widths, at which a stroke has lost it."""
 
-_RUN = 8
-"""Harmonics that are looked ahead when they are shared out."""
-
 OWNED = 0.2
 """Pixels of ink that are nearest to a stroke, for each pixel of its length, below which others draw what it draws."""
 
@@ -92,6 +82,16 @@ PLAIN = 0.3
 
 STAY = 0.3
 """Pixels nearer to the ink that a line must come by moving at all."""
+
+MEMORY = 8
+"""Frames for which an outline that was lost behind others is looked for."""
+
+FOUND, OPEN = 0.15, 0.1
+"""An outline is found again where at least this share of it is on ink that no stroke covers, and at most this share is
+neither on ink nor inside of lines, where it may be hidden."""
+
+SAME = 0.7
+"""Share of a piece's points that must lie on the outline that it is a piece of."""
 
 CUT = 0.35
 """Below this correlation, at the best shift, two drawings are of different shots (the same shot: 0.6 and more)."""
@@ -135,17 +135,16 @@ def fit_curves(
     if cuts is not None and np.shape(cuts) != (frames,):
         raise ValueError(f"cuts must have the shape ({frames},) as the ink has, not {np.shape(cuts)}")
     skeletons = [thin(picture) for picture in drawing]
-    past = _Past.empty(frames, strokes, harmonics)
+    tracker = partial(_Tracker, height, width, budget, strokes, harmonics, rounds, stiffness)
+    lives: list[Life] = []
     for shot in np.split(np.arange(frames), np.flatnonzero(find_cuts(skeletons) if cuts is None else cuts)):
-        lives = int(past.life.max())
-        tracker = partial(_Tracker, height, width, budget, strokes, harmonics, rounds, stiffness, lives)
-        pictures = [skeletons[t] for t in shot]
-        found = _track(tracker(), pictures)
-        if found.count_lives() > np.count_nonzero(found.life[:1]):
-            found = min(found, _track(tracker(), pictures, -1), key=_Past.count_lives)
-        past.coefficients[shot], past.life[shot], past.closed[shot] = found.coefficients, found.life, found.closed
-    start_canonically_for_life(past.coefficients, past.life, past.closed)
-    coefficients, visibility = in_order(past.coefficients, past.life)
+        if len(shot):
+            pictures = [skeletons[t] for t in shot]
+            lives += [replace(life, first=life.first + shot[0]) for life in _lives_of_shot(tracker, pictures, strokes)]
+    past = _in_slots(lives, frames, strokes, harmonics)
+    _keep_within(*past, (budget - strokes) // 2)
+    start_canonically_for_life(*past)
+    coefficients, visibility = in_order(*past[:2])
     return CurveSequence((coefficients / width).astype(np.float32), visibility)
 
 
@@ -155,13 +154,59 @@ def find_cuts(skeletons: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([False, *(a is not None and b is not None and _likeness(a, b) < CUT for a, b in pairwise(spectra))])
 
 
-def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], step: int = 1) -> _Past:
+def _lives_of_shot(make: Callable[[], _Tracker], skeletons: Sequence[np.ndarray], strokes: int) -> Sequence[Life]:
+    """The strokes of a shot."""
+    tracker = make()
+    forwards = _track(tracker, skeletons)
+    if all(life.first == 0 for life in forwards):
+        return forwards
+    shot = Shot.of(skeletons, tracker.reach, tracker.gap)
+    return needed([forwards, _track(make(), skeletons, -1)], shot, strokes)
+
+
+def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], step: int = 1) -> list[Life]:
     """Carry strokes through the frames of a shot, forwards (1) or backwards (-1)."""
-    past = _Past.empty(len(skeletons), *tracker.coefficients.shape[::2])
+    seen: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
     for t in range(len(skeletons))[::step]:
         tracker.advance(skeletons[t])
-        past.keep(t, tracker)
-    return past
+        for slot in np.flatnonzero(tracker.alive):
+            now = (t, tracker.coefficients[slot].copy(), bool(tracker.closed[slot]))
+            seen.setdefault(int(tracker.life[slot]), []).append(now)
+    return [_through(sorted(life, key=itemgetter(0))) for life in seen.values()]
+
+
+def _through(seen: Sequence[tuple[int, np.ndarray, bool]]) -> Life:
+    """The life of a stroke of the frames in which it was seen; between them it goes over evenly."""
+    times, parts = [t for t, *_ in seen], np.stack([part for _, part, _ in seen])
+    frames = np.arange(times[0], times[-1] + 1)
+    before = np.searchsorted(times, frames, side="right") - 1
+    after = np.minimum(before + 1, len(times) - 1)
+    share = (frames - np.take(times, before)) / np.maximum(np.take(times, after) - np.take(times, before), 1)
+    return Life(times[0], parts[before] + share[:, None, None] * (parts[after] - parts[before]), seen[0][2])
+
+
+def _in_slots(
+    lives: Sequence[Life], frames: int, strokes: int, harmonics: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients (T, S, 2, K), the number of the life of each stroke, 0 for none, and whether it is closed (T, S)."""
+    coefficients = np.zeros((frames, strokes, 2, harmonics))
+    number, closed = np.zeros((2, frames, strokes), np.int64)
+    for name, life in enumerate(sorted(lives, key=attrgetter("first")), 1):
+        lived = slice(life.first, life.end)
+        slot = np.flatnonzero(~number[lived].any(0))[0]
+        coefficients[lived, slot], number[lived, slot], closed[lived, slot] = life.coefficients, name, life.closed
+    return coefficients, number, closed
+
+
+def _keep_within(coefficients: np.ndarray, number: np.ndarray, closed: np.ndarray, harmonics: int) -> None:
+    """Share harmonics anew in frames (T, S, 2, K) whose strokes have more than ``harmonics``; in place."""
+    size = coefficients.shape[-1]
+    for series, alive, rings in zip(coefficients, number > 0, closed > 0, strict=True):
+        used = (size - (series[alive] != 0).any(1)[:, ::-1].argmax(1)).sum()
+        if used > harmonics:
+            kept = np.arange(size) < share_harmonics(series[alive], _lengths(series[alive]), harmonics)[:, None]
+            series[alive] *= kept[:, None]
+            series[alive & rings] = close(series[alive & rings])
 
 
 def _checked(ink: np.ndarray) -> np.ndarray:
@@ -173,76 +218,6 @@ def _checked(ink: np.ndarray) -> np.ndarray:
     if ink.dtype != np.uint8:
         raise TypeError(f"ink must be uint8 (255 ink on 0) or bool, not {ink.dtype}")
     return ink > 127
-
-
-@dataclass
-class _Past:
-    """What was tracked: coefficients (T, S, 2, K) px; (T, S) the life of each stroke, 0 for none; (T, S) if closed."""
-
-    coefficients: np.ndarray
-    life: np.ndarray
-    closed: np.ndarray
-
-    @classmethod
-    def empty(cls, frames: int, strokes: int, harmonics: int) -> _Past:
-        """No stroke in any frame."""
-        return cls(np.zeros((frames, strokes, 2, harmonics)), *np.zeros((2, frames, strokes), np.int64))
-
-    def count_lives(self) -> int:
-        """How many strokes there are in all."""
-        return int(np.count_nonzero(np.unique(self.life)))
-
-    def keep(self, t: int, tracker: _Tracker) -> None:
-        """Remember the present frame of the tracker as frame ``t``."""
-        self.coefficients[t] = tracker.coefficients * tracker.alive[:, None, None]
-        self.life[t] = tracker.life * tracker.alive
-        self.closed[t] = tracker.closed & tracker.alive
-
-
-@dataclass
-class _Frame:
-    """The ink of a frame: (N, 2) px, distances to it, and which ink pixel is nearest to each pixel."""
-
-    skeleton: np.ndarray
-    ink: np.ndarray
-    distance: np.ndarray
-    nearest: np.ndarray
-
-    @classmethod
-    def of(cls, skeleton: np.ndarray) -> _Frame:
-        rows, columns = np.nonzero(skeleton)
-        ink = np.stack([columns, rows], 1) + 0.5
-        if not len(ink):
-            return cls(skeleton, ink, np.zeros(skeleton.shape, np.float32), np.zeros(skeleton.shape, np.int64))
-        empty = (~skeleton).astype(np.uint8)
-        distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-        place = np.zeros(int(labels.max()) + 1, np.int64)
-        place[labels[rows, columns]] = np.arange(len(ink))
-        return cls(skeleton, ink, distance, place[labels])
-
-    def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the pixels nearest to ``points`` (..., 2)."""
-        height, width = self.skeleton.shape
-        columns = np.clip(points[..., 0], 0, width - 1).astype(np.int64)
-        return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
-
-    def distance_from(self, points: np.ndarray) -> np.ndarray:
-        """Distance in px of ``points`` (..., 2) to the ink; outside the frame it goes on growing."""
-        height, width = self.skeleton.shape
-        outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
-        return self.distance[self.at(points)] + outside
-
-    def distance_from_shifted(self, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Distances as of :meth:`distance_from` after every shift of ``offsets`` (D,): (M, n, 2) -> (M, D, D, n).
-
-        The first D is of shifts to the right, the second of shifts down.
-        """
-        size = np.array(self.skeleton.shape[::-1])
-        moved = points[:, None] + offsets[:, None, None]
-        outside = np.maximum(0.0, np.maximum(-moved, moved - size))
-        places = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
-        distance = self.distance.ravel()[places[:, :, None, :, 0] + places[:, None, :, :, 1]]
-        return distance + (outside[:, :, None, :, 0] + outside[:, None, :, :, 1])
 
 
 def _spectrum(skeleton: np.ndarray) -> np.ndarray:
@@ -260,6 +235,23 @@ def _likeness(spectrum: np.ndarray, other: np.ndarray) -> float:
     return float(scipy.fft.irfft2(np.conj(spectrum) * other).max())
 
 
+def _lengths(series: np.ndarray) -> np.ndarray:
+    """Lengths (M,) of strokes (M, 2, K)."""
+    n = max(POINTS, 2 * series.shape[-1])
+    steps = np.diff(np.matmul(cosines(n, series.shape[-1], midpoints=True), series.swapaxes(-1, -2)), axis=1)
+    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(1))
+
+
+class _Lost(NamedTuple):
+    """An outline that is no longer seen: the frame in which it was missed first, its coefficients (2, K) in the one
+    before, its velocity (2,) in px a frame, and the number of its life."""
+
+    since: int
+    coefficients: np.ndarray
+    velocity: np.ndarray
+    life: int
+
+
 class _Tracker:
     """Strokes of the present frame, in px."""
 
@@ -272,7 +264,6 @@ class _Tracker:
         harmonics: int,
         rounds: int,
         stiffness: float,
-        lives: int,
     ) -> None:
         self.size = width
         self.budget = budget - strokes  # what is left for coefficients
@@ -282,7 +273,10 @@ class _Tracker:
         self.closed = np.zeros(strokes, bool)
         self.velocity = np.zeros((strokes, 2))
         self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
-        self.life_count = lives
+        self.life_count = 0
+        self.now = 0
+        self.born = np.zeros(strokes, np.int64)
+        self.lost: list[_Lost] = []
         self.n = max(POINTS, 2 * harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
         self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
@@ -296,7 +290,8 @@ class _Tracker:
 
     def advance(self, skeleton: np.ndarray) -> None:
         """Carry the strokes over to the next frame."""
-        frame = _Frame.of(skeleton)
+        self.now += 1
+        frame = InkFrame.of(skeleton)
         before = self.alive.copy()
         if not len(frame.ink):
             self.alive[:] = False
@@ -304,7 +299,8 @@ class _Tracker:
         if self.alive.any():
             self._follow(frame)
             self._close_rings(frame)
-        uncovered = frame.ink[self._distance_to_strokes(frame.ink) > self.reach]
+            self._find_again(frame, before)
+        uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive) > self.reach]
         if len(uncovered):
             # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
             self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
@@ -314,19 +310,18 @@ class _Tracker:
         """Strokes ``which`` at the midpoint grid: (M, n, 2) px."""
         return np.matmul(self.basis, self.coefficients[which].swapaxes(-1, -2))
 
-    def _distance_to_strokes(self, points: np.ndarray) -> np.ndarray:
-        which = np.flatnonzero(self.alive)
-        if not len(which):
+    def _distance_to_strokes(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
+        if not which.any():
             return np.full(len(points), np.inf)
         return np.asarray(cKDTree(self.samples(which).reshape(-1, 2)).query(points)[0])
 
     # Following
 
-    def _follow(self, frame: _Frame) -> None:
+    def _follow(self, frame: InkFrame) -> None:
         which = np.flatnonzero(self.alive)
         before = self.coefficients[which]
         moved = before.copy()
-        length = self._lengths(before)
+        length = _lengths(before)
         moved[..., 0] += self._momentum(which, length)
         moved[..., 0] += self._search(moved, length, frame)
         stays = self._stays(before, moved, frame) & ~self.closed[which]
@@ -343,18 +338,77 @@ class _Tracker:
         points = np.matmul(self.basis, moved.swapaxes(-1, -2))
         apart = frame.distance_from(points)
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
-        *_, owner = _meet(points, frame, self.reach)
-        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(self._lengths(moved), 1.0)
+        *_, owner = meet(points, frame, self.reach)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(_lengths(moved), 1.0)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
             loop = self._loop([points[i]], frame, (owner >= 0) & (owner != i))
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
         # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
         near = self.closed[which] | (apart < STRAY * self.size)
-        keep = (inked > 0.5) & (owned > OWNED) & near & (self._lengths(moved) > 0.4 * length)
+        keep = (inked > 0.5) & (owned > OWNED) & near & (_lengths(moved) > 0.4 * length)
+        for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
+            self.lost.append(_Lost(self.now, before[i], self.velocity[which[i]].copy(), int(self.life[which[i]])))
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
+
+    def _find_again(self, frame: InkFrame, before: np.ndarray) -> None:
+        """Let outlines that were lost behind others live on where ink that nobody else draws is a part of them.
+
+        Pieces of them that were taken for new strokes since are retired.
+        """
+        self.lost = [one for one in self.lost if self.now - one.since <= MEMORY]
+        hides = surrounded(frame.skeleton, self.gap) if self.lost else frame.skeleton
+        for one in self.lost[::-1]:
+            pieces = self.alive & ~self.closed & (self.born >= one.since)
+            free = np.flatnonzero(~self.alive & ~before)
+            uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive & ~pieces) > self.reach]
+            if not len(free) or len(uncovered) < FOUND * _lengths(one.coefficients[None])[0]:
+                continue
+            coefficients = self._placed(one, uncovered, frame, hides)
+            if coefficients is None:
+                continue
+            self.lost = [other for other in self.lost if other is not one]
+            outline = cKDTree(self.basis @ coefficients.T)
+            for piece in np.flatnonzero(pieces):
+                apart = outline.query(self.samples(np.array([piece]))[0])[0]
+                self.alive[piece] = np.mean(apart <= self.reach) < SAME
+            slot = free[0]
+            self.coefficients[slot], self.life[slot], self.born[slot] = coefficients, one.life, one.since
+            self.velocity[slot] = (coefficients - one.coefficients)[:, 0] / (self.now - one.since + 1)
+            self.alive[slot] = self.closed[slot] = True
+
+    def _placed(self, lost: _Lost, uncovered: np.ndarray, frame: InkFrame, hides: np.ndarray) -> np.ndarray | None:
+        """A lost outline moved onto uncovered ink, the rest of it hidden; None where it does not fit."""
+        bare = np.zeros(frame.skeleton.shape, bool)
+        bare[frame.at(uncovered)] = True
+        bare_ink = InkFrame.of(bare)
+        frames = self.now - lost.since + 1
+        expected = lost.coefficients.copy()
+        expected[:, 0] += lost.velocity * frames
+        offsets = np.linspace(-SEARCH, SEARCH, 11) * self.size * min(1 + 0.25 * frames, 2.0)
+        shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
+        points = (self.basis[::2] @ expected.T) + shifts[:, None]
+        on = (bare_ink.distance_from(points) <= self.reach).mean(1)
+        open_ = self._in_the_open(points, frame, hides)
+        away = np.hypot(shifts[:, 0], shifts[:, 1]) / self.size
+        best = int(np.argmax(on - 2 * open_ - away))
+        expected[:, 0] += shifts[best]
+        for _ in range(self.rounds):
+            points = (self.basis @ expected.T)[None]
+            target = bare_ink.ink[bare_ink.nearest[frame.at(points)]]
+            weight = (np.hypot(*np.moveaxis(target - points, -1, 0)) <= 2 * self.reach).astype(np.float64)
+            expected = self._similar(expected[None], weight, target)[0]
+        points = self.basis @ expected.T
+        on = bare_ink.distance_from(points) <= self.reach
+        if on.mean() < FOUND or float(self._in_the_open(points[None], frame, hides)[0]) > OPEN:
+            return None
+        return expected
+
+    def _in_the_open(self, points: np.ndarray, frame: InkFrame, hides: np.ndarray) -> np.ndarray:
+        """Share of points (M, n, 2) that are neither on ink nor inside of lines: (M,)."""
+        return np.asarray(((frame.distance_from(points) > self.reach) & ~hides[frame.at(points)]).mean(1))
 
     def _momentum(self, which: np.ndarray, length: np.ndarray) -> np.ndarray:
         """How strokes are expected to go on, (M, 2): long ones as they went, short ones with the others."""
@@ -363,11 +417,7 @@ class _Tracker:
         weight = (length / (length + PLAIN * self.size))[:, None]
         return weight * own + (1 - weight) * common
 
-    def _lengths(self, coefficients: np.ndarray) -> np.ndarray:
-        steps = np.diff(np.matmul(self.basis, coefficients.swapaxes(-1, -2)), axis=1)
-        return np.hypot(steps[..., 0], steps[..., 1]).sum(1)
-
-    def _search(self, coefficients: np.ndarray, length: np.ndarray, frame: _Frame) -> np.ndarray:
+    def _search(self, coefficients: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
         """The shift (M, 2) that brings each stroke onto ink; all go one way unless the ink says otherwise."""
         offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
@@ -379,7 +429,7 @@ class _Tracker:
         reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
-    def _stays(self, before: np.ndarray, moved: np.ndarray, frame: _Frame) -> np.ndarray:
+    def _stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
         """Which strokes (M,) lie on ink as well where they were: a line's motion along itself cannot be seen."""
         there, here = (
             np.minimum(frame.distance_from(np.matmul(self.basis[::4], c.swapaxes(-1, -2))), 2.5 * self.reach).mean(-1)
@@ -387,7 +437,7 @@ class _Tracker:
         )
         return np.asarray(there <= here + STAY)
 
-    def _targets(self, coefficients: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
+    def _targets(self, coefficients: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
         """Where each pen position should be, and how far the ink is from the strokes as they are.
 
         Returns:
@@ -396,7 +446,7 @@ class _Tracker:
         """
         points = np.matmul(self.basis, coefficients.swapaxes(-1, -2))
         count, n = points.shape[:2]
-        distance, nearest, owner = _meet(points, frame, reach)
+        distance, nearest, owner = meet(points, frame, reach)
         found = owner >= 0
         nearest = nearest[found]
         pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
@@ -451,7 +501,7 @@ class _Tracker:
 
     # Closed outlines
 
-    def _loop(self, polylines: Sequence[np.ndarray], frame: _Frame, foreign: np.ndarray) -> Line | None:
+    def _loop(self, polylines: Sequence[np.ndarray], frame: InkFrame, foreign: np.ndarray) -> Line | None:
         """The loop that the ink near polylines (n, 2) forms, if it forms one about as long as they are.
 
         ``foreign`` (N,) is ink that belongs to other strokes.
@@ -462,7 +512,7 @@ class _Tracker:
         ink = frame.skeleton & (near > 0)
         ink[frame.at(frame.ink[foreign])] = False
         length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
-        if not len(_regions(ink, self.gap, 0.01 * length**2)[1]):
+        if not len(regions(ink, self.gap, 0.01 * length**2)[1]):
             return None
         lines = trace(ink, self.gap)
         if not lines or not lines[0].closed:
@@ -482,7 +532,7 @@ class _Tracker:
         """Cut the strokes' series where the budget, or their own need, ends."""
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
-        counts = share_harmonics(series, self._lengths(series), self.budget // 2)
+        counts = share_harmonics(series, _lengths(series), self.budget // 2)
         series[np.broadcast_to((np.arange(self.harmonics) >= counts[:, None])[:, None], series.shape)] = 0.0
         closed = self.closed[which]
         series[closed] = close(series[closed])
@@ -490,11 +540,11 @@ class _Tracker:
 
     # Births
 
-    def _give_birth(self, uncovered: np.ndarray, frame: _Frame, free: np.ndarray) -> None:
+    def _give_birth(self, uncovered: np.ndarray, frame: InkFrame, free: np.ndarray) -> None:
         mask = np.zeros(frame.skeleton.shape, bool)
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
-        lines = trace(_without_specks(mask, shortest / 2), self.gap, shortest)
+        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest)
         room = len(free)
         if len(lines) > room:
             self._make_room(lines[room].length)
@@ -506,25 +556,28 @@ class _Tracker:
             self.coefficients[slot] = project(resample(points, self.n, line.closed), self.harmonics, line.closed)
             self.alive[slot], self.closed[slot] = True, line.closed
             self.life_count += 1
-            self.velocity[slot], self.life[slot] = 0.0, self.life_count
+            self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
 
     def _make_room(self, length: float) -> None:
         """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
         which = np.flatnonzero(self.alive)
         if len(which):
-            lengths = self._lengths(self.coefficients[which])
+            lengths = _lengths(self.coefficients[which])
             if 2 * lengths.min() < length:
                 self.alive[which[np.argmin(lengths)]] = False
 
-    def _close_rings(self, frame: _Frame) -> None:
+    def _close_rings(self, frame: InkFrame) -> None:
         """Retire open strokes that together draw one loop; its ink is then uncovered and born as one closed stroke."""
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        places, lengths = frame.at(self.samples(alive)), self._lengths(self.coefficients[alive])
+        places, lengths = frame.at(self.samples(alive)), _lengths(self.coefficients[alive])
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
-        for region in _enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
-            border = frame.skeleton & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
+        # What closed strokes draw stays theirs: a line that ends at another outline is no loop with a part of it.
+        loose = frame.skeleton.copy()
+        loose[frame.at(frame.ink[self._distance_to_strokes(frame.ink, self.alive & self.closed) <= self.reach])] = False
+        for region in enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
+            border = loose & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
             on = cv2.dilate(border.astype(np.uint8), nearby)[places].mean(1) > 0.8
             drawn = lengths[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
@@ -532,153 +585,3 @@ class _Tracker:
             lines = trace(border, self.gap)
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
-
-
-def _meet(points: np.ndarray, frame: _Frame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the ink of a frame meets strokes, whose points are (M, n, 2).
-
-    Returns:
-        For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
-        that point among all M n; and the stroke that it belongs to, -1 beyond ``reach``.
-    """
-    tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
-    distance, nearest = map(np.asarray, tree.query(frame.ink, distance_upper_bound=reach))
-    return distance, nearest, np.where(np.isfinite(distance), nearest // points.shape[1], -1)
-
-
-def _regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.ndarray]:
-    """Regions of at least ``area`` pixels that lines, up to small gaps, go round.
-
-    Returns:
-        Labels (H, W) of all regions, and those of the regions in question: all but the one outside.
-    """
-    side = 2 * int(gap / 2) + 1
-    walls = cv2.dilate(np.pad(ink.astype(np.uint8), side), np.ones((side, side), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
-    large = stats[:, cv2.CC_STAT_AREA] >= area
-    large[[0, labels[0, 0]]] = False
-    return labels[side:-side, side:-side], np.flatnonzero(large)
-
-
-def _enclosed(ink: np.ndarray, gap: float, area: float) -> Iterator[np.ndarray]:
-    """The regions of :func:`_regions`, with the ink around them that was widened: uint8 (H, W) masks."""
-    labels, regions = _regions(ink, gap, area)
-    side = 2 * int(gap / 2) + 1
-    for region in regions:
-        yield cv2.dilate((labels == region).astype(np.uint8), np.ones((side, side), np.uint8))
-
-
-def _without_specks(mask: np.ndarray, least: float) -> np.ndarray:
-    """Connected parts of at least ``least`` pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= least
-    kept[0] = False
-    return np.asarray(kept[labels])
-
-
-def alignment(ring: np.ndarray, other: np.ndarray) -> float:
-    """By how many samples ``other`` must be rotated to run beside ``ring``: both (n, 2), closed, evenly sampled.
-
-    The least mean square distance after a shift of place is where the circular cross-correlation peaks; a parabola
-    finds the peak between samples, since a start that jumps from sample to sample would shake the whole stroke.
-    """
-    z, w = (points @ [1, 1j] for points in (ring, other))
-    likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
-    top = int(np.argmax(likeness))
-    before, peak, after = (float(likeness[(top + i) % len(z)]) for i in (-1, 0, 1))
-    return top + 0.5 * (before - after) / min(before - 2 * peak + after, -1e-9)
-
-
-def rotate(ring: np.ndarray, by: float) -> np.ndarray:
-    """Start a closed ring of samples (..., n, 2) ``by`` samples later, linearly interpolated."""
-    n = ring.shape[-2]
-    at = (np.arange(n) + by) % n
-    low = np.floor(at).astype(int)
-    part = (at - low)[:, None]
-    return ring[..., low % n, :] * (1 - part) + ring[..., (low + 1) % n, :] * part
-
-
-def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, closed: np.ndarray) -> None:
-    """Start every closed stroke, over its whole life, where its median outline is topmost; in place.
-
-    One frame's pixels decide badly where a round outline is topmost; all frames of its life together decide well.
-
-    Args:
-        coefficients: (T, S, 2, K), px.
-        life: (T, S), which life a stroke belongs to; 0: none.
-        closed: (T, S), non-zero for closed strokes.
-    """
-    harmonics = coefficients.shape[-1]
-    n = max(POINTS, 4 * harmonics)
-    basis = cosines(n, harmonics, midpoints=True)
-    for name in np.unique(life[closed > 0]):
-        lived = life == name
-        rings = np.matmul(basis, coefficients[lived].swapaxes(-1, -2))
-        centred = rings - rings.mean(1, keepdims=True)
-        usual = np.median(centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9), axis=0)
-        start = int(np.argmin(usual[:, 1] + LEFT * usual[:, 0]))
-        if start not in (0, n - 1):
-            used = coefficients[lived] != 0
-            coefficients[lived] = close(project(rotate(rings, start), harmonics) * used)
-
-
-def in_order(coefficients: np.ndarray, life: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Strokes by the rule: earlier births first, of one frame's births the longer first, each in the first free slot.
-
-    A slot rests for a frame between two lives where it can, so that they do not look like one stroke that jumps.
-
-    Returns:
-        Coefficients (T, S, 2, K) and visibility (T, S) float32.
-    """
-    frames, strokes, _, harmonics = coefficients.shape
-    names = [int(name) for name in np.unique(life) if name]
-    times = {name: np.flatnonzero((life == name).any(1)) for name in names}
-    births = np.array([coefficients[times[name][0]][life[times[name][0]] == name][0] for name in names])
-    points = np.matmul(births.reshape(-1, 2, harmonics), cosines(POINTS, harmonics).T)
-    lengths = np.hypot(*np.moveaxis(np.diff(points, axis=-1), 1, 0)).sum(-1)
-    out, taken = np.zeros_like(coefficients), np.zeros((frames + 2, strokes), bool)  # a frame before and one after
-    visibility = np.zeros((frames, strokes), np.float32)
-    for i in sorted(range(len(names)), key=lambda i: (times[names[i]][0], -lengths[i], names[i])):
-        lived = times[names[i]]
-        first, last = lived[0], lived[-1]
-        rested = np.flatnonzero(~taken[first : last + 3].any(0))
-        free = rested if len(rested) else np.flatnonzero(~taken[first + 1 : last + 2].any(0))
-        slot = free[0]
-        taken[first + 1 : last + 2, slot] = True
-        out[lived, slot] = coefficients[life == names[i]]
-        visibility[lived, slot] = 1.0
-    return out, visibility
-
-
-def share_harmonics(series: np.ndarray, lengths: np.ndarray, total: int) -> np.ndarray:
-    """Share ``total`` harmonics among strokes by need.
-
-    Each stroke has two; the others go, one after another, to whichever stroke loses most squared error by its next
-    ones (a run of up to eight, since every other harmonic of a symmetrical line is zero), weighted by its length, until
-    all errors are below the tolerance or nothing is left.
-
-    Args:
-        series: (M, 2, K), full series of the strokes, px.
-        lengths: (M,), px.
-        total: harmonics to share, at least 2 M.
-
-    Returns:
-        (M,) harmonics of each stroke.
-    """
-    lost = tails(series) * lengths[:, None]
-    most = series.shape[-1]
-    gain = np.zeros((len(series), most))
-    for run in range(1, min(_RUN, most) + 1):
-        drop = (lost[:, :-run] - lost[:, run:]) / run
-        np.maximum(gain[:, : drop.shape[1]], drop, out=gain[:, : drop.shape[1]])
-    gain[lost[:, :-1] <= TOLERANCE**2 * lengths[:, None]] = 0.0
-    gain = np.minimum.accumulate(gain[:, 2:], axis=1)  # a harmonic is never had before the one below it
-    wanted = np.sort(gain, axis=None)[::-1]
-    left = total - 2 * len(series)
-    if left <= 0:
-        return np.full(len(series), 2)
-    least = wanted[left - 1] if left <= gain.size else 0.0
-    counts = 2 + (gain > least).sum(1)
-    for stroke in np.flatnonzero((gain == least).any(1)) if least > 0 else ():
-        counts[stroke] += min(int((gain[stroke] == least).sum()), total - int(counts.sum()))
-    return np.asarray(counts)
