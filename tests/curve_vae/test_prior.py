@@ -21,25 +21,24 @@ def flow() -> StrokeFlow:
 
 def test_the_flow_does_not_care_about_the_order_of_strokes() -> None:
     prior, text = flow(), captions()
-    tokens, estimate, known = (torch.randn(2, 5, n) for n in (NUMBERS, NUMBERS, KNOWN))
+    tokens, known = (torch.randn(2, 5, n) for n in (NUMBERS, KNOWN))
     time, fps, order = torch.tensor([0.3, 0.8]), torch.tensor([8.0, 24.0]), torch.tensor([3, 1, 4, 0, 2])
-    whole = prior(tokens, time, estimate, *text, fps, known)
-    turned = prior(tokens[:, order], time, estimate[:, order], *text, fps, known[:, order])
+    whole = prior(tokens, time, *text, fps, known)
+    turned = prior(tokens[:, order], time, *text, fps, known[:, order])
     torch.testing.assert_close(turned, whole[:, order], atol=1e-5, rtol=1e-4)
 
 
-def test_caption_rate_time_estimate_and_what_is_known_matter() -> None:
+def test_caption_rate_time_and_what_is_known_matter() -> None:
     prior, text = flow(), captions()
-    tokens, estimate, known = (torch.randn(2, 5, n) for n in (NUMBERS, NUMBERS, KNOWN))
+    tokens, known = (torch.randn(2, 5, n) for n in (NUMBERS, KNOWN))
     time, fps = torch.tensor([0.3, 0.8]), torch.tensor([8.0, 24.0])
-    base = prior(tokens, time, estimate, *text, fps, known)
+    base = prior(tokens, time, *text, fps, known)
     for other in (
-        prior(tokens, time, estimate, text.hidden.flip(0), text.mask, fps, known),
-        prior(tokens, time, estimate, None, None, fps, known),
-        prior(tokens, time, estimate, *text, 2 * fps, known),
-        prior(tokens, 1 - time, estimate, *text, fps, known),
-        prior(tokens, time, 0 * estimate, *text, fps, known),
-        prior(tokens, time, estimate, *text, fps, None),
+        prior(tokens, time, text.hidden.flip(0), text.mask, fps, known),
+        prior(tokens, time, None, None, fps, known),
+        prior(tokens, time, *text, 2 * fps, known),
+        prior(tokens, 1 - time, *text, fps, known),
+        prior(tokens, time, *text, fps, None),
     ):
         assert (other - base).abs().max() > 1e-4
 
@@ -48,21 +47,21 @@ def test_tokens_that_are_no_strokes_have_no_influence() -> None:
     prior, text = flow(), captions()
     tokens = torch.randn(2, 5, NUMBERS)
     present = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
-    time, estimate = torch.tensor([0.3, 0.8]), torch.zeros(2, 5, NUMBERS)
-    base = prior(tokens, time, estimate, *text, None, present=present)
+    time = torch.tensor([0.3, 0.8])
+    base = prior(tokens, time, *text, None, present=present)
     changed = torch.where(present[..., None], tokens, 9.0)
-    torch.testing.assert_close(prior(changed, time, estimate, *text, None, present=present)[present], base[present])
-    alone = prior(tokens[:1, :3], time[:1], estimate[:1, :3], text.hidden[:1], text.mask[:1], None)
+    torch.testing.assert_close(prior(changed, time, *text, None, present=present)[present], base[present])
+    alone = prior(tokens[:1, :3], time[:1], text.hidden[:1], text.mask[:1], None)
     torch.testing.assert_close(alone, base[:1, :3], atol=1e-5, rtol=1e-4)
 
 
 def test_the_number_of_strokes_matters_to_each() -> None:
     prior, text = flow(), captions()
     token = torch.randn(2, 1, NUMBERS).expand(2, 4, NUMBERS)  # attention's means are the same for any number
-    time, estimate = torch.tensor([0.3, 0.8]), torch.zeros(2, 4, NUMBERS)
-    four = prior(token, time, estimate, *text, None)
-    three = prior(token[:, :3], time, estimate[:, :3], *text, None)
-    padded = prior(token, time, estimate, *text, None, present=torch.tensor([True, True, True, False]).expand(2, 4))
+    time = torch.tensor([0.3, 0.8])
+    four = prior(token, time, *text, None)
+    three = prior(token[:, :3], time, *text, None)
+    padded = prior(token, time, *text, None, present=torch.tensor([True, True, True, False]).expand(2, 4))
     assert (four[:, :3] - three).abs().max() > 1e-4
     torch.testing.assert_close(padded[:, :3], three, atol=1e-5, rtol=1e-4)
 
@@ -70,9 +69,9 @@ def test_the_number_of_strokes_matters_to_each() -> None:
 def test_a_change_of_the_clip_matters_and_none_is_no_change() -> None:
     prior, text = flow(), captions()
     tokens, time = torch.randn(2, 5, NUMBERS), torch.tensor([0.3, 0.8])
-    base = prior(tokens, time, tokens, *text, None)
-    torch.testing.assert_close(prior(tokens, time, tokens, *text, None, changes=torch.zeros(2, CHANGES)), base)
-    assert (prior(tokens, time, tokens, *text, None, changes=torch.full((2, CHANGES), 0.1)) - base).abs().max() > 1e-4
+    base = prior(tokens, time, *text, None)
+    torch.testing.assert_close(prior(tokens, time, *text, None, changes=torch.zeros(2, CHANGES)), base)
+    assert (prior(tokens, time, *text, None, changes=torch.full((2, CHANGES), 0.1)) - base).abs().max() > 1e-4
 
 
 def test_places_of_noise_are_normal_each_and_spread_together() -> None:
@@ -140,7 +139,7 @@ def test_the_prior_learns_a_set_whose_strokes_have_no_order() -> None:
         time = torch.rand(64, generator=generator)
         between = torch.lerp(data, noise, time[:, None, None])
         caption = (text.hidden[which], text.mask[which])
-        velocity = prior(between, time, torch.zeros_like(between), *caption, None, present=present)
+        velocity = prior(between, time, *caption, None, present=present)
         loss = (velocity - (noise - data))[present].square().mean()
         loss = loss + functional.cross_entropy(prior.count(64, *caption, None), numbers[which])
         optimizer.zero_grad()
@@ -154,7 +153,7 @@ def test_the_prior_learns_a_set_whose_strokes_have_no_order() -> None:
         for step in range(20):
             time = torch.full((200,), 1 - step / 20)
             present = torch.arange(2) < count[:, None]
-            tokens = tokens - prior(tokens, time, 0 * tokens, *caption, None, present=present) / 20
+            tokens = tokens - prior(tokens, time, *caption, None, present=present) / 20
     assert (count == numbers[which]).all()
     two, one = tokens[::2], tokens[1::2, 0]
     assert ((two[..., 0].sort(dim=1).values - torch.tensor([-2.0, 2.0])).abs().amax(1) < 0.7).float().mean() > 0.9

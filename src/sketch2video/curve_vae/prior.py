@@ -52,7 +52,7 @@ class StrokeFlow(nn.Module):
         super().__init__()
         self.strokes = strokes
         self.count_out = nn.Sequential(nn.SiLU(), nn.Linear(width, strokes + 1))
-        self.token_in = nn.Linear(2 * numbers + 4 * PLACE_OCTAVES, width)
+        self.token_in = nn.Linear(numbers + 4 * PLACE_OCTAVES, width)
         self.known_in = nn.Linear(known_numbers, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.number_in = nn.Linear(TIME_FEATURES, width)
@@ -67,7 +67,6 @@ class StrokeFlow(nn.Module):
         self,
         tokens: Tensor,
         time: Tensor,
-        estimate: Tensor,
         text: Tensor | None,
         text_mask: Tensor | None,
         fps: Tensor | None,
@@ -80,8 +79,6 @@ class StrokeFlow(nn.Module):
         Args:
             tokens: (N, S, D), noisy.
             time: (N,) in [0, 1].
-            estimate: (N, S, D), the strokes that the step before foresaw, zero if there was none (self-conditioning;
-                Chen et al. 2023, "Analog Bits", section 3.2): what one token has decided the others can see.
             text: (N, L, text_width); None: no sample has a caption.
             text_mask: (N, L) bool; a row without any True has no caption.
             fps: (N,) frames a second, 0 where unknown; None: unknown for all.
@@ -101,7 +98,7 @@ class StrokeFlow(nn.Module):
         condition = condition + self.number_in(timestep_features(number / self.strokes, TIME_FEATURES))
         if changes is not None:
             condition = condition + self.change_in(changes)
-        x = self.token_in(torch.cat([tokens, estimate, _place_features(tokens[..., :2])], dim=-1))
+        x = self.token_in(torch.cat([tokens, _place_features(tokens[..., :2])], dim=-1))
         if known is not None:
             x = x + self.known_in(known)
         x = x[:, None]

@@ -22,8 +22,6 @@ from sketch2video.training.condition import draw_ink
 from sketch2video.training.loop import Batch, Task
 from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet
 
-SELF_CONDITIONED = 0.5
-"""Share of the steps that see the network's own estimate (Chen et al. 2023, "Analog Bits", section 3.2)."""
 COUNT_WEIGHT = 0.02
 """Of the nats of the number of strokes beside the squared error of the velocity."""
 COUNT_SPREAD = 0.05
@@ -95,12 +93,7 @@ class PriorTask(Task):
             present = at_least_one(strokes.present)
             time = logit_normal_times(len(fps), generator, self.section.time_shift)
             between = interpolate(data, noise, time)
-        estimate = torch.zeros_like(between)
-        if torch.rand((), generator=generator, device=device) < SELF_CONDITIONED:
-            with torch.no_grad():
-                velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen, present, changes)
-            estimate = between - time[:, None, None] * velocity.float()
-        velocity = self.module(between, time, estimate, text.hidden, text.mask, fps, seen, present, changes)
+        velocity = self.module(between, time, text.hidden, text.mask, fps, seen, present, changes)
         errors = (velocity.float() - (noise - data)).square().mean(-1)[strokes.present]
         counts = self.module.count(len(fps), text.hidden, text.mask, fps).float()
         return errors.sum() / max(len(errors), 1), functional.cross_entropy(

@@ -162,15 +162,13 @@ def flow_to_strokes(
         guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (Ho & Salimans 2022); 1 is the plain model.
     """
     attended = at_least_one(present)
-    tokens, estimate = noise, torch.zeros_like(noise)
+    tokens = noise
     for step in range(steps):
-        time = 1 - step / steps
-        times = torch.full_like(fps, time)
-        velocity = vae.prior(tokens, times, estimate, text.hidden, text.mask, fps, known, attended)
+        times = torch.full_like(fps, 1 - step / steps)
+        velocity = vae.prior(tokens, times, text.hidden, text.mask, fps, known, attended)
         if guidance_scale != 1:
-            plain = vae.prior(tokens, times, estimate, None, None, fps, known, attended)
+            plain = vae.prior(tokens, times, None, None, fps, known, attended)
             velocity = plain + guidance_scale * (velocity - plain)
-        estimate = tokens - time * velocity
         tokens = tokens - velocity / steps
     return tokens
 
