@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sketch2video.errors import UserError
-from sketch2video.svg import is_svg, read_svg
+from sketch2video.svg import is_svg, outlines, read_svg
 from tests.svg.drawn import SIZE, document, far_apart, ink_of
 
 HOOK = '<path d="M20 20L20 70L60 70"/>'
@@ -76,6 +76,17 @@ def test_what_is_not_applied_is_named(tmp_path, caplog):
         caplog.clear()
         assert np.array_equal(ink_of(tmp_path, document(f'<g style="{style}">{HOOK}</g>')), plain)
         assert f"{style.partition(':')[0]} not applied" in caplog.text
+
+
+def test_a_path_that_is_used_many_times_is_read_once(tmp_path, monkeypatch):
+    read = []
+    commands = outlines._commands
+    monkeypatch.setattr(outlines, "_commands", lambda data: read.append(data) or commands(data))
+    outlines.path.cache_clear()
+    uses = "".join(f'<use href="#a" x="{x}"/>' for x in range(40))
+    ink = ink_of(tmp_path, document(f'<defs><path id="a" d="M5 10v60"/></defs>{uses}'))
+    assert read == ["M5 10v60"]
+    assert np.count_nonzero(ink.any(0)) > 80
 
 
 LAUGHS = "".join(f'<g id="a{i}">' + f'<use href="#a{i - 1}"/>' * 10 + "</g>" for i in range(1, 12))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +31,12 @@ class Subpath(NamedTuple):
     stops: tuple[int, ...] | None = None
 
 
-def path(data: str) -> list[Subpath]:
-    """Polylines of path data; of damaged data what stands before the damage, as browsers draw it."""
+@lru_cache(maxsize=16)
+def path(data: str) -> tuple[Subpath, ...]:
+    """Polylines of path data; of damaged data what stands before the damage, as browsers draw it.
+
+    They are kept, since ``use`` repeats a path hundreds of times.
+    """
     found: list[Subpath] = []
     points: list[complex] = []
     stops: list[int] = []
@@ -76,7 +81,7 @@ def path(data: str) -> list[Subpath]:
         stops.extend([len(points) - 1] if points else [])
         last = kind
     end(False)
-    return found
+    return tuple(found)
 
 
 def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
@@ -162,7 +167,7 @@ def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) ->
 
     match name:
         case "path":
-            return path(texts("d"))
+            return list(path(texts("d")))
         case "line":
             return [Subpath(np.array([(across("x1"), down("y1")), (across("x2"), down("y2"))]), False)]
         case "polyline" | "polygon":
