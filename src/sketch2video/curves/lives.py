@@ -28,6 +28,10 @@ WORTH = 0.1
 PRICE = 0.4
 """Ink, in frame widths, that may be missing, or drawn with its whole distance from a stroke, for a stroke less."""
 
+GAIN = 0.97
+"""Strokes of several trackings are mixed where that makes the price at most this share of the best one's: what draws
+most, all frames together, is not always what follows best."""
+
 AGAIN = 0.25
 """What a pixel of ink costs that a stroke draws once more."""
 
@@ -153,8 +157,10 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
     pieces = [life for way in ways for life in way]
     joined = joins(pieces, shot)
     covered = cover([*joined, *pieces], shot)
-    options = [*ways, covered] if _most_at_once(covered) <= strokes else ways
-    return min(options, key=lambda lives: _price(lives, shot))
+    best = min(ways, key=lambda lives: _price(lives, shot))
+    if _most_at_once(covered) > strokes or _price(covered, shot) > GAIN * _price(best, shot):
+        return best
+    return covered
 
 
 def joins(pieces: Sequence[Life], shot: Shot) -> list[Life]:
