@@ -60,6 +60,15 @@ def test_an_outline_that_passes_behind_another_is_one_stroke(outline):
     assert away.max() < 4  # hidden or not
 
 
+def test_what_is_hidden_gives_way_where_others_have_its_slot():
+    """A circle passes behind another; while it is hidden a third one, elsewhere, has the second of two slots."""
+    frames = [[ring(10 + 4.0 * t, 49, 8)] + [ring(80, 14, 9)] * (7 < t < 11) for t in range(21)]
+    sequence = fit_curves(drawn(frames, ring(48, 48, 14)), strokes=2)
+    assert (sequence.visible.sum(1) <= 2).all()
+    others = np.abs(sequence.points(65)[9, :, :-1].mean(1) * SIZE - [80, 14]).max(1)
+    assert others[sequence.visible[9]].min() < 2
+
+
 def test_what_is_hidden_in_part_all_along_stays_one_stroke():
     sequence = fit_curves(drawn([[ring(30 + t, 48, 12)] for t in range(8)], square(52, 48, 14)))
     assert lives(sequence) == 2

@@ -158,7 +158,7 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
     joined = joins(pieces, shot)
     covered = cover([*joined, *pieces], shot)
     best = min(ways, key=lambda lives: _price(lives, shot))
-    if _most_at_once(covered) > strokes or _price(covered, shot) > GAIN * _price(best, shot):
+    if most_at_once(covered) > strokes or _price(covered, shot) > GAIN * _price(best, shot):
         return best
     return covered
 
@@ -250,7 +250,8 @@ def _price(lives: Sequence[Life], shot: Shot) -> float:
     return sum(float(one.sum()) for one in apart) + bare + PRICE * shot.size * len(lives)
 
 
-def _most_at_once(lives: Sequence[Life]) -> int:
+def most_at_once(lives: Sequence[Life]) -> int:
+    """The most lives of one frame."""
     alive = np.zeros(max((life.end for life in lives), default=0) + 1, int)
     for life in lives:
         alive[life.first : life.end] += 1

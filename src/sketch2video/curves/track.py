@@ -35,7 +35,7 @@ from scipy.spatial import cKDTree
 
 from sketch2video.curves.harmonics import share_harmonics
 from sketch2video.curves.ink import InkFrame, enclosed, meet, regions, surrounded, without_specks
-from sketch2video.curves.lives import Life, Shot, needed
+from sketch2video.curves.lives import LONGEST, Life, Shot, most_at_once, needed
 from sketch2video.curves.order import POINTS, alignment, in_order, rotate, start_canonically_for_life
 from sketch2video.curves.sequence import CurveSequence, cosines
 from sketch2video.curves.series import close, direct_canonically, project, resample, start_canonically
@@ -82,9 +82,6 @@ PLAIN = 0.3
 
 STAY = 0.3
 """Pixels nearer to the ink that a line must come by moving at all."""
-
-MEMORY = 8
-"""Frames for which an outline that was lost behind others is looked for."""
 
 FOUND, OPEN = 0.15, 0.1
 """An outline is found again where at least this share of it is on ink that no stroke covers, and at most this share is
@@ -172,7 +169,13 @@ def _track(tracker: _Tracker, skeletons: Sequence[np.ndarray], step: int = 1) ->
         for slot in np.flatnonzero(tracker.alive):
             now = (t, tracker.coefficients[slot].copy(), bool(tracker.closed[slot]))
             seen.setdefault(int(tracker.life[slot]), []).append(now)
-    return [_through(sorted(life, key=itemgetter(0))) for life in seen.values()]
+    lives = [sorted(life, key=itemgetter(0)) for life in seen.values()]
+    whole = [_through(life) for life in lives]
+    if most_at_once(whole) <= len(tracker.alive):
+        return whole
+    # Others have the slots of what is hidden: it is then not drawn.
+    runs = [np.split(np.arange(len(life)), 1 + np.flatnonzero(np.diff([t for t, *_ in life]) > 1)) for life in lives]
+    return [_through([life[i] for i in run]) for life, parts in zip(lives, runs, strict=True) for run in parts]
 
 
 def _through(seen: Sequence[tuple[int, np.ndarray, bool]]) -> Life:
@@ -358,7 +361,7 @@ class _Tracker:
 
         Pieces of them that were taken for new strokes since are retired.
         """
-        self.lost = [one for one in self.lost if self.now - one.since <= MEMORY]
+        self.lost = [one for one in self.lost if self.now - one.since <= LONGEST]
         hides = surrounded(frame.skeleton, self.gap) if self.lost else frame.skeleton
         for one in self.lost[::-1]:
             pieces = self.alive & ~self.closed & (self.born >= one.since)
