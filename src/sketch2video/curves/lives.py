@@ -157,9 +157,9 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
     pieces = [life for way in ways for life in way]
     joined = joins(pieces, shot)
     covered = cover([*joined, *pieces], shot)
-    best = min(ways, key=lambda lives: _price(lives, shot))
-    if most_at_once(covered) > strokes or _price(covered, shot) > GAIN * _price(best, shot):
-        return best
+    prices = [_price(lives, shot) for lives in ways]
+    if most_at_once(covered) > strokes or _price(covered, shot) > GAIN * min(prices):
+        return ways[int(np.argmin(prices))]
     return covered
 
 

@@ -204,10 +204,7 @@ def mask_region(element: Element, around: Box, viewport: Box, font_size: float) 
     given = zip(("x", "y", "width", "height"), wholes * 2, (-0.1, -0.1, 1.2, 1.2), strict=True)
     lengths = [(length(element.get(name), whole, font_size), share * whole) for name, whole, share in given]
     x, y, width, height = (default if found is None else found for found, default in lengths)
-    if width <= 0 or height <= 0:
-        return []
     if by_box:
         x, width = around.left + x * around.width, width * around.width
         y, height = around.top + y * around.height, height * around.height
-    corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-    return [Subpath(corners, True)]
+    return _rounded(Box(x, y, width, height), np.zeros((2, 4)))

@@ -245,10 +245,10 @@ def index_frames(path: Path | str) -> FrameIndex:
         packets = [_Listed.of(packet) for packet in packets_of(path, container, stream) if _is_shown(packet, stream)]
         time_base = stream.time_base
     pts = [packet.pts for packet in packets if not packet.discarded]
-    moments = sorted({moment for moment in pts if moment is not None})
-    if not moments or guessed or len(moments) < len(pts) or _first_pts(path) != moments[0]:
+    timestamps = sorted({timestamp for timestamp in pts if timestamp is not None})
+    if not timestamps or guessed or len(timestamps) < len(pts) or _first_pts(path) != timestamps[0]:
         return _index_by_decoding(path)
-    return _index(moments, packets, time_base)
+    return _index(timestamps, packets, time_base)
 
 
 class _Listed(NamedTuple):
