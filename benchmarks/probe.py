@@ -73,6 +73,7 @@ FIXED: dict[str, dict[str, Any]] = {
         "num_inference_steps": 20,
         "guidance_scale": 1.0,
         "temperature": 1.0,
+        "stroke_quantile": None,
     },
 }
 ALIKE = {"learning_rate": 2.0e-3, "weight_decay": 0.01, "gradient_clip": 1.0, "gradient_accumulation": 1}

@@ -40,7 +40,7 @@ class Sampling(NamedTuple):
     """How drawings are sampled.
 
     Attributes:
-        num_inference_steps, guidance_scale, temperature: None: as the model's config says.
+        num_inference_steps, guidance_scale, temperature, stroke_quantile: None: as the model's config says.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """
@@ -50,6 +50,7 @@ class Sampling(NamedTuple):
     batch_size: int = 24
     seed: int = 0
     temperature: float | None = None
+    stroke_quantile: float | None = None
 
 
 class Bench:
@@ -108,6 +109,7 @@ class Bench:
                 num_inference_steps=self.sampling.num_inference_steps,
                 guidance_scale=self.sampling.guidance_scale,
                 temperature=self.sampling.temperature,
+                stroke_quantile=self.sampling.stroke_quantile,
             )
             clips += _sequences(*both)
             seconds.append((time.perf_counter() - begin) / len(seeds))

@@ -198,6 +198,7 @@ def main(
     steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: as the model says")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="Of the noise; default: as the model says")] = None,
+    stroke_quantile: Annotated[float | None, typer.Option(min=0, max=1, help="Default: as the model says")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
     training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
     output: Output = Path("reports/bench"),
@@ -214,7 +215,7 @@ def main(
         output,
         number=clips_count,
         labels=names_in(labels),
-        sampling=Sampling(steps, guidance, batch_size, base.seed, temperature),
+        sampling=Sampling(steps, guidance, batch_size, base.seed, temperature, stroke_quantile),
         size=base.size,
     )
     console = Console(width=None if sys.stdout.isatty() else 150)

@@ -223,6 +223,7 @@ class CurveVAEParams(Section):
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=1)
     temperature: float = Field(ge=0)
+    stroke_quantile: float | None = Field(gt=0, lt=1, description="how many strokes are drawn; null: at random")
     prior_training: TrainingParams
 
 

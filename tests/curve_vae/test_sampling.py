@@ -1,6 +1,10 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
+from torch import Tensor
 
+from sketch2video.curve_vae import sampling
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.sampling import how_many, sample_curves, sample_strokes, with_others
@@ -73,11 +77,39 @@ def test_what_is_known_is_drawn_exactly_and_comes_first() -> None:
 
 def test_numbers_of_strokes_are_drawn_as_likely_as_they_are() -> None:
     logits = torch.log(torch.tensor([0.1, 0.6, 0.3])).expand(20_000, 3)
-    numbers = how_many(logits, torch.randn(20_000, generator=seeded()))
+    numbers = how_many(logits, torch.rand(20_000, generator=seeded()))
     shares = torch.bincount(numbers, minlength=3) / 20_000
     torch.testing.assert_close(shares, torch.tensor([0.1, 0.6, 0.3]), atol=0.02, rtol=0)
-    assert how_many(logits[:1], torch.zeros(1)).item() == 1
-    assert how_many(logits[:1], torch.tensor([50.0])).item() == 2
+    assert how_many(logits[:1], torch.tensor([0.5])).item() == 1
+    assert how_many(logits[:1], torch.ones(1)).item() == 2
+
+
+@pytest.mark.parametrize(
+    ("quantile", "expected"), [(0.05, {0}), (0.2, {1}), (0.5, {2}), (0.95, {4}), (None, {0, 1, 2, 3, 4})]
+)
+def test_a_quantile_gives_every_seed_the_same_number_of_strokes(
+    quantile: float | None, expected: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = network(stroke_quantile=quantile)
+    monkeypatch.setattr(vae.prior, "count", lambda *_: torch.log(torch.tensor([[0.1, 0.2, 0.3, 0.2, 0.2]])))
+    counted = Mock(wraps=with_others)
+    monkeypatch.setattr(sampling, "with_others", counted)
+    for seed in range(60):
+        sample_strokes(vae, captions(1), 2, 8.0, seeded(seed), num_inference_steps=1)
+    assert {int(call.args[1]) for call in counted.call_args_list} == expected
+
+
+def test_samples_are_guided_where_there_is_little_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae, guided = network(), {}
+    forward = vae.prior.forward
+
+    def seen(tokens: Tensor, time: Tensor, text: Tensor | None, *others: Tensor | None) -> Tensor:
+        guided[round(float(time[0]), 3)] = text is None
+        return forward(tokens, time, text, *others)
+
+    monkeypatch.setattr(vae.prior, "forward", seen)
+    sample_strokes(vae, captions(1), 2, 8.0, seeded(), num_inference_steps=5, guidance_scale=2.0)
+    assert guided == {1.0: False, 0.8: False, 0.6: True, 0.4: True, 0.2: True}
 
 
 def test_given_strokes_are_counted_among_the_others() -> None:

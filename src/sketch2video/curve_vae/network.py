@@ -80,7 +80,8 @@ class CurveVAE(ModelMixin, ConfigMixin):
         time_terms: J, terms of the series in time.
         width, layers, heads: of the prior; see :class:`~sketch2video.curve_vae.prior.StrokeFlow`.
         budget: most numbers a frame that :meth:`sample` gives, visibilities counted.
-        num_inference_steps, guidance_scale, temperature: of sampling, where a call does not say.
+        num_inference_steps, guidance_scale, temperature, stroke_quantile: of sampling, where a call does not say; see
+            :func:`~sketch2video.curve_vae.sampling.sample_curves`.
     """
 
     mean: Tensor
@@ -103,6 +104,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         num_inference_steps: int = 20,
         guidance_scale: float = 1.5,
         temperature: float = 1.0,
+        stroke_quantile: float | None = None,
     ) -> None:
         super().__init__()
         moving, shapes = 3 * (time_terms - 1), 2 * (harmonics - 1) * time_terms

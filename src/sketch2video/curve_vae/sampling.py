@@ -17,6 +17,10 @@ from sketch2video.models.text import TextCondition
 
 Generators = torch.Generator | list[torch.Generator] | None
 
+GUIDED = 0.6
+"""Time up to which samples are guided. At higher noise, guidance narrows what is drawn and makes it worse (Kynkäänniemi
+et al. 2024, "Applying guidance in a limited interval improves sample and distribution quality in diffusion models")."""
+
 
 class Drawn(NamedTuple):
     """Strokes of N clips before they are put into slots.
@@ -42,6 +46,7 @@ def sample_curves(
     temperature: float | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
+    stroke_quantile: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw clips for captions.
 
@@ -57,13 +62,16 @@ def sample_curves(
             ``vae.config.temperature``.
         num_inference_steps: Euler steps; None: ``vae.config.num_inference_steps``.
         guidance_scale: of classifier-free guidance; None: ``vae.config.guidance_scale``.
+        stroke_quantile: draw as many strokes as this quantile of the number that the prior expects for the caption. A
+            low one leaves out drawings that tracking left in pieces. None: ``vae.config.stroke_quantile``, and if that
+            is None, a number at random.
 
     Returns:
         Coefficients (N, T, slots, 2, K) float32 in frame widths, at most ``vae.config.budget`` numbers a frame, and
         visibility (N, T, slots) float32, 0 or 1. Known strokes come first.
     """
     drawn = sample_strokes(
-        vae, text, num_frames, fps, generator, known, temperature, num_inference_steps, guidance_scale
+        vae, text, num_frames, fps, generator, known, temperature, num_inference_steps, guidance_scale, stroke_quantile
     )
     return as_curves(vae, drawn, None if known is None else known.strokes)
 
@@ -95,12 +103,15 @@ def sample_strokes(
     temperature: float | None = None,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
+    stroke_quantile: float | None = None,
 ) -> Drawn:
     """The strokes of clips; see :func:`sample_curves`."""
     config, device, count = vae.config, text.hidden.device, len(text.hidden)
     temperature = config.temperature if temperature is None else temperature
     rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-    chance = randn_tensor((count, 1), generator=generator, device=device)[:, 0] * temperature
+    quantile = config.stroke_quantile if stroke_quantile is None else stroke_quantile
+    chance = torch.special.ndtr(randn_tensor((count, 1), generator=generator, device=device)[:, 0] * temperature)
+    chance = chance if quantile is None else torch.full_like(chance, quantile)
     noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device)
     noise = spread_noise(noise) * temperature
     numbers = how_many(vae.prior.count(count, text.hidden, text.mask, rates), chance)
@@ -128,9 +139,9 @@ def sample_strokes(
 
 
 def how_many(logits: Tensor, chance: Tensor) -> Tensor:
-    """Draw numbers of strokes (N,) from logits (N, S + 1), by standard normal ``chance`` (N,); 0 gives the median."""
+    """Numbers of strokes (N,): the quantiles ``chance`` (N,), in [0, 1], of the distributions of logits (N, S + 1)."""
     below = logits.float().softmax(-1).cumsum(-1)
-    return (below < torch.special.ndtr(chance)[:, None]).sum(-1).clamp_max(logits.shape[-1] - 1)
+    return (below < chance[:, None]).sum(-1).clamp_max(logits.shape[-1] - 1)
 
 
 def with_others(given: Tensor, numbers: Tensor) -> Tensor:
@@ -149,7 +160,7 @@ def flow_to_strokes(
     steps: int,
     guidance_scale: float,
 ) -> Tensor:
-    """Tokens (N, S, D) that the prior carries ``noise`` to, by Euler's method, with classifier-free guidance.
+    """Tokens (N, S, D) that the prior carries ``noise`` to, by Euler's method, guided from :data:`GUIDED` on.
 
     Args:
         vae: the network.
@@ -159,14 +170,16 @@ def flow_to_strokes(
         fps: (N,).
         known: of :func:`~sketch2video.curve_vae.known.describe`; None: nothing is known.
         steps: of equal length in time.
-        guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (Ho & Salimans 2022); 1 is the plain model.
+        guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (classifier-free guidance, Ho & Salimans 2022); 1 is the plain
+            model.
     """
     attended = at_least_one(present)
     tokens = noise
     for step in range(steps):
-        times = torch.full_like(fps, 1 - step / steps)
+        time = 1 - step / steps
+        times = torch.full_like(fps, time)
         velocity = vae.prior(tokens, times, text.hidden, text.mask, fps, known, attended)
-        if guidance_scale != 1:
+        if guidance_scale != 1 and time <= GUIDED:
             plain = vae.prior(tokens, times, None, None, fps, known, attended)
             velocity = plain + guidance_scale * (velocity - plain)
         tokens = tokens - velocity / steps

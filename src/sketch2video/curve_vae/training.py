@@ -102,7 +102,7 @@ def network_config(params: Params, data: CurveData) -> dict[str, Any]:
     """Arguments of a :class:`CurveVAE` for data and parameters."""
     section = params.curve_vae
     _, frames, _, _, harmonics = data.train.curves([0])[0].shape
-    sampling = {"num_inference_steps", "guidance_scale", "temperature"}
+    sampling = {"num_inference_steps", "guidance_scale", "temperature", "stroke_quantile"}
     return section.model_dump(include={"latent_dim", "hidden", "width", "layers", "heads"} | sampling) | {
         "strokes": data.train.limit,
         "slots": max(1, *data.train.table["slots"], *data.test.table["slots"]),
