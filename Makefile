@@ -134,6 +134,7 @@ test-all: lint ## Run the slow tests, too
 
 .PHONY: clean
 clean: ## Remove everything made: data, models, reports, checkpoints, videos, runs (not .venv, not your own videos)
-	rm -rf data/clips data/sketches data/curves data/latents data/validated.json models reports checkpoints outputs
+	rm -rf data/clips data/images data/sketches data/curves data/latents data/text data/hierarchical data/long_video
+	rm -rf data/validated.json models reports checkpoints outputs
 	find mlruns -mindepth 1 ! -name .gitkeep -delete
 	rm -rf .dvc/cache .dvc/tmp .prefect

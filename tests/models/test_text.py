@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import (
@@ -101,6 +103,8 @@ def test_what_cannot_be_loaded_is_named(tmp_path, tokenizer, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="text_encoder is missing; run `dvc repro"):
         load_text_encoder(tmp_path / "text_encoder")
+    with pytest.raises(UserError, match="text_encoder is missing; run `dvc repro"):
+        load_text_encoder(Path("models/text_encoder"))  # never a model of the hub
     with pytest.raises(UserError, match="cannot be loaded as a text encoder"):
         load_text_encoder(tmp_path)
     tokenizer.save_pretrained(tmp_path)

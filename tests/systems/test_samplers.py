@@ -21,7 +21,7 @@ from sketch2video.models.objectives import shifted_betas
 from sketch2video.models.precision import precision
 from sketch2video.params import SAMPLERS
 from sketch2video.systems import SketchToVideoPipeline
-from sketch2video.systems.samplers import begin, make_scheduler, sample
+from sketch2video.systems.samplers import begin, first_index, make_scheduler, sample
 
 SHIFT, MEAN, SPREAD = 4.0, 0.5, 0.8
 PAIRS = [(objective, sampler) for objective, samplers in SAMPLERS.items() for sampler in samplers]
@@ -96,6 +96,13 @@ def error(pipeline, objective: str, sampler: str, steps: int) -> float:
     return float((videos - truth).square().mean().sqrt())
 
 
+@pytest.mark.parametrize(("asked", "index"), [(2000.0, 0), (750.0, 2), (700.0, 4), (300.0, 6), (0.0, 7)])
+def test_heun_begins_with_the_first_pass_of_a_step(asked: float, index: int) -> None:
+    scheduler = make_scheduler("heun", "flow", 1.0)
+    timesteps = torch.tensor([1000.0, 750, 750, 500, 500, 250, 250])
+    assert first_index(scheduler, timesteps, asked) == index
+
+
 @pytest.mark.parametrize(("objective", "sampler"), PAIRS)
 def test_samples_are_distributed_as_the_data(pipeline, monkeypatch, objective: str, sampler: str) -> None:
     know(pipeline, monkeypatch, objective)
@@ -106,17 +113,18 @@ def test_samples_are_distributed_as_the_data(pipeline, monkeypatch, objective: s
     assert videos.std() == pytest.approx(SPREAD, rel=0.05 if sampler == "ddpm" else 0.03)
 
 
-@pytest.mark.parametrize(("objective", "sampler"), [pair for pair in PAIRS if pair[1] != "heun"])
+@pytest.mark.parametrize(("objective", "sampler"), PAIRS)
 @torch.no_grad()
 def test_sampling_that_begins_at_a_later_step_ends_as_the_data(objective: str, sampler: str) -> None:
     scheduler, network, steps = make_scheduler(sampler, objective, SHIFT), Knowing(objective, SPREAD), 200
-    begun = steps // 2
-    time = begin(scheduler, steps, torch.device("cpu"))[begun] / 1000
+    timesteps = begin(scheduler, steps, torch.device("cpu"))
+    begun = first_index(scheduler, timesteps, float(timesteps[len(timesteps) // 2]))
+    time = timesteps[begun] / 1000
     a, s = mixture(objective, time)
     data, noise = torch.randn(2, 8, 8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     mixed = a * (MEAN + SPREAD * data) + s * noise
     found = sample(scheduler, lambda x, t: network(x, t[None]), mixed, steps, torch.Generator(), begun=begun)
-    assert len(network.times) == steps - begun
+    assert len(network.times) == len(timesteps) - begun
     assert network.times[0] == pytest.approx(float(time))
     assert found.mean() == pytest.approx(MEAN, abs=0.03)
     assert found.std() == pytest.approx(SPREAD, rel=0.06)

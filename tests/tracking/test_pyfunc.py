@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,23 @@ def test_a_system_that_draws_nothing_answers_with_an_empty_sketch(
     answer = model.predict(pd.DataFrame({"caption": ["a red circle"], "seed": [3]}), params={"num_inference_steps": 1})
     assert answer["sketch"].tolist() == [""]
     assert frames_of(answer["video"][0], tmp_path).source_frames == 8
+
+
+def test_requests_at_the_same_time_are_answered_one_after_another(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = model.unwrap_python_model()
+    inside, together = [], []
+
+    def generate(prompts: list[Any], settings: Any) -> list[Any]:
+        inside.append(None)
+        time.sleep(0.05)
+        together.append(len(inside))
+        inside.pop()
+        return []
+
+    monkeypatch.setattr(served, "_generate", generate)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: model.predict(pd.DataFrame({"caption": ["a star"]})), range(4)))
+    assert together == [1] * 4
 
 
 def test_seeds_are_free_and_repeatable(model: Any) -> None:

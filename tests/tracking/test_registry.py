@@ -129,6 +129,12 @@ def test_the_better_of_two_is_champion_whoever_comes_first(
     assert again["gate.promoted"] == "False"
     assert str(aliased_version(NAME, "champion").version) == str(champion.version)
 
+    # What was decided by another protocol is decided anew.
+    assert pass_gate(params, worse) == again
+    fewer = params.model_copy(update={"register_": params.register_.model_copy(update={"tolerance": 1e9})})
+    assert pass_gate(fewer, worse)["gate.promoted"] == "True"
+    assert str(aliased_version(NAME, "champion").version) == worse
+
 
 def test_systems_of_different_kinds_meet_at_the_gate(
     project: Path, clips: Path, tiny_pipeline_folder: Path, tiny_text_pipeline_folder: Path, params: Params

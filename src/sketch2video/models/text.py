@@ -59,18 +59,20 @@ def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreT
     """A tokenizer and its frozen text encoder, in evaluation mode and float32.
 
     Args:
-        source: a folder written by ``save_pretrained``, or a hub id of a CLIP, T5 or BERT-like model.
+        source: a folder written by ``save_pretrained``; or, as a string, the hub id of a CLIP, T5 or BERT-like model. A
+            path is never looked up on the hub.
 
     Raises:
         UserError: there is no such folder or model, or it is not a text encoder.
     """
-    if Path(source).is_absolute() and not Path(source).is_dir():
+    here = isinstance(source, Path) or Path(source).is_absolute()
+    if here and not Path(source).is_dir():
         raise UserError(f"{source} is missing; run `dvc repro train_text_encoder` to make it")
     try:
-        config = AutoConfig.from_pretrained(source)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, local_files_only=here)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=here)
         load = _ENCODERS.get(config.model_type, AutoModel.from_pretrained)
-        model = load(source, dtype=torch.float32)
+        model = load(source, dtype=torch.float32, local_files_only=here)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(

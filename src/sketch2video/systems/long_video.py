@@ -54,7 +54,7 @@ from sketch2video.params import LongVideoParams, WindowWeights
 from sketch2video.systems.ink import Sketches, as_sketches, draw, ink_of, what_is_known
 from sketch2video.systems.latent_video import save_pipeline
 from sketch2video.systems.output import VideoOutput
-from sketch2video.systems.samplers import begin, check_scheduler, sample
+from sketch2video.systems.samplers import begin, check_scheduler, first_index, sample
 from sketch2video.systems.segmenters import MOTION, segment
 from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
 from sketch2video.systems.timing import Timings
@@ -351,20 +351,21 @@ class LongVideoPipeline(SketchToVideoPipeline):
         latents = self.denoise_windows(windows, noise, guidance, num_inference_steps, generator)
         self.timings.lap("denoising")
         foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
-        times = begin(self.scheduler, num_inference_steps, device) / self.scheduler.config.num_train_timesteps
+        levels = self.scheduler.config.num_train_timesteps
+        timesteps = begin(self.scheduler, num_inference_steps, device)
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
         parts = None
         for asked in fusions:
-            begun = int((times > asked).sum())
+            begun = first_index(self.scheduler, timesteps, asked * levels)
             if parts is None:
                 parts = self.take_apart(windows, latents)
                 foreground = parts.foreground
             elif not parts.still:
                 parts = parts._replace(pictures=self.shown(windows, latents))
-            time = float(times[begun]) if begun < len(times) else 0.0
+            time = float(timesteps[begun]) / levels if begun < len(timesteps) else 0.0
             latents = self.fuse(latents, noise, parts, time, generator)
             self.timings.lap("fusion")
-            if begun < len(times):
+            if begun < len(timesteps):
                 latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
                 self.timings.lap("denoising")
         return Painted(latents, foreground)

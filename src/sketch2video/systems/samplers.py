@@ -125,6 +125,20 @@ def begin(scheduler: SchedulerMixin, steps: int, device: torch.device) -> Tensor
     return scheduler.timesteps
 
 
+def first_index(scheduler: SchedulerMixin, timesteps: Tensor, timestep: float) -> int:
+    """Index of the first timestep, at most ``timestep``, at which sampling can begin; their number if there is none.
+
+    Args:
+        scheduler: that :func:`begin` got ready.
+        timesteps: what it returned.
+        timestep: of the mixture of data and noise that sampling begins with, or above.
+    """
+    index = int((timesteps > timestep).sum())
+    # Heun's second pass of a step is at the timestep of the next step's first pass, and comes before it.
+    passes = 2 if isinstance(scheduler, FlowMatchHeunDiscreteScheduler) else 1
+    return min(index + index % passes, len(timesteps))
+
+
 def initial_noise(scheduler: SchedulerMixin, noise: Tensor) -> Tensor:
     """Normal noise as large as a scheduler that :func:`begin` got ready wants it to start from."""
     return noise * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -167,7 +181,7 @@ def sample(
         steps: from noise on; see :func:`begin`.
         generator: of the noise that some samplers add.
         progress: shows how far it is, such as ``tqdm``; it is given the timesteps.
-        begun: timesteps that are left out, from noise on; not for samplers that take two passes a step.
+        begun: timesteps that are left out, from noise on, as :func:`first_index` says.
     """
     timesteps = begin(scheduler, steps, latents.device)
     if not begun:

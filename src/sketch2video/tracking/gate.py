@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from sketch2video.evaluation.evaluate import evaluated_rows
 from sketch2video.evaluation.faithfulness import can_be_judged
 from sketch2video.evaluation.generation import Sampling, generate_clips
 from sketch2video.evaluation.judge import Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, share_scores
+from sketch2video.files import sha256_of_value
 from sketch2video.params import Params, RegisterParams
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.tracking.registry import (
@@ -46,6 +48,7 @@ class Decision:
         clips: generated clips of each model.
         split: where their captions are from.
         judge: name and hash of the judge.
+        protocol: hash of all of this that is the same for every version: what is measured, how, and on which clips.
     """
 
     promoted: bool
@@ -58,6 +61,7 @@ class Decision:
     clips: int
     split: str
     judge: str
+    protocol: str
 
     def tags(self) -> dict[str, str]:
         """The decision as tags of the version; what is None is left out."""
@@ -73,7 +77,8 @@ def pass_gate(
 ) -> dict[str, str]:
     """Decide whether a version becomes the champion, and write the decision into the registry.
 
-    A version that is the champion already, or that has met the present champion before, is not judged again.
+    A version that is the champion already, or that has met the present champion before by the same protocol, is not
+    judged again.
 
     Args:
         params: ``register`` is the gate's; ``evaluate`` and ``base`` say how clips are generated.
@@ -94,8 +99,12 @@ def pass_gate(
         tags = client().get_model_version(name, version).tags
     known = {key: value for key, value in tags.items() if key.startswith(TAG)}
     if champion is not None and known:
-        met = known.get(f"{TAG}champion_version")
-        if champion == version or (met == champion and known.get(f"{TAG}promoted") == "False"):
+        met = {name: known.get(f"{TAG}{name}") for name in ("champion_version", "promoted", "protocol")}
+        if champion == version or met == {
+            "champion_version": champion,
+            "promoted": "False",
+            "protocol": protocol_of(params, judged_rows(params, clips)[0]),
+        }:
             return known
     decision = decide(params, version, champion, clips, checkpoints)
     with registry_errors():
@@ -111,7 +120,7 @@ def pass_gate(
 def decide(params: Params, version: str, champion: str | None, clips: Path, checkpoints: Path) -> Decision:
     """Judge a version, together with the champion if there is another one; see :func:`pass_gate`."""
     gate = params.register_
-    rows, split = evaluated_rows(read_table(clips / "clips.parquet"), gate.clips)
+    rows, split = judged_rows(params, clips)
     versions = {CHALLENGER: version} | ({CHAMPION: champion} if champion not in (None, version) else {})
     verdicts = {role: _judge(params, v, rows, checkpoints) for role, v in versions.items()}
     metric = chosen_metric(gate, can_be_judged(rows), len(rows))
@@ -133,7 +142,22 @@ def decide(params: Params, version: str, champion: str | None, clips: Path, chec
         clips=len(rows),
         split=split,
         judge=judge_path("video").name,
+        protocol=protocol_of(params, rows),
     )
+
+
+def judged_rows(params: Params, clips: Path) -> tuple[pd.DataFrame, str]:
+    """The clips whose captions the gate uses, and their split."""
+    return evaluated_rows(read_table(clips / "clips.parquet"), params.register_.clips)
+
+
+def protocol_of(params: Params, rows: pd.DataFrame) -> str:
+    """Hash of what a decision depends on besides the versions."""
+    gate = params.register_.model_dump(exclude={"name", "system"})
+    judge = judge_path("video").name
+    return sha256_of_value(
+        {"gate": gate, "sampling": asdict(Sampling.of(params)), "rows": rows.to_json(), "judge": judge}
+    )[:16]
 
 
 def chosen_metric(gate: RegisterParams, labelled: bool, clips: int) -> str | None:
@@ -170,7 +194,7 @@ def compare(
     return challenger >= bound, f"{metric} {challenger:.4g}, at least {bound:.4g} is needed"
 
 
-def _judge(params: Params, version: str, rows: Any, checkpoints: Path) -> Verdict:
+def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) -> Verdict:
     """What the video judge sees in the clips that a version generates for the rows' captions."""
     folder = locate_model(f"models:/{params.register_.name}/{version}").folder
     pipeline, sampling = load_pipeline(folder), Sampling.of(params)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 import pandas as pd
@@ -35,6 +36,9 @@ class ServedPipeline(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the pipeline."""
         self.pipeline = load_pipeline(context.artifacts["pipeline"])
+        # A request chooses the pipeline's sampler: several at once, as a server has them, would sample with each
+        # other's.
+        self.generating = Lock()
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -47,7 +51,8 @@ class ServedPipeline(PythonModel):
         try:
             prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
             settings = SamplingParams.model_validate({**context.model_config, **(params or {})})
-            videos = self._generate(prompts, settings)
+            with self.generating:
+                videos = self._generate(prompts, settings)
         except (UserError, ValidationError) as error:
             raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
         answers = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
