@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,10 @@ def test_bad_data_end_the_stage_and_their_rows_are_named(params, tables, tmp_pat
         assert any(line.strip().startswith(named) and clip in line for line in lines), (named, clip, lines)
     assert not json.loads((tmp_path / "reports/validation.json").read_text())["success"]
     assert (tmp_path / "reports/data_docs/index.html").exists()
+    for page in (tmp_path / "reports/data_docs").rglob("*.html"):
+        text = page.read_text()
+        assert "default-src 'none'" in text
+        assert not re.search(r"""<script|(src|<link[^>]*href)\s*=\s*["'](https?:)?//|url\(["']?http""", text)
     assert not (tmp_path / "validated.json").exists()
 
 

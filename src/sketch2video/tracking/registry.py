@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import mlflow
@@ -23,6 +22,7 @@ from sketch2video.errors import UserError
 from sketch2video.params import SamplingParams
 from sketch2video.systems.loading import INDEX, content_hash
 from sketch2video.tracking import pyfunc_model
+from sketch2video.tracking.requirements import requirements_of
 from sketch2video.tracking.runs import TrackedRun
 from sketch2video.tracking.store import store_errors, tracking_uri
 
@@ -33,29 +33,6 @@ CHAMPION = "champion"
 
 CONTENT_HASH = "content_hash"
 """Tag of a version: hash of the pipeline's files."""
-
-REQUIREMENTS = (
-    "av",
-    "cssselect2",
-    "diffusers",
-    "mlflow",
-    "numpy",
-    "opencv-python-headless",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "pydantic",
-    "pyyaml",
-    "safetensors",
-    "scikit-image",
-    "scipy",
-    "tinycss2",
-    "tokenizers",
-    "torch",
-    "tqdm",
-    "transformers",
-)
-"""What a served model imports."""
 
 _PACKAGE = Path(__file__).parents[1]
 _MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -101,7 +78,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
                     code_paths=[str(_PACKAGE)],
                     signature=signature(settings),
                     input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
-                    pip_requirements=requirements(),
+                    pip_requirements=requirements_of(Path(pyfunc_model.__file__)),
                     model_config=settings.model_dump(include=set(SamplingParams.model_fields)),
                 )
             version = mlflow.register_model(logged.model_uri, name, tags={CONTENT_HASH: content})
@@ -181,11 +158,6 @@ def signature(settings: SamplingParams) -> ModelSignature:
         outputs=Schema([ColSpec("string", "video"), ColSpec("string", "sketch"), ColSpec("long", "seed")]),
         params=ParamSchema(settable),
     )
-
-
-def requirements() -> list[str]:
-    """``REQUIREMENTS`` at the installed versions, without the mark of a local build such as ``+cpu``."""
-    return [f"{name}=={installed_version(name).partition('+')[0]}" for name in REQUIREMENTS]
 
 
 def client() -> MlflowClient:

@@ -18,6 +18,7 @@ import pandas as pd
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, write_json
 from sketch2video.params import MAX_NUMBERS_PER_FRAME, Params
+from sketch2video.videos.data_docs import without_network
 from sketch2video.videos.shards import LABEL, array_shape, label_columns, read_table, shard_path
 
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ def run_checks(
         )
         checks += [_check(name, key, result) for result in outcome.results]
     context.build_data_docs()
+    without_network(docs, {name: all(check.success for check in checks if check.table == name) for name in tables})
     return checks
 
 
