@@ -8,7 +8,10 @@ from flows.pipeline import in_order, read_graph, run_stages
 
 @stage_flow
 def train() -> None:
-    """Train every network whose data, parameters or code have changed, and assemble the pipeline."""
+    """Train every network of the project's own ``dvc.yaml`` that is out of date, and assemble the pipeline.
+
+    Other systems are trained by the flow ``pipeline``, whose target is a stage of theirs.
+    """
     graph = read_graph()
     stages = {stage for stage in graph if stage.startswith("train_")} | {"encode_latents", "assemble"}
     run_stages(in_order(graph, stages))

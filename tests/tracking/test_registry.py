@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from mlflow import MlflowClient
 from sketch2video.errors import UserError
 from sketch2video.params import Params, load_params
 from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.tracking import registry
 from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
 from sketch2video.tracking.registry import aliased_version, client, locate_model, register_version
 from sketch2video.tracking.runs import tracked_run
@@ -79,6 +82,7 @@ def test_a_version_holds_all_that_a_server_needs(project: Path, tiny_pipeline_fo
     located = locate_model(f"models:/{NAME}@challenger")
     assert located.version == version == "1"
     assert content_hash(located.folder) == content_hash(tiny_pipeline_folder)
+    assert located.folder.is_relative_to(project), "no copy of what lies on this machine"
     model = located.folder.parents[1]
     described = yaml.safe_load((model / "MLmodel").read_text())
     assert [column["name"] for column in yaml.safe_load(described["signature"]["inputs"])] == [
@@ -105,6 +109,20 @@ def test_the_same_pipeline_is_one_version(
     assert register(project / "elsewhere", params) == "1"
     assert locate_model(f"models:/{NAME}@challenger").version == "1"
     assert len(client().search_model_versions(f"name = '{NAME}'")) == 2
+
+
+def test_a_copy_of_a_remote_version_goes_with_the_process(
+    project: Path, tiny_pipeline_folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(tiny_pipeline_folder, params)
+    at_exit: list[Callable[[], object]] = []
+    monkeypatch.setattr(registry, "is_local_uri", lambda uri: False)
+    monkeypatch.setattr(registry.atexit, "register", lambda *task, **more: at_exit.append(partial(*task, **more)))
+    located = locate_model(f"models:/{NAME}/{version}")
+    assert content_hash(located.folder) == content_hash(tiny_pipeline_folder)
+    assert not located.folder.is_relative_to(project)
+    at_exit[0]()
+    assert not located.folder.exists()
 
 
 def test_the_better_of_two_is_champion_whoever_comes_first(

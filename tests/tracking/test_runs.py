@@ -10,7 +10,7 @@ from torch import nn
 
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
-from sketch2video.tracking.runs import data_hashes, flatten, git_state, tracked_run
+from sketch2video.tracking.runs import data_hashes, flatten, git_state, source_name, tracked_run
 from sketch2video.tracking.store import tracking_uri
 from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Task, train
@@ -167,9 +167,20 @@ def test_flatten():
     assert flatten({"a": {"b": 1, "c": {"d": None}}, "e": [1, 2]}) == {"a.b": 1, "a.c.d": None, "e": [1, 2]}
 
 
-def test_hashes_come_from_the_lock_file(tmp_path):
-    assert data_hashes(Path("dvc.lock")) == {"data/clips": "0123.dir"}
-    assert data_hashes(tmp_path / "dvc.lock") == {}
+def test_hashes_come_from_the_lock_files_of_all_systems(tmp_path):
+    assert data_hashes(Path()) == {"data/clips": "0123.dir"}
+    assert data_hashes(tmp_path) == {}
+    for folder in ("", "systems/text_ldm"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "dvc.lock").write_text(LOCK.replace("data/clips", f"data/{folder or 'clips'}"))
+    assert data_hashes(tmp_path) == {"data/clips": "0123.dir", "data/systems/text_ldm": "0123.dir"}
+
+
+@pytest.mark.parametrize(("where", "named"), [("flows/train_x.py", "flows/train_x.py"), ("/other/run.py", "run.py")])
+def test_the_source_of_a_run_is_the_script_that_runs(where, named, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(Path(where).absolute()), raising=False)
+    assert source_name() == named
 
 
 def test_the_commit_is_recorded(tmp_path, monkeypatch):

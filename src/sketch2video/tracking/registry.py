@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.utils.uri import is_local_uri
 
 from sketch2video.errors import UserError
 from sketch2video.params import SamplingParams
@@ -129,12 +133,20 @@ def locate_model(reference: str) -> LocatedModel:
     with registry_errors(f"{reference} is not in the registry; run `python -m flows.register`, or name a folder"):
         if alias:
             number = client().get_model_version_by_alias(name, alias).version
-        folder = Path(
-            mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{number}", tracking_uri=tracking_uri())
-        )
+        folder = _downloaded(name, str(number))
         described = yaml.safe_load((folder / MLMODEL_FILE_NAME).read_text(encoding="utf-8"))
     artifact = described["flavors"]["python_function"]["artifacts"]["pipeline"]["path"]
     return LocatedModel(folder / artifact, str(number))
+
+
+def _downloaded(name: str, number: str) -> Path:
+    """The folder of a version: where it lies if the store is of this machine, else a copy until this process ends."""
+    copy = None
+    if not is_local_uri(client().get_model_version_download_uri(name, number)):
+        copy = tempfile.mkdtemp(prefix="sketch2video-")
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    uri = f"models:/{name}/{number}"
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=copy, tracking_uri=tracking_uri()))
 
 
 def signature(settings: SamplingParams) -> ModelSignature:

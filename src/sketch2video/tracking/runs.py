@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,13 +34,13 @@ class TrackedRun:
     Args:
         name: of the run; the stage's name.
         params: what to record, by section; nested keys are joined by dots.
-        lock: DVC's lock file, whose hashes of data are recorded.
+        project: folder with DVC's lock files, whose hashes of data are recorded.
     """
 
-    def __init__(self, name: str, params: Mapping[str, Any], lock: Path = Path("dvc.lock")) -> None:
+    def __init__(self, name: str, params: Mapping[str, Any], project: Path = Path()) -> None:
         self.name = name
         self.params = flatten(params)
-        self.lock = lock
+        self.project = project
         self._client: MlflowClient | None = None
         self._run_id: str | None = None
         self._started = time.monotonic()
@@ -110,10 +111,10 @@ class TrackedRun:
             raise
 
     def _tags(self) -> dict[str, str]:
-        data = data_hashes(self.lock)
+        data = data_hashes(self.project)
         return {
             MLFLOW_RUN_NAME: self.name,
-            MLFLOW_SOURCE_NAME: f"flows/{self.name}.py",
+            MLFLOW_SOURCE_NAME: source_name(),
             MLFLOW_USER: os.environ.get("USER", ""),
             "device": device_name(),
             **({"data": sha256_of_value(data)} if data else {}),
@@ -123,7 +124,7 @@ class TrackedRun:
 
 
 @contextmanager
-def tracked_run(name: str, params: Mapping[str, Any], lock: Path = Path("dvc.lock")) -> Iterator[TrackedRun]:
+def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) -> Iterator[TrackedRun]:
     """Record what happens in the block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
 
     See :class:`TrackedRun` for the arguments.
@@ -131,7 +132,7 @@ def tracked_run(name: str, params: Mapping[str, Any], lock: Path = Path("dvc.loc
     Raises:
         UserError: the tracking store cannot be reached.
     """
-    run = TrackedRun(name, params, lock)
+    run = TrackedRun(name, params, project)
     try:
         yield run
     except BaseException as error:
@@ -164,13 +165,25 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def data_hashes(lock: Path) -> dict[str, str]:
-    """DVC's hash of every output below ``data/`` that ``dvc.lock`` knows, by path; empty without such a file."""
-    if not lock.is_file():
-        return {}
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
-    return {output["path"]: output["md5"] for output in outputs if output["path"].startswith("data/")}
+def data_hashes(project: Path) -> dict[str, str]:
+    """DVC's hash of every output below ``data/`` that the project's ``dvc.lock`` and those of its systems know.
+
+    By path from the project's folder; empty without such files.
+    """
+    hashes = {}
+    for lock in sorted([*project.glob("dvc.lock"), *project.glob("systems/*/dvc.lock")]):
+        stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+        outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+        hashes |= {output["path"]: output["md5"] for output in outputs if output["path"].startswith("data/")}
+    return hashes
+
+
+def source_name() -> str:
+    """The script that runs, from the current folder if it is below that, such as ``flows/train_curve_vae.py``."""
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0])
+    with suppress(ValueError):
+        return script.resolve().relative_to(Path.cwd()).as_posix()
+    return script.name
 
 
 def git_state() -> dict[str, str]:
