@@ -7,6 +7,7 @@ import pytest
 
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
+from sketch2video.videos.columns import IMAGE_COLUMNS
 from sketch2video.videos.expectations import validate
 from sketch2video.videos.shards import shard_path, write_shard, write_table
 from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES
@@ -53,7 +54,7 @@ def tables():
     return clips, curves
 
 
-def check(params, tables, folder, rejected=""):
+def check(params, tables, folder, rejected="", images=None):
     clips, curves = tables
     for shard in range(2):
         rows = CLIPS // 2
@@ -65,10 +66,16 @@ def check(params, tables, folder, rejected=""):
     write_table(clips, folder / "clips/clips.parquet")
     write_table(curves, folder / "curves/curves.parquet")
     (folder / "clips/rejected.csv").write_text(f"row,path_to_video,caption,reason\n{rejected}")
+    images = pd.DataFrame(columns=list(IMAGE_COLUMNS)).astype(IMAGE_COLUMNS) if images is None else images
+    write_table(images, folder / "images/images.parquet")
+    (folder / "images/rejected.csv").write_text("row,path_to_image,caption,reason\n")
+    still = {"frames": np.zeros((len(images), 1, SIZE, SIZE, 3), np.uint8)}
+    write_shard(shard_path(folder / "images", 0), still, images["image_id"].tolist(), "key")
     validate(
         params,
         clips=folder / "clips",
         curves=folder / "curves",
+        images=folder / "images",
         report=folder / "reports/validation.json",
         docs=folder / "reports/data_docs",
         passed=folder / "validated.json",
@@ -173,3 +180,39 @@ class TestLabelsOfVideosFromAFolder:
         tables[0]["label"] = ["word"] * (CLIPS - 6) + ["digit"] * 6
         with pytest.raises(UserError, match=r"clips\.label_in_training.*rows clip-18 \(no\), clip-19"):
             check(params, tables, tmp_path)
+
+
+@pytest.fixture
+def images():
+    number = np.arange(6)
+    return pd.DataFrame(
+        {
+            "image_id": [f"image-{n}" for n in number],
+            "path_to_image": [f"stills/{n}.png" for n in number],
+            "caption": [f"a picture of number {n}" for n in number],
+            "split": ["train"] * 4 + ["test"] * 2,
+            "shard": 0,
+            "row": number,
+            "source_width": 320,
+            "source_height": 240,
+            "image_sha256": [f"{n:064x}" for n in number],
+        }
+    )
+
+
+def test_images_are_checked_like_clips(params, tables, images, tmp_path):
+    check(params, tables, tmp_path, images=images)
+    assert json.loads((tmp_path / "reports/validation.json").read_text())["success"]
+    for row, column, value in (
+        (0, "caption", " "),
+        (1, "split", "validation"),
+        (2, "row", 99),
+        (4, "image_sha256", f"{3:064x}"),
+    ):
+        images.loc[row, column] = value
+    with pytest.raises(UserError) as error:
+        check(params, tables, tmp_path, images=images)
+    lines = str(error.value).splitlines()
+    for named in ("images.caption", "images.split", "images.frames", "images.splits_of_image_sha256"):
+        assert any(line.strip().startswith(named) for line in lines), (named, lines)
+    assert any("image-2" in line for line in lines)

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from sketch2video.errors import UserError
-from sketch2video.videos.images import COLUMNS, ingest_images
+from sketch2video.videos.columns import IMAGE_COLUMNS
+from sketch2video.videos.images import ingest_images
 from sketch2video.videos.shards import ShardReader
 from tests.videos.test_ingest import SIZE, contents, params_with, scenes
 
@@ -35,7 +36,7 @@ def source(tmp_path):
 def test_images_become_clips_of_one_frame(tmp_path, source):
     ingest_images(params_with(source="folder", folder=str(source), images="images.csv"), tmp_path / "images")
     table = table_of(tmp_path / "images").sort_values("path_to_image", ignore_index=True)
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(IMAGE_COLUMNS)
     assert table["path_to_image"].tolist() == ["a.png", "b.jpg"]
     assert table["caption"].tolist() == ["picture number 0", "picture number 1"]
     assert set(table["split"]) == {"train", "test"}
@@ -66,7 +67,7 @@ def test_without_images_the_table_is_empty_and_old_shards_go(tmp_path):
     assert list((tmp_path / "shards").iterdir())
     ingest_images(scenes(), tmp_path)
     assert table_of(tmp_path).empty
-    assert list(table_of(tmp_path).columns) == list(COLUMNS)
+    assert list(table_of(tmp_path).columns) == list(IMAGE_COLUMNS)
     assert not list((tmp_path / "shards").iterdir())
     ingest_images(params_with(source="folder", synthetic={"images": 8}), tmp_path / "of videos")
     assert table_of(tmp_path / "of videos").empty

@@ -18,50 +18,21 @@ import pandas as pd
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, write_json
 from sketch2video.params import MAX_NUMBERS_PER_FRAME, Params
+from sketch2video.videos.columns import (
+    CLIP_COLUMNS,
+    CURVE_COLUMNS,
+    IMAGE_COLUMNS,
+    IMAGE_TABLE,
+    REJECTED_COLUMNS,
+    REJECTED_IMAGES,
+    TEXT,
+)
 from sketch2video.videos.data_docs import without_network
 from sketch2video.videos.shards import LABEL, array_shape, label_columns, read_table, shard_path
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
-TEXT = "str"
-WHOLE = "int64"
-REAL = "float64"
-
-CLIP_COLUMNS = {
-    "clip_id": TEXT,
-    "path_to_video": TEXT,
-    "caption": TEXT,
-    "label": TEXT,
-    "split": TEXT,
-    "shard": WHOLE,
-    "row": WHOLE,
-    "source_frames": WHOLE,
-    "source_fps": REAL,
-    "fps": REAL,
-    "source_width": WHOLE,
-    "source_height": WHOLE,
-    "video_sha256": TEXT,
-    "shape": TEXT,
-    "colour": TEXT,
-    "motion": TEXT,
-}
-CURVE_COLUMNS = {
-    "clip_id": TEXT,
-    "caption": TEXT,
-    "label": TEXT,
-    "split": TEXT,
-    "fps": REAL,
-    "shard": WHOLE,
-    "row": WHOLE,
-    "num_parameters": WHOLE,
-    "strokes": REAL,
-    "ink_coverage": REAL,
-    "ink_to_curve_px": REAL,
-    "curve_to_ink_px": REAL,
-    "rendered_discrepancy": REAL,
-}
-REJECTED_COLUMNS = {"row": WHOLE, "path_to_video": TEXT, "caption": TEXT, "reason": TEXT}
 NULLABLE = {"label", "shape", "colour", "motion"}
 
 ENOUGH_CLIPS = 5
@@ -108,6 +79,7 @@ def validate(
     params: Params,
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
+    images: Path = Path("data/images"),
     report: Path = Path("reports/validation.json"),
     docs: Path = Path("reports/data_docs"),
     passed: Path = Path("data/validated.json"),
@@ -118,6 +90,8 @@ def validate(
         params: the bounds (``validate``) and what the data were made for (``base``, ``ingest``, ``fit``).
         clips: folder of ``clips.parquet``, its shards and ``rejected.csv``.
         curves: folder of ``curves.parquet`` and its shards.
+        images: folder of ``images.parquet``, its shards and ``rejected.csv``; nothing is checked of it where the table
+            is empty.
         report: every check with its outcome; holds no time, so equal data give equal bytes.
         docs: Great Expectations' Data Docs, ``index.html`` first.
         passed: fingerprints of the tables that passed. Training depends on this file rather than on the report: bad
@@ -130,6 +104,10 @@ def validate(
     tables = {name: read_table(path) for name, path in paths.items()}
     tables["rejected"] = _read_rejected(clips / "rejected.csv")
     columns = {"clips": CLIP_COLUMNS, "curves": CURVE_COLUMNS, "rejected": REJECTED_COLUMNS}
+    pictures = read_table(images / IMAGE_TABLE)
+    if len(pictures):
+        tables |= {"images": pictures, "rejected_images": _read_rejected(images / "rejected.csv")}
+        columns |= {"images": IMAGE_COLUMNS, "rejected_images": REJECTED_IMAGES}
     columns = {name: known | dict.fromkeys(label_columns(tables[name]), TEXT) for name, known in columns.items()}
     tables = {name: _with_text(table, columns[name]) for name, table in tables.items()}
     expectations = {name: list(schema_expectations(columns[name])) for name in tables}
@@ -139,6 +117,10 @@ def validate(
         expectations["clips"] += clip_expectations(params)
         expectations["curves"] += curve_expectations(params, len(tables["clips"]))
         expectations["rejected"] += rejected_expectations(params)
+        if "images" in tables:
+            tables["images"] = images_with_facts(tables["images"], images)
+            expectations["images"] += image_expectations(params)
+            expectations["rejected_images"] += rejected_expectations(params)
     docs.parent.mkdir(parents=True, exist_ok=True)
     remove_partial(docs.parent)
     with replacing(docs) as partial:
@@ -169,6 +151,13 @@ def clips_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     judged = (table["split"] == "test") & (table.groupby("label")["label"].transform("size") >= ENOUGH_CLIPS)
     facts["label_in_training"] = trained.map({True: "yes", False: "no"}).astype(object).where(judged, None)
     return table.assign(**facts)
+
+
+def images_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The image table with ``frames``, ``size`` and ``splits_of_image_sha256``, as :func:`clips_with_facts` says."""
+    shapes = _array_shapes(table, folder, "frames", 4)
+    splits = table.groupby("image_sha256")["split"].transform("nunique")
+    return table.assign(frames=shapes[:, 0], size=shapes[:, 1], splits_of_image_sha256=splits)
 
 
 def curves_with_facts(table: pd.DataFrame, clips: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -238,6 +227,18 @@ def curve_expectations(params: Params, clips: int) -> Iterator[Expectation]:
     yield gxe.ExpectColumnValuesToBeBetween(
         column="ink_to_curve_px", max_value=bounds.max_ink_to_curve * params.base.size, mostly=bounds.quantile
     )
+
+
+def image_expectations(params: Params) -> Iterator[Expectation]:
+    """What the table of captioned images must satisfy, its schema apart."""
+    import great_expectations.expectations as gxe
+
+    yield gxe.ExpectColumnValuesToBeUnique(column="image_id")
+    yield gxe.ExpectColumnValuesToMatchRegex(column="caption", regex=r"\S")
+    yield gxe.ExpectColumnValuesToBeInSet(column="split", value_set=["train", "test"])
+    yield gxe.ExpectColumnValuesToBeBetween(column="splits_of_image_sha256", max_value=1)
+    yield gxe.ExpectColumnValuesToBeBetween(column="frames", min_value=1, max_value=1)
+    yield gxe.ExpectColumnValuesToBeBetween(column="size", min_value=params.base.size, max_value=params.base.size)
 
 
 def rejected_expectations(params: Params) -> Iterator[Expectation]:

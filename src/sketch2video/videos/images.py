@@ -20,21 +20,8 @@ from sketch2video.params import Params
 from sketch2video.videos import pictures, synthetic
 from sketch2video.videos.build import Rows, digest_of, make_rows, make_shards, write_rejected
 from sketch2video.videos.captions import read_image_captions
+from sketch2video.videos.columns import IMAGE_COLUMNS, IMAGE_TABLE
 from sketch2video.videos.shards import update_shard, write_table
-
-TABLE = "images.parquet"
-COLUMNS = {
-    "image_id": "str",
-    "path_to_image": "str",
-    "caption": "str",
-    "split": "str",
-    "shard": "int64",
-    "row": "int64",
-    "source_width": "int64",
-    "source_height": "int64",
-    "image_sha256": "str",
-}
-"""Columns of ``images.parquet`` and their types."""
 
 
 def ingest_images(params: Params, images: Path = Path("data/images")) -> None:
@@ -46,10 +33,15 @@ def ingest_images(params: Params, images: Path = Path("data/images")) -> None:
     Raises:
         UserError: the CSV cannot be read, more rows than ``ingest.max_rejected`` cannot be used, or none can.
     """
-    (images / TABLE).unlink(missing_ok=True)
+    (images / IMAGE_TABLE).unlink(missing_ok=True)
     rows = _stills(params, images) if params.ingest.images is None else _pictures(params, params.ingest.images, images)
-    table = pd.DataFrame(rows).rename(columns={"clip_id": "image_id"}).reindex(columns=list(COLUMNS)).astype(COLUMNS)
-    write_table(table.sort_values("image_id", ignore_index=True), images / TABLE)
+    table = (
+        pd.DataFrame(rows)
+        .rename(columns={"clip_id": "image_id"})
+        .reindex(columns=list(IMAGE_COLUMNS))
+        .astype(IMAGE_COLUMNS)
+    )
+    write_table(table.sort_values("image_id", ignore_index=True), images / IMAGE_TABLE)
 
 
 def _pictures(params: Params, captions: str, images: Path) -> Rows:
