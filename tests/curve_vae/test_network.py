@@ -1,8 +1,8 @@
 import torch
 
-from sketch2video.curve_vae.network import GIVEN, LEAST_EFFECT, LIFE_EFFECT, OUTSIDE, CurveVAE
-from sketch2video.curve_vae.strokes import frame_times, rms_distance
-from tests.curve_vae.sets import network, smooth, strokes
+from sketch2video.curve_vae.network import GIVEN, LEAST_EFFECT, LEAST_SPREAD, LIFE_EFFECT, OUTSIDE, CurveVAE
+from sketch2video.curve_vae.strokes import StrokeSet, frame_times, rms_distance
+from tests.curve_vae.sets import STROKES, network, smooth, strokes
 
 
 def test_strokes_are_encoded_one_by_one() -> None:
@@ -55,10 +55,20 @@ def test_tokens_are_whitened_by_the_root_of_what_they_move() -> None:
     torch.testing.assert_close(vae.unwhitened(tokens), latents, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(tokens.mean(0), torch.zeros(len(vae.mean)), atol=1e-3, rtol=0)
     deviation = tokens.std(0)
-    torch.testing.assert_close(deviation[3:GIVEN], torch.full((2,), LIFE_EFFECT**0.5), rtol=1e-2, atol=1e-2)
+    spread = latents[:, 3:GIVEN].std(0)
+    expected = LIFE_EFFECT**0.5 * spread / spread.clamp_min(LEAST_SPREAD)
+    torch.testing.assert_close(deviation[3:GIVEN], expected, rtol=1e-2, atol=1e-2)
     # An independent measure of one number's effect: the x of the place moves every point by as much as it changes.
     effect = 64 * 0.3 * latents[:, 0].std()
     torch.testing.assert_close(deviation[0], effect.sqrt(), rtol=1e-2, atol=1e-2)
+
+
+def test_a_late_birth_among_strokes_that_live_all_along_is_not_far_away() -> None:
+    vae = network()
+    coefficients, life = smooth(40, STROKES, frames=8), torch.tensor([0.0, 1.0]).repeat(40, STROKES, 1)
+    vae.whiten(StrokeSet(coefficients, life, torch.ones(40, STROKES, dtype=torch.bool)))
+    late = vae.encode(coefficients[:1, 0], torch.tensor([[0.5, 1.0]])).mode()
+    assert vae.whitened(late)[0, 3:GIVEN].abs().max() < 10
 
 
 def test_numbers_that_the_encoder_does_not_use_are_small_noise_to_the_prior() -> None:

@@ -48,6 +48,10 @@ def lives(sequence: CurveSequence) -> int:
     return int((seen[1:] & ~seen[:-1]).sum())
 
 
+def covered(candidates: list[Life], ink: Shot) -> list[Life]:
+    return [one.life for one in cover([ink.measured(one) for one in candidates], ink)]
+
+
 @pytest.mark.parametrize("outline", [ring, square])
 def test_an_outline_that_passes_behind_another_is_one_stroke(outline):
     centres = [12 + 4.0 * t for t in range(19)]
@@ -115,12 +119,12 @@ def test_a_piece_of_an_outline_that_is_drawn_as_a_whole_is_not_needed():
     ink = drawn(6 * [[ring(48, 48, 20)]])
     whole, piece = life(0, 6 * [ring(48, 48, 20)]), life(2, 3 * [ring(48, 48, 20)[5:30]], closed=False)
     for candidates in ([whole, piece], [piece, whole]):
-        chosen = cover(candidates, shot(ink))
+        chosen = covered(candidates, shot(ink))
         assert len(chosen) == 1
         assert chosen[0].closed
 
 
 def test_a_stroke_lives_only_while_it_draws_what_others_do_not():
     ink = drawn([*3 * [[ring(48, 48, 20)]], *3 * [[ring(48, 48, 20), ring(15, 15, 8)]]])
-    chosen = cover([life(0, 6 * [ring(48, 48, 20)]), life(0, 6 * [ring(15, 15, 8)])], shot(ink))
+    chosen = covered([life(0, 6 * [ring(48, 48, 20)]), life(0, 6 * [ring(15, 15, 8)])], shot(ink))
     assert sorted((one.first, one.end) for one in chosen) == [(0, 6), (3, 6)]

@@ -36,6 +36,9 @@ OUTSIDE = 0.25
 frame shows, as a share of the clip: a birth that is drawn a little late does not leave the first frame empty."""
 LEAST_EFFECT, LIFE_EFFECT = 0.02, 1.5
 """The least that is assumed of any number, and what is assumed of birth and death, which move no point."""
+LEAST_SPREAD = 0.25
+"""The least standard deviation that is assumed of birth and death, whose unit is half the clip: where strokes live all
+through their clips, one that does not would be thousands of deviations away."""
 STEP = 0.3
 """Standard deviations by which a number is changed to see what it moves."""
 
@@ -213,6 +216,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         # Of samples, not of modes: a number that the encoder does not use is noise of one standard deviation.
         within = torch.cat([torch.zeros_like(posterior.given), posterior.log_variance.exp()], dim=-1)
         deviation = (latents.var(0) + within.mean(0)).sqrt().clamp_min(1e-3)
+        deviation[GIVEN - 2 : GIVEN].clamp_(min=LEAST_SPREAD)
         drawn = self.decode(latents, times)[0].coefficients()
         effect = torch.full_like(deviation, LIFE_EFFECT)
         for number in [*range(GIVEN - 2), *range(GIVEN, latents.shape[1])]:

@@ -47,6 +47,16 @@ class InkFrame:
         outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
         return self.distance[self.at(points)] + outside
 
+    def in_the_open(self, points: np.ndarray, inside: np.ndarray, reach: float) -> np.ndarray:
+        """Which points (..., 2) are neither on ink, within ``reach`` px, nor where something may hide them: (...) bool.
+
+        Args:
+            points: px.
+            inside: (H, W) bool, what lines go round; see :func:`surrounded`.
+            reach: px.
+        """
+        return np.asarray((self.distance_from(points) > reach) & ~inside[self.at(points)])
+
     def distance_from_shifted(self, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Distances as of :meth:`distance_from` after every shift of ``offsets`` (D,): (M, n, 2) -> (M, D, D, n).
 

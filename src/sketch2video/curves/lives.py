@@ -12,15 +12,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from sketch2video.curves.ink import InkFrame, surrounded
-from sketch2video.curves.order import POINTS, alignment, rotate
-from sketch2video.curves.sequence import cosines
-from sketch2video.curves.series import close, project
+from sketch2video.curves.order import alignment, rotate
+from sketch2video.curves.series import close, polyline_lengths, project, samples
 
 WORTH = 0.1
 """Ink, in frame widths summed over the frames, that a stroke must draw and no other does."""
@@ -96,6 +95,26 @@ class Life:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A life, and what it draws of a shot.
+
+    Attributes:
+        life: of L frames.
+        apart: in each of them the distance from ink to the stroke, infinite beyond the reach: (N,) px.
+        cost: (L,) px that are drawn where there is no ink; see :data:`HIDDEN_COST`.
+    """
+
+    life: Life
+    apart: Sequence[np.ndarray]
+    cost: np.ndarray
+
+    def part(self, first: int, end: int) -> Measured:
+        """The same stroke in frames ``first`` to ``end``."""
+        kept = slice(first - self.life.first, end - self.life.first)
+        return Measured(self.life.part(first, end), self.apart[kept], self.cost[kept])
+
+
+@dataclass(frozen=True)
 class Shot:
     """The ink of a shot's frames, and what may be hidden in it.
 
@@ -120,30 +139,32 @@ class Shot:
         """Width of the frames, px."""
         return int(self.inside.shape[2])
 
-    def apart(self, life: Life) -> list[np.ndarray]:
-        """In each frame of a life the distance from ink to the stroke, infinite beyond the reach: (N,) px."""
+    def measured(self, life: Life) -> Measured:
+        """What a life draws."""
+        return Measured(life, self._apart(life), self._cost(life))
+
+    def _apart(self, life: Life) -> list[np.ndarray]:
         return [
             np.asarray(cKDTree(points).query(frame.ink, distance_upper_bound=self.reach)[0])
-            for points, frame in zip(_samples(life.coefficients), self.frames[life.first : life.end], strict=True)
+            for points, frame in zip(samples(life.coefficients), self.frames[life.first : life.end], strict=True)
         ]
 
-    def cost(self, life: Life) -> np.ndarray:
-        """What is drawn where there is no ink, px: (L,); see :data:`HIDDEN_COST`."""
+    def _cost(self, life: Life) -> np.ndarray:
         costs = []
-        for t, points in enumerate(_samples(life.coefficients), life.first):
+        for t, points in enumerate(samples(life.coefficients), life.first):
             bare = self.frames[t].distance_from(points) > self.reach
-            hidden = self.inside[t][self.frames[t].at(points)]
-            weight = np.where(hidden, HIDDEN_COST, 1.0) * bare
-            costs.append(_length(points) * weight.mean())
+            open_ = self.frames[t].in_the_open(points, self.inside[t], self.reach)
+            weight = np.where(open_, 1.0, HIDDEN_COST * bare)
+            costs.append(polyline_lengths(points) * weight.mean())
         return np.array(costs)
 
     def accounted(self, life: Life) -> float:
         """The least share, over the frames of a life, of its points that are on ink or hidden."""
-        shares = []
-        for t, points in enumerate(_samples(life.coefficients), life.first):
-            near = self.frames[t].distance_from(points) <= self.reach
-            shares.append(float((near | self.inside[t][self.frames[t].at(points)]).mean()))
-        return min(shares, default=1.0)
+        open_ = [
+            float(self.frames[t].in_the_open(points, self.inside[t], self.reach).mean())
+            for t, points in enumerate(samples(life.coefficients), life.first)
+        ]
+        return 1 - max(open_, default=0.0)
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
@@ -155,17 +176,18 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
         strokes: most strokes of a frame.
     """
     pieces = [life for way in ways for life in way]
-    joined = joins(pieces, shot)
-    covered = cover([*joined, *pieces], shot)
-    prices = [_price(lives, shot) for lives in ways]
-    if most_at_once(covered) > strokes or _price(covered, shot) > GAIN * min(prices):
+    drawn = [[shot.measured(life) for life in way] for way in ways]
+    covered = cover([*map(shot.measured, joins(pieces, shot)), *chain(*drawn)], shot)
+    lives = [one.life for one in covered]
+    prices = [_price(way, shot) for way in drawn]
+    if most_at_once(lives) > strokes or _price(covered, shot) > GAIN * min(prices):
         return ways[int(np.argmin(prices))]
-    return covered
+    return lives
 
 
 def joins(pieces: Sequence[Life], shot: Shot) -> list[Life]:
     """Lives of two or three of the pieces, one after another."""
-    long = [one for one in pieces if _length(_samples(one.coefficients).mean(0)) > LONG * shot.size]
+    long = [one for one in pieces if polyline_lengths(samples(one.coefficients).mean(0)) > LONG * shot.size]
     found = [two for one in long for other in long if (two := join(one, other, shot)) is not None]
     return found + [three for two in found for other in long if (three := join(two, other, shot)) is not None]
 
@@ -200,17 +222,16 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
     return best[1]
 
 
-def cover(candidates: Sequence[Life], shot: Shot) -> list[Life]:
+def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
     """Lives that together draw the ink, chosen greedily, each in the frames in which it draws what others do not."""
-    drawn = [[np.isfinite(apart) for apart in shot.apart(life)] for life in candidates]
-    costs = [shot.cost(life) for life in candidates]
+    drawn = [[np.isfinite(apart) for apart in one.apart] for one in candidates]
     left = [np.ones(len(frame.ink), bool) for frame in shot.frames]
 
     def gain(index: int) -> tuple[int, int, float]:
         """The frames in which a candidate is worth most, from the first of its life, and what it is worth there."""
-        alive = enumerate(drawn[index], candidates[index].first)
+        alive = enumerate(drawn[index], candidates[index].life.first)
         new, all_ = np.array([(np.count_nonzero(d & left[t]), np.count_nonzero(d)) for t, d in alive]).T
-        return _best_run(new - AGAIN * (all_ - new) - costs[index])
+        return _best_run(new - AGAIN * (all_ - new) - candidates[index].cost)
 
     # What is chosen only takes from the others: whoever is still the best after a look is the best.
     queue = [(-gain(index)[2], index) for index in range(len(candidates))]
@@ -224,10 +245,10 @@ def cover(candidates: Sequence[Life], shot: Shot) -> list[Life]:
         if queue and worth < -queue[0][0]:
             heapq.heappush(queue, (-worth, index))
             continue
-        life = candidates[index]
-        chosen.append(life.part(life.first + first, life.first + end))
+        born = candidates[index].life.first
+        chosen.append(candidates[index].part(born + first, born + end))
         for t in range(first, end):
-            left[life.first + t] &= ~drawn[index][t]
+            left[born + t] &= ~drawn[index][t]
     return chosen
 
 
@@ -240,14 +261,14 @@ def _best_run(gain: np.ndarray) -> tuple[int, int, float]:
     return first, end, float(sums[end] - sums[first])
 
 
-def _price(lives: Sequence[Life], shot: Shot) -> float:
+def _price(lives: Sequence[Measured], shot: Shot) -> float:
     """Ink that is not drawn, in part where it is drawn beside it, what is drawn without ink, and the strokes; px."""
     apart = [np.ones(len(frame.ink)) for frame in shot.frames]
-    for life in lives:
-        for t, distance in enumerate(shot.apart(life), life.first):
+    for one in lives:
+        for t, distance in enumerate(one.apart, one.life.first):
             apart[t] = np.minimum(apart[t], distance / shot.reach)
-    bare = sum(float(shot.cost(life).sum()) for life in lives)
-    return sum(float(one.sum()) for one in apart) + bare + PRICE * shot.size * len(lives)
+    bare = sum(float(one.cost.sum()) for one in lives)
+    return sum(float(ink.sum()) for ink in apart) + bare + PRICE * shot.size * len(lives)
 
 
 def most_at_once(lives: Sequence[Life]) -> int:
@@ -274,9 +295,9 @@ def _together(one: Life, other: Life, beside: np.ndarray | None = None) -> Life:
 def _run_alike(beside: np.ndarray, series: np.ndarray, closed: bool) -> np.ndarray:
     """Series (L, 2, K), started, or turned round, so that the first of them runs beside (2, K)."""
     if closed:
-        rings = _samples(series)
+        rings = samples(series)
         used = series != 0
-        return close(project(rotate(rings, alignment(_samples(beside), rings[0])), series.shape[-1]) * used)
+        return close(project(rotate(rings, alignment(samples(beside), rings[0])), series.shape[-1]) * used)
     sign = np.where(np.arange(series.shape[-1]) % 2, -1.0, 1.0)
     turned = series * sign
     centred = beside[:, 1:]
@@ -287,7 +308,7 @@ def _run_alike(beside: np.ndarray, series: np.ndarray, closed: bool) -> np.ndarr
 def _apart(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
     """Root mean square distance in px of two strokes (2, K) that run alike."""
     other = _run_alike(one, other[None], closed)[0]
-    return float(np.sqrt(((_samples(one) - _samples(other)) ** 2).sum(-1).mean()))
+    return float(np.sqrt(((samples(one) - samples(other)) ** 2).sum(-1).mean()))
 
 
 def _difference(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
@@ -299,13 +320,3 @@ def _difference(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
     for form in forms:
         form[:, 0] = 0.0
     return _apart(forms[0], forms[1], closed)
-
-
-def _samples(series: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
-    n = max(POINTS, 2 * series.shape[-1])
-    return np.asarray(np.matmul(cosines(n, series.shape[-1], midpoints=True), series.swapaxes(-1, -2)))
-
-
-def _length(points: np.ndarray) -> float:
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sketch2video.curves.sequence import cosines
-from sketch2video.curves.series import LEFT, close, project
-
-POINTS = 64
-"""Pen positions of a stroke at which it meets the ink and is compared."""
+from sketch2video.curves.series import LEFT, POINTS, close, project
 
 
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:

@@ -11,6 +11,9 @@ import numpy as np
 
 from sketch2video.curves.sequence import cosines
 
+POINTS = 64
+"""The fewest pen positions of a stroke at which it meets the ink and is compared."""
+
 LEFT = 1 / 3
 """How far a closed line's start leans to the left of topmost, so that a level top edge gives its left corner."""
 
@@ -35,6 +38,29 @@ def project(samples: np.ndarray, harmonics: int, closed: bool = False) -> np.nda
     coefficients = 2.0 / n * np.matmul(samples.swapaxes(-1, -2), cosines(n, harmonics, midpoints=True))
     coefficients[..., 0] /= 2.0
     return close(coefficients) if closed else coefficients
+
+
+def grid_size(harmonics: int) -> int:
+    """n, pen positions of the midpoint grid on which strokes with so many harmonics are compared."""
+    return max(POINTS, 2 * harmonics)
+
+
+def samples(coefficients: np.ndarray) -> np.ndarray:
+    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
+    harmonics = coefficients.shape[-1]
+    basis = cosines(grid_size(harmonics), harmonics, midpoints=True)
+    return np.asarray(np.matmul(basis, coefficients.swapaxes(-1, -2)))
+
+
+def lengths(coefficients: np.ndarray) -> np.ndarray:
+    """Lengths (...) of strokes (..., 2, K), between the ends of the midpoint grid."""
+    return polyline_lengths(samples(coefficients))
+
+
+def polyline_lengths(points: np.ndarray) -> np.ndarray:
+    """Lengths (...) of polylines (..., n, 2)."""
+    steps = np.diff(points, axis=-2)
+    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
 
 
 def close(coefficients: np.ndarray) -> np.ndarray:

@@ -7,7 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from sketch2video.curves import harmonics, ink, lives, measure, order, refine, render, sequence, series, trace, track
+from sketch2video.curves import (
+    harmonics,
+    ink,
+    lives,
+    lost,
+    measure,
+    order,
+    refine,
+    registration,
+    render,
+    sequence,
+    series,
+    trace,
+    track,
+    tracker,
+)
 from sketch2video.files import code_digest, write_json
 from sketch2video.params import Params
 from sketch2video.videos.derive import Arrays, derive_shards, shards_of
@@ -41,7 +56,22 @@ def fit(
         curves,
         shards_of(clips),
         {"tracking": params.fit.tracking(), "refinement_steps": params.fit.refinement_steps},
-        code_digest(harmonics, ink, lives, measure, order, refine, render, sequence, series, trace, track),
+        code_digest(
+            harmonics,
+            ink,
+            lives,
+            lost,
+            measure,
+            order,
+            refine,
+            registration,
+            render,
+            sequence,
+            series,
+            trace,
+            track,
+            tracker,
+        ),
         params.base,
         "fit",
     )
