@@ -170,7 +170,7 @@ def data_hashes(project: Path) -> dict[str, str]:
 
     By path from the project's folder; empty without such files.
     """
-    hashes = {}
+    hashes: dict[str, str] = {}
     for lock in sorted([*project.glob("dvc.lock"), *project.glob("systems/*/dvc.lock")]):
         stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
         outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
