@@ -198,6 +198,18 @@ def test_a_change_of_fit_concerns_fit_and_what_follows_alone(finished):
     assert "Running stage 'fit'" in planned
 
 
+def test_metrics_of_two_commits_are_compared(fresh):
+    for stiffness in (0.001, 0.1):
+        edit_params({"fit": {"stiffness": stiffness}}, fresh.folder / "params.yaml")
+        fresh.run("dvc", "repro", "fit")
+        fresh.run("git", "add", "--all")
+        fresh.run("git", "commit", "--quiet", "--message", f"Stiffness {stiffness}")
+    said = fresh.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").splitlines()
+    (compared,) = (json.loads(line) for line in said if line.startswith("{"))  # others were not made
+    found = compared["reports/fit.json"]
+    assert any(value["old"] != value["new"] for value in found.values())
+
+
 def test_a_killed_data_stage_goes_on_to_the_same_bytes(finished, fresh):
     edit_params({"base": {"workers": 1}}, fresh.folder / "params.yaml")  # so that the killed process writes the shards
     third_shard = ("sketch2video.videos.shards:ShardWriter._assemble", 3)
@@ -234,5 +246,5 @@ def test_bad_data_end_the_stage_with_one_line_a_check(finished, fresh):
 def link_data(finished, fresh):
     """Let one project read the clips and curves of another."""
     (fresh.folder / "data").mkdir(exist_ok=True)
-    for name in ("clips", "curves"):
+    for name in ("clips", "curves", "images"):
         (fresh.folder / "data" / name).symlink_to(finished.folder / "data" / name)
