@@ -373,7 +373,7 @@ def test_the_commands_of_the_documentation_run(
     monkeypatch.setattr(segmenters, "segment", square)
     monkeypatch.chdir(tmp_path)
     write_video("hike.mp4", poses(6)[:, :, :SIDE], fps=8)
-    text = (Path(__file__).parents[2] / "docs" / "long_video.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "stable_diffusion.md").read_text()
     changes = {
         '"CompVis/stable-diffusion-v1-4", "models/t2iadapter_openpose_sd14v1"': f'"{folders[0]}", "{folders[1]}"',
         "frames=48, size=512": "frames=6, size=16",
@@ -436,7 +436,7 @@ def broken(kind: str, model: Path, adapter: Path) -> tuple[Path, Path]:
         ("without tokenizer", r"model cannot be loaded as a CLIP tokenizer \(.*\); name a folder"),
         ("without unet", r"model cannot be loaded as the unet of a Stable Diffusion \(.*\); name a folder"),
         ("cut off", r"adapter cannot be loaded as a T2IAdapter \(.*\); name a folder"),
-        ("pickled", r"adapter cannot be loaded as a T2IAdapter \(.*safetensors.*\); .*docs/long_video.md"),
+        ("pickled", r"adapter cannot be loaded as a T2IAdapter \(.*safetensors.*\); .*docs/stable_diffusion.md"),
         ("another class", r"vae is no complete T2IAdapter: it lacks adapter\..*; name a folder"),
         ("another adapter", r"adapter belongs to another network than .*model: its features have other sizes"),
         ("another factor", r"adapter belongs to another network than .*model: its features have other sizes"),
