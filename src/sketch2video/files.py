@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import errno
 import hashlib
@@ -289,5 +290,20 @@ def fingerprint(paths: Iterable[Path | str]) -> str:
 
 
 def code_digest(*modules: ModuleType) -> str:
-    """Hexadecimal SHA-256 over the source code of modules: what they made is made again once they change."""
-    return sha256_of_value({module.__name__: sha256_of_file(str(module.__file__)) for module in modules})
+    """Hexadecimal SHA-256 over the code of modules, as of :func:`code_of`: what they made is made again once it changes."""
+    return sha256_of_value({module.__name__: code_of(Path(str(module.__file__))) for module in modules})
+
+
+def code_of(path: Path) -> str:
+    """What a source file does: its syntax tree without comments, docstrings and formatting."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            # A string that stands alone does nothing, be it of a function or of the constant before it.
+            node.body = [one for one in node.body if not _is_text(one)] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

@@ -67,6 +67,10 @@ class BaseParams(Section):
     workers: int = Field(ge=0, description="processes of a data stage; 0: one a core")
     cluster: str | None = Field(description="address of a Dask scheduler that runs the data stages instead")
 
+    def deciding(self) -> dict[str, Any]:
+        """The values that results depend on; where the work is done is not among them."""
+        return self.model_dump(exclude={"workers", "cluster"})
+
 
 class SyntheticParams(Section):
     """The embedded scenes (``videos/synthetic.py``)."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sketch2video.errors import UserError
+from sketch2video.training import checkpoints
 from sketch2video.training.checkpoints import (
     FILE,
     KEPT_FOLDERS,
@@ -77,6 +78,16 @@ def test_the_folder_follows_from_settings_and_inputs(tmp_path):
     assert first != folder_for("x", {"width": 3}, [data], tmp_path)
     with pytest.raises(UserError, match="nowhere is missing"):
         folder_for("x", {}, [tmp_path / "nowhere"], tmp_path)
+
+
+def test_the_folder_follows_from_the_versions_of_libraries(tmp_path, monkeypatch):
+    first = folder_for("x", {}, [], tmp_path)
+    monkeypatch.setattr(checkpoints, "version", lambda name: "0.0")
+    checkpoints._code.cache_clear()
+    assert folder_for("x", {}, [], tmp_path) != first
+    monkeypatch.undo()
+    checkpoints._code.cache_clear()
+    assert folder_for("x", {}, [], tmp_path) == first
 
 
 def test_the_newest_folders_of_the_same_name_are_kept(tmp_path):

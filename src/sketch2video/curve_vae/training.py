@@ -163,4 +163,4 @@ def train_prior(
 def _settings(params: Params, names: set[str]) -> dict[str, Any]:
     """What a training's checkpoints depend on."""
     section = params.curve_vae.model_dump(include=names)
-    return {"curve_vae": section, "base": params.base.model_dump(exclude={"workers"})}
+    return {"curve_vae": section, "base": params.base.deciding()}

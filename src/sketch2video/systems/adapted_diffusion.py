@@ -60,8 +60,8 @@ FRAMES_AT_ONCE = 8
 
 _MODEL = "name a folder or a hub id of a Stable Diffusion 1.x in safetensors, such as CompVis/stable-diffusion-v1-4"
 _ADAPTER = (
-    "name a folder or a hub id of a T2IAdapter for this model in safetensors; docs/stable_diffusion.md says how one is made"
-    " of a published .bin"
+    "name a folder or a hub id of a T2IAdapter for this model in safetensors; docs/stable_diffusion.md says how one is"
+    " made of a published .bin"
 )
 
 

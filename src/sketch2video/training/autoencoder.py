@@ -60,7 +60,7 @@ def train_autoencoder(
     settings = {
         "autoencoder": section.model_dump(),
         "control": control,
-        "base": params.base.model_dump(exclude={"workers"}),
+        "base": params.base.deciding(),
     }
     result = train(
         task,

@@ -11,6 +11,8 @@ import shutil
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from sketch2video.files import fingerprint, remove_partial, replacing, sha256_of_value
+from sketch2video.files import code_of, fingerprint, remove_partial, replacing, sha256_of_value
 
 FILE = "checkpoint.safetensors"
 KEPT_FOLDERS = 3
@@ -29,6 +31,8 @@ _CODE = [
     *(_PACKAGE / folder for folder in ("videos", "sketches", "curves", "models", "curve_vae", "training")),
     _PACKAGE / "files.py",
 ]
+
+_LIBRARIES = ("accelerate", "diffusers", "numpy", "torch", "transformers")
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +53,10 @@ class Checkpoint:
 
 
 def folder_for(name: str, settings: Any, inputs: Iterable[Path | str], root: Path = Path("checkpoints")) -> Path:
-    """The folder of a training's checkpoint: ``root/<name>-<hash of settings, inputs and this package's code>``.
+    """The folder of a training's checkpoint: ``root/<name>-<hash of settings, inputs and code>``.
 
-    The code counts, because a finished training is not done again: with a changed loss it must be.
+    The code counts, this package's and the libraries' versions, because a finished training is not done again: with a
+    changed loss it must be. Comments, docstrings and formatting do not.
 
     Args:
         name: of the network.
@@ -62,9 +67,15 @@ def folder_for(name: str, settings: Any, inputs: Iterable[Path | str], root: Pat
     Raises:
         UserError: an input is missing.
     """
-    code = {p.relative_to(_PACKAGE).as_posix(): p.read_text() for root_ in _CODE for p in _sources(root_)}
-    key = sha256_of_value({"settings": settings, "inputs": fingerprint(inputs), "code": code})
+    key = sha256_of_value({"settings": settings, "inputs": fingerprint(inputs), "code": _code()})
     return root / f"{name}-{key[:16]}"
+
+
+@cache
+def _code() -> dict[str, str]:
+    """What decides about a training besides settings and inputs: this package's code, and versions of others'."""
+    code = {p.relative_to(_PACKAGE).as_posix(): code_of(p) for root in _CODE for p in _sources(root)}
+    return code | {name: version(name) for name in _LIBRARIES}
 
 
 def _sources(path: Path) -> list[Path]:

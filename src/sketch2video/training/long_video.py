@@ -71,7 +71,7 @@ def tune_long_video(
     settings = {
         "long_video": section.model_dump(),
         "video_ldm": params.video_ldm.model_dump(),
-        "base": params.base.model_dump(exclude={"workers"}),
+        "base": params.base.deciding(),
     }
     result = train(
         task,

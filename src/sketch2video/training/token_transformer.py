@@ -106,7 +106,7 @@ def train_token_transformer(
     transformer.caption.centre(text_seen.hidden, text_seen.mask)
     transformer.take_codes([book.codes for book in codec.codebooks])
     task = TokenTransformerTask(section, transformer, codec, text_seen, held_out, text_held_out)
-    settings = {"token_transformer": section.model_dump(), "base": params.base.model_dump(exclude={"workers"})}
+    settings = {"token_transformer": section.model_dump(), "base": params.base.deciding()}
     inputs = [tokens, text_encoder, vqgan, *set(control_arrays(section.control, clips, curves).values())]
     result = train(
         task,

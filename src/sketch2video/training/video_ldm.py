@@ -120,7 +120,7 @@ def train_video_ldm(
         "video_ldm": section.model_dump(),
         "control": control,
         "mixture": mixture and mixture.model_dump(),
-        "base": params.base.model_dump(exclude={"workers"}),
+        "base": params.base.deciding(),
     }
     inputs = [latents, *set(control_arrays(control, clips, curves).values()), table, text_encoder, autoencoder]
     inputs += [images / IMAGES] if images else []

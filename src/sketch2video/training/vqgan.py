@@ -66,7 +66,7 @@ def train_vqgan(
     section = params.vqgan
     torch.manual_seed(params.base.seed)
     task = VQGANTask(section, held_out_frames("none", clips, curves)["frames"])
-    settings = {"vqgan": section.model_dump(), "base": params.base.model_dump(exclude={"workers"})}
+    settings = {"vqgan": section.model_dump(), "base": params.base.deciding()}
     result = train(
         task,
         clip_dataset("none", clips, curves, "train"),
