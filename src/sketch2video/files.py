@@ -290,7 +290,7 @@ def fingerprint(paths: Iterable[Path | str]) -> str:
 
 
 def code_digest(*modules: ModuleType) -> str:
-    """Hexadecimal SHA-256 over the code of modules, as of :func:`code_of`: what they made is made again once it changes."""
+    """Hexadecimal SHA-256 over the code (:func:`code_of`) of modules: what they made is made again once it changes."""
     return sha256_of_value({module.__name__: code_of(Path(str(module.__file__))) for module in modules})
 
 
