@@ -17,6 +17,9 @@ CHANGES = 6
 mirrored from left to right, 1 if played backwards, each before the others."""
 MOVE = 0.5
 """Standard deviation of moves, frame widths, beside that of scale and angle."""
+FLIPPED = 0.125
+"""Share of the clips that are mirrored, and of those that are played backwards. With a half of each, a caption alone says
+nothing about the direction in which something moves: the exclusive or of caption and changes may never be learned."""
 
 
 def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
@@ -26,7 +29,7 @@ def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> 
 
 
 def random_changes(count: int, spread: float, generator: torch.Generator) -> Tensor:
-    """Changes of clips: moves, scales and angles normally distributed about none; half are mirrored, half backwards.
+    """Changes of clips: moves, scales and angles normally distributed about none; some are mirrored, some backwards.
 
     Args:
         count: N.
@@ -39,7 +42,8 @@ def random_changes(count: int, spread: float, generator: torch.Generator) -> Ten
     drawn = torch.randn(count, CHANGES, generator=generator, device=generator.device)
     if not spread:
         return torch.zeros_like(drawn)
-    return torch.cat([spread * drawn[:, :4] * drawn.new_tensor([MOVE, MOVE, 1, 1]), (drawn[:, 4:] > 0).float()], dim=1)
+    flips = torch.special.ndtr(drawn[:, 4:]) < FLIPPED
+    return torch.cat([spread * drawn[:, :4] * drawn.new_tensor([MOVE, MOVE, 1, 1]), flips.float()], dim=1)
 
 
 def changed(strokes: StrokeSet, changes: Tensor) -> StrokeSet:
