@@ -18,8 +18,8 @@ mirrored from left to right, 1 if played backwards, each before the others."""
 MOVE = 0.5
 """Standard deviation of moves, frame widths, beside that of scale and angle."""
 FLIPPED = 0.125
-"""Share of the clips that are mirrored, and of those that are played backwards. With a half of each, a caption alone says
-nothing about the direction in which something moves: the exclusive or of caption and changes may never be learned."""
+"""Share of the clips that are mirrored, and of those that are played backwards. With a half of each, a caption alone
+says nothing about the direction in which something moves: the exclusive or of both may not be learned."""
 
 
 def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
