@@ -153,8 +153,8 @@ class Shot:
         costs = []
         for t, points in enumerate(samples(life.coefficients), life.first):
             bare = self.frames[t].distance_from(points) > self.reach
-            open_ = self.frames[t].in_the_open(points, self.inside[t], self.reach)
-            weight = np.where(open_, 1.0, HIDDEN_COST * bare)
+            hidden = self.inside[t][self.frames[t].at(points)]
+            weight = np.where(hidden, HIDDEN_COST, 1.0) * bare
             costs.append(polyline_lengths(points) * weight.mean())
         return np.array(costs)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from sketch2video.curves.ink import InkFrame
 from sketch2video.curves.registration import SEARCH, Registration
+from sketch2video.curves.series import samples
 
 FOUND, OPEN = 0.15, 0.1
 """An outline is found again where at least this share of it is on ink that no stroke covers, and at most this share is
@@ -52,11 +53,11 @@ def placed(
     best = int(np.argmax(on - 2 * open_ - away))
     expected[:, 0] += shifts[best]
     for _ in range(rounds):
-        points = (onto.basis @ expected.T)[None]
+        points = samples(expected)[None]
         target = bare_ink.ink[bare_ink.nearest[frame.at(points)]]
         weight = (np.hypot(*np.moveaxis(target - points, -1, 0)) <= 2 * onto.reach).astype(np.float64)
         expected = onto.similar(expected[None], weight, target)[0]
-    points = onto.basis @ expected.T
+    points = samples(expected)
     on = bare_ink.distance_from(points) <= onto.reach
     if on.mean() < FOUND or frame.in_the_open(points, hides, onto.reach).mean() > OPEN:
         return None

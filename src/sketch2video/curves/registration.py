@@ -11,7 +11,7 @@ import numpy as np
 
 from sketch2video.curves.ink import InkFrame, meet
 from sketch2video.curves.sequence import cosines
-from sketch2video.curves.series import close, grid_size
+from sketch2video.curves.series import close, grid_size, samples
 
 GAP = 0.03
 """Ends this far apart, in frame widths, may be joined into one line."""
@@ -54,10 +54,6 @@ class Registration:
         self.reach = max(REACH * width, 1.5)
         self.gap = max(GAP * width, 3.0)
 
-    def points(self, coefficients: np.ndarray) -> np.ndarray:
-        """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
-        return np.matmul(self.basis, coefficients.swapaxes(-1, -2))
-
     def momentum(self, own: np.ndarray, length: np.ndarray) -> np.ndarray:
         """How strokes that went by ``own`` (M, 2) go on, (M, 2): long ones as they went, short ones with the others."""
         common = np.average(own, axis=0, weights=length + 1e-9)
@@ -91,7 +87,7 @@ class Registration:
             The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, n, 2), px; the discrepancy:
             the mean distance in px from ink to the nearest stroke, none counted as more than :attr:`reach`.
         """
-        points = self.points(coefficients)
+        points = samples(coefficients)
         count, n = points.shape[:2]
         distance, nearest, owner = meet(points, frame, reach)
         found = owner >= 0
@@ -115,7 +111,7 @@ class Registration:
 
     def similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
-        points = self.points(coefficients)
+        points = samples(coefficients)
         z, w = points[..., 0] + 1j * points[..., 1], target[..., 0] + 1j * target[..., 1]
         total = weight.sum(1) + 1e-9
         z0, w0 = (weight * z).sum(1) / total, (weight * w).sum(1) / total

@@ -15,8 +15,6 @@ it is hidden, and keeps its form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
@@ -27,7 +25,16 @@ from sketch2video.curves.lives import LONGEST
 from sketch2video.curves.lost import FOUND, Lost, placed
 from sketch2video.curves.order import alignment, rotate
 from sketch2video.curves.registration import Registration
-from sketch2video.curves.series import close, direct_canonically, lengths, project, resample, start_canonically
+from sketch2video.curves.series import (
+    close,
+    direct_canonically,
+    lengths,
+    polyline_lengths,
+    project,
+    resample,
+    samples,
+    start_canonically,
+)
 from sketch2video.curves.trace import Line, link, trace
 
 OUTLINE = 0.3
@@ -117,7 +124,7 @@ class Tracker:
     def _distance_to_strokes(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
         if not which.any():
             return np.full(len(points), np.inf)
-        return np.asarray(cKDTree(self.onto.points(self.coefficients[which]).reshape(-1, 2)).query(points)[0])
+        return np.asarray(cKDTree(samples(self.coefficients[which]).reshape(-1, 2)).query(points)[0])
 
     # Following
 
@@ -141,13 +148,13 @@ class Tracker:
                 self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0) if turn else rigid
             )
             reach = max(reach * 0.75, self.reach)
-        points = self.onto.points(moved)
+        points = samples(moved)
         apart = frame.distance_from(points)
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
         *_, owner = meet(points, frame, self.reach)
         owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(lengths(moved), 1.0)
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop([points[i]], frame, (owner >= 0) & (owner != i))
+            loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
         # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
@@ -176,9 +183,9 @@ class Tracker:
             if coefficients is None:
                 continue
             self.lost = [other for other in self.lost if other is not one]
-            outline = cKDTree(self.onto.basis @ coefficients.T)
+            outline = cKDTree(samples(coefficients))
             for piece in np.flatnonzero(pieces):
-                apart = outline.query(self.onto.points(self.coefficients[piece]))[0]
+                apart = outline.query(samples(self.coefficients[piece]))[0]
                 self.alive[piece] = np.mean(apart <= self.reach) < SAME
             slot = free[0]
             self.coefficients[slot], self.life[slot], self.born[slot] = coefficients, one.life, one.since
@@ -187,17 +194,17 @@ class Tracker:
 
     # Closed outlines
 
-    def _loop(self, polylines: Sequence[np.ndarray], frame: InkFrame, foreign: np.ndarray) -> Line | None:
-        """The loop that the ink near polylines (n, 2) forms, if it forms one about as long as they are.
+    def _loop(self, polyline: np.ndarray, frame: InkFrame, foreign: np.ndarray) -> Line | None:
+        """The loop that the ink near a polyline (n, 2) forms, if it forms one about as long as that is.
 
         ``foreign`` (N,) is ink that belongs to other strokes.
         """
         near = np.zeros(frame.skeleton.shape, np.uint8)
-        pixels = [(points * 16 - 8).round().astype(np.int32) for points in polylines]
-        cv2.polylines(near, pixels, False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        pixels = (polyline * 16 - 8).round().astype(np.int32)
+        cv2.polylines(near, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
         ink = frame.skeleton & (near > 0)
         ink[frame.at(frame.ink[foreign])] = False
-        length = sum(float(np.hypot(*np.diff(points, axis=0).T).sum()) for points in polylines)
+        length = float(polyline_lengths(polyline))
         if not len(regions(ink, self.gap, 0.01 * length**2)[1]):
             return None
         lines = trace(ink, self.gap)
@@ -207,10 +214,10 @@ class Tracker:
 
     def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
         """Coefficients of a loop, clockwise, started where the stroke's start is now, held near the stroke's shape."""
-        samples = resample(start_canonically(loop.points), self.onto.n, closed=True)
-        samples = rotate(samples, alignment(self.onto.basis @ moved.T, samples))
-        found = project(samples, self.onto.harmonics)
-        rigid = self.onto.similar(rigid[None], np.ones((1, self.onto.n)), samples[None])[0]
+        ring = resample(start_canonically(loop.points), self.onto.n, closed=True)
+        ring = rotate(ring, alignment(samples(moved), ring))
+        found = project(ring, self.onto.harmonics)
+        rigid = self.onto.similar(rigid[None], np.ones((1, self.onto.n)), ring[None])[0]
         ridge = np.where(rigid.any(0), self.onto.ridge, 0.0)
         return close((found * self.onto.n / 2 + rigid * ridge) / (self.onto.n / 2 + ridge))
 
@@ -259,7 +266,7 @@ class Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        places = frame.at(self.onto.points(self.coefficients[alive]))
+        places = frame.at(samples(self.coefficients[alive]))
         length = lengths(self.coefficients[alive])
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         # What closed strokes draw stays theirs: a line that ends at another outline is no loop with a part of it.
