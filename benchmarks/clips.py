@@ -19,14 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sketch2video.data.sources.captions import read_captions
 from sketch2video.errors import UserError
+from sketch2video.media.codec import read_frames
+from sketch2video.media.containers import VIDEOS
+from sketch2video.media.pictures import middle_square
 from sketch2video.params import Params
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import read_frames
-from sketch2video.videos.containers import VIDEOS
-from sketch2video.videos.pictures import middle_square
-from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
 FRAMES, EVERY, SIZE = 16, 2, 128
 CUT = 0.5

@@ -14,12 +14,12 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run as run_command
+from sketch2video.diffusion.windows import window_starts
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
-from sketch2video.models.windows import window_starts
-from sketch2video.videos.codec import read_excerpt
-from sketch2video.videos.containers import RejectedVideo
-from sketch2video.videos.writing import write_video
+from sketch2video.media.codec import read_excerpt
+from sketch2video.media.containers import RejectedVideo
+from sketch2video.media.writing import write_video
 
 FPS = 8.0
 """Of the pieces' files; the rate is what a model is told, and the same for all pieces."""

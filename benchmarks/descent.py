@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from sketch2video.curves.render import render_ink
-from sketch2video.curves.series import project
+from sketch2video.curves.equation.render import render_ink
+from sketch2video.curves.fitting.series import project
 
 # Tried on a frame of an embedded scene and one of a real clip, 100 steps, budget 288, in twelve combinations: 4, 8, 12
 # and 16 strokes; learning rates 0.003, 0.01, 0.03 and 0.06; lines or ellipses along clusters of the ink, or circles on

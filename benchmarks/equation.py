@@ -27,10 +27,10 @@ from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
 from benchmarks.race import race
 from benchmarks.truth import agreement, motion_residual, start_and_direction, strokes_an_outline
-from sketch2video.curves.measure import displacement, distances, kept
+from sketch2video.curves.equation.measure import displacement, distances, kept
 from sketch2video.files import replacing, write_json
 from sketch2video.params import FitParams, load_params
-from sketch2video.videos.synthetic import SHAPES
+from sketch2video.scenes.synthetic import SHAPES
 
 RACING_CLIPS = 6
 WIDTH = 140

@@ -23,10 +23,10 @@ from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from sketch2video.errors import UserError
 from sketch2video.files import replacing, write_json
+from sketch2video.media.codec import read_clip, read_companion
 from sketch2video.params import load_params
-from sketch2video.systems.segmenters import MOTION, segment
-from sketch2video.videos.codec import read_clip, read_companion
-from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
+from sketch2video.steadiness.segmenters import MOTION, segment
 
 MOMENTS, SIDE = 5, 160
 """Frames of a clip on the sheet, and their side, px."""

@@ -25,9 +25,9 @@ from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_loader
 from sketch2video.files import replacing, write_json
-from sketch2video.videos.containers import opened_video, pixel_aspect_of
-from sketch2video.videos.seeking import FrameReader, index_frames
-from sketch2video.videos.shown import shown
+from sketch2video.media.containers import opened_video, pixel_aspect_of
+from sketch2video.media.seeking import FrameReader, index_frames
+from sketch2video.media.shown import shown
 
 HEIGHT, WIDTH, FPS = 240, 320, 25
 GROUPS = (30, 250)

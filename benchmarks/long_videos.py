@@ -36,30 +36,31 @@ from benchmarks.clock import weighed
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_steadiness
 from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.data.clips.shards import read_table
+from sketch2video.diffusion.video_transformer import VideoTransformer
+from sketch2video.diffusion.windows import window_starts
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, motion, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.evaluation.faithfulness import JOINT, faithfulness
 from sketch2video.evaluation.identity import identity
-from sketch2video.evaluation.judge import judge_clips, load_judge
 from sketch2video.evaluation.seams import borders, changes, seams
 from sketch2video.files import replacing, write_json
-from sketch2video.models.masked_losses import LossWeights
-from sketch2video.models.precision import precision
-from sketch2video.models.video_transformer import VideoTransformer
-from sketch2video.models.windows import window_starts
+from sketch2video.judges.faithfulness import JOINT, faithfulness
+from sketch2video.judges.shipped import load_judge
+from sketch2video.judges.verdict import judge_clips
+from sketch2video.media.codec import read_clip
+from sketch2video.media.containers import RejectedVideo
+from sketch2video.networks.precision import precision
 from sketch2video.params import EvaluateParams, Params, load_params
+from sketch2video.pipelines.output import VideoOutput
+from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene, scene_rng
 from sketch2video.sketches import draw_lines
+from sketch2video.steadiness.combined_tuning import tune
+from sketch2video.steadiness.foreground import moving_foreground
+from sketch2video.steadiness.masked_losses import LossWeights
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.long_video import LongVideoPipeline, module_settings
-from sketch2video.systems.output import VideoOutput
-from sketch2video.training.combined_tuning import tune
+from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
 from sketch2video.training.pictures import save_sheet
-from sketch2video.videos.codec import read_clip
-from sketch2video.videos.containers import RejectedVideo
-from sketch2video.videos.foreground import moving_foreground
-from sketch2video.videos.shards import read_table
-from sketch2video.videos.synthetic import Combination, render_scene, sample_scene, scene_rng
 
 LENGTHS = (16, 64, 256, 1024)
 JUDGED = 16

@@ -13,7 +13,7 @@ import pyefd
 
 from benchmarks.descent import descend
 from sketch2video.curves import CurveSequence, fit_curves, refine_curves
-from sketch2video.curves.measure import POINTS, distances
+from sketch2video.curves.equation.measure import POINTS, distances
 from sketch2video.params import FitParams
 
 CONTOURS = (1, 2, 3, 4, 6, 8, 12, 16, 24)

@@ -29,17 +29,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clips import TABLE
+from sketch2video.data.sources.captions import read_captions
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
-from sketch2video.evaluation.faithfulness import JOINT, can_be_judged, faithfulness
-from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, inception_scores
 from sketch2video.files import replacing, write_json
+from sketch2video.judges.faithfulness import JOINT, can_be_judged, faithfulness
+from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
+from sketch2video.media.codec import read_clip
+from sketch2video.media.containers import VIDEOS
 from sketch2video.params import load_params
-from sketch2video.videos.captions import read_captions
-from sketch2video.videos.codec import read_clip
-from sketch2video.videos.containers import VIDEOS
-from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
 
 MOST_CLIPS = 54
 

@@ -26,19 +26,20 @@ from benchmarks.command import run as run_command
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.series import project, resample, start_canonically
-from sketch2video.curves.stage import fit
-from sketch2video.evaluation.faithfulness import JOINT, Share, faithfulness
-from sketch2video.evaluation.generation import fitted_curves
-from sketch2video.evaluation.judge import Verdict, judge_clips, load_judge
+from sketch2video.curves.fitting.series import project, resample, start_canonically
+from sketch2video.curves.fitting.stage import fit
+from sketch2video.data.clips.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
+from sketch2video.data.ingest.stage import ingest
 from sketch2video.files import write_json
-from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.generation.seeded import fitted_curves
+from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
+from sketch2video.judges.shipped import load_judge
+from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.params import Params, load_params, parse_params
 from sketch2video.sketches.stage import sketch
+from sketch2video.text.encoder import encode_text, load_text_encoder
+from sketch2video.text.training import train_text_encoder
 from sketch2video.training.loop import SilentLogger
-from sketch2video.training.text_encoder import train_text_encoder
-from sketch2video.videos.ingest import ingest
-from sketch2video.videos.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
 
 # The probe must be the same for everybody: it does not follow the sizes and trainings of params.yaml, only the
 # seeds, the fit and the drawing of lines.

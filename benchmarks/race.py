@@ -17,7 +17,7 @@ from benchmarks.clock import clocked
 from benchmarks.descent import descend
 from benchmarks.methods import fitted
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.measure import POINTS, distances
+from sketch2video.curves.equation.measure import POINTS, distances
 from sketch2video.params import FitParams
 
 ROUNDS = (1, 2, 3, 4)

@@ -21,16 +21,17 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
+from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
-from sketch2video.evaluation.faithfulness import JOINT, can_be_judged, faithfulness
-from sketch2video.evaluation.generation import Given, Sampling, generate_clips
-from sketch2video.evaluation.judge import Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.files import replacing, write_json
+from sketch2video.generation.seeded import Given, Sampling, generate_clips
+from sketch2video.judges.faithfulness import JOINT, can_be_judged, faithfulness
+from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.params import load_params
 from sketch2video.systems.loading import content_hash, load_pipeline
-from sketch2video.videos.shards import ShardReader, read_table
 
 STEPS = (1, 2, 4, 8, 16, 32)
 GUIDANCE = (1.0, 1.5, 2.5, 4.0)

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import run as run_command
-from sketch2video.curves.stage import fit
+from sketch2video.curves.fitting.stage import fit
+from sketch2video.data.ingest.stage import ingest
 from sketch2video.files import write_json
 from sketch2video.params import Params, load_params
+from sketch2video.scenes.synthetic import combinations
 from sketch2video.sketches.stage import sketch
-from sketch2video.videos.ingest import ingest
-from sketch2video.videos.synthetic import combinations
 
 INTERVAL = 0.25
 """Seconds between two samples of memory."""

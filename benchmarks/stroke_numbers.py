@@ -38,7 +38,7 @@ from sketch2video.curve_vae.network import MOTION_GAIN, Posterior, life_of, span
 from sketch2video.curve_vae.strokes import Parts
 from sketch2video.curve_vae.training import CurveData, curve_data, network_config, train_prior
 from sketch2video.files import replacing
-from sketch2video.models.loading import load_frozen
+from sketch2video.networks.loading import load_frozen
 from sketch2video.params import Params, load_params
 from sketch2video.training.loop import SilentLogger
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
-from sketch2video.systems.contact_sheet import shortened
-from sketch2video.videos.writing import write_gif
+from sketch2video.generation.contact_sheet import shortened
+from sketch2video.media.writing import write_gif
 
 MOVING_SIDE, STILL_SIDE = 128, 96
 """Sides of a drawing, px."""

@@ -19,13 +19,13 @@ from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import StrokeSet, frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
-from sketch2video.evaluation.faithfulness import Share, faithfulness
-from sketch2video.evaluation.generation import clip_seed, fitted_curves
-from sketch2video.evaluation.judge import Verdict, judge_clips
-from sketch2video.evaluation.label_judge_training import SIZE, TrainedJudge
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.evaluation.strokes import distributions, ink_distance, match_strokes, part_of
-from sketch2video.models.text import TextCondition
+from sketch2video.generation.seeded import clip_seed, fitted_curves
+from sketch2video.judges.faithfulness import Share, faithfulness
+from sketch2video.judges.label_judge_training import SIZE, TrainedJudge
+from sketch2video.judges.verdict import Verdict, judge_clips
+from sketch2video.text.encoder import TextCondition
 
 REAL, GENERATED, GIVEN, INTERPOLATED = "real", "generated", "first and last given", "interpolated"
 """Ways to draw: the fitted drawings of the real clips; from captions alone; from captions with the first and the last

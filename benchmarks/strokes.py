@@ -2,7 +2,7 @@
 
 The curve VAE draws held-out captions, once from the captions alone and once with the first and the last drawing of the
 real clip given. Beside the fitted drawings of the real clips stand: whether a judge that was trained on real drawings
-sees what was asked (:mod:`sketch2video.evaluation.label_judge_training`), and how far its features are from those of
+sees what was asked (:mod:`sketch2video.judges.label_judge_training`), and how far its features are from those of
 real drawings; how many strokes there are, how long they are and how fast they move; and, of the frames between the two
 that were given, how far strokes and ink are from the real ones. What linear interpolation between the two drawings
 would be is the baseline of that.
@@ -27,17 +27,17 @@ from benchmarks.plots import save_distributions
 from benchmarks.stroke_sheets import Tile, save_sheets
 from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.data.clips.shards import read_table
 from sketch2video.evaluation.evaluate import evaluated_rows
-from sketch2video.evaluation.faithfulness import JOINT
-from sketch2video.evaluation.label_judge_training import TRAINING, judge_of_drawings
 from sketch2video.evaluation.scores import halves
 from sketch2video.evaluation.strokes import DISTRIBUTIONS, distributions
 from sketch2video.files import write_json
-from sketch2video.models.loading import load_frozen
-from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.judges.faithfulness import JOINT
+from sketch2video.judges.label_judge_training import TRAINING, judge_of_drawings
+from sketch2video.networks.loading import load_frozen
 from sketch2video.params import TrainingParams, load_params
 from sketch2video.systems.loading import content_hash
-from sketch2video.videos.shards import read_table
+from sketch2video.text.encoder import encode_text, load_text_encoder
 
 SHOWN = 24
 """Clips on the sheets."""
@@ -143,7 +143,7 @@ def compare(
         text_encoder: folder of the text encoder.
         output: folder of the results.
         number: of held-out clips.
-        labels: columns to judge by; see :func:`~sketch2video.evaluation.label_judge_training.judge_of_drawings`.
+        labels: columns to judge by; see :func:`~sketch2video.judges.label_judge_training.judge_of_drawings`.
         sampling: how drawings are sampled.
         size: of the frames, px.
         judges: folder of trained judges; None: ``output``.

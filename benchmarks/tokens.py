@@ -15,14 +15,14 @@ import typer
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
+from sketch2video.autoencoder.training import mean_psnr, to_network
+from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
 from sketch2video.files import replacing, write_json
-from sketch2video.models.vqgan import HierarchicalVQGAN, load_vqgan
-from sketch2video.training.autoencoder import mean_psnr, to_network
+from sketch2video.tokens.encode import encode_clip, token_array
+from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.pictures import save_sheet, to_uint8
-from sketch2video.training.tokens import encode_clip, token_array
-from sketch2video.videos.shards import ShardReader, read_table
 
 WAYS = "real", "tokens and back"
 """What is compared."""

@@ -7,9 +7,12 @@ from functools import partial
 
 from flows.common import MODELS, execute, publish, recorded, stage_flow
 from flows.systems import DEFAULT, System, asked_system, find_system
-from sketch2video.models.token_sampling import TokenSampling
 from sketch2video.params import Params, load_params
-from sketch2video.systems import hierarchical_vqgan, long_video, sketch_ldm, text_ldm
+from sketch2video.systems.hierarchical_vqgan import pipeline as hierarchical_vqgan
+from sketch2video.systems.long_video import pipeline as long_video
+from sketch2video.systems.sketch_ldm import pipeline as sketch_ldm
+from sketch2video.systems.text_ldm import pipeline as text_ldm
+from sketch2video.tokens.sampling import TokenSampling
 from sketch2video.tracking.runs import tracked_run
 
 

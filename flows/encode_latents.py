@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flows.common import execute, publish, recorded, stage_flow
 from flows.systems import DEFAULT, DIFFUSION, asked_system, find_system
+from sketch2video.autoencoder import latents
 from sketch2video.files import read_json
 from sketch2video.params import load_params
 from sketch2video.tracking.runs import tracked_run
-from sketch2video.training import latents
 
 
 @stage_flow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flows.common import execute, publish, recorded, stage_flow
 from flows.systems import VQGAN, find_system
 from sketch2video.params import load_params
+from sketch2video.tokens import encode as tokens
 from sketch2video.tracking.runs import tracked_run
-from sketch2video.training import tokens
 
 
 @stage_flow

@@ -9,12 +9,12 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.common import execute, stage_flow
 from sketch2video.errors import printable
+from sketch2video.generation.batch import Model, generate_batch
+from sketch2video.generation.caption_length import warn_of_long_captions
+from sketch2video.generation.prompts import read_prompts
+from sketch2video.inputs.targets import check_folder_target
 from sketch2video.params import load_params
-from sketch2video.systems.batch import Model, generate_batch
-from sketch2video.systems.caption_length import warn_of_long_captions
 from sketch2video.systems.loading import content_hash, load_pipeline
-from sketch2video.systems.prompts import read_prompts
-from sketch2video.targets import check_folder_target
 from sketch2video.tracking.registry import locate_model
 
 

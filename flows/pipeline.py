@@ -16,9 +16,9 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 
 from flows.common import REFUSED, execute, stage_flow
+from sketch2video.data.sources.hashable import refuse_unhashable_sources
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
-from sketch2video.videos.hashable import refuse_unhashable_sources
 
 Graph = dict[str, set[str]]
 """Stages, each with those that it depends on."""

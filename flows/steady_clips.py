@@ -6,8 +6,8 @@ from flows.common import MODELS, execute, publish, recorded, stage_flow
 from flows.systems import DEFAULT, LONG_VIDEO, find_system
 from sketch2video.params import load_params
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.long_video import LongVideoPipeline, module_settings
-from sketch2video.systems.steadied import steady_clips as write_steady_clips
+from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
+from sketch2video.systems.long_video.steadied import steady_clips as write_steady_clips
 from sketch2video.tracking.runs import tracked_run
 
 

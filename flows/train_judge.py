@@ -7,10 +7,10 @@ scenes change; scores from before and after do not compare, and the judges' name
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from flows.common import execute, stage_flow
-from sketch2video.evaluation import judge, judge_training
+from sketch2video.judges import scenes_judge_training as judge_training
+from sketch2video.judges.shipped import store_judge
 from sketch2video.tracking.runs import tracked_run
 from sketch2video.training.checkpoints import folder_for
 
@@ -24,12 +24,14 @@ def train_judge(kind: str, seed: int = 0) -> None:
         seed: of weights and scenes.
     """
     settings = {"kind": kind, "seed": seed, "training": judge_training.TRAINING.model_dump()}
-    code = [Path(module.__file__ or "") for module in (judge, judge_training)]
     with tracked_run("train_judge", settings) as run:
         trained, result = judge_training.train_judge(
-            kind, checkpoint_folder=folder_for(f"judge_{kind}", settings, code), logger=run, seed=seed
+            kind,
+            checkpoint_folder=folder_for(f"judge_{kind}", settings, [], code=[str(judge_training.__file__)]),
+            logger=run,
+            seed=seed,
         )
-        path = judge.store_judge(trained, kind)
+        path = store_judge(trained, kind)
         run.folder(path, path.name)
     found = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
     print(f"{path}: {found} on scenes that training did not show")

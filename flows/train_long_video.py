@@ -7,7 +7,7 @@ from functools import partial
 from flows.common import execute, run_training, stage_flow
 from flows.systems import LONG_VIDEO, find_system
 from sketch2video.params import load_params
-from sketch2video.training import long_video
+from sketch2video.steadiness import tuning as long_video
 
 
 @stage_flow

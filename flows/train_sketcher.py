@@ -25,7 +25,7 @@ def main() -> None:
             leave_note()
         return
     from flows.common import execute, run_training, stage_flow
-    from sketch2video.training import sketcher
+    from sketch2video.sketches import training as sketcher
 
     @stage_flow
     def train_sketcher() -> dict[str, float]:

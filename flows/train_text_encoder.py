@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.common import execute, run_training, stage_flow
-from sketch2video.training import text_encoder
+from sketch2video.text import training as text_encoder
 
 
 @stage_flow

@@ -7,7 +7,7 @@ from functools import partial
 from flows.common import execute, run_training, stage_flow
 from flows.systems import VQGAN, find_system
 from sketch2video.params import load_params
-from sketch2video.training import token_transformer
+from sketch2video.tokens import transformer_training as token_transformer
 
 
 @stage_flow

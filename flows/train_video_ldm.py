@@ -6,8 +6,8 @@ from functools import partial
 
 from flows.common import execute, run_training, stage_flow
 from flows.systems import DEFAULT, DIFFUSION, asked_system, find_system
+from sketch2video.diffusion import training as video_ldm
 from sketch2video.params import load_params
-from sketch2video.training import video_ldm
 
 
 @stage_flow

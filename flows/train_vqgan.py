@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.common import execute, run_training, stage_flow
 from flows.systems import VQGAN, find_system
 from sketch2video.params import load_params
-from sketch2video.training import vqgan
+from sketch2video.tokens import vqgan_training as vqgan
 
 
 @stage_flow

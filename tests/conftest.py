@@ -9,6 +9,8 @@ import pytest
 
 from sketch2video.tracking.environment import quiet
 
+pytest_plugins = ["tests.scenes_data"]
+
 quiet()
 
 TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "latent_dim": 4, "hidden": 16} | {
@@ -25,7 +27,7 @@ TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "l
 def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole pipeline of untrained networks, small enough to paint 8 frames of 32 × 32 in a blink."""
     from sketch2video.curve_vae import CurveVAE
-    from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
+    from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 
     pipeline = SketchToVideoPipeline(
         **tiny_parts(control_channels=1),
@@ -39,7 +41,7 @@ def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_text_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without a sketch, for a network that can be given known frames."""
-    from sketch2video.systems.text_ldm import TextToVideoPipeline
+    from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
 
     folder = tmp_path_factory.mktemp("model") / "text_ldm"
     TextToVideoPipeline(**tiny_parts(control_channels=0, known_frames=True)).save_pretrained(folder)
@@ -59,9 +61,9 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     import torch
 
     from sketch2video.curve_vae import CurveVAE
-    from sketch2video.models.token_transformer import TokenTransformer
-    from sketch2video.models.vqgan import HierarchicalVQGAN
-    from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
+    from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline
+    from sketch2video.tokens.transformer import TokenTransformer
+    from sketch2video.tokens.vqgan import HierarchicalVQGAN
 
     parts = tiny_parts(control_channels)
     sizes = {"codes": 16, "code_width": 4, "halvings": 3}
@@ -94,9 +96,9 @@ def tiny_parts(control_channels: int, **settings: Any) -> dict[str, Any]:
     from diffusers import FlowMatchEulerDiscreteScheduler
     from transformers import BertConfig, BertModel
 
-    from sketch2video.models.autoencoder import FrameAutoencoder
-    from sketch2video.models.video_transformer import VideoTransformer
-    from sketch2video.training.text_encoder import train_tokenizer
+    from sketch2video.autoencoder.network import FrameAutoencoder
+    from sketch2video.diffusion.video_transformer import VideoTransformer
+    from sketch2video.text.training import train_tokenizer
 
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a red circle moves left to right", "a blue star grows"], 300, 16)

@@ -27,8 +27,8 @@ from flows import server
 from flows.common import REFUSED, execute
 from sketch2video import cli
 from sketch2video.errors import UserError, border, printable, refusal
-from sketch2video.videos.containers import RejectedVideo
-from sketch2video.videos.pictures import RejectedPicture
+from sketch2video.media.containers import RejectedVideo
+from sketch2video.media.pictures import RejectedPicture
 
 NUMBERS = (
     "ENOSPC",

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from sketch2video import __version__
-from sketch2video.caption_lines import read_caption_lines
-from sketch2video.videos import write_video
-from sketch2video.videos.shards import write_table
+from sketch2video.data.clips.shards import write_table
+from sketch2video.inputs.caption_lines import read_caption_lines
+from sketch2video.media.writing import write_video
 
 
 def sketch2video(*arguments, folder):

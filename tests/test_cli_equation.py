@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from sketch2video.cli import app
 from sketch2video.errors import UserError
-from sketch2video.videos import read_clip, write_video
+from sketch2video.media.codec import read_clip
+from sketch2video.media.writing import write_video
 from tests.curves.graphing import graph_desmos, graph_latex
 
 WIDTH, HEIGHT = 320, 180

@@ -11,7 +11,6 @@ from sketch2video import files
 from sketch2video.errors import UserError
 from sketch2video.files import (
     PARTIAL_MARK,
-    code_of,
     fingerprint,
     read_json,
     remove_partial,
@@ -264,17 +263,3 @@ def test_hashes_are_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of_file(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
     assert sha256_of_value({"a": 1, "b": 2}) == sha256_of_value({"b": 2, "a": 1}) != sha256_of_value({"a": 2, "b": 1})
-
-
-def test_code_is_what_it_does(tmp_path):
-    path = tmp_path / "module.py"
-
-    def code(text: str) -> str:
-        path.write_text(text)
-        return code_of(path)
-
-    plain = code("WIDTH = 3\ndef f(x):\n    return x + WIDTH\n")
-    told = code('"""Adds."""\nWIDTH = 3  # px\n"""Of f."""\n\n\ndef f(x):\n    """Add."""\n    return (x + WIDTH)\n')
-    assert told == plain
-    assert code("WIDTH = 4\ndef f(x):\n    return x + WIDTH\n") != plain
-    assert code('def f():\n    """Nothing."""\n') == code("def f():\n    pass\n")

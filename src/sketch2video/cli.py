@@ -53,8 +53,8 @@ def _options(
 @app.command(rich_help_panel=STAGES)
 def ingest() -> None:
     """Cut videos, or the embedded scenes, into clips (data/clips), and take in captioned images (data/images)."""
+    from sketch2video.data.ingest.stage import ingest_all as run
     from sketch2video.params import load_params
-    from sketch2video.videos.ingest import ingest_all as run
 
     run(load_params())
 
@@ -71,7 +71,7 @@ def sketch() -> None:
 @app.command(rich_help_panel=STAGES)
 def fit() -> None:
     """Fit the equation to every drawing, with strokes tracked through time: data/curves."""
-    from sketch2video.curves.stage import fit as run
+    from sketch2video.curves.fitting.stage import fit as run
     from sketch2video.params import load_params
 
     run(load_params())
@@ -80,8 +80,8 @@ def fit() -> None:
 @app.command(rich_help_panel=STAGES)
 def validate() -> None:
     """Check clips and curves; bad data ends the run here, with the rows named."""
+    from sketch2video.data.validation.expectations import validate as run
     from sketch2video.params import load_params
-    from sketch2video.videos.expectations import validate as run
 
     run(load_params())
 
@@ -119,10 +119,10 @@ def source(
 
     What the videos' headers say is shown: lengths, sizes, rates, and the rows that cannot be used.
     """
+    from sketch2video.data.sources.layouts import read_source
+    from sketch2video.data.sources.preview import preview
     from sketch2video.params import load_params
     from sketch2video.profiles import edit_params, wanted_source
-    from sketch2video.videos.layouts import read_source
-    from sketch2video.videos.preview import preview
 
     wanted = wanted_source(captions)
     ingest = load_params().ingest.model_copy(update=wanted)
@@ -151,8 +151,8 @@ def captions(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
 ) -> None:
     """Print captions that training did not see, one a line: a prompts file for `python -m flows.generate`."""
-    from sketch2video.caption_lines import caption_line
-    from sketch2video.videos.shards import read_table
+    from sketch2video.data.clips.shards import read_table
+    from sketch2video.inputs.caption_lines import caption_line
 
     table = read_table("data/clips/clips.parquet")
     for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
@@ -188,8 +188,8 @@ def equation(
     Aspect and size are those of the picture. How it is drawn is said by the sections sketch and fit of params.yaml, and
     outside a project's folder by the same defaults.
     """
-    from sketch2video.curves.export import STILL, TEXTS, format_of, write
-    from sketch2video.curves.picture import equation_of
+    from sketch2video.curves.exports.files import STILL, TEXTS, format_of, write
+    from sketch2video.curves.exports.picture import equation_of
     from sketch2video.params import find_params
     from sketch2video.sketches import draw_lines, extract_sketches
 
@@ -245,11 +245,11 @@ def score(
 
     Without weights the embedded judge compares them (fvd_embedded, kvd_embedded), offline.
     """
-    from sketch2video.evaluation import score as scoring
-    from sketch2video.evaluation.networks import wanted_scores
-    from sketch2video.evaluation.video_sets import list_videos
     from sketch2video.files import write_json
-    from sketch2video.targets import check_file_target, check_folder_target
+    from sketch2video.inputs.targets import check_file_target, check_folder_target
+    from sketch2video.scoring import score as scoring
+    from sketch2video.scoring.video_sets import list_videos
+    from sketch2video.scoring.wanted import wanted_scores
 
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
     check_file_target(json, "--json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import errno
 import hashlib
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sketch2video.errors import UserError, printable, reason_and_fix
@@ -287,23 +285,3 @@ def fingerprint(paths: Iterable[Path | str]) -> str:
             if not any(part.startswith(PARTIAL_MARK) for part in file.parts):
                 digest[file.as_posix()] = sha256_of_file(file)
     return sha256_of_value(digest)
-
-
-def code_digest(*modules: ModuleType) -> str:
-    """Hexadecimal SHA-256 over the code (:func:`code_of`) of modules: what they made is made again once it changes."""
-    return sha256_of_value({module.__name__: code_of(Path(str(module.__file__))) for module in modules})
-
-
-def code_of(path: Path) -> str:
-    """What a source file does: its syntax tree without comments, docstrings and formatting."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A string that stands alone does nothing, be it of a function or of the constant before it.
-            node.body = [one for one in node.body if not _is_text(one)] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sketch2video.errors import UserError
-from sketch2video.texts import brief, shown
-from sketch2video.yaml_files import read_yaml
+from sketch2video.inputs.texts import brief, shown
+from sketch2video.inputs.yaml_files import read_yaml
 
 MAX_NUMBERS_PER_FRAME = 299
 """The equation's hard limit: a frame is *fewer than 300* numbers."""

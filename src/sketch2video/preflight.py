@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sketch2video.data.sources.hashable import refuse_unhashable_sources
+from sketch2video.generation.prompts import read_prompts
 from sketch2video.params import Params
-from sketch2video.systems.prompts import read_prompts
 from sketch2video.tracking.store import check_store, tracking_uri
-from sketch2video.videos.hashable import refuse_unhashable_sources
 
 
 def check(params: Params, prompts: Path | None = None) -> None:

@@ -15,14 +15,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from sketch2video.data.sources import msrvtt, sprites, ucf101
+from sketch2video.data.sources.captions import read_captions
+from sketch2video.data.sources.hashable import refuse_unhashable
 from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
+from sketch2video.inputs.texts import brief, read_text
+from sketch2video.inputs.yaml_files import UNFIT, naming_fault, read_yaml, unfit
 from sketch2video.params import parse_params
-from sketch2video.texts import brief, read_text
-from sketch2video.videos import msrvtt, sprites, ucf101
-from sketch2video.videos.captions import read_captions
-from sketch2video.videos.hashable import refuse_unhashable
-from sketch2video.yaml_files import UNFIT, naming_fault, read_yaml, unfit
 
 SYNTHETIC = "synthetic"
 """The name of the embedded source, in place of a CSV's path."""
@@ -64,8 +64,9 @@ def wanted_source(source: str) -> dict[str, str]:
             UCF-101, MSR-VTT or Sprites, or ``synthetic``.
 
     Raises:
-        UserError: the CSV is missing or cannot be read, see :func:`~sketch2video.videos.captions.read_captions`; the
-            folder is none of these data sets; or it holds files that DVC cannot hash.
+        UserError: the CSV is missing or cannot be read, see
+            :func:`~sketch2video.data.sources.captions.read_captions`; the folder is none of these data sets; or it
+            holds files that DVC cannot hash.
     """
     if source == SYNTHETIC:
         return {"source": SYNTHETIC}

@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks.clips import Clip, embedded_clips, middle_square, real_clips, videos_of
 from sketch2video.errors import UserError
+from sketch2video.media.writing import write_video
 from sketch2video.params import load_params
-from sketch2video.videos.synthetic import SHAPES
-from sketch2video.videos.writing import write_video
+from sketch2video.scenes.synthetic import SHAPES
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 

@@ -8,7 +8,7 @@ from benchmarks.equation import COLUMNS, Run, columns_of, compared, markdown, me
 from benchmarks.methods import Drawn
 from benchmarks.race import Point
 from sketch2video.params import load_params
-from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
+from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 
 FIT = load_params(Path(__file__).parents[2] / "params.yaml").fit
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.foreground import embedded_clips, ious, main, rgb_of
 from sketch2video.errors import UserError
-from sketch2video.videos.writing import write_video
+from sketch2video.media.writing import write_video
 
 
 def test_iou_is_that_of_each_frame():

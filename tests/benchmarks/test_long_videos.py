@@ -15,9 +15,9 @@ from benchmarks.long_videos import Video, clip_to_paint, measured, report, scene
 from benchmarks.plots import save_steadiness
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import steadiness
+from sketch2video.media.codec import read_frames
+from sketch2video.media.writing import write_video
 from sketch2video.params import load_params
-from sketch2video.videos.codec import read_frames
-from sketch2video.videos.writing import write_video
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 ROWS = pd.DataFrame(

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.descent import descend
 from benchmarks.methods import CONTOURS, MODES, elliptic_fourier, elliptic_settings, frame_by_frame, shared_harmonics
 from benchmarks.race import miss
-from sketch2video.curves.measure import distances
+from sketch2video.curves.equation.measure import distances
 from sketch2video.params import load_params
 
 FIT = load_params(Path(__file__).parents[2] / "params.yaml").fit

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from benchmarks import metrics
 from benchmarks.metrics import CORRUPTIONS, SHOULD, as_it_should, embedded_clips, rho, spoiled, with_swapped_words
-from sketch2video.evaluation.faithfulness import can_be_judged
-from sketch2video.videos.writing import write_video
+from sketch2video.judges.faithfulness import can_be_judged
+from sketch2video.media.writing import write_video
 
 LEVELS = [(name, one, level) for name, one in CORRUPTIONS.items() if one.spoil for level in one.levels]
 

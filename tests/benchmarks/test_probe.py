@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.probe import ceiling, small, true_stroke, write_true_curves
 from sketch2video.curves import CurveSequence
+from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 from sketch2video.params import load_params
-from sketch2video.videos.shards import shard_path, write_shard, write_table
-from sketch2video.videos.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
+from sketch2video.scenes.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 

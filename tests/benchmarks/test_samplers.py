@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.samplers import COLUMNS, Bench, compare, markdown, save_guidance, save_steps
 from sketch2video.curves import fit_curves
+from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.evaluation.evaluate import Data
-from sketch2video.evaluation.generation import Sampling
+from sketch2video.generation.seeded import Sampling
 from sketch2video.params import SAMPLERS
+from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.shards import write_shard, write_table
-from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
 
 SIZE, FRAMES, CLIPS = 32, 4, 8
 

@@ -20,9 +20,9 @@ from benchmarks.strokes import about_model, compare, notes, table_of
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.strokes import stroke_sets
 from sketch2video.errors import UserError
-from sketch2video.evaluation.label_judge_training import TRAINING
-from sketch2video.models.loading import load_frozen
-from sketch2video.training.text_encoder import train_tokenizer
+from sketch2video.judges.label_judge_training import TRAINING
+from sketch2video.networks.loading import load_frozen
+from sketch2video.text.training import train_tokenizer
 from tests.evaluation.moving_lines import FRAMES, HARMONICS, SLOTS, moving_lines
 
 SHORT = TRAINING.model_copy(update={"steps": 2, "batch_size": 8, "warmup_steps": 1, "ema_decay": 0.5})
@@ -128,7 +128,7 @@ def test_the_sheets_show_every_clip_large_enough(world):
 
 
 def test_a_second_run_takes_the_judge_that_it_finds(world, monkeypatch):
-    monkeypatch.setattr("sketch2video.evaluation.label_judge_training.train_label_judge", None)
+    monkeypatch.setattr("sketch2video.judges.label_judge_training.train_label_judge", None)
     again = world.run(training_seconds=60.0)
     assert again["model"]["training_seconds"] == 60.0
     assert again["judge"] == world.found["judge"]

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from transformers import BertConfig, BertModel
 
+from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 from sketch2video.params import Params, load_params
-from sketch2video.training.text_encoder import train_tokenizer
-from sketch2video.videos.shards import shard_path, write_shard, write_table
+from sketch2video.text.training import train_tokenizer
 
 FRAMES, SLOTS, HARMONICS = 6, 3, 8
 CAPTIONS = ("a ring moves left to right", "a ring moves right to left")

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.strokes import StrokeSet, frame_times
-from sketch2video.models.text import TextCondition
+from sketch2video.text.encoder import TextCondition
 
 STROKES, SLOTS, HARMONICS, TEXT = 4, 3, 6, 12
 

@@ -4,7 +4,7 @@ import torch
 from sketch2video.curve_vae.actions import action_spans, long_curves
 from sketch2video.curve_vae.sampling import sample_curves
 from sketch2video.curves import CurveSequence
-from sketch2video.models.text import TextCondition
+from sketch2video.text.encoder import TextCondition
 from tests.curve_vae.sets import HARMONICS, SLOTS, captions, network, seeded
 
 

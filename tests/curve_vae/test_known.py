@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sketch2video.curve_vae.known import Known, between, describe, hold, known_numbers, random_known, tokens_of
+from sketch2video.curve_vae.known import Known, between, describe, hold, random_known, tokens_of
+from sketch2video.curve_vae.strokes import known_numbers
 from tests.curve_vae.sets import network, seeded, smooth, strokes
 
 

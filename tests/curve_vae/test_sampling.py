@@ -9,7 +9,7 @@ from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.sampling import how_many, sample_curves, sample_strokes, with_others
 from sketch2video.curves import CurveSequence
-from sketch2video.models.text import TextCondition
+from sketch2video.text.encoder import TextCondition
 from tests.curve_vae.sets import HARMONICS, SLOTS, STROKES, TEXT, captions, network, seeded, smooth
 
 

@@ -14,9 +14,9 @@ from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.strokes import take_apart
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
-from sketch2video.models.text import encode_text, load_text_encoder
+from sketch2video.data.clips.shards import read_table, shard_path, write_shard
+from sketch2video.text.encoder import encode_text, load_text_encoder
 from sketch2video.training.loop import SilentLogger
-from sketch2video.videos.shards import read_table, shard_path, write_shard
 from tests.curve_vae.rings import CAPTIONS, FRAMES, HARMONICS, params, write_project
 from tests.curve_vae.sets import smooth
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from sketch2video.curves import fit_curves
-from sketch2video.curves.stage import fit
+from sketch2video.curves.fitting.stage import fit
+from sketch2video.data.clips.shards import read_shard, shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
-from sketch2video.videos.shards import read_shard, shard_path, write_shard, write_table
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 PARAMS = PARAMS.model_copy(update={"base": PARAMS.base.model_copy(update={"workers": 1})})

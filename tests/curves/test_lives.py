@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from sketch2video.curves import CurveSequence, fit_curves
-from sketch2video.curves.lives import Life, Shot, cover, join
-from sketch2video.curves.series import project
+from sketch2video.curves.fitting.lives import Life, Shot, cover, join
+from sketch2video.curves.fitting.series import project
 
 SIZE, REACH, GAP = 96, 2.4, 3.0
 N = 64

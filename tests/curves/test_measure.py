@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sketch2video.curves import CurveSequence, fit_error
-from sketch2video.curves.measure import displacement, kept, rendered_discrepancy
+from sketch2video.curves.equation.measure import displacement, kept, rendered_discrepancy
 
 
 def a_line(row: float, width: int = 64) -> CurveSequence:

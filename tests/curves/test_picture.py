@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.curves.picture import equation_of
+from sketch2video.curves.exports.picture import equation_of
 from sketch2video.errors import UserError
+from sketch2video.media.writing import write_gif, write_video
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos import write_gif, write_video
 
 SIZES = [(1920, 1080), (1080, 1920), (1000, 333), (64, 64), (8, 8)]
 

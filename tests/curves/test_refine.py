@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sketch2video.curves import CurveSequence, fit_curves, refine_curves
-from sketch2video.curves.measure import displacement, rendered_discrepancy
+from sketch2video.curves.equation.measure import displacement, rendered_discrepancy
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from sketch2video.curves import series
-from sketch2video.curves.sequence import cosines
+from sketch2video.curves.equation.sequence import cosines
+from sketch2video.curves.fitting import series
 
 
 def test_projection_is_the_discrete_cosine_transform():

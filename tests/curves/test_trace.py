@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.curves.trace import Line, link, thin, trace
+from sketch2video.curves.fitting.trace import Line, link, thin, trace
 
 
 def drawn(*lines: list[tuple[int, int]], closed: bool = False) -> np.ndarray:

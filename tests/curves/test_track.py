@@ -7,14 +7,14 @@ import pytest
 from scipy.spatial import cKDTree
 
 from sketch2video.curves import fit_curves, fit_error
-from sketch2video.curves.harmonics import TOLERANCE, share_harmonics
-from sketch2video.curves.order import alignment, in_order, rotate
-from sketch2video.curves.sequence import cosines
-from sketch2video.curves.series import project, tails
-from sketch2video.evaluation.label_judge_scenes import draw_outlines
+from sketch2video.curves.equation.sequence import cosines
+from sketch2video.curves.fitting.harmonics import TOLERANCE, share_harmonics
+from sketch2video.curves.fitting.order import alignment, in_order, rotate
+from sketch2video.curves.fitting.series import project, tails
+from sketch2video.judges.label_judge_scenes import draw_outlines
 from sketch2video.params import load_params
+from sketch2video.scenes.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 

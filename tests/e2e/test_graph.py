@@ -1,6 +1,5 @@
 """The real graph on tiny parameters, in a copy of the project: every command as a user types it."""
 
-import ast
 import json
 import signal
 import sys
@@ -10,6 +9,7 @@ import av
 import pytest
 import yaml
 
+from sketch2video.code import imported_files
 from sketch2video.profiles import edit_params
 from tests.e2e.conftest import OTHER_SYSTEMS
 
@@ -21,43 +21,12 @@ OTHERS = {
 }
 """Stages of the other systems; their paths count from the project's folder, too."""
 
-ENTRIES = {"ingest": "videos/ingest.py", "sketch": "sketches/stage.py", "fit": "curves/stage.py"} | {
-    "validate": "videos/expectations.py"
+ENTRIES = {"ingest": "data/ingest/stage.py", "sketch": "sketches/stage.py", "fit": "curves/fitting/stage.py"} | {
+    "validate": "data/validation/expectations.py"
 }
 """Modules of the stages that are commands, below src/sketch2video; the others are flows of the stage's name."""
 
-NOT_RESULTS = {"errors.py", "params.py", "files.py", "cli.py", "training/pictures.py"}
-"""Code that decides nothing about a stage's outputs: messages, the reading of values that DVC compares, pictures."""
-
 KILLED = Path(__file__).with_name("killed.py")
-
-
-def code_of(entry, seen):
-    """Add to ``seen`` all files of the package that a file imports, names followed through re-exporting packages."""
-    seen.add(entry)
-    for node in ast.walk(ast.parse(entry.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or not f"{node.module}.".startswith(
-            ("sketch2video.", "flows.systems.")
-        ):
-            continue
-        for alias in node.names:
-            path = file_of(node.module, alias.name)
-            relative = path.as_posix().removeprefix("src/sketch2video/")
-            if path not in seen and relative not in NOT_RESULTS and not relative.startswith("tracking/"):
-                code_of(path, seen)
-    return seen
-
-
-def file_of(module, name):
-    """The file that defines what ``from module import name`` gives."""
-    place = Path("" if module.startswith("flows") else "src", *module.split("."))
-    for candidate in (place / name / "__init__.py", place / f"{name}.py", place.with_suffix(".py")):
-        if candidate.exists():
-            return candidate
-    for node in ast.walk(ast.parse((place / "__init__.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and name in {alias.asname or alias.name for alias in node.names}:
-            return file_of(node.module, name)
-    raise AssertionError(f"{module} does not define {name}")
 
 
 @pytest.mark.parametrize("stage", STAGES | OTHERS)
@@ -65,41 +34,11 @@ def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
     name = stage.rpartition(":")[2]
     entry = Path("src/sketch2video", ENTRIES[name]) if name in ENTRIES else Path("flows", f"{name}.py")
     named = {Path(dep) for dep in (STAGES | OTHERS)[stage]["deps"]}
-    used = code_of(entry, set())
+    used = {file.relative_to(Path.cwd()) for file in imported_files(entry)}
     missing = sorted(str(file) for file in used if not ({file, *file.parents} & named))
     assert not missing, f"dvc.yaml, stage {stage}: add to deps: {missing}"
-    spare = sorted(str(dep) for dep in named if dep.parts[0] in ("src", "flows") and not covers(dep, used))
+    spare = sorted(str(dep) for dep in named if dep.parts[0] == "src" and not covers(dep, used))
     assert not spare, f"dvc.yaml, stage {stage}: nothing here uses {spare}"
-
-
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "videos/ingest.py",
-        "videos/images.py",
-        "sketches/stage.py",
-        "curves/stage.py",
-        "training/latents.py",
-        "training/tokens.py",
-    ],
-    ids=lambda s: s,
-)
-def test_a_clip_is_made_again_when_any_of_its_code_changes(stage):
-    tree = ast.parse(Path("src/sketch2video", stage).read_text(encoding="utf-8"))
-    imported = {
-        alias.asname or alias.name: file_of(node.module, alias.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sketch2video")
-        for alias in node.names
-    }
-    calls = [
-        {imported[argument.id] for argument in node.args}
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "code_digest"
-    ]
-    assert calls
-    for digested in calls:
-        assert set().union(*(code_of(file, set()) for file in digested)) == digested
 
 
 def covers(dep, files):
@@ -212,7 +151,7 @@ def test_metrics_of_two_commits_are_compared(fresh):
 
 def test_a_killed_data_stage_goes_on_to_the_same_bytes(finished, fresh):
     edit_params({"base": {"workers": 1}}, fresh.folder / "params.yaml")  # so that the killed process writes the shards
-    third_shard = ("sketch2video.videos.shards:ShardWriter._assemble", 3)
+    third_shard = ("sketch2video.data.clips.shards:ShardWriter._assemble", 3)
     command = Path(sys.executable).with_name("sketch2video")
     for stage, output in (("ingest", "clips"), ("sketch", "sketches"), ("fit", "curves")):
         fresh.run("python", KILLED, *third_shard, command, stage, expected=-signal.SIGKILL)

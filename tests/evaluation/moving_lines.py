@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sketch2video.videos.shards import shard_path, write_shard, write_table
+from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 
 FRAMES, SLOTS, HARMONICS = 4, 2, 4
 WORDS = ("to the left", "to the right")

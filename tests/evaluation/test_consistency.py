@@ -13,7 +13,7 @@ from sketch2video.evaluation.consistency import (
     steadiness,
     unexplained_change,
 )
-from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
+from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 
 SIZE, FRAMES = 64, 16
 RAMP = np.linspace(0, 1, FRAMES)[:, None, None, None]

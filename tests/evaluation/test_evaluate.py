@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.compare import compare
 from sketch2video.evaluation.evaluate import EXAMPLES, Data, evaluate
-from sketch2video.evaluation.generation import clip_seed
+from sketch2video.generation.seeded import clip_seed
 from sketch2video.params import load_params
+from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.shards import write_shard, write_table
-from sketch2video.videos.synthetic import combinations, render_scene, sample_scene
 
 SIZE, FRAMES, TEST_CLIPS = 32, 5, 18
 

@@ -17,7 +17,7 @@ from sketch2video.evaluation.identity import (
     identity,
     shape_distance,
 )
-from sketch2video.videos.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_moments, sample_scene
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_moments, sample_scene
 
 SIZE, FRAMES = 64, 8
 RAMP = np.linspace(0, 1, FRAMES)

@@ -4,9 +4,6 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from sketch2video.evaluation.consistency import Steadiness
-from sketch2video.evaluation.faithfulness import can_be_judged, confusion, faithfulness, word_pairs
-from sketch2video.evaluation.judge import ATTRIBUTES, Verdict
-from sketch2video.evaluation.metrics import frechet_distance
 from sketch2video.evaluation.scores import (
     distance_scores,
     halves,
@@ -16,7 +13,10 @@ from sketch2video.evaluation.scores import (
     spread_evenly,
     steadiness_scores,
 )
-from sketch2video.videos.synthetic import combinations
+from sketch2video.judges.faithfulness import can_be_judged, confusion, faithfulness, word_pairs
+from sketch2video.judges.verdict import ATTRIBUTES, Verdict
+from sketch2video.scenes.synthetic import combinations
+from sketch2video.scoring.metrics import frechet_distance
 
 
 def rows_of(number, words=None, with_labels=True):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sketch2video.evaluation.seams import Changes, Seam, borders, changes, seams
-from sketch2video.videos.synthetic import combinations, render_moments, sample_scene
+from sketch2video.scenes.synthetic import combinations, render_moments, sample_scene
 
 SIZE, FRAMES, VIDEOS = 48, 24, 10
 WINDOWS = [0, 8, 16], 8

@@ -13,8 +13,8 @@ def write_model() -> Callable[[Path, int], None]:
     def write(folder: Path, seed: int) -> None:
         import torch
 
-        from sketch2video.models.sketcher import Sketcher
         from sketch2video.sketches.learned import write_description
+        from sketch2video.sketches.network import Sketcher
 
         torch.manual_seed(seed)
         model = Sketcher(8)

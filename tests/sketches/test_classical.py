@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from sketch2video.params import load_params
+from sketch2video.scenes.synthetic import SHAPES, Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
-from sketch2video.videos.synthetic import SHAPES, Combination, render_scene, sample_scene
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 

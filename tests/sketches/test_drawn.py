@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches, ink_of_drawing, lines_of
-from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
 
 
 def paper(width, height, thickness, chalk=False):

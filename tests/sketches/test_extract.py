@@ -5,10 +5,10 @@ import pytest
 
 from sketch2video.errors import UserError
 from sketch2video.files import write_json
-from sketch2video.models.sketcher import load_sketcher
 from sketch2video.params import load_params
 from sketch2video.sketches import draw_lines, extract_sketches, made_by
 from sketch2video.sketches.learned import DESCRIPTION, extract_sketches_learned
+from sketch2video.sketches.network import load_sketcher
 
 CLASSICAL = load_params(Path(__file__).parents[2] / "params.yaml").sketch
 LEARNED = CLASSICAL.model_copy(update={"extractor": "learned", "threshold": 0.5})

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sketch2video.models.sketcher import Sketcher
 from sketch2video.sketches.learned import extract_sketches_learned, ink_probability
+from sketch2video.sketches.network import Sketcher
 
 
 def test_frames_are_drawn_one_by_one_and_in_parts_alike():

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sketch2video.data.clips.shards import read_shard, shard_path, write_shard, write_table
 from sketch2video.errors import UserError
-from sketch2video.models.sketcher import load_sketcher
 from sketch2video.params import Params, load_params
 from sketch2video.sketches import extract_sketches, stage
 from sketch2video.sketches.learned import extract_sketches_learned
+from sketch2video.sketches.network import load_sketcher
 from sketch2video.sketches.stage import draw_clip, sketch
-from sketch2video.videos.shards import read_shard, shard_path, write_shard, write_table
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 PARAMS = PARAMS.model_copy(update={"base": PARAMS.base.model_copy(update={"workers": 1})})

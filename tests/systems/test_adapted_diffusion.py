@@ -18,18 +18,20 @@ from PIL import Image
 from torch import Tensor
 
 from sketch2video.errors import UserError
-from sketch2video.models.average_fusion import FusionWeights, average_fusion
-from sketch2video.models.masked_losses import LossWeights
-from sketch2video.systems import adapted_diffusion, segmenters
-from sketch2video.systems.adapted_diffusion import (
+from sketch2video.media.codec import read_frames
+from sketch2video.media.writing import write_video
+from sketch2video.steadiness import segmenters
+from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
+from sketch2video.steadiness.combined_tuning import tune, tuned_parameters
+from sketch2video.steadiness.masked_losses import LossWeights
+from sketch2video.systems.adapted_diffusion import pipeline as adapted_diffusion
+from sketch2video.systems.adapted_diffusion.pipeline import (
     AdaptedDiffusionPipeline,
     WindowConditions,
     load_adapted_diffusion,
     make_scheduler,
     noise_error,
 )
-from sketch2video.training.combined_tuning import tune, tuned_parameters
-from sketch2video.videos import read_frames, write_video
 from tests.systems.tiny_diffusion import save_tiny, tiny_adapter
 
 T, SIDE = 7, 16

@@ -9,9 +9,9 @@ import torch
 
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
-from sketch2video.models.token_sampling import TokenSampling
-from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline, assemble
+from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline, assemble
 from sketch2video.systems.loading import load_pipeline
+from sketch2video.tokens.sampling import TokenSampling
 from tests.conftest import tiny_vqgan_pipeline
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]

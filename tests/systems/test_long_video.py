@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from sketch2video.models.flow_matching import interpolate
-from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, long_video
-from sketch2video.systems.long_video import Guidance, Parts
+from sketch2video.networks.flow_matching import interpolate
+from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
+from sketch2video.systems.long_video import pipeline as long_video
+from sketch2video.systems.long_video.pipeline import Guidance, Parts
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 MERGED = {"fusion_times": ()}

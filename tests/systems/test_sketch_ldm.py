@@ -13,7 +13,7 @@ from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.systems import SketchToVideoPipeline
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.sketch_ldm import assemble
+from sketch2video.systems.sketch_ldm.pipeline import assemble
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 

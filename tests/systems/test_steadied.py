@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from sketch2video.data.clips.datasets import ShardDataset
+from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import SteadySource, load_params
+from sketch2video.steadiness.tuning import STEADIED
 from sketch2video.systems import LongVideoPipeline
-from sketch2video.systems.steadied import fused_clip, steady_clips
-from sketch2video.training.data import ShardDataset
-from sketch2video.training.long_video import STEADIED
-from sketch2video.videos.shards import ShardReader, read_table, shard_path, write_shard, write_table
+from sketch2video.systems.long_video.steadied import fused_clip, steady_clips
 
 CLIPS, FRAMES = 6, 8
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").evaluate

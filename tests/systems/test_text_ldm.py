@@ -9,7 +9,7 @@ import torch
 
 from sketch2video.errors import UserError
 from sketch2video.systems import TextToVideoPipeline
-from sketch2video.systems.text_ldm import assemble
+from sketch2video.systems.text_ldm.pipeline import assemble
 from tests.conftest import tiny_parts
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]

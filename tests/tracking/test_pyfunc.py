@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
+from sketch2video.media.codec import read_clip
 from sketch2video.params import load_params
 from sketch2video.tracking.registry import register_version
 from sketch2video.tracking.runs import tracked_run
 from sketch2video.tracking.store import tracking_uri
-from sketch2video.videos import read_clip
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
+from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import Params, load_params
+from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.tracking import registry
 from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
 from sketch2video.tracking.registry import aliased_version, client, locate_model, register_version
 from sketch2video.tracking.runs import tracked_run
-from sketch2video.videos.shards import write_shard, write_table
-from sketch2video.videos.synthetic import Combination, render_scene, sample_scene
 
 NAME = "sketch2video"
 

@@ -8,11 +8,11 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
+from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
 from sketch2video.tracking.runs import data_hashes, flatten, git_state, source_name, tracked_run
 from sketch2video.tracking.store import tracking_uri
-from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Task, train
 
 LOCK = """

@@ -69,25 +69,23 @@ def test_a_damaged_file_is_none_with_a_warning(tmp_path, caplog, damage):
 def test_the_folder_follows_from_settings_and_inputs(tmp_path):
     data = tmp_path / "data"
     data.write_text("one")
-    first = folder_for("x", {"width": 3}, [data], tmp_path)
-    assert first == folder_for("x", {"width": 3}, [data], tmp_path)
+    first = folder_for("x", {"width": 3}, [data], tmp_path, code=[__file__])
+    assert first == folder_for("x", {"width": 3}, [data], tmp_path, code=[__file__])
     assert first.parent == tmp_path
     assert first.name.startswith("x-")
-    assert first != folder_for("x", {"width": 4}, [data], tmp_path)
+    assert first != folder_for("x", {"width": 4}, [data], tmp_path, code=[__file__])
     data.write_text("two")
-    assert first != folder_for("x", {"width": 3}, [data], tmp_path)
+    assert first != folder_for("x", {"width": 3}, [data], tmp_path, code=[__file__])
     with pytest.raises(UserError, match="nowhere is missing"):
-        folder_for("x", {}, [tmp_path / "nowhere"], tmp_path)
+        folder_for("x", {}, [tmp_path / "nowhere"], tmp_path, code=[__file__])
 
 
 def test_the_folder_follows_from_the_versions_of_libraries(tmp_path, monkeypatch):
-    first = folder_for("x", {}, [], tmp_path)
+    first = folder_for("x", {}, [], tmp_path, code=[__file__])
     monkeypatch.setattr(checkpoints, "version", lambda name: "0.0")
-    checkpoints._code.cache_clear()
-    assert folder_for("x", {}, [], tmp_path) != first
+    assert folder_for("x", {}, [], tmp_path, code=[__file__]) != first
     monkeypatch.undo()
-    checkpoints._code.cache_clear()
-    assert folder_for("x", {}, [], tmp_path) == first
+    assert folder_for("x", {}, [], tmp_path, code=[__file__]) == first
 
 
 def test_the_newest_folders_of_the_same_name_are_kept(tmp_path):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import FILE, load_checkpoint
-from sketch2video.training.data import TensorDataset
 from sketch2video.training.loop import Batch, SilentLogger, Task, learning_rate, train
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.sampling import Drawn, as_curves, sample_strokes
-from sketch2video.models.text import TextCondition
+from sketch2video.text.encoder import TextCondition
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.measure import rendered_discrepancy
+from sketch2video.curves.equation.measure import rendered_discrepancy
 from sketch2video.params import CurveVAEParams
 from sketch2video.training.loop import Batch, Task
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from sketch2video.curve_vae.strokes import StrokeSet, lives_of, stroke_sets, strokes_needed
-from sketch2video.training.data import ShardDataset, batch_indices
+from sketch2video.data.clips.datasets import ShardDataset, batch_indices
 from sketch2video.training.loop import Batch
 
 ALIKE = 8
@@ -54,7 +54,7 @@ class CurveDataset(ShardDataset):
         return np.array([len(lives_of(reader.batch("visibility", row)[0])) for row in rows])
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """See :class:`~sketch2video.training.data.Dataset`."""
+        """See :class:`~sketch2video.data.clips.datasets.Dataset`."""
         batch = super().batch(indices)
         strokes = stroke_sets(batch.pop("coefficients").numpy(), batch.pop("visibility").numpy(), self.limit)
         used = max(1, int(strokes.present.sum(1).max()))
@@ -66,7 +66,7 @@ class CurveDataset(ShardDataset):
         A batch has about ``size`` tokens, strokes and :data:`CAPTION_TOKENS` a clip, so that a step takes about as long
         whatever the data: clips of one stroke come in batches of many.
 
-        See :class:`~sketch2video.training.data.Scheduled`.
+        See :class:`~sketch2video.data.clips.datasets.Scheduled`.
         """
         count = max(1, round(size / (self.lives.mean() + CAPTION_TOKENS)))
         turn, place = divmod(position, ALIKE)

@@ -7,15 +7,13 @@ would have if it went straight from one known frame to the next, and in which fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.strokes import StrokeSet, to_series
-
-if TYPE_CHECKING:
-    from sketch2video.curve_vae.network import CurveVAE
 
 KINDS = 4
 """Ways in which clips of a training are known; see :func:`random_known`."""
@@ -38,11 +36,6 @@ class Known(NamedTuple):
     def strokes(self) -> Tensor:
         """The strokes that are known somewhere: (N, S) bool."""
         return self.shown.any(-1)
-
-
-def known_numbers(numbers: int, time_terms: int) -> int:
-    """How many numbers :func:`describe` gives a stroke, whose latents have ``numbers``."""
-    return 1 + numbers + 2 * time_terms
 
 
 def describe(vae: CurveVAE, known: Known) -> Tensor:

@@ -9,13 +9,13 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from sketch2video.curve_vae.known import known_numbers
 from sketch2video.curve_vae.prior import StrokeFlow
 from sketch2video.curve_vae.strokes import (
     Parts,
     StrokeSet,
     frame_times,
     from_series,
+    known_numbers,
     rms_distance,
     take_apart,
     to_series,

@@ -1,7 +1,7 @@
 """The prior over sets of strokes: a flow from noise to the numbers of a clip's strokes, conditioned on its caption.
 
 Flow matching on straight lines (Lipman et al. 2023), in the conventions of
-:mod:`~sketch2video.models.flow_matching`. Every stroke is a token; tokens have no order and no embedding of an index.
+:mod:`~sketch2video.networks.flow_matching`. Every stroke is a token; tokens have no order and no embedding of an index.
 What tells them apart is their noise, and the noise that a stroke is learned from is chosen by optimal transport within
 the clip (:func:`coupled_noise`): a token whose noise lies to the left becomes a stroke to the left, and need not find
 out at every step anew which of the strokes it is to be.
@@ -17,8 +17,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from sketch2video.curve_vae.augment import CHANGES
-from sketch2video.models.blocks import ConditionedBlock, timestep_features, zeroed
-from sketch2video.models.caption import CaptionAndRate
+from sketch2video.networks.blocks import ConditionedBlock, timestep_features, zeroed
+from sketch2video.networks.caption_condition import CaptionAndRate
 
 TIME_FEATURES = 64
 PLACE_OCTAVES = 5

@@ -13,7 +13,7 @@ from sketch2video.curve_vae.known import Known, describe, hold, tokens_of
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior import coupled_noise, spread_noise
 from sketch2video.curve_vae.strokes import alive, frame_times, into_slots
-from sketch2video.models.text import TextCondition
+from sketch2video.text.encoder import TextCondition
 
 Generators = torch.Generator | list[torch.Generator] | None
 

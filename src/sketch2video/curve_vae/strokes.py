@@ -225,3 +225,8 @@ def _slots_of(lives: Sequence[tuple[int, int, int]], frames: int, slots: int) ->
         taken[birth + 1 : end + 1, free[0]] = True
         found[name] = int(free[0])
     return found
+
+
+def known_numbers(numbers: int, time_terms: int) -> int:
+    """How many numbers describe a known stroke to the prior; see :func:`~sketch2video.curve_vae.known.describe`."""
+    return 1 + numbers + 2 * time_terms

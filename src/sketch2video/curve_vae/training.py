@@ -11,11 +11,11 @@ from sketch2video.curve_vae.autoencoder_task import AutoencoderTask
 from sketch2video.curve_vae.data import CurveDataset, StrokeDataset, evenly, to_device
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior_task import PriorTask
+from sketch2video.data.clips.datasets import clips_of_split
 from sketch2video.files import replacing
-from sketch2video.models.text import TextCondition, encode_text, load_text_encoder
 from sketch2video.params import CurveVAEParams, Params
+from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
-from sketch2video.training.data import clips_of_split
 from sketch2video.training.loop import RunLogger, TrainResult, in_same_run, joined, train
 
 WHITENED_CLIPS = 256
@@ -124,7 +124,7 @@ def train_autoencoder(
         StrokeDataset(data.train.table, data.inputs[0], data.train.limit),
         section.training,
         name="curve_vae",
-        checkpoint_folder=folder_for("curve_vae", _settings(params, needed), data.inputs, checkpoints),
+        checkpoint_folder=folder_for("curve_vae", _settings(params, needed), data.inputs, checkpoints, code=[__file__]),
         seed=params.base.seed,
         logger=logger,
     )
@@ -154,7 +154,7 @@ def train_prior(
         data.train,
         section.prior_training,
         name=name,
-        checkpoint_folder=folder_for(name, settings, data.inputs, checkpoints),
+        checkpoint_folder=folder_for(name, settings, data.inputs, checkpoints, code=[__file__]),
         seed=params.base.seed,
         logger=logger,
     )

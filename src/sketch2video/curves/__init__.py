@@ -1,13 +1,13 @@
 """The equation: a drawing through time as fewer than 300 numbers a frame."""
 
-from sketch2video.curves.equation import Equation, from_json, to_json
-from sketch2video.curves.formula import to_desmos, to_latex
-from sketch2video.curves.measure import FitError, fit_error
-from sketch2video.curves.refine import refine_curves
-from sketch2video.curves.render import render_ink
-from sketch2video.curves.sequence import CurveSequence
-from sketch2video.curves.svg import to_animated_svg, to_svg
-from sketch2video.curves.track import fit_curves
+from sketch2video.curves.equation.measure import FitError, fit_error
+from sketch2video.curves.equation.render import render_ink
+from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.curves.exports.formula import to_desmos, to_latex
+from sketch2video.curves.exports.json_format import Equation, from_json, to_json
+from sketch2video.curves.exports.svg_writer import to_animated_svg, to_svg
+from sketch2video.curves.fitting.refine import refine_curves
+from sketch2video.curves.fitting.track import fit_curves
 
 __all__ = [
     "CurveSequence",

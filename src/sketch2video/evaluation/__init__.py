@@ -1,11 +1,10 @@
 """Scores, the judges that give them, and the report."""
 
-from sketch2video.evaluation.metrics import (
+from sketch2video.scoring.metrics import (
     bootstrap_interval,
     frechet_distance,
     inception_score,
     kernel_distance,
-    wilson_interval,
 )
 
 __all__ = [
@@ -13,5 +12,4 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "kernel_distance",
-    "wilson_interval",
 ]

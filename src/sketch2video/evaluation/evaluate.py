@@ -16,11 +16,9 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
-from sketch2video.evaluation.faithfulness import can_be_judged, right_words, word_pairs
-from sketch2video.evaluation.generation import Batches, GeneratedClips, Given, Sampling, fitted_curves, generate_clips
-from sketch2video.evaluation.judge import ATTRIBUTES, Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import (
     LEAST_CLIPS,
@@ -35,10 +33,14 @@ from sketch2video.evaluation.scores import (
     steadiness_scores,
 )
 from sketch2video.files import replacing, sha256_of_value, write_json
+from sketch2video.generation import seeded
+from sketch2video.generation.seeded import Batches, GeneratedClips, Given, Sampling, fitted_curves, generate_clips
+from sketch2video.judges.faithfulness import can_be_judged, right_words, word_pairs
+from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
 from sketch2video.params import Control, Params
-from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
-from sketch2video.videos.shards import ShardReader, read_table
 
 SUFFIXES = {"text": "", "fitted": "_fitted", "control": "_control"}
 """The ways to generate, and how the names of their scores end."""
@@ -121,7 +123,9 @@ def evaluate(
     ways = ways_to_generate(pipeline.control, data)
     inputs = {"none": [], "sketch": [data.curves], "video": [data.clips]}[pipeline.control]
     settings = {**protocol, "rows": rows.to_json()}
-    folder = folder_for(f"evaluate-{model.name}", settings, [*inputs, *_sampling_code()], checkpoints)
+    folder = folder_for(
+        f"evaluate-{model.name}", settings, inputs, checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)]
+    )
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
     alone = generate_clips(pipeline, rows.head(ALONE), replace(sampling, batch_size=1), folder, "alone")
@@ -323,9 +327,3 @@ def _write(reports: Path, evaluation: Evaluation, asked_and_judged: pd.DataFrame
         for name in ATTRIBUTES:
             pairs = asked_and_judged[asked_and_judged["attribute"] == name]
             pairs[["asked", "judged"]].to_csv(folder / f"confusion_{name}.csv", index=False)
-
-
-def _sampling_code() -> list[Path]:
-    """The code that generates: when it changes, the clips must be generated anew."""
-    package = Path(__file__).parents[1]
-    return [package / "evaluation" / "generation.py", *sorted((package / "systems").glob("*.py"))]

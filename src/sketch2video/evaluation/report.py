@@ -16,9 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sketch2video.evaluation.faithfulness import confusion
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
+from sketch2video.judges.faithfulness import confusion
 
 FRAME_MILLISECONDS = 125
 

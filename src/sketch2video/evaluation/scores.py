@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.evaluation.consistency import Steadiness, mean, ratio
-from sketch2video.evaluation.faithfulness import faithfulness
-from sketch2video.evaluation.judge import Verdict
-from sketch2video.evaluation.metrics import bootstrap_interval, frechet_distance, inception_score, kernel_distance
+from sketch2video.judges.faithfulness import faithfulness
+from sketch2video.judges.verdict import Verdict
+from sketch2video.scoring.metrics import bootstrap_interval, frechet_distance, inception_score, kernel_distance
 
 LEAST_CLIPS = 8
 """Fewer clips than this are not compared as sets: half of them would be under four."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sketch2video.evaluation.consistency import mean, sharpness, unexplained_change
-from sketch2video.evaluation.metrics import bootstrap_interval
+from sketch2video.scoring.metrics import bootstrap_interval
 
 LEAST_EXCESS = {"unexplained": 0.001, "lost": 0.02, "sharpness": 0.02, "colour": 0.0005}
 """An excess that is surely smaller than this is no seam, in the units of :class:`Changes`.

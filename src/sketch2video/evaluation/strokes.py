@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from sketch2video.curve_vae.strokes import lives_of
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.measure import displacement
+from sketch2video.curves.equation.measure import displacement
 
 POINTS = 64
 """Pen positions of a stroke."""

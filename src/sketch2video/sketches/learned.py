@@ -1,7 +1,7 @@
 """Photograph → lines, by the network that was trained on pictures and drawings of them.
 
 The network gives a probability of ink, whose lines :mod:`~sketch2video.sketches.thinning` draws. This module alone of
-``sketches`` needs a network: it imports :mod:`sketch2video.models.sketcher` when it draws, so that the classical
+``sketches`` needs a network: it imports :mod:`sketch2video.sketches.network` when it draws, so that the classical
 extractor never loads PyTorch.
 """
 
@@ -18,7 +18,7 @@ from sketch2video.files import fingerprint, read_json, write_json
 from sketch2video.sketches.thinning import thinned
 
 if TYPE_CHECKING:
-    from sketch2video.models.sketcher import Sketcher
+    from sketch2video.sketches.network import Sketcher
 
 FRAMES_AT_ONCE = 16
 
@@ -71,7 +71,7 @@ def trained_model(folder: Path) -> Sketcher:
 def _loaded(folder: Path, content: str) -> Sketcher:
     import torch
 
-    from sketch2video.models.sketcher import load_sketcher
+    from sketch2video.sketches.network import load_sketcher
 
     return load_sketcher(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sketch2video.files import code_digest
+from sketch2video.code import code_digest
+from sketch2video.data.clips.derive import Arrays, derive_shards, shards_of
+from sketch2video.data.clips.shards import ShardReader, read_table, write_table
 from sketch2video.params import Params, SketchParams
-from sketch2video.sketches import classical, learned, thinning
+from sketch2video.sketches import classical, learned
 from sketch2video.sketches.extract import MODEL, draw_lines, made_by
 from sketch2video.sketches.sheet import write_sheet
-from sketch2video.videos.derive import Arrays, derive_shards, shards_of
-from sketch2video.videos.shards import ShardReader, read_table, write_table
 
 SHOWN_CLIPS = 6
 SHOWN_MOMENTS = 2
@@ -63,9 +63,7 @@ def _code(sketch: SketchParams) -> str:
     """Digest of the code that draws; a change of the other extractor draws nothing again."""
     if sketch.extractor == "classical":
         return code_digest(classical)
-    from sketch2video.models import loading, sketcher  # load PyTorch
-
-    return code_digest(learned, thinning, sketcher, loading)
+    return code_digest(learned)
 
 
 def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import diffusers
@@ -11,10 +12,10 @@ from diffusers import DiffusionPipeline
 
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, sha256_of_file, sha256_of_value
-from sketch2video.systems.hierarchical_vqgan import HierarchicalVQGANPipeline
-from sketch2video.systems.long_video import LongVideoPipeline
-from sketch2video.systems.sketch_ldm import SketchToVideoPipeline
-from sketch2video.systems.text_ldm import TextToVideoPipeline
+from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline
+from sketch2video.systems.long_video.pipeline import LongVideoPipeline
+from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
+from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
 
 SYSTEMS: dict[str, type[DiffusionPipeline]] = {
     system.__name__: system
@@ -58,6 +59,11 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
         diffusers.utils.logging.enable_progress_bar()
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pipeline_code(pipeline: DiffusionPipeline) -> str:
+    """The file that defines a pipeline's class: its videos depend on it, and on what it imports."""
+    return str(sys.modules[type(pipeline).__module__].__file__)
 
 
 def content_hash(folder: Path | str) -> str:

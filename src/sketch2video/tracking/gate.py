@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.evaluate import evaluated_rows
-from sketch2video.evaluation.faithfulness import can_be_judged
-from sketch2video.evaluation.generation import Sampling, generate_clips
-from sketch2video.evaluation.judge import Verdict, judge_clips, judge_path, load_judge
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, share_scores
 from sketch2video.files import sha256_of_value
+from sketch2video.generation import seeded
+from sketch2video.generation.seeded import Sampling, generate_clips
+from sketch2video.judges.faithfulness import can_be_judged
+from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.params import Params, RegisterParams
-from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
 from sketch2video.tracking.registry import (
     CHALLENGER,
     CHAMPION,
@@ -25,7 +28,6 @@ from sketch2video.tracking.registry import (
     registry_errors,
 )
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
-from sketch2video.videos.shards import ShardReader, read_table
 
 LOWER_IS_BETTER = ("fvd_embedded", "kvd_embedded")
 """Metrics that are distances. The others are shares of clips, where higher is better."""
@@ -202,7 +204,7 @@ def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) 
     if pipeline.samplers and sampling.sampler not in pipeline.samplers:
         sampling = replace(sampling, sampler=pipeline.samplers[0])
     settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
-    kept = folder_for("gate", settings, [], checkpoints)
+    kept = folder_for("gate", settings, [], checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)])
     remove_old_folders(kept)
     generated = generate_clips(pipeline, rows, sampling, kept, f"version {version}")
     judge = load_judge("video")

@@ -23,11 +23,11 @@ from pydantic import ValidationError
 
 from sketch2video.curves import to_animated_svg
 from sketch2video.errors import UserError
+from sketch2video.generation.batch import SKETCH_SCALE, Request, Video, batches, generate_videos, seeds_of
+from sketch2video.generation.prompts import Prompt, parse_prompts
+from sketch2video.media.writing import write_video
 from sketch2video.params import SamplingParams
-from sketch2video.systems.batch import SKETCH_SCALE, Request, Video, batches, generate_videos, seeds_of
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.prompts import Prompt, parse_prompts
-from sketch2video.videos import write_video
 
 
 class ServedPipeline(PythonModel):

@@ -9,9 +9,8 @@ import json
 import logging
 import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from sketch2video.files import code_of, fingerprint, remove_partial, replacing, sha256_of_value
+from sketch2video.code import code_digest
+from sketch2video.files import fingerprint, remove_partial, replacing, sha256_of_value
 
 FILE = "checkpoint.safetensors"
 KEPT_FOLDERS = 3
 """Folders of one name that are kept; going back to recent parameters finds its training where it was."""
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-_CODE = [
-    *(_PACKAGE / folder for folder in ("videos", "sketches", "curves", "models", "curve_vae", "training")),
-    _PACKAGE / "files.py",
-]
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "torch", "transformers")
 
@@ -52,7 +46,9 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def folder_for(name: str, settings: Any, inputs: Iterable[Path | str], root: Path = Path("checkpoints")) -> Path:
+def folder_for(
+    name: str, settings: Any, inputs: Iterable[Path | str], root: Path = Path("checkpoints"), *, code: Sequence[str]
+) -> Path:
     """The folder of a training's checkpoint: ``root/<name>-<hash of settings, inputs and code>``.
 
     The code counts, this package's and the libraries' versions, because a finished training is not done again: with a
@@ -63,23 +59,14 @@ def folder_for(name: str, settings: Any, inputs: Iterable[Path | str], root: Pat
         settings: JSON-able values that the result depends on (the section's ``model_dump()``, the seed, ...).
         inputs: files and folders that the result depends on.
         root: where all checkpoints lie.
+        code: files of modules whose code, with all that they import, decides about the result.
 
     Raises:
         UserError: an input is missing.
     """
-    key = sha256_of_value({"settings": settings, "inputs": fingerprint(inputs), "code": _code()})
+    made_by = {"code": code_digest(*code), **{library: version(library) for library in _LIBRARIES}}
+    key = sha256_of_value({"settings": settings, "inputs": fingerprint(inputs), **made_by})
     return root / f"{name}-{key[:16]}"
-
-
-@cache
-def _code() -> dict[str, str]:
-    """What decides about a training besides settings and inputs: this package's code, and versions of others'."""
-    code = {p.relative_to(_PACKAGE).as_posix(): code_of(p) for root in _CODE for p in _sources(root)}
-    return code | {name: version(name) for name in _LIBRARIES}
-
-
-def _sources(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def remove_old_folders(folder: Path) -> None:

@@ -23,11 +23,11 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from tqdm import tqdm
 
+from sketch2video.data.clips.datasets import Dataset, batch_at
 from sketch2video.errors import UserError
-from sketch2video.models.precision import precision
+from sketch2video.networks.precision import precision
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import Checkpoint, load_checkpoint, remove_old_folders, save_checkpoint
-from sketch2video.training.data import Dataset, batch_at
 from sketch2video.training.muon import Muon
 
 ALIKE = {"step", "learning_rate"}

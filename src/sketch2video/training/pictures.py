@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sketch2video.files import replacing
-from sketch2video.videos.writing import write_gif
+from sketch2video.media.writing import write_gif
 
 MOMENTS = 8
 SMALLEST = 64

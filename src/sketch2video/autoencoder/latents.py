@@ -1,0 +1,92 @@
+"""Encode every clip once with the frozen autoencoder, so that the video LDM's training never touches pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sketch2video.autoencoder import network
+from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.autoencoder.training import to_network
+from sketch2video.code import code_digest
+from sketch2video.data.clips.datasets import IMAGES, image_latents
+from sketch2video.data.clips.derive import derive_shards
+from sketch2video.data.clips.shards import ShardReader, read_table
+from sketch2video.errors import UserError
+from sketch2video.files import fingerprint, write_json
+from sketch2video.networks.precision import precision
+
+FRAMES_AT_ONCE = 64
+
+
+def encode_latents(
+    *,
+    clips: Path = Path("data/clips"),
+    autoencoder: Path = Path("models/autoencoder"),
+    latents: Path = Path("data/latents"),
+    images: Path | None = None,
+) -> None:
+    """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
+
+    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip whose frames and the
+    autoencoder are unchanged is not encoded again. Images are encoded likewise, as clips of one frame, into the folder
+    ``images`` of the latents.
+
+    Args:
+        clips: folder of shards with ``frames``.
+        autoencoder: folder of the model.
+        latents: folder that gets the shards.
+        images: folder of shards with ``frames`` of one moment each, and ``images.parquet``; None: there are none.
+
+    Raises:
+        UserError: clips, images or autoencoder are missing or damaged.
+    """
+    model, settings = load_autoencoder(autoencoder), {"autoencoder": fingerprint([autoencoder])}
+    pictures = [] if images is None else [(images, image_latents(latents), read_table(images / IMAGES))]
+    for source, target, table in [(clips, latents, read_table(clips / "clips.parquet")), *pictures]:
+        derive_shards(
+            lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),
+            ("frames",),
+            source,
+            target,
+            sorted(int(shard) for shard in table["shard"].unique()),
+            settings,
+            code_digest(network),
+            where=None,  # the model's own threads use the cores
+            description=f"encode {source.name}",
+        )
+    table = read_table(clips / "clips.parquet")
+    write_json(latents / "latents.json", latent_statistics(latents, table[table["split"] == "train"]))
+
+
+@torch.no_grad()
+def encode_clip(model: FrameAutoencoder, frames: np.ndarray) -> np.ndarray:
+    """Posterior means of a clip's frames uint8 (T, H, W, 3): float32 (T, C, h, w)."""
+    means = []
+    for part in torch.from_numpy(frames).split(FRAMES_AT_ONCE):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision() == "bf16"):
+            means.append(model.encode(to_network(part.to(model.device))).mean.float())
+    return torch.cat(means).cpu().numpy()
+
+
+def latent_statistics(latents: Path, table: pd.DataFrame) -> dict[str, list[float]]:
+    """Mean and standard deviation of each channel over the clips of ``table``.
+
+    Raises:
+        UserError: the table is empty.
+    """
+    if table.empty:
+        raise UserError("no clip belongs to the train split; add videos or change ingest.test_fraction")
+    reader = ShardReader(latents)
+    count, total, squares = 0, 0.0, 0.0
+    for shard, row in zip(table["shard"], table["row"], strict=True):
+        clip = reader("latents", int(shard), int(row)).astype(np.float64)  # (T, C, h, w)
+        count += clip.size // clip.shape[1]
+        total = total + clip.sum((0, 2, 3))
+        squares = squares + np.square(clip).sum((0, 2, 3))
+    mean = np.asarray(total) / count
+    std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 1e-12))
+    return {"mean": mean.tolist(), "std": std.tolist()}

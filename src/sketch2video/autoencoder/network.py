@@ -1,0 +1,190 @@
+"""The frame autoencoder: frame <-> latent, with a decoder that may see a control picture, such as the sketch.
+
+What the sketch already says, the latent need not carry: given the ink at every scale, the decoder puts edges where the
+drawing has them, and a latent of a few channels is left with colour, shading and ground. Resolution changes by folding
+pixels into channels and back (space-to-depth; Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution",
+eq. 4), which loses nothing and is the cheapest way on a CPU. The posterior is a diagonal Gaussian as in Kingma &
+Welling 2014, with a small KL weight that only keeps the latent's scale bounded (Rombach et al. 2022, section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.loading import load_frozen
+
+LOG_VARIANCE_RANGE = (-20.0, 10.0)
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian over latents, both (N, C, h, w)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparametrised sample for standard normal ``noise`` of the mean's shape."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+
+    def kl(self) -> Tensor:
+        """Divergence from the standard normal, nats a latent number: scalar (Kingma & Welling 2014, appendix B)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance).mean()
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity.
+
+    Args:
+        channels: C.
+        local: whether the normalisation is of each place by itself, so that nothing beyond the kernels' reach counts.
+        kernel: of the convolutions, odd.
+    """
+
+    def __init__(self, channels: int, local: bool = False, kernel: int = 3) -> None:
+        super().__init__()
+        self.norm = PlaceNorm(channels) if local else nn.GroupNorm(8, channels)
+        self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
+
+
+def channels_by_level(width: int, halvings: int) -> list[int]:
+    """Channels of a frame folded once, twice, ...: ``width`` at the coarsest resolution, half of them at each finer."""
+    return [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]
+
+
+def encoder_trunk(channels: Sequence[int], blocks: int, local: bool = False) -> nn.Sequential:
+    """From features at the finest resolution to those at the coarsest, with ``blocks`` residual blocks there.
+
+    Args:
+        channels: of the resolutions, finest first.
+        blocks: at the coarsest.
+        local: whether a feature shall know of what is near it alone: no normalisation over the picture, and no wide
+            kernels at the coarsest resolution, where they reach farthest.
+    """
+    trunk = nn.Sequential()
+    for fine, coarse in pairwise(channels):
+        trunk.append(ResidualBlock(fine, local))
+        trunk.append(nn.PixelUnshuffle(2))
+        trunk.append(nn.Conv2d(4 * fine, coarse, 1))
+    for _ in range(blocks):
+        trunk.append(ResidualBlock(channels[-1], local, kernel=1 if local else 3))
+    return trunk
+
+
+def enlargement(channels: Sequence[int], level: int) -> nn.Sequential:
+    """From features of a level to those of the next finer one, or to pixels from the finest."""
+    finer, kernel = (channels[level - 1], 1) if level else (3, 3)
+    widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
+    return nn.Sequential(widen, nn.PixelShuffle(2))
+
+
+class FrameAutoencoder(ModelMixin, ConfigMixin):
+    """Space-to-depth autoencoder of single frames whose decoder is conditioned on a control picture.
+
+    Args:
+        latent_channels: C, channels of the latent.
+        halvings: the latent is 2**halvings times smaller than the frame along both axes.
+        width: channels at the latent's resolution; half of them at each doubling of the resolution.
+        control_channels: of the picture that the decoder sees: 1 for a sketch, 3 for colours, 0 for none.
+        blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
+    """
+
+    @register_to_config
+    def __init__(
+        self, latent_channels: int = 4, halvings: int = 3, width: int = 128, control_channels: int = 1, blocks: int = 2
+    ) -> None:
+        super().__init__()
+        channels = channels_by_level(width, halvings)
+        self.encoder_in = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
+        self.encoder = encoder_trunk(channels, blocks)
+        self.encoder_out = nn.Conv2d(channels[-1], 2 * latent_channels, 1)
+
+        self.decoder_in = nn.Conv2d(latent_channels, channels[-1], 3, padding=1)
+        self.decoder = nn.ModuleList()
+        self.enlarge = nn.ModuleList()
+        self.control = nn.ModuleList()
+        for level in reversed(range(halvings)):
+            if control_channels:
+                self.control.append(_ControlFeatures(control_channels, 2 ** (level + 1), channels[level]))
+            depth = blocks if level == halvings - 1 else 1
+            self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
+            self.enlarge.append(enlargement(channels, level))
+
+    @property
+    def factor(self) -> int:
+        """How many pixels one latent position spans along an axis."""
+        return int(2**self.config.halvings)
+
+    def encode(self, frames: Tensor) -> Posterior:
+        """The posterior over a frame's latent.
+
+        Args:
+            frames: (N, 3, H, W) in [-1, 1]; both sides multiples of :attr:`factor`.
+
+        Raises:
+            ValueError: a side cannot be halved often enough.
+        """
+        if frames.shape[-1] % self.factor or frames.shape[-2] % self.factor:
+            raise ValueError(
+                f"frames are {tuple(frames.shape[-2:])}, but both sides must be multiples of {self.factor}"
+            )
+        moments = self.encoder_out(self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, 2))))
+        mean, log_variance = moments.float().chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def decode(self, latents: Tensor, control: Tensor | None = None) -> Tensor:
+        """Frames of latents.
+
+        Args:
+            latents: (N, C, h, w).
+            control: (N, control_channels, H, W) in [0, 1]; a blank picture if None. Ignored where there are no such
+                channels.
+
+        Returns:
+            (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
+        """
+        x = self.decoder_in(latents)
+        channels = self.config.control_channels
+        if channels and control is None:
+            height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
+            control = latents.new_zeros(len(latents), channels, height, width)
+        for place, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
+            if channels:
+                x = x + self.control[place](control)
+            x = enlarge(blocks(x))
+        return x
+
+    def forward(self, frames: Tensor, control: Tensor | None = None) -> Tensor:
+        """Reconstruction of frames (N, 3, H, W) through the posterior's mean."""
+        return self.decode(self.encode(frames).mean, control)
+
+
+class _ControlFeatures(nn.Sequential):
+    """The control picture folded to a decoder level's resolution: every pixel of it is still there, as a channel."""
+
+    def __init__(self, control_channels: int, fold: int, channels: int) -> None:
+        super().__init__(nn.PixelUnshuffle(fold), nn.Conv2d(control_channels * fold**2, channels, 3, padding=1))
+
+
+def load_autoencoder(folder: Path | str) -> FrameAutoencoder:
+    """A trained autoencoder, frozen and in evaluation mode.
+
+    Raises:
+        UserError: the folder is missing or damaged.
+    """
+    return load_frozen(FrameAutoencoder, folder, "train_autoencoder")

@@ -1,0 +1,212 @@
+"""Train the frame autoencoder: single frames of the clips, each with its control picture if the system has any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics.image import StructuralSimilarityIndexMeasure
+
+from sketch2video.autoencoder.network import FrameAutoencoder
+from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg16_perceptual_distance
+from sketch2video.controls.control import control_arrays, control_pictures
+from sketch2video.controls.corruption import draw_ink
+from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
+from sketch2video.files import replacing
+from sketch2video.params import CONTROL_CHANNELS, AutoencoderParams, Control, Params
+from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
+from sketch2video.training.pictures import control_to_uint8, save_sheet, to_uint8
+
+HELD_OUT_FRAMES = 256
+FRAMES_AT_ONCE = 32
+CONTROL_DROPOUT = 0.1
+"""Share of frames whose decoder sees a blank picture, so that latents can be decoded without any, too."""
+
+
+def train_autoencoder(
+    params: Params,
+    logger: RunLogger,
+    output: Path,
+    *,
+    control: Control = "sketch",
+    clips: Path = Path("data/clips"),
+    curves: Path = Path("data/curves"),
+    checkpoints: Path = Path("checkpoints"),
+) -> TrainResult:
+    """Train the autoencoder on the training split.
+
+    Args:
+        params: all parameters; the sections ``autoencoder`` and ``base`` are read.
+        logger: told about the loss curve and pictures.
+        output: folder that gets the model.
+        control: the pictures that the decoder sees.
+        clips, curves: folders of shards; the curves say where lines are, whatever the decoder sees.
+        checkpoints: where checkpoints lie.
+
+    Returns:
+        Metrics: ``loss``, and of held-out frames ``psnr`` (dB), ``ssim`` and, where the decoder sees pictures,
+        ``psnr_blank_sheet``, the PSNR when it sees none.
+
+    Raises:
+        UserError: clips or curves cannot be read, or the training fails; see
+            :func:`~sketch2video.training.loop.train`.
+    """
+    section = params.autoencoder
+    torch.manual_seed(params.base.seed)
+    task = AutoencoderTask(section, control, held_out_frames(control, clips, curves))
+    settings = {
+        "autoencoder": section.model_dump(),
+        "control": control,
+        "base": params.base.deciding(),
+    }
+    result = train(
+        task,
+        clip_dataset(control, clips, curves, "train"),
+        section.training,
+        name="autoencoder",
+        checkpoint_folder=folder_for(f"autoencoder-{control}", settings, [clips, curves], checkpoints, code=[__file__]),
+        seed=params.base.seed,
+        logger=logger,
+    )
+    with replacing(output) as partial:
+        task.module.save_pretrained(partial)
+    return result
+
+
+class AutoencoderTask(Task):
+    """Reconstruction of a random frame of every clip of a batch.
+
+    The loss is the mean absolute error, plus a perceptual term, plus a slight KL term (Rombach et al. 2022,
+    section 3.1 and appendix G). Errors near the drawing's lines weigh more: lines are a few percent of the pixels, but
+    it is by its outline that a shape is told.
+
+    Args:
+        section: parameters of the autoencoder.
+        control: the pictures that the decoder sees.
+        held_out: ``frames`` (N, 3, H, W) in [-1, 1] and, where the decoder sees pictures, ``control`` (N, C, H, W) in
+            [0, 1]; for metrics and pictures.
+    """
+
+    module: FrameAutoencoder
+
+    def __init__(self, section: AutoencoderParams, control: Control, held_out: Batch) -> None:
+        super().__init__(
+            FrameAutoencoder(section.latent_channels, section.halvings, section.width, CONTROL_CHANNELS[control])
+        )
+        self.section = section
+        self.control: Control = control
+        vgg16 = section.perceptual_vgg16
+        self.perceptual = vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
+        self.held_out = held_out
+
+    def loss(
+        self, batch: Batch, generator: torch.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
+        device = generator.device
+        samples, length = batch["frames"].shape[:2]
+        moments = torch.randint(length, (samples,), generator=generator, device=device)
+        frames, ink, control = at_moments(self.control, batch, moments)
+        weight = line_weights(ink, self.section.line_weight)
+        if control is not None:
+            blank = torch.rand(samples, generator=generator, device=device) < CONTROL_DROPOUT
+            control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
+
+        posterior = self.module.encode(frames)
+        noise = torch.randn(posterior.mean.shape, generator=generator, device=device)
+        decoded = self.module.decode(posterior.sample(noise), control)
+        error = (weight * (decoded.float() - frames).abs()).mean()
+        perceptual = self.perceptual(decoded, frames).float()
+        kl = posterior.kl()
+        loss = error + self.section.perceptual_weight * perceptual + self.section.kl_weight * kl
+        return loss, {"error": error, "perceptual": perceptual, "kl": kl}
+
+    def preview(self, folder: Path, step: int) -> list[Path]:
+        """Held-out frames, what the decoder sees beside the latent, and their reconstructions."""
+        frames, control = self._held_out(slice(0, None, max(1, len(self.held_out["frames"]) // 8)))
+        path = folder / f"autoencoder-{step:06d}.png"
+        seen = [] if control is None else [control_to_uint8(control)]
+        save_sheet(path, [to_uint8(frames), *seen, to_uint8(self.module(frames, control))])
+        return [path]
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of held-out frames; see :func:`train_autoencoder`."""
+        frames, control = self._held_out(slice(None))
+        decoded = self._reconstructed(frames, control)
+        similarity = StructuralSimilarityIndexMeasure(data_range=2.0)
+        blank = {} if control is None else {"psnr_blank_sheet": mean_psnr(self._reconstructed(frames, None), frames)}
+        return {"psnr": mean_psnr(decoded, frames), **blank, "ssim": float(similarity(decoded.clamp(-1, 1), frames))}
+
+    def _reconstructed(self, frames: Tensor, control: Tensor | None) -> Tensor:
+        parts = frames.split(FRAMES_AT_ONCE)
+        pictures = [None] * len(parts) if control is None else control.split(FRAMES_AT_ONCE)
+        return torch.cat([self.module(*part) for part in zip(parts, pictures, strict=True)])
+
+    def _held_out(self, which: slice) -> tuple[Tensor, Tensor | None]:
+        device, control = self.module.device, self.held_out.get("control")
+        return self.held_out["frames"][which].to(device), None if control is None else control[which].to(device)
+
+
+def to_network(frames: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float() / 127.5 - 1
+
+
+def line_weights(ink: Tensor, extra: float) -> Tensor:
+    """Weights of pixels, 1 on average: those within two pixels of a line get up to ``1 + extra`` times the others'.
+
+    Args:
+        ink: (N, 1, H, W) in [0, 1].
+        extra: at least 0.
+    """
+    weights = 1 + extra * functional.max_pool2d(ink, 5, stride=1, padding=2)
+    return weights / weights.mean()
+
+
+def mean_psnr(frames: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio of frames (N, 3, H, W) in [-1, 1], dB, averaged over frames."""
+    mean_square = (frames.clamp(-1, 1) - target).square().mean((1, 2, 3))
+    return float((10 * torch.log10(4 / mean_square.clamp_min(1e-10))).mean())
+
+
+def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> ShardDataset:
+    """Clips of a split with their curves and control pictures: ``frames``, ``coefficients``, ``visibility``, ..."""
+    table = clips_of_split(curves / "curves.parquet", split)
+    arrays = {"frames": clips, "coefficients": curves, "visibility": curves}
+    return ShardDataset(table, arrays | control_arrays(control, clips, curves))
+
+
+def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """One frame of every clip of a batch.
+
+    Args:
+        control: the pictures that the decoder sees.
+        batch: of :func:`clip_dataset`.
+        moments: (N,) int64, which frame of each clip.
+
+    Returns:
+        Frames (N, 3, H, W) in [-1, 1], their drawings (N, 1, H, W) in [0, 1], and what the decoder sees
+        (N, C, H, W) in [0, 1], or None.
+    """
+    each = torch.arange(len(moments), device=moments.device)
+    chosen = {name: array[each, moments][:, None] for name, array in batch.items() if array.ndim > 1}
+    frames = to_network(chosen["frames"])[:, 0]
+    height, width = frames.shape[-2:]
+    ink = draw_ink(chosen["coefficients"], chosen["visibility"], height, width)[:, 0]
+    if control == "sketch":
+        return frames, ink, ink
+    pictures = control_pictures(control, chosen, height, width)
+    return frames, ink, None if pictures is None else pictures[:, 0]
+
+
+def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:
+    """Frames of the test split, spread over clips and moments: ``frames`` and, if there is any, ``control``."""
+    dataset = clip_dataset(control, clips, curves, "test")
+    places = torch.linspace(0, len(dataset) - 1, min(HELD_OUT_FRAMES, len(dataset))).round().long().tolist()
+    batch = dataset.batch(places)
+    moments = torch.arange(len(places)) * 5 % batch["frames"].shape[1]  # 5 is prime to usual lengths: all come up
+    frames, _, pictures = at_moments(control, batch, moments)
+    return {"frames": frames} | ({} if pictures is None else {"control": pictures})

@@ -1,0 +1,1 @@
+"""What a system can be made to follow."""

@@ -1,0 +1,1 @@
+"""The equation: curves through time, drawn and compared with drawings."""

@@ -1,0 +1,1 @@
+"""Curves as formulas, SVG and files of other programs."""

@@ -1,0 +1,154 @@
+"""A drawing's equation with the sheet that it belongs to, and its JSON for other programs.
+
+The document is an object of::
+
+    format      "sketch2video.equation/1"
+    formula     what the numbers mean, for people
+    width       W, px of the picture that was drawn
+    height      H, px
+    fps         frames a second; null for what stands still
+    harmonics   K
+    frames      T lists of S strokes {"visibility": v, "x": [a_0, a_1, ...], "y": [b_0, b_1, ...]}
+
+Trailing zeros of x and y are left out; what is missing up to K is zero. All frames have the same S strokes, and a
+stroke is drawn where its visibility is above 0.5. Numbers are the shortest decimals that give back the same float32.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.errors import UserError
+
+FORMAT = "sketch2video.equation/1"
+
+FORMULA = (
+    "x(t) = sum_k x[k] cos(k pi t), y(t) likewise, 0 <= t <= 1;"
+    " in frame widths, x right, y down, from the upper left corner"
+)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """The equation of a picture or a clip.
+
+    Attributes:
+        curves: T frames.
+        height, width: of the picture, px.
+        fps: frames a second; None for what stands still.
+    """
+
+    curves: CurveSequence
+    height: int
+    width: int
+    fps: float | None = None
+
+    def summary(self) -> str:
+        """How many numbers stand for how many pixels, as a sentence."""
+        numbers, pixels = self.curves.num_parameters, f"{self.width} x {self.height} = {self.width * self.height}"
+        if len(self.curves) == 1:
+            return f"{numbers} numbers stand for {pixels} pixels"
+        return f"at most {numbers} numbers a frame stand for {pixels} pixels each, in {len(self.curves)} frames"
+
+    def only(self, frame: int) -> Equation:
+        """One frame of it, standing still.
+
+        Raises:
+            UserError: there is no such frame, or it shows nothing.
+        """
+        if not 0 <= frame < len(self.curves):
+            raise UserError(f"there is no frame {frame}; the frames are 0 to {len(self.curves) - 1}")
+        if not self.curves.visible[frame].any():
+            raise UserError(f"frame {frame} shows no lines; choose another frame")
+        curves = CurveSequence(*(a[frame : frame + 1] for a in (self.curves.coefficients, self.curves.visibility)))
+        return Equation(curves, self.height, self.width)
+
+
+Number = Annotated[float, Field(ge=-3e38, le=3e38)]  # what float32 holds
+
+
+class _Stroke(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    visibility: Number
+    x: list[Number]
+    y: list[Number]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["sketch2video.equation/1"]
+    formula: str = FORMULA
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    harmonics: int = Field(ge=1, le=4096)
+    frames: list[list[_Stroke]] = Field(min_length=1)
+
+
+def to_json(equation: Equation) -> str:
+    """The document that this module describes, a stroke a line."""
+    curves = equation.curves
+    about = {
+        "format": FORMAT,
+        "formula": FORMULA,
+        "width": equation.width,
+        "height": equation.height,
+        "fps": equation.fps,
+        "harmonics": curves.coefficients.shape[-1],
+    }
+    frames = [
+        ",\n  ".join(json.dumps(_stroke(*stroke)) for stroke in zip(coefficients, visibility, strict=True))
+        for coefficients, visibility in zip(curves.coefficients, curves.visibility, strict=True)
+    ]
+    head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
+    body = "],\n [".join(frames)
+    return f'{{\n{head} "frames": [\n [{body}]\n ]\n}}\n'
+
+
+def from_json(text: str, source: str = "the equation") -> Equation:
+    """Read what :func:`to_json` wrote.
+
+    Args:
+        text: the document.
+        source: its name in errors.
+
+    Raises:
+        UserError: it is not JSON, not of this format, or its strokes do not belong together; the message names what.
+    """
+    try:
+        document = _Document.model_validate_json(text)
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{source}: {place + ': ' if place else ''}{first['msg']}; write it again") from error
+    strokes, harmonics = len(document.frames[0]), document.harmonics
+    coefficients = np.zeros((len(document.frames), strokes, 2, harmonics), np.float32)
+    visibility = np.zeros((len(document.frames), strokes), np.float32)
+    for t, frame in enumerate(document.frames):
+        if len(frame) != strokes:
+            raise UserError(f"{source}: frames.{t}: {len(frame)} strokes, but the first frame has {strokes}")
+        for s, stroke in enumerate(frame):
+            visibility[t, s] = stroke.visibility
+            for axis, series in enumerate((stroke.x, stroke.y)):
+                if len(series) > harmonics:
+                    raise UserError(f"{source}: frames.{t}.{s}: {len(series)} numbers, but harmonics is {harmonics}")
+                coefficients[t, s, axis, : len(series)] = series
+    return Equation(CurveSequence(coefficients, visibility), document.height, document.width, document.fps)
+
+
+def _stroke(coefficients: np.ndarray, visibility: np.float32) -> dict[str, Any]:
+    x, y = ([_shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
+    return {"visibility": _shortest(visibility), "x": x, "y": y}
+
+
+def _shortest(value: np.float32) -> float:
+    """The double whose shortest decimals are those of a single."""
+    return float(str(value))

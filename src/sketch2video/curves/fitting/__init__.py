@@ -1,0 +1,1 @@
+"""Drawings to curves: trace, track through time, solve, refine."""

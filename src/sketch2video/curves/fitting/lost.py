@@ -1,0 +1,64 @@
+"""Outlines that are no longer seen, behind others, and how they are found again where they come out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sketch2video.curves.fitting.ink_map import InkFrame
+from sketch2video.curves.fitting.registration import SEARCH, Registration
+from sketch2video.curves.fitting.series import samples
+
+FOUND, OPEN = 0.15, 0.1
+"""An outline is found again where at least this share of it is on ink that no stroke covers, and at most this share is
+neither on ink nor inside of lines, where it may be hidden."""
+
+
+class Lost(NamedTuple):
+    """An outline that is no longer seen: the frame in which it was missed first, its coefficients (2, K) in the one
+    before, its velocity (2,) in px a frame, and the number of its life."""
+
+    since: int
+    coefficients: np.ndarray
+    velocity: np.ndarray
+    life: int
+
+
+def placed(
+    lost: Lost, frames: int, uncovered: np.ndarray, frame: InkFrame, hides: np.ndarray, onto: Registration, rounds: int
+) -> np.ndarray | None:
+    """A lost outline (2, K) moved onto uncovered ink, the rest of it hidden; None where it does not fit.
+
+    Args:
+        lost: the outline.
+        frames: since it was seen last.
+        uncovered: (N, 2) px, ink that no stroke draws.
+        frame: all ink of the frame.
+        hides: (H, W) bool, where something may hide it.
+        onto: how it is moved.
+        rounds: how often it is turned and scaled towards the ink.
+    """
+    bare = np.zeros(frame.skeleton.shape, bool)
+    bare[frame.at(uncovered)] = True
+    bare_ink = InkFrame.of(bare)
+    expected = lost.coefficients.copy()
+    expected[:, 0] += lost.velocity * frames
+    offsets = np.linspace(-SEARCH, SEARCH, 11) * onto.size * min(1 + 0.25 * frames, 2.0)
+    shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
+    points = (onto.basis[::2] @ expected.T) + shifts[:, None]
+    on = (bare_ink.distance_from(points) <= onto.reach).mean(1)
+    open_ = frame.in_the_open(points, hides, onto.reach).mean(1)
+    away = np.hypot(shifts[:, 0], shifts[:, 1]) / onto.size
+    best = int(np.argmax(on - 2 * open_ - away))
+    expected[:, 0] += shifts[best]
+    for _ in range(rounds):
+        points = samples(expected)[None]
+        target = bare_ink.ink[bare_ink.nearest[frame.at(points)]]
+        weight = (np.hypot(*np.moveaxis(target - points, -1, 0)) <= 2 * onto.reach).astype(np.float64)
+        expected = onto.similar(expected[None], weight, target)[0]
+    points = samples(expected)
+    on = bare_ink.distance_from(points) <= onto.reach
+    if on.mean() < FOUND or frame.in_the_open(points, hides, onto.reach).mean() > OPEN:
+        return None
+    return expected

@@ -1,0 +1,142 @@
+"""Moving strokes onto the ink of a frame, without deciding which of them live.
+
+A stroke is searched for by shifts (chamfer matching, Barrow et al. 1977), turned and scaled towards the ink that is its
+own (the closest points of Besl and McKay 1992), and solved for: a ridge problem that is held near the moved stroke by a
+weight that grows with k², so that place follows first and detail only where ink asks for it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sketch2video.curves.equation.sequence import cosines
+from sketch2video.curves.fitting.ink_map import InkFrame, meet
+from sketch2video.curves.fitting.series import close, grid_size, samples
+
+GAP = 0.03
+"""Ends this far apart, in frame widths, may be joined into one line."""
+
+REACH = 0.025
+"""Ink this near to a stroke, in frame widths, is covered by it."""
+
+SEARCH = 0.1
+"""How far from where it was predicted a stroke is looked for, in frame widths."""
+
+HIDDEN = 10.0
+"""By how many times its stiffness a stroke is stiffer if all of it were hidden; in proportion to the part that is."""
+
+RELUCTANCE = 0.15
+"""Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
+
+PLAIN = 0.3
+"""Strokes shorter than this, in frame widths, look alike: they go where the others go rather than to the next ink."""
+
+STAY = 0.3
+"""Pixels nearer to the ink that a line must come by moving at all."""
+
+
+class Registration:
+    """How strokes of a drawing are moved onto ink; all lengths in px.
+
+    Args:
+        width: of the frames.
+        harmonics: K, of the strokes.
+        stiffness: weight of a stroke's own form, which grows with k².
+    """
+
+    def __init__(self, width: int, harmonics: int, stiffness: float) -> None:
+        self.size = width
+        self.harmonics = harmonics
+        self.n = grid_size(harmonics)
+        self.basis = cosines(self.n, harmonics, midpoints=True)
+        self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
+        self.ridge = stiffness * self.n * np.arange(harmonics) ** 2.0
+        self.reach = max(REACH * width, 1.5)
+        self.gap = max(GAP * width, 3.0)
+
+    def momentum(self, own: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """How strokes that went by ``own`` (M, 2) go on, (M, 2): long ones as they went, short ones with the others."""
+        common = np.average(own, axis=0, weights=length + 1e-9)
+        weight = (length / (length + PLAIN * self.size))[:, None]
+        return weight * own + (1 - weight) * common
+
+    def shift_onto_ink(self, coefficients: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
+        """The shift (M, 2) that brings each stroke onto ink; all go one way unless the ink says otherwise."""
+        offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
+        shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
+        points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
+        apart = frame.distance_from_shifted(points, offsets).reshape(len(points), -1, points.shape[1])
+        misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
+        together = np.average(misfit, axis=0, weights=length + 1e-9) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
+        aside = shifts - shifts[np.argmin(together)]
+        reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
+        return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
+
+    def stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
+        """Which strokes (M,) lie on ink as well where they were: a line's motion along itself cannot be seen."""
+        there, here = (
+            np.minimum(frame.distance_from(np.matmul(self.basis[::4], c.swapaxes(-1, -2))), 2.5 * self.reach).mean(-1)
+            for c in (before, moved)
+        )
+        return np.asarray(there <= here + STAY)
+
+    def targets(self, coefficients: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Where each pen position should be, and how far the ink is from the strokes as they are.
+
+        Returns:
+            The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, n, 2), px; the discrepancy:
+            the mean distance in px from ink to the nearest stroke, none counted as more than :attr:`reach`.
+        """
+        points = samples(coefficients)
+        count, n = points.shape[:2]
+        distance, nearest, owner = meet(points, frame, reach)
+        found = owner >= 0
+        nearest = nearest[found]
+        pulls = np.bincount(nearest, minlength=count * n).astype(np.float64)
+        target = (
+            np.stack([np.bincount(nearest, frame.ink[found, axis], minlength=count * n) for axis in (0, 1)], axis=-1)
+            / np.maximum(pulls, 1.0)[:, None]
+        )
+        rows, columns = frame.at(points)
+        pull = frame.ink[frame.nearest[rows, columns]]
+        apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
+        inked = apart <= reach
+        pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
+        # Where it is hidden a stroke keeps its form: it is not drawn to the lines of what hides it.
+        owner = owner[frame.nearest[rows, columns]]
+        bare = (pulls == 0) & inked & ((owner < 0) | (owner == np.arange(count)[:, None]))
+        weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
+        target = np.where(bare[..., None], pull, target)
+        return weight, target, float(np.minimum(distance, self.reach).mean())
+
+    def similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
+        points = samples(coefficients)
+        z, w = points[..., 0] + 1j * points[..., 1], target[..., 0] + 1j * target[..., 1]
+        total = weight.sum(1) + 1e-9
+        z0, w0 = (weight * z).sum(1) / total, (weight * w).sum(1) / total
+        z, w = z - z0[:, None], w - w0[:, None]
+        spread = (weight * np.abs(z) ** 2).sum(1)
+        hold = 0.1 * spread + 1e-6  # towards a = 1: short of evidence, a stroke is only shifted
+        a = ((weight * np.conj(z) * w).sum(1) + hold) / (spread + hold)
+        enough = total > 2
+        a, b = np.where(enough, a, 1.0), np.where(enough, w0, z0)
+        series = (coefficients[:, 0] + 1j * coefficients[:, 1]) * a[:, None]
+        series[:, 0] += b - a * z0
+        return np.stack([series.real, series.imag], 1)
+
+    def solve(
+        self, prior: np.ndarray, weight: np.ndarray, target: np.ndarray, closed: np.ndarray, softness: float
+    ) -> np.ndarray:
+        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
+        count, k = len(prior), self.harmonics
+        # What is seen of a stroke in part must not bend the rest.
+        hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
+        ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
+        normal = (weight @ self.outer).reshape(count, k, k)
+        normal[:, np.arange(k), np.arange(k)] += ridge + 0.01
+        pulled = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis)
+        right = pulled + prior * (ridge + 0.01)[:, None]
+        solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)
+        solved[closed] = close(solved[closed])
+        return solved

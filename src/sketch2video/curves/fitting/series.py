@@ -1,0 +1,102 @@
+"""One line ↔ one cosine series: arc length, projection, and how many harmonics a line is worth.
+
+On the midpoint grid u_j = (j + 1/2) / n the functions cos(k pi u) are orthogonal, so that the least-squares
+coefficients of a line sampled there are its type-II discrete cosine transform, and by Parseval what is lost by stopping
+at K harmonics is half the sum of the squares that are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sketch2video.curves.equation.sequence import cosines
+
+POINTS = 64
+"""The fewest pen positions of a stroke at which it meets the ink and is compared."""
+
+LEFT = 1 / 3
+"""How far a closed line's start leans to the left of topmost, so that a level top edge gives its left corner."""
+
+
+def resample(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
+    """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); a closed one meets its start."""
+    if closed:
+        points = np.concatenate([points, points[:1]])
+    steps = np.diff(points, axis=0)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    at = (np.arange(n) + 0.5) / n * along[-1]
+    return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def project(samples: np.ndarray, harmonics: int, closed: bool = False) -> np.ndarray:
+    """Least-squares coefficients of lines sampled on the midpoint grid: (..., n, 2) -> (..., 2, harmonics).
+
+    With ``closed`` the series ends exactly where it starts: x(0) - x(1) is twice the sum of the odd coefficients, and
+    the nearest coefficients for which it vanishes have that sum taken off evenly.
+    """
+    n = samples.shape[-2]
+    coefficients = 2.0 / n * np.matmul(samples.swapaxes(-1, -2), cosines(n, harmonics, midpoints=True))
+    coefficients[..., 0] /= 2.0
+    return close(coefficients) if closed else coefficients
+
+
+def grid_size(harmonics: int) -> int:
+    """n, pen positions of the midpoint grid on which strokes with so many harmonics are compared."""
+    return max(POINTS, 2 * harmonics)
+
+
+def samples(coefficients: np.ndarray) -> np.ndarray:
+    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
+    harmonics = coefficients.shape[-1]
+    basis = cosines(grid_size(harmonics), harmonics, midpoints=True)
+    return np.asarray(np.matmul(basis, coefficients.swapaxes(-1, -2)))
+
+
+def lengths(coefficients: np.ndarray) -> np.ndarray:
+    """Lengths (...) of strokes (..., 2, K), between the ends of the midpoint grid."""
+    return polyline_lengths(samples(coefficients))
+
+
+def polyline_lengths(points: np.ndarray) -> np.ndarray:
+    """Lengths (...) of polylines (..., n, 2)."""
+    steps = np.diff(points, axis=-2)
+    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
+
+
+def close(coefficients: np.ndarray) -> np.ndarray:
+    """The nearest coefficients (..., 2, K) whose curve ends where it starts."""
+    coefficients = coefficients.copy()
+    odd = coefficients[..., 1::2]
+    if odd.shape[-1]:
+        used = odd != 0
+        odd -= used * (odd.sum(-1, keepdims=True) / np.maximum(used.sum(-1, keepdims=True), 1))
+    return coefficients
+
+
+def tails(coefficients: np.ndarray) -> np.ndarray:
+    """Mean squared distance lost by keeping the first K harmonics, for K = 0 ... : (..., 2, K) -> (..., K + 1)."""
+    energy = (coefficients**2).sum(-2) / 2.0
+    energy[..., 0] *= 2.0
+    lost = np.zeros((*energy.shape[:-1], energy.shape[-1] + 1))
+    lost[..., :-1] = np.cumsum(energy[..., ::-1], axis=-1)[..., ::-1]
+    return lost
+
+
+def start_canonically(points: np.ndarray) -> np.ndarray:
+    """A closed polyline (n, 2), turned clockwise on the screen and started at its topmost point.
+
+    Topmost leans a little to the left (:data:`LEFT`): the top edge of a square starts at its left corner, whatever the
+    pixels of that edge look like.
+    """
+    x, y = points[:, 0], points[:, 1]
+    area = (x * np.roll(y, -1) - np.roll(x, -1) * y).sum()  # y points down: positive is clockwise
+    if area < 0:
+        points = points[::-1]
+    return np.roll(points, -int(np.argmin(points[:, 1] + LEFT * points[:, 0])), axis=0)
+
+
+def direct_canonically(points: np.ndarray) -> np.ndarray:
+    """An open polyline (n, 2), drawn from its left end, or from its upper end where it rather stands than lies."""
+    span = points[-1] - points[0]
+    forward = span[0] > 0 if abs(span[0]) > abs(span[1]) else span[1] > 0
+    return points if forward else points[::-1]

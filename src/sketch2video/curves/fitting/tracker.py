@@ -1,0 +1,283 @@
+"""Strokes of one frame after another: which live on, which end, and which begin.
+
+For each frame
+
+1. every stroke is predicted to go on as it went, and moved onto the ink
+   (:class:`~sketch2video.curves.fitting.registration.Registration`), until strokes come no nearer to it;
+2. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
+3. strokes that lost their ink are retired; ink that no stroke covers lets an outline live on that was lost behind
+   others, if it is a part of it (:mod:`~sketch2video.curves.fitting.lost`), and is traced into free slots;
+4. harmonics are shared out anew among all strokes, to those that lose most without them.
+
+Where lines of several objects cross, a stroke follows the ink that is nearest to it and to no other stroke; the rest of
+it is hidden, and keeps its form.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sketch2video.curves.fitting.harmonics import share_harmonics
+from sketch2video.curves.fitting.ink_map import InkFrame, enclosed, meet, regions, surrounded, without_specks
+from sketch2video.curves.fitting.lives import LONGEST
+from sketch2video.curves.fitting.lost import FOUND, Lost, placed
+from sketch2video.curves.fitting.order import alignment, rotate
+from sketch2video.curves.fitting.registration import Registration
+from sketch2video.curves.fitting.series import (
+    close,
+    direct_canonically,
+    lengths,
+    polyline_lengths,
+    project,
+    resample,
+    samples,
+    start_canonically,
+)
+from sketch2video.curves.fitting.trace import Line, link, trace
+
+OUTLINE = 0.3
+"""A closed stroke longer than this, in frame widths, is an outline that is traced anew in every frame."""
+
+RING = 0.5
+"""A loop longer than this, in frame widths, is drawn anew as one closed stroke where several open ones draw it."""
+
+LINK = 0.15
+"""The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
+
+SHORTEST = 0.05
+"""Length in frame widths below which uncovered ink is not worth a new stroke."""
+
+STRAY = 0.02
+"""Mean distance to the ink, in frame widths, at which a stroke has lost it."""
+
+OWNED = 0.2
+"""Pixels of ink that are nearest to a stroke, for each pixel of its length, below which others draw what it draws."""
+
+FALL = 0.15
+"""A frame's rounds end when the last one took less than this share off the discrepancy between ink and strokes."""
+
+SAME = 0.7
+"""Share of a piece's points that must lie on the outline that it is a piece of."""
+
+
+class Tracker:
+    """Strokes of the present frame, in px."""
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        budget: int,
+        strokes: int,
+        harmonics: int,
+        rounds: int,
+        stiffness: float,
+    ) -> None:
+        self.budget = budget - strokes  # what is left for coefficients
+        self.rounds = rounds
+        self.coefficients = np.zeros((strokes, 2, harmonics))
+        self.alive = np.zeros(strokes, bool)
+        self.closed = np.zeros(strokes, bool)
+        self.velocity = np.zeros((strokes, 2))
+        self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
+        self.life_count = 0
+        self.now = 0
+        self.born = np.zeros(strokes, np.int64)
+        self.lost: list[Lost] = []
+        self.onto = Registration(width, harmonics, stiffness)
+
+    @property
+    def size(self) -> int:
+        """Width of the frames, px."""
+        return self.onto.size
+
+    @property
+    def reach(self) -> float:
+        """Distance in px at which ink is drawn by a stroke."""
+        return self.onto.reach
+
+    @property
+    def gap(self) -> float:
+        """Px that a pen may leave open within a line."""
+        return self.onto.gap
+
+    def advance(self, skeleton: np.ndarray) -> None:
+        """Carry the strokes over to the next frame."""
+        self.now += 1
+        frame = InkFrame.of(skeleton)
+        before = self.alive.copy()
+        if not len(frame.ink):
+            self.alive[:] = False
+            return
+        if self.alive.any():
+            self._follow(frame)
+            self._close_rings(frame)
+            self._find_again(frame, before)
+        uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive) > self.reach]
+        if len(uncovered):
+            # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
+            self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
+        self._share_harmonics()
+
+    def _distance_to_strokes(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
+        if not which.any():
+            return np.full(len(points), np.inf)
+        return np.asarray(cKDTree(samples(self.coefficients[which]).reshape(-1, 2)).query(points)[0])
+
+    # Following
+
+    def _follow(self, frame: InkFrame) -> None:
+        which = np.flatnonzero(self.alive)
+        before = self.coefficients[which]
+        moved = before.copy()
+        length = lengths(before)
+        moved[..., 0] += self.onto.momentum(self.velocity[which], length)
+        moved[..., 0] += self.onto.shift_onto_ink(moved, length, frame)
+        stays = self.onto.stays(before, moved, frame) & ~self.closed[which]
+        moved[stays] = before[stays]
+        rigid, reach, discrepancy = moved, 2.0 * self.reach, np.inf
+        for turn in range(self.rounds):
+            weight, target, now = self.onto.targets(moved, frame, reach)
+            if turn > 1 and now > (1 - FALL) * discrepancy:
+                break
+            discrepancy = now
+            rigid = self.onto.similar(rigid, weight, target)
+            moved = (
+                self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0) if turn else rigid
+            )
+            reach = max(reach * 0.75, self.reach)
+        points = samples(moved)
+        apart = frame.distance_from(points)
+        inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
+        *_, owner = meet(points, frame, self.reach)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(lengths(moved), 1.0)
+        for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
+            loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
+            if loop is not None:
+                moved[i] = self._follow_loop(moved[i], rigid[i], loop)
+        # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
+        near = self.closed[which] | (apart < STRAY * self.size)
+        keep = (inked > 0.5) & (owned > OWNED) & near & (lengths(moved) > 0.4 * length)
+        for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
+            self.lost.append(Lost(self.now, before[i], self.velocity[which[i]].copy(), int(self.life[which[i]])))
+        self.velocity[which] = moved[..., 0] - before[..., 0]
+        self.coefficients[which] = moved
+        self.alive[which[~keep]] = False
+
+    def _find_again(self, frame: InkFrame, before: np.ndarray) -> None:
+        """Let outlines that were lost behind others live on where ink that nobody else draws is a part of them.
+
+        Pieces of them that were taken for new strokes since are retired.
+        """
+        self.lost = [one for one in self.lost if self.now - one.since <= LONGEST]
+        hides = surrounded(frame.skeleton, self.gap) if self.lost else frame.skeleton
+        for one in self.lost[::-1]:
+            pieces = self.alive & ~self.closed & (self.born >= one.since)
+            free = np.flatnonzero(~self.alive & ~before)
+            uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive & ~pieces) > self.reach]
+            if not len(free) or len(uncovered) < FOUND * lengths(one.coefficients):
+                continue
+            coefficients = placed(one, self.now - one.since + 1, uncovered, frame, hides, self.onto, self.rounds)
+            if coefficients is None:
+                continue
+            self.lost = [other for other in self.lost if other is not one]
+            outline = cKDTree(samples(coefficients))
+            for piece in np.flatnonzero(pieces):
+                apart = outline.query(samples(self.coefficients[piece]))[0]
+                self.alive[piece] = np.mean(apart <= self.reach) < SAME
+            slot = free[0]
+            self.coefficients[slot], self.life[slot], self.born[slot] = coefficients, one.life, one.since
+            self.velocity[slot] = (coefficients - one.coefficients)[:, 0] / (self.now - one.since + 1)
+            self.alive[slot] = self.closed[slot] = True
+
+    # Closed outlines
+
+    def _loop(self, polyline: np.ndarray, frame: InkFrame, foreign: np.ndarray) -> Line | None:
+        """The loop that the ink near a polyline (n, 2) forms, if it forms one about as long as that is.
+
+        ``foreign`` (N,) is ink that belongs to other strokes.
+        """
+        near = np.zeros(frame.skeleton.shape, np.uint8)
+        pixels = (polyline * 16 - 8).round().astype(np.int32)
+        cv2.polylines(near, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        ink = frame.skeleton & (near > 0)
+        ink[frame.at(frame.ink[foreign])] = False
+        length = float(polyline_lengths(polyline))
+        if not len(regions(ink, self.gap, 0.01 * length**2)[1]):
+            return None
+        lines = trace(ink, self.gap)
+        if not lines or not lines[0].closed:
+            return None
+        return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
+
+    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
+        """Coefficients of a loop, clockwise, started where the stroke's start is now, held near the stroke's shape."""
+        ring = resample(start_canonically(loop.points), self.onto.n, closed=True)
+        ring = rotate(ring, alignment(samples(moved), ring))
+        found = project(ring, self.onto.harmonics)
+        rigid = self.onto.similar(rigid[None], np.ones((1, self.onto.n)), ring[None])[0]
+        ridge = np.where(rigid.any(0), self.onto.ridge, 0.0)
+        return close((found * self.onto.n / 2 + rigid * ridge) / (self.onto.n / 2 + ridge))
+
+    def _share_harmonics(self) -> None:
+        """Cut the strokes' series where the budget, or their own need, ends."""
+        which = np.flatnonzero(self.alive)
+        series = self.coefficients[which]
+        counts = share_harmonics(series, lengths(series), self.budget // 2)
+        series[np.broadcast_to((np.arange(self.onto.harmonics) >= counts[:, None])[:, None], series.shape)] = 0.0
+        closed = self.closed[which]
+        series[closed] = close(series[closed])
+        self.coefficients[which] = series
+
+    # Births
+
+    def _give_birth(self, uncovered: np.ndarray, frame: InkFrame, free: np.ndarray) -> None:
+        mask = np.zeros(frame.skeleton.shape, bool)
+        mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
+        shortest = SHORTEST * self.size if self.alive.any() else 0.0
+        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest)
+        room = len(free)
+        if len(lines) > room:
+            self._make_room(lines[room].length)
+        lines = link(lines, room, LINK * self.size) if room else []
+        if not lines:
+            return
+        for slot, line in zip(free, lines, strict=False):
+            points = start_canonically(line.points) if line.closed else direct_canonically(line.points)
+            self.coefficients[slot] = project(
+                resample(points, self.onto.n, line.closed), self.onto.harmonics, line.closed
+            )
+            self.alive[slot], self.closed[slot] = True, line.closed
+            self.life_count += 1
+            self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
+
+    def _make_room(self, length: float) -> None:
+        """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
+        which = np.flatnonzero(self.alive)
+        if len(which):
+            drawn = lengths(self.coefficients[which])
+            if 2 * drawn.min() < length:
+                self.alive[which[np.argmin(drawn)]] = False
+
+    def _close_rings(self, frame: InkFrame) -> None:
+        """Retire open strokes that together draw one loop; its ink is then uncovered and born as one closed stroke."""
+        alive = np.flatnonzero(self.alive)
+        if self.closed[alive].all():
+            return
+        places = frame.at(samples(self.coefficients[alive]))
+        length = lengths(self.coefficients[alive])
+        nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
+        # What closed strokes draw stays theirs: a line that ends at another outline is no loop with a part of it.
+        loose = frame.skeleton.copy()
+        loose[frame.at(frame.ink[self._distance_to_strokes(frame.ink, self.alive & self.closed) <= self.reach])] = False
+        for region in enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
+            border = loose & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
+            on = cv2.dilate(border.astype(np.uint8), nearby)[places].mean(1) > 0.8
+            drawn = length[on].sum()
+            if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
+                continue
+            lines = trace(border, self.gap)
+            if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
+                self.alive[alive[on]] = False

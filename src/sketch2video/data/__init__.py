@@ -1,0 +1,1 @@
+"""Captioned videos to clips in shards: sources, ingest, datasets for training, validation."""

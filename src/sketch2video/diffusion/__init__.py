@@ -1,0 +1,1 @@
+"""The denoiser of latent videos: network, objectives, samplers, training."""

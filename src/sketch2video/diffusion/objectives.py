@@ -1,0 +1,155 @@
+"""What the video LDM's network learns to predict: the velocity of a flow, or that or the noise of a diffusion process.
+
+All say the same of a noisy clip, data and noise mixed; they differ in the mixture, in which times are learned how often
+and in what an error costs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor
+
+from sketch2video.networks.flow_matching import interpolate, logit_normal_times, sampling_times, shifted
+from sketch2video.params import Objective
+
+LEVELS = 1000
+"""Noise levels of a diffusion process (Ho et al. 2020); the network's time is the level / 1000."""
+
+SCHEDULE = "squaredcos_cap_v2"
+"""diffusers' name of the cosine schedule (Nichol & Dhariwal 2021)."""
+
+LEAST_SIGNAL = 0.02
+"""What is left of the signal's amplitude at the last level. Data are got from predicted noise by dividing by it, and
+the cosine's own 0.00001 would multiply errors by 100,000; latent diffusion (Rombach et al. 2022) leaves 0.068."""
+
+
+class LearningObjective(ABC):
+    """Noisy clips and what the network should say of them. ``data`` and ``noise`` are (N, ...), ``time`` is (N,)."""
+
+    @abstractmethod
+    def times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Times to learn from: (count,) float32 in [0, 1], on the generator's device."""
+
+    @abstractmethod
+    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """Data and noise as they are mixed at a time."""
+
+    @abstractmethod
+    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """The prediction that costs nothing."""
+
+    @abstractmethod
+    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """The data and the noise that a prediction at ``mixed`` amounts to."""
+
+    @abstractmethod
+    def sampling_times(self, steps: int) -> list[float]:
+        """The times at which a video is denoised in so many steps, from noise on, without the end."""
+
+
+class FlowMatching(LearningObjective):
+    """The velocity on straight lines between data and noise; see :mod:`~sketch2video.networks.flow_matching`.
+
+    Args:
+        shift: of the times towards noise.
+    """
+
+    def __init__(self, shift: float) -> None:
+        self.shift = shift
+
+    def times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Logit-normal, shifted."""
+        return logit_normal_times(count, generator, self.shift)
+
+    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """(1 - t) x0 + t e"""
+        return interpolate(data, noise, time)
+
+    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """e - x0"""
+        return noise - data
+
+    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """x_t - t v and x_t + (1 - t) v"""
+        time = _beside(time, mixed)
+        return mixed - time * prediction, mixed + (1 - time) * prediction
+
+    def sampling_times(self, steps: int) -> list[float]:
+        """Evenly from 1, then shifted."""
+        return [float(time) for time in shifted(torch.tensor(sampling_times(steps)), self.shift)]
+
+
+class Diffusion(LearningObjective):
+    """The velocity or the noise of a diffusion process that keeps the variance (Ho et al. 2020)::
+
+        x_t = a_t x0 + s_t e        a_t^2 + s_t^2 = 1        v = a_t e - s_t x0   (Salimans & Ho 2022)
+
+    Args:
+        prediction: ``v_prediction`` or ``epsilon``.
+        betas: of the levels, ``LEVELS`` of them; see :func:`shifted_betas`.
+    """
+
+    def __init__(self, prediction: Objective, betas: list[float]) -> None:
+        self.prediction = prediction
+        self.process = DDPMScheduler(LEVELS, trained_betas=betas, prediction_type=prediction)
+
+    def times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Every level as often."""
+        return torch.randint(LEVELS, (count,), generator=generator, device=generator.device) / LEVELS
+
+    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """a_t x0 + s_t e"""
+        return self.process.add_noise(data, noise, _level(time))
+
+    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """v or e"""
+        return self.process.get_velocity(data, noise, _level(time)) if self.prediction == "v_prediction" else noise
+
+    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """For v: a_t x_t - s_t v and s_t x_t + a_t v. For e: (x_t - s_t e) / a_t and e."""
+        kept = self.process.alphas_cumprod.to(time.device)[_level(time)]
+        a, s = _beside(kept.sqrt(), mixed), _beside((1 - kept).sqrt(), mixed)
+        if self.prediction == "v_prediction":
+            return a * mixed - s * prediction, s * mixed + a * prediction
+        return (mixed - s * prediction) / a, prediction
+
+    def sampling_times(self, steps: int) -> list[float]:
+        """Evenly from the last level."""
+        return [(round(LEVELS * time) - 1) / LEVELS for time in sampling_times(steps)]
+
+
+def find_objective(name: Objective, shift: float) -> LearningObjective:
+    """The objective of this name, its times or noise levels moved towards noise by ``shift``; 1 leaves them."""
+    return FlowMatching(shift) if name == "flow" else Diffusion(name, shifted_betas(shift))
+
+
+def shifted_betas(shift: float) -> list[float]:
+    """The betas of a diffusion process whose ratio of noise to signal is ``shift`` times that of the cosine schedule.
+
+    The frames of a clip show the same thing many times over; averaged, T of them have the signal-to-noise ratio of one
+    frame with 1 / sqrt(T) of the noise. So, as pictures of a higher resolution (Hoogeboom et al. 2023, "Simple
+    diffusion": log SNR + 2 log(64 / resolution)), they need sqrt(T) times the noise, which is 4 for 16 frames:
+    log SNR - 2 log(shift). A flow's times that are shifted by as much
+    (:func:`~sketch2video.networks.flow_matching.shifted`) have their ratio t / (1 - t) multiplied by the same number.
+    Only near the last level it is less, where ``LEAST_SIGNAL`` is left.
+
+    Returns:
+        ``LEVELS`` numbers, for ``trained_betas`` of diffusers' schedulers.
+    """
+    usual = DDPMScheduler(LEVELS, beta_schedule=SCHEDULE)
+    noise_to_signal = 1 / (1 - usual.betas.double()).cumprod(0) - 1
+    kept = 1 / (1 + shift**2 * noise_to_signal)
+    kept = LEAST_SIGNAL**2 + (1 - LEAST_SIGNAL**2) * kept
+    return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
+
+
+def _level(time: Tensor) -> Tensor:
+    return (time * LEVELS).round().long()
+
+
+def _beside(values: Tensor, clips: Tensor) -> Tensor:
+    """(N,) as (N, 1, ...), to be multiplied with clips (N, ...)."""
+    return values.view(-1, *[1] * (clips.ndim - 1))

@@ -1,0 +1,320 @@
+"""Train the video LDM on noisy encoded clips, conditioned on control pictures, captions and frame rates."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.controls.control import control_arrays, control_pictures
+from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clips_of_split, image_latents, image_table
+from sketch2video.data.clips.shards import ShardReader
+from sketch2video.diffusion.known_frames import seen_clips
+from sketch2video.diffusion.mixed_data import MixedDataset
+from sketch2video.diffusion.objectives import find_objective
+from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
+from sketch2video.files import read_json, replacing
+from sketch2video.networks.flow_matching import guided_prediction
+from sketch2video.params import CONTROL_CHANNELS, Control, MixtureParams, Params, VideoLDMParams
+from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
+from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
+from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
+
+HELD_OUT_CLIPS = 64
+PREVIEW_CLIPS = 6
+PREVIEW_STEPS = 20
+PREVIEW_GUIDANCE = 2.0
+HELD_OUT_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+HELD_OUT_BATCH = 16
+
+
+def train_video_ldm(
+    params: Params,
+    logger: RunLogger,
+    output: Path,
+    *,
+    control: Control = "sketch",
+    mixture: MixtureParams | None = None,
+    latents: Path = Path("data/latents"),
+    clips: Path = Path("data/clips"),
+    curves: Path = Path("data/curves"),
+    images: Path | None = None,
+    text_encoder: Path = Path("models/text_encoder"),
+    autoencoder: Path = Path("models/autoencoder"),
+    checkpoints: Path = Path("checkpoints"),
+) -> TrainResult:
+    """Train the diffusion transformer on the training split.
+
+    Args:
+        params: all parameters; the sections ``video_ldm`` and ``base`` are read.
+        logger: told about the loss curve and pictures.
+        output: folder that gets the model.
+        control: the pictures that the network sees.
+        mixture: what it is trained on beside whole clips; None: nothing.
+        latents, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
+        images: folder of captioned images, whose latents are in that of the clips; None: there are none.
+        text_encoder, autoencoder: folders of the frozen models; the autoencoder only draws the pictures.
+        checkpoints: where checkpoints lie.
+
+    Returns:
+        Metrics: ``loss``, and of held-out clips, at fixed times and noise, the loss with all conditions
+        (``loss_test``), without the control pictures and without the text: what a condition is worth to the network. If
+        it learns known frames, also ``loss_test_between``: that of the frames between every second one, which is known.
+
+    Raises:
+        UserError: an input is missing or damaged, or the training fails; see
+            :func:`~sketch2video.training.loop.train`.
+    """
+    section = params.video_ldm
+    torch.manual_seed(params.base.seed)
+    decoder = load_autoencoder(autoencoder)
+    statistics = read_json(latents / "latents.json")
+    table = curves / "curves.parquet" if control == "sketch" else clips / "clips.parquet"
+    train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
+    tokenizer, encoder = load_text_encoder(text_encoder)
+    pictures = image_table(images if mixture and mixture.single_frames else None)
+    text_train = encode_text(tokenizer, encoder, [*train_table["caption"], *pictures["caption"]])
+    text_test = encode_text(tokenizer, encoder, test_table["caption"].tolist())
+    transformer = VideoTransformer(
+        latent_channels=len(statistics["mean"]),
+        factor=decoder.factor,
+        patch=section.patch,
+        width=section.width,
+        layers=section.layers,
+        heads=section.heads,
+        text_width=text_train.hidden.shape[-1],
+        control_channels=CONTROL_CHANNELS[control],
+        sample_size=params.base.size,
+        sample_frames=params.base.frames,
+        objective=section.objective,
+        time_shift=section.time_shift,
+        time_mean=section.time_mean,
+        latent_mean=statistics["mean"],
+        latent_std=statistics["std"],
+        known_frames=mixture is not None and mixture.known_frames > 0,
+        image_prior=mixture is not None and mixture.single_frames,
+    )
+    transformer.caption.centre(text_train.hidden, text_train.mask)
+    arrays = {"latents": latents, **control_arrays(control, clips, curves)}
+    held_out = ShardDataset(test_table, arrays, ["fps"])
+    task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out, mixture)
+    dataset = ShardDataset(train_table, arrays, ["fps"])
+    mixed: Dataset = dataset
+    if mixture and mixture.single_frames:
+        reader, accumulation = ShardReader(image_latents(latents)), section.training.gradient_accumulation
+        mixed = MixedDataset(dataset, pictures, reader, mixture, params.base.frames, accumulation)
+    settings = {
+        "video_ldm": section.model_dump(),
+        "control": control,
+        "mixture": mixture and mixture.model_dump(),
+        "base": params.base.deciding(),
+    }
+    inputs = [latents, *set(control_arrays(control, clips, curves).values()), table, text_encoder, autoencoder]
+    inputs += [images / IMAGES] if images else []
+    result = train(
+        task,
+        mixed,
+        section.training,
+        name="video_ldm",
+        checkpoint_folder=folder_for(f"video_ldm-{control}", settings, inputs, checkpoints, code=[__file__]),
+        seed=params.base.seed,
+        logger=logger,
+    )
+    with replacing(output) as partial:
+        transformer.save_pretrained(partial)
+    return result
+
+
+class VideoLDMTask(Task):
+    """Predict velocities or noise (:mod:`~sketch2video.diffusion.objectives`); conditions go missing at random.
+
+    Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
+    the caption. The weights are functions of what the network is given, so the best prediction stays the same one: the
+    mean over all clips that the conditions allow.
+
+    So does what of an error is not the same in all frames. What stands still is guessed from all frames at once, and
+    most of the error is what cannot be guessed, the same in every frame; it drowns the far smaller part by which frames
+    differ, although that part is what the eye sees waver. A weighted mean of squares still has its least at the mean.
+
+    Args:
+        transformer: the network; its config holds the latents' statistics.
+        section: parameters of the video LDM.
+        control: the pictures that the network sees.
+        autoencoder: frozen, for the pictures.
+        text: captions of the training clips, in the order of the dataset's ``index``.
+        held_out_text: captions of the held-out clips.
+        held_out: the held-out clips.
+        mixture: what is seen beside whole clips; None: nothing.
+    """
+
+    module: VideoTransformer
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(
+        self,
+        transformer: VideoTransformer,
+        section: VideoLDMParams,
+        control: Control,
+        autoencoder: FrameAutoencoder,
+        text: TextCondition,
+        held_out_text: TextCondition,
+        held_out: ShardDataset,
+        mixture: MixtureParams | None = None,
+    ) -> None:
+        super().__init__(transformer)
+        self.mixture = mixture
+        self.section = section
+        self.objective = find_objective(section.objective, section.time_shift)
+        self.control: Control = control
+        self.autoencoder = autoencoder
+        self.text = text
+        self.held_out_text = held_out_text
+        self.held_out = held_out
+        mean, std = transformer.config.latent_mean, transformer.config.latent_std
+        self.register_buffer("latent_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("latent_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def loss(
+        self, batch: Batch, generator: torch.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and what is drawn from."""
+        section, device, known = self.section, generator.device, None
+        if self.mixture and batch["latents"].shape[1] > 1:
+            batch, known = seen_clips(batch, self.mixture, generator)
+        samples = len(batch["latents"])
+
+        def kept(dropout: float) -> Tensor:
+            return torch.rand(samples, generator=generator, device=device) >= dropout
+
+        data = (batch["latents"] - self.latent_mean) / self.latent_std
+        pictures = self._pictures(batch, data, generator)
+        text = captions_of(self.text, batch["index"], device)
+        time = self.objective.times(samples, generator)
+        noise = torch.randn(data.shape, generator=generator, device=device)
+        seen = kept(section.control_dropout)
+        if "pictured" in batch:
+            seen &= batch["pictured"]
+        prediction = self.module(
+            self.objective.noisy(data, noise, time),
+            time,
+            control=pictures,
+            control_mask=seen,
+            text=text.hidden,
+            text_mask=text.mask & kept(section.text_dropout)[:, None],
+            fps=batch["fps"] * kept(section.fps_dropout),
+            known=None if known is None else data,
+            known_mask=known,
+        )
+        residual = prediction.float() - self.objective.target(data, noise, time)
+        error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
+        weight = torch.ones_like(error)
+        if self.control == "sketch" and pictures is not None:
+            # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
+            weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
+        if known is not None:
+            unknown = ~frame_mask(known)[..., 0].expand_as(error)
+            weight, error, waver = weight[unknown], error[unknown], waver[unknown]
+        loss = (weight * (error + section.wavering_weight * waver)).sum() / weight.sum()
+        return loss, {"error": error.mean(), "wavering": waver.mean()}
+
+    def metrics(self) -> dict[str, float]:
+        """Losses of held-out clips; see :func:`train_video_ldm`."""
+        places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
+        variants: dict[str, dict[str, Any]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
+        if self.control != "none":
+            variants["loss_test_without_control"] = {"control": None}
+        generator = torch.Generator().manual_seed(0)
+        totals: dict[str, float] = {}
+        for part in places.split(HELD_OUT_BATCH):
+            data, conditions = self._held_out_conditions(part.tolist())
+            if self.module.config.known_frames:
+                known = (torch.arange(data.shape[1], device=data.device) % 2 == 0).expand(len(data), -1)
+                variants["loss_test_between"] = {"known": data, "known_mask": known}
+            for level in HELD_OUT_TIMES:
+                noise = torch.randn(data.shape, generator=generator).to(data.device)
+                time = torch.full((len(data),), level, device=data.device)
+                latents, target = self.objective.noisy(data, noise, time), self.objective.target(data, noise, time)
+                for name, changes in variants.items():
+                    prediction = self.module(latents, time, **{**conditions, **changes})
+                    error = (prediction.float() - target).square()
+                    judged = error[:, 1::2] if "known" in changes else error
+                    value = float(judged.mean((1, 2, 3, 4)).sum()) / len(places) / len(HELD_OUT_TIMES)
+                    totals[name] = totals.get(name, 0.0) + value
+        return totals
+
+    def preview(self, folder: Path, step: int) -> list[Path]:
+        """Held-out clips: real, the pictures that are given, and what is generated; as a contact sheet and as a GIF."""
+        places = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
+        data, conditions = self._held_out_conditions(places.tolist())
+        latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
+        times = [latents.new_full((len(latents),), time) for time in self.objective.sampling_times(PREVIEW_STEPS)]
+        for time, following in itertools.zip_longest(times, times[1:]):
+            prediction = guided_prediction(
+                self.module,
+                latents,
+                time,
+                **conditions,
+                guidance_scale=PREVIEW_GUIDANCE,
+                control_guidance_scale=1.0,
+            )
+            clean, noise = self.objective.estimates(prediction, latents, time)
+            latents = clean if following is None else self.objective.noisy(clean, noise, following)
+        pictures = conditions["control"]
+        tracks = [to_uint8(self._decoded(x, pictures)) for x in (data, latents)]
+        if pictures is not None:
+            tracks.insert(1, control_to_uint8(pictures))
+        sheet, moving = folder / f"video_ldm-{step:06d}.png", folder / f"video_ldm-{step:06d}.gif"
+        save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
+        save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
+        return [sheet, moving]
+
+    def _held_out_conditions(self, places: list[int]) -> tuple[Tensor, dict[str, Any]]:
+        """Normalised latents and all conditions of held-out clips, on the network's device."""
+        device = self.module.device
+        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(places).items()}
+        data = (batch["latents"] - self.latent_mean) / self.latent_std
+        text = captions_of(self.held_out_text, batch["index"], device)
+        pictures = self._pictures(batch, data)
+        return data, {"control": pictures, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
+
+    def _pictures(self, batch: Batch, data: Tensor, generator: torch.Generator | None = None) -> Tensor | None:
+        """The control pictures of a batch with latents ``data``, corrupted where there is a generator."""
+        height, width = (side * int(self.module.config.factor) for side in data.shape[-2:])
+        return control_pictures(self.control, batch, height, width, self.section.sketch_corruption, generator)
+
+    def _decoded(self, data: Tensor, pictures: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, H, W) of normalised latents."""
+        latents = data * self.latent_std + self.latent_mean
+        shown = [None] * len(latents) if pictures is None else pictures
+        clips = zip(latents, shown, strict=True)  # one clip at a time bounds the memory
+        return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
+
+
+def wavering(residual: Tensor, known: Tensor | None = None) -> Tensor:
+    """Mean square over channels of what of an error is not in all frames alike: (N, T, h, w).
+
+    Args:
+        residual: (N, T, C, h, w).
+        known: (N, T) bool, True at frames that do not count; None: all count.
+    """
+    counts = torch.ones_like(residual[:, :, :1]) if known is None else (~frame_mask(known)).to(residual.dtype)
+    mean = (counts * residual).sum(1, keepdim=True) / counts.sum(1, keepdim=True)
+    return (residual - mean).square().mean(2)
+
+
+def near_ink(ink: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """How dark the drawing is at each latent position or at one of its neighbours: (N, T, h, w) in [0, 1].
+
+    Args:
+        ink: (N, T, 1, H, W) in [0, 1].
+        size: h and w.
+    """
+    darkest = functional.adaptive_max_pool2d(ink.flatten(0, 1), tuple(size))
+    return functional.max_pool2d(darkest, 3, stride=1, padding=1).view(*ink.shape[:2], *size)

@@ -1,0 +1,209 @@
+"""The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
+
+Every patch is a token, and a token starts from its patch and from the piece of the control picture (a sketch, a map, or
+none at all) that the patch covers.
+Blocks look at one frame and at the whole video by turns. Text enters by cross-attention and, pooled, together with the
+time and the frame rate as the modulation of every block; on small data the pooled way is the one by which colours are
+learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022). Frames that
+are known already can be given in the place of noisy ones; the others are then denoised to go with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.networks.blocks import (
+    ConditionedBlock,
+    Reach,
+    fourier_features,
+    grid_positions,
+    timestep_features,
+    zeroed,
+)
+from sketch2video.networks.caption_condition import CaptionAndRate
+from sketch2video.params import Objective
+
+POSITION_OCTAVES = 7
+TIME_FEATURES = 128
+
+
+class VideoTransformer(ModelMixin, ConfigMixin):
+    """Velocity or noise of a noisy latent video, given any of text, control pictures and frame rate.
+
+    Args:
+        latent_channels: C.
+        factor: how many pixels one latent position spans along an axis.
+        patch: latent positions along each axis that one token covers.
+        width: D, width of the tokens.
+        layers: number of blocks.
+        heads: attention heads, a divisor of D.
+        text_width: width of the text encoder's hidden states.
+        control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for a network without any.
+        sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
+        objective: what the training made it predict; see :mod:`~sketch2video.diffusion.objectives`.
+        time_shift: by which the times of training were shifted, and those of sampling should be; see
+            :func:`~sketch2video.networks.flow_matching.shifted`, and for diffusion
+            :func:`~sketch2video.diffusion.objectives.shifted_betas`.
+        time_mean: whether every block also takes the mean through time at each place; see
+            :class:`~sketch2video.networks.blocks.ConditionedBlock`.
+        latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
+            works on ``(latents - mean) / std``. The pipeline reads them from here.
+        known_frames: whether some frames may be given as known.
+        image_prior: whether single frames have no place in time and are left alone by attention over the whole video.
+            What they teach then stands when clips come: all weights for time are still at zero, so that every frame of
+            a clip is treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video",
+            section 3.2).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 4,
+        factor: int = 8,
+        patch: int = 2,
+        width: int = 128,
+        layers: int = 6,
+        heads: int = 4,
+        text_width: int = 128,
+        control_channels: int = 1,
+        sample_size: int = 64,
+        sample_frames: int = 16,
+        objective: Objective = "flow",
+        time_shift: float = 1.0,
+        time_mean: bool = False,
+        latent_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+        latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+        known_frames: bool = False,
+        image_prior: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
+            raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
+        self.patch_in = nn.Linear(latent_channels * patch**2, width)
+        if control_channels:
+            self.control_in = ControlStem(control_channels, factor * patch, width)
+            self.no_control = nn.Parameter(torch.zeros(width))
+        self.position_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
+        self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.caption = CaptionAndRate(text_width, width)
+        reaches: tuple[Reach, Reach] = ("frame", "motion" if image_prior else "video")
+        self.blocks = nn.ModuleList(
+            ConditionedBlock(width, heads, text_width, reaches[layer % 2], time_mean) for layer in range(layers)
+        )
+        self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
+        self.patch_out = zeroed(nn.Linear(width, latent_channels * patch**2))
+        if image_prior:
+            self.position_in.weight.data[:, : 2 * POSITION_OCTAVES] = 0.0
+        if known_frames:
+            self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
+            nn.init.zeros_(self.known_in.weight)
+
+    def forward(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        control: Tensor | None = None,
+        text: Tensor | None = None,
+        text_mask: Tensor | None = None,
+        fps: Tensor | None = None,
+        control_mask: Tensor | None = None,
+        known: Tensor | None = None,
+        known_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What the objective asks for; of a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
+
+        Args:
+            latents: (N, T, C, h, w), normalised; h and w multiples of the patch.
+            timestep: (N,), t in [0, 1]: 1 is pure noise.
+            control: (N, T, control_channels, H, W) in [0, 1], H and W ``factor`` times h and w; None: no sample has
+                control pictures.
+            text: (N, L, text_width), hidden states of the captions; None: no sample has a caption.
+            text_mask: (N, L) bool, True at real tokens; a row without any has no caption. All True if None.
+            fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
+            control_mask: (N,) bool, False where a sample has no control pictures after all. All True if None.
+            known: (N, T, C, h, w), frames without noise, which are seen in the place of those of ``latents``; None: no
+                frame is known. The velocity of a known frame means nothing.
+            known_mask: (N, T) bool, False where a frame is not known after all; needed beside ``known``.
+
+        Returns:
+            (N, T, C, h, w)
+
+        Raises:
+            ValueError: shapes that do not belong together.
+        """
+        patch, factor = self.config.patch, self.config.factor
+        if latents.ndim != 5 or latents.shape[2] != self.config.latent_channels:
+            raise ValueError(
+                f"latents are {tuple(latents.shape)}, expected (N, T, {self.config.latent_channels}, h, w)"
+            )
+        samples, frames, _, height, width = latents.shape
+        if height % patch or width % patch:
+            raise ValueError(f"latents of {height} x {width} cannot be cut into patches of {patch}")
+        expected = (samples, frames, self.config.control_channels, height * factor, width * factor)
+        if control is not None and control.shape != expected:
+            raise ValueError(f"control is {tuple(control.shape)}, expected {expected}")
+        if (known is None) != (known_mask is None):
+            raise ValueError("known and known_mask belong together; give both or neither")
+        if known is not None and known_mask is not None:
+            if not self.config.known_frames:
+                raise ValueError("known frames were given to a network without them; make it with known_frames=True")
+            latents = torch.where(frame_mask(known_mask), known, latents)
+
+        rows, columns = height // patch, width // patch
+        x = self.patch_in(self._patches(latents))  # (N, T, P, D)
+        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
+        if frames == 1 and self.config.image_prior:
+            positions[:, 0] = 0.0
+        x = x + self.position_in(positions.flatten(1)).unflatten(0, (frames, -1))
+        if self.config.control_channels:
+            x = x + self._control_tokens(control, control_mask)
+        if known is not None and known_mask is not None:
+            marks = known_mask[..., None, None].expand(-1, -1, rows * columns, 1).to(x.dtype)
+            x = x + self.known_in(torch.cat([self._patches(known).to(x.dtype) * marks, marks], dim=-1))
+        context, context_mask = self.caption.tokens(samples, text, text_mask)
+        condition = self.time_in(timestep_features(timestep, TIME_FEATURES))
+        condition = condition + self.caption.vector(context, context_mask, fps)
+        for block in self.blocks:
+            x = block(x, condition, context, context_mask)
+        shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
+        out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
+        return functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch)
+
+    def _patches(self, latents: Tensor) -> Tensor:
+        """Latents (N, T, C, h, w) cut into patches: (N, T, P, C * patch**2)."""
+        return functional.pixel_unshuffle(latents, self.config.patch).movedim(2, -1).flatten(2, 3)
+
+    def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
+        """What the control pictures add to every token: (N, T, P, D), or (D,) without any."""
+        if control is None:
+            return self.no_control
+        tokens = self.control_in(control.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, control.shape[:2])
+        return (
+            tokens if control_mask is None else torch.where(control_mask[:, None, None, None], tokens, self.no_control)
+        )
+
+
+def frame_mask(mask: Tensor) -> Tensor:
+    """A mask of frames (N, T) as one of their latents: (N, T, 1, 1, 1)."""
+    return mask[..., None, None, None]
+
+
+class ControlStem(nn.Sequential):
+    """Control picture -> one vector for every token's piece of it: every pixel of the piece is seen by a small MLP.
+
+    Args:
+        channels: of the picture.
+        pixels: how many pixels of it one token covers along an axis.
+        width: D of the vector.
+    """
+
+    def __init__(self, channels: int, pixels: int, width: int) -> None:
+        fold = nn.PixelUnshuffle(pixels)
+        super().__init__(fold, nn.Conv2d(channels * pixels**2, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, width, 1))

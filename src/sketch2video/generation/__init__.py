@@ -1,0 +1,1 @@
+"""Prompts to requests to files."""

@@ -1,0 +1,45 @@
+"""Captions that are longer than a text encoder reads: what follows its last token changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sketch2video.generation.prompts import Prompt
+from sketch2video.text.encoder import LONGEST
+
+_ROWS_SHOWN = 20
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_long_captions(
+    tokenizer: PreTrainedTokenizerBase, text_encoder: PreTrainedModel, prompts: Sequence[Prompt]
+) -> list[int]:
+    """Warn once of all captions that the text encoder cuts off.
+
+    Args:
+        tokenizer, text_encoder: of the pipeline.
+        prompts: what is asked for.
+
+    Returns:
+        The rows of these prompts.
+    """
+    longest = min(tokenizer.model_max_length, getattr(text_encoder.config, "max_position_embeddings", LONGEST))
+    # One token more than is read shows that a caption is too long, and no tokenizer warns of it by itself.
+    tokens = tokenizer([prompt.caption for prompt in prompts], truncation=True, max_length=longest + 1)["input_ids"]
+    long = [prompt.row for prompt, each in zip(prompts, tokens, strict=True) if len(each) > longest]
+    if long:
+        shown = ", ".join(map(str, long[:_ROWS_SHOWN]))
+        more = f", ... ({len(long)} in all)" if len(long) > _ROWS_SHOWN else ""
+        logger.warning(
+            "row%s %s%s of the prompts: longer than the %d tokens that the text encoder reads;"
+            " what follows them changes nothing, so shorten the caption",
+            "s" if len(long) > 1 else "",
+            shown,
+            more,
+            longest,
+        )
+    return long

@@ -1,0 +1,83 @@
+"""A drawing of the user's own → curves that a system follows: an image, an SVG or a video.
+
+Whatever it was, the drawing goes through the same fit as the training data's, since that is what the video LDM has
+learned to follow. What is already a line drawing is taken as it is; of a photograph, or of a filmed scene, the lines
+are extracted first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.errors import UserError
+from sketch2video.media.codec import read_clip
+from sketch2video.media.containers import VIDEOS, is_clip
+from sketch2video.media.pictures import IMAGES, read_picture
+from sketch2video.params import FitParams, SketchParams
+from sketch2video.sketches import draw_lines, lines_of
+from sketch2video.svg import is_svg, read_svg
+
+DRAWING_ENDINGS = (*IMAGES, ".svg", ".svgz", *VIDEOS)
+
+CANVAS = 256
+"""Side in pixels at which line drawings are fitted: finer than the model's frames, so that neighbouring lines stay
+apart."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the user drew.
+
+    Attributes:
+        curves: T frames.
+        fps: frame rate of a video; None for what stands still, and for an SVG.
+    """
+
+    curves: CurveSequence
+    fps: float | None
+
+
+def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: FitParams) -> Drawing:
+    """Read a drawing as ``frames`` frames of curves.
+
+    An image, or an SVG, stands still, except for an SVG with groups ``frame-0000``, ``frame-0001``, ... as
+    :func:`~sketch2video.curves.to_animated_svg` writes it; frames of those and of videos are spread evenly in time.
+
+    Args:
+        path: an SVG, an image or a video, by its content.
+        frames: T.
+        size: side of the model's frames in pixels, at which lines are extracted from photographs.
+        sketch: of the extractor.
+        fit: of the fit.
+
+    Raises:
+        UserError: the file is damaged, or shows no lines, or these are to be extracted by a network that is not there.
+    """
+    cuts = fps = None
+    extract = partial(draw_lines, sketch=sketch)
+    if is_svg(path):
+        ink = read_svg(path, CANVAS)
+    elif not is_clip(path):
+        ink = lines_of(_read_image(path)[None], CANVAS, size, extract)
+    else:
+        clip = read_clip(path, frames, CANVAS)
+        ink, cuts, fps = lines_of(clip.frames, CANVAS, size, extract), clip.cuts, clip.fps
+    if not ink.any():
+        raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
+    curves = fit_curves(ink, cuts, **fit.tracking())
+    chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
+    return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
+
+
+def _read_image(path: Path) -> np.ndarray:
+    """An image, upright, on white where it is transparent, padded to a square: uint8 (H, H, 3)."""
+    picture = read_picture(path)
+    height, width = picture.shape[:2]
+    above, left = (max(width - height, 0)) // 2, (max(height - width, 0)) // 2
+    padding = ((above, max(width - height, 0) - above), (left, max(height - width, 0) - left), (0, 0))
+    return np.pad(picture, padding, mode="edge")

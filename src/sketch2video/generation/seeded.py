@@ -1,0 +1,175 @@
+"""Generating the clips that are judged: each finished batch is kept on disk, so that a killed evaluation goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from sketch2video.curves import CurveSequence
+from sketch2video.data.clips.shards import ShardReader
+from sketch2video.files import replacing
+from sketch2video.params import Params
+
+Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
+"""Frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), if there are any, batch by batch."""
+
+CURVES = ("coefficients", "visibility")
+"""Arrays of a batch's file that hold the curves, if the system draws."""
+
+Given = Callable[[pd.DataFrame], dict[str, Any]]
+"""From rows of clips to further arguments of the pipeline's call, such as curves to be followed."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a pipeline is called.
+
+    Attributes:
+        num_frames: T.
+        sampler: by name.
+        num_inference_steps, guidance_scale, control_guidance_scale: see the pipeline.
+        batch_size: clips a call; the noise of a clip does not depend on it.
+        seed: with a clip's id the seed of the clip.
+    """
+
+    num_frames: int
+    sampler: str
+    num_inference_steps: int
+    guidance_scale: float
+    control_guidance_scale: float
+    batch_size: int
+    seed: int
+
+    @classmethod
+    def of(cls, params: Params) -> Sampling:
+        """As ``evaluate`` and ``base`` of the parameters say: the same for the report and for the gate."""
+        return cls(
+            num_frames=params.base.frames,
+            sampler=params.evaluate.sampler,
+            num_inference_steps=params.evaluate.num_inference_steps,
+            guidance_scale=params.evaluate.guidance_scale,
+            control_guidance_scale=params.evaluate.control_guidance_scale,
+            batch_size=params.evaluate.batch_size,
+            seed=params.base.seed,
+        )
+
+
+class GeneratedClips:
+    """Generated clips on disk, in batches.
+
+    Args:
+        paths: the batches' files, in order.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """See :data:`Batches`; the drawings are those that the frames were painted over."""
+        for path in self.paths:
+            with safe_open(path, "np") as file:
+                frames = file.get_tensor("frames")
+                curves = [file.get_tensor(name) for name in CURVES if name in file.keys()]  # noqa: SIM118, no dictionary
+            sequences = [CurveSequence(*both) for both in zip(*curves, strict=True)]
+            drawings = [sequence.render(*frames.shape[2:4]) for sequence in sequences]
+            yield frames, np.stack(drawings) if drawings else None
+
+    def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Frames and drawing of single clips, by their numbers in ascending order."""
+        clips = (
+            (frames[place], None if drawings is None else drawings[place])
+            for frames, drawings in self.batches()
+            for place in range(len(frames))
+        )
+        wanted = set(numbers)
+        return [clip for number, clip in enumerate(clips) if number in wanted]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall time a clip by stage, of the call that was of median speed: a first call is often a slow one."""
+        calls = [seconds for path in self.paths if (seconds := _finished(path)) is not None]
+        return sorted(calls, key=lambda stages: sum(stages.values()))[(len(calls) - 1) // 2]
+
+
+def clip_seed(seed: int, clip_id: str) -> int:
+    """The seed of one clip's noise: always the same, whatever else is generated."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()[:7], "big")
+
+
+def fitted_curves(folder: Path, rows: pd.DataFrame) -> list[CurveSequence]:
+    """The curves that ``fit`` found for clips."""
+    reader = ShardReader(folder)
+    both = zip(reader.batch("coefficients", rows), reader.batch("visibility", rows), strict=True)
+    return [CurveSequence(coefficients, visibility) for coefficients, visibility in both]
+
+
+def generate_clips(
+    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, given: Given | None = None
+) -> GeneratedClips:
+    """Generate a clip for every row's caption; batches that ``folder`` already holds are left as they are.
+
+    Args:
+        pipeline: of any system.
+        rows: with ``clip_id``, ``caption`` and ``fps``, and what ``given`` reads.
+        sampling: how the pipeline is called.
+        folder: where batches are kept; one folder for everything that they depend on.
+        name: of this series of batches, and in the progress bar.
+        given: further arguments for a batch of rows; None: captions are all that the pipeline is told.
+    """
+    paths = []
+    with tqdm(total=len(rows), desc=f"generate ({name})", unit="clip") as bar:
+        for start in range(0, len(rows), sampling.batch_size):
+            batch = rows.iloc[start : start + sampling.batch_size]
+            paths.append(folder / f"{name}-{start:05d}.safetensors")
+            if _finished(paths[-1]) is None:
+                _generate(pipeline, batch, sampling, given(batch) if given else {}, paths[-1])
+            bar.update(len(batch))
+    return GeneratedClips(paths)
+
+
+def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict[str, Any], path: Path) -> None:
+    settings = pipeline.call_arguments(sampling)
+    begin = time.perf_counter()
+    out = pipeline(
+        rows["caption"].tolist(),
+        num_frames=sampling.num_frames,
+        fps=[float(fps) for fps in rows["fps"]],
+        **settings,
+        generator=[torch.Generator().manual_seed(clip_seed(sampling.seed, clip_id)) for clip_id in rows["clip_id"]],
+        output_type="np",
+        **given,
+    )
+    total = time.perf_counter() - begin
+    stages = dict(pipeline.timings.seconds) if hasattr(pipeline, "timings") else {}
+    stages["other"] = total - sum(stages.values())
+    arrays = {
+        # In C order: safetensors writes an array's memory as it lies, and a pipeline may answer with transposed axes.
+        "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8))
+    }
+    if out.curves is not None:
+        for name in CURVES:
+            arrays[name] = np.stack([getattr(sequence, name) for sequence in out.curves])
+    with replacing(path) as partial:
+        seconds = {stage: value / len(rows) for stage, value in stages.items()}
+        save_file(arrays, partial, metadata={"seconds": json.dumps(seconds)})
+
+
+def _finished(path: Path) -> dict[str, float] | None:
+    """The seconds a clip that the stages of a finished batch took; None if there is none, or it is damaged."""
+    try:
+        with safe_open(path, "np") as file:
+            return dict(json.loads(file.metadata()["seconds"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Classifiers that say what a clip or a drawing shows."""

@@ -1,0 +1,77 @@
+"""Drawings of embedded scenes with two objects: as many as the judge of their labels needs.
+
+A training split shows each of the 21 pairs of shapes a few dozen times, and one object in front of the other nearly as
+often as not; scenes can be drawn without end. They are drawn from their true outlines, what is behind hidden by what is
+in front, since fitting as many would take most of the time.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from sketch2video.data.clips.shards import named_labels
+from sketch2video.judges.scenes_judge_training import FRACTION_BITS, JUDGE_STREAM, fixed_point
+from sketch2video.scenes.synthetic import MOTIONS, SHAPES, combinations, sample_scene
+from sketch2video.scenes.two_objects import AND, labels_of_two
+
+_WORDS = {"label.shapes": SHAPES, "label.motions": MOTIONS}
+
+
+def shows_two_objects(table: pd.DataFrame) -> bool:
+    """Whether the clips of a table are labelled as embedded scenes with two objects are."""
+    return all(
+        name in table and table[name].notna().any() and all(_is_pair(word, of) for word in table[name].dropna())
+        for name, of in _WORDS.items()
+    )
+
+
+def _is_pair(word: str, of: tuple[str, ...]) -> bool:
+    parts = word.split(AND)
+    return len(parts) == 2 and set(parts) <= set(of)
+
+
+def scenes_of_two(number: int, size: int, frames: int, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
+    """Drawings of scenes with two objects of any shapes and motions.
+
+    Args:
+        number: N, of scenes; scene i is a function of (seed, i), from a stream that ingest does not draw from.
+        size: S, of the frames, px.
+        frames: T.
+        seed: of the scenes.
+
+    Returns:
+        Ink uint8 (N, T, S, S), 255 on 0, and N rows with the columns ``label.shapes``, null where ingest has none, and
+        ``label.motions``.
+    """
+    ink, rows = np.zeros((number, frames, size, size), np.uint8), []
+    every = combinations()
+    for index in range(number):
+        rng = np.random.default_rng([JUDGE_STREAM, 2, seed, index])
+        what = [every[rng.integers(len(every))] for _ in range(2)]
+        scene = sample_scene(rng, what, frames=frames)
+        outlines = np.stack([[one.outline(t) for one in scene.objects] for t in np.linspace(0, 1, frames)])
+        masks = draw_outlines(ink[index], outlines)
+        rows.append(named_labels(labels_of_two(what, masks, outlines)))
+    return ink, pd.DataFrame(rows, columns=list(_WORDS))
+
+
+def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
+    """Draw outlines (T, O, P, 2), frame widths, from back to front.
+
+    Args:
+        ink: uint8 (T, S, S), which they are drawn into.
+        outlines: of a scene's objects.
+
+    Returns:
+        Masks uint8 (T, S, S): o + 1 where object o is in front, else 0.
+    """
+    masks = np.zeros_like(ink)
+    vertices = fixed_point(outlines, ink.shape[-1])
+    for picture, mask, objects in zip(ink, masks, vertices, strict=True):
+        for number, outline in enumerate(objects, 1):
+            cv2.fillPoly(mask, [outline], number, cv2.LINE_8, FRACTION_BITS)
+            cv2.fillPoly(picture, [outline], 0, cv2.LINE_8, FRACTION_BITS)
+            cv2.polylines(picture, [outline], True, 255, 1, cv2.LINE_AA, FRACTION_BITS)
+    return masks

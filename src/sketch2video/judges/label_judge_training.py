@@ -1,0 +1,324 @@
+"""How a judge of labels is trained: on drawings of the curves that were fitted to training clips.
+
+It is asked for all labels that it might see, then trained again for those alone that it does see: a label that no
+drawing shows, such as a colour, can only be learned by heart, and would spoil the features for the others.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sketch2video.code import code_digest
+from sketch2video.data.clips.datasets import TensorDataset
+from sketch2video.data.clips.shards import label_columns
+from sketch2video.errors import UserError
+from sketch2video.files import read_json, replacing, sha256_of_value, write_json
+from sketch2video.generation.seeded import fitted_curves
+from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
+from sketch2video.judges.label_judge import LabelJudge
+from sketch2video.judges.label_judge_scenes import scenes_of_two, shows_two_objects
+from sketch2video.judges.scenes_judge import Judge
+from sketch2video.judges.shipped import HASH_DIGITS, judge_path, load_judge
+from sketch2video.judges.verdict import judge_clips
+from sketch2video.params import TrainingParams
+from sketch2video.systems.loading import content_hash
+from sketch2video.training.loop import Batch, SilentLogger, Task, train
+
+TRAINING = TrainingParams(
+    steps=600,
+    batch_size=32,
+    learning_rate=4e-3,
+    warmup_steps=50,
+    weight_decay=0.02,
+    gradient_clip=1.0,
+    gradient_accumulation=1,
+    ema_decay=0.98,
+    checkpoint_every=600,
+    preview_every=0,
+)
+"""Not in params.yaml, as that of the frozen judges."""
+
+SIZE = 64
+"""Side of the drawings, px: curves can be drawn at any size."""
+SHIFT, SCALE, TURN = 0.08, 0.12, 0.08
+"""By how much training drawings are moved (frame widths), enlarged (logarithm) and turned (radians) at most: what they
+show is the same."""
+TRAINED_CLIPS, TESTED_CLIPS = 4096, 1024
+"""The most clips that are drawn for training, and for finding out how often a judge is right."""
+SCENES = 4096
+"""Scenes with two objects that are drawn for the judge of their labels, besides the training clips."""
+SEEN = 0.9
+"""A label that a judge finds in a smaller share of real drawings is taken for one that drawings do not show."""
+SKETCH_LABELS = ("shape", "motion")
+"""What the frozen sketch judge tells apart."""
+UNKNOWN = -100
+"""Target of a clip without a label; no loss comes from it."""
+ACCURACY = "accuracy.json"
+
+
+class TrainedJudge(NamedTuple):
+    """A judge of drawings, and how far it is to be believed.
+
+    Attributes:
+        judge: in evaluation mode; None where drawings show no label.
+        accuracy: for every label that it judges and for all at once (``joint``), how many of the held-out real drawings
+            it is right about.
+        unseen: the same of the labels that cannot be seen in drawings; it does not judge them.
+        name: for reports.
+    """
+
+    judge: LabelJudge | Judge | None
+    accuracy: dict[str, Share]
+    unseen: dict[str, Share]
+    name: str
+
+
+def drawings_of(curves: Path, rows: pd.DataFrame, size: int = SIZE) -> np.ndarray:
+    """Drawings of the curves that were fitted to clips: uint8 (N, T, size, size), 255 ink on 0."""
+    return np.concatenate(
+        [
+            np.stack([one.render(size, size) for one in fitted_curves(curves, rows.iloc[start : start + 64])])
+            for start in range(0, len(rows), 64)
+        ]
+    )
+
+
+def words_of(table: pd.DataFrame, labels: Sequence[str]) -> dict[str, list[str]]:
+    """The words of each label that the clips of a table have, sorted; labels with fewer than two are left out."""
+    words = {label: sorted(table[label].dropna().unique()) for label in labels if label in table}
+    return {label: found for label, found in words.items() if len(found) > 1}
+
+
+def targets_of(table: pd.DataFrame, words: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
+    """Index of every clip's word for each label: int64 (N,), ``UNKNOWN`` where the clip has none of these words."""
+    indices = {label: {word: index for index, word in enumerate(known)} for label, known in words.items()}
+    targets = {label: [of.get(word, UNKNOWN) for word in table[label]] for label, of in indices.items()}
+    return {label: torch.tensor(target, dtype=torch.int64) for label, target in targets.items()}
+
+
+class LabelTask(Task):
+    """Teaches a judge the labels of drawings: cross-entropy of every label's word.
+
+    Args:
+        network: the judge.
+    """
+
+    module: LabelJudge
+
+    def __init__(self, network: LabelJudge) -> None:
+        super().__init__(network)
+
+    def loss(
+        self, batch: Batch, generator: torch.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """See :class:`~sketch2video.training.loop.Task`; the batch holds ``ink`` uint8 (N, T, S, S) and targets."""
+        ink = moved(batch["ink"].float() / 255, generator)
+        logits, _ = self.module(ink[:, :, None])
+        terms = {}
+        for label, values in logits.items():
+            target = batch[label]
+            total = F.cross_entropy(values, target, ignore_index=UNKNOWN, reduction="sum")
+            terms[label] = total / (target != UNKNOWN).sum().clamp_min(1)
+        return torch.stack(list(terms.values())).sum(), {label: term.detach() for label, term in terms.items()}
+
+
+def moved(ink: Tensor, generator: torch.Generator) -> Tensor:
+    """Every clip moved, enlarged and turned a little, all its frames alike.
+
+    Args:
+        ink: (N, T, H, W).
+        generator: source of the changes.
+    """
+    change = 2 * torch.rand(4, len(ink), generator=generator, device=ink.device) - 1
+    scale, angle = torch.exp(SCALE * change[0]), TURN * change[1]
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
+    # affine_grid counts from -1 to 1 over the frame, two a frame width.
+    rows = [cosine, -sine, 2 * SHIFT * change[2], sine, cosine, 2 * SHIFT * change[3]]
+    grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(ink[:, :1].shape), align_corners=False)
+    return F.grid_sample(ink, grid, mode="bilinear", align_corners=False)
+
+
+class Examples(NamedTuple):
+    """Drawings and what they show.
+
+    Attributes:
+        ink: uint8 (N, T, S, S), 255 on 0.
+        table: N rows in the same order, with a column of words or null for each label.
+    """
+
+    ink: np.ndarray
+    table: pd.DataFrame
+
+
+def train_label_judge(
+    examples: Examples,
+    labels: Sequence[str],
+    further: Examples | None = None,
+    *,
+    settings: TrainingParams = TRAINING,
+    seed: int = 0,
+) -> LabelJudge:
+    """Train a judge of labels from scratch.
+
+    Args:
+        examples: real drawings; one of the labels has two words or more there, and these are all words.
+        labels: columns of their table.
+        further: drawings to learn from that are not real ones; None: none.
+        settings: of the training.
+        seed: of weights and order.
+
+    Returns:
+        The judge, in evaluation mode; its features have a standard deviation of one over ``examples``.
+    """
+    words = words_of(examples.table, labels)
+    torch.manual_seed(seed)
+    made = LabelJudge(channels=1, labels=words, size=SIZE)
+    parts = [part for part in (examples, further) if part is not None]
+    targets = [targets_of(part.table, words) for part in parts]
+    dataset = TensorDataset(
+        {
+            "ink": torch.cat([torch.from_numpy(part.ink) for part in parts]),
+            **{label: torch.cat([target[label] for target in targets]) for label in words},
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            LabelTask(made),
+            dataset,
+            settings,
+            name="label judge",
+            checkpoint_folder=Path(folder) / "label_judge",
+            seed=seed,
+            logger=SilentLogger(),
+        )
+    made.requires_grad_(False)
+    real = examples.ink
+    some = np.linspace(0, len(real) - 1, min(TESTED_CLIPS, len(real))).round().astype(int)
+    scale = judge_clips(made, real[some]).features.std(0)
+    # A feature that hardly changes is noise: it must not count as much as the others.
+    made.feature_scale.mul_(torch.from_numpy(np.maximum(scale, 0.02)).to(made.device))
+    return made
+
+
+def judge_of_drawings(
+    curves: Path,
+    table: pd.DataFrame,
+    labels: Sequence[str] | None,
+    folder: Path,
+    *,
+    settings: TrainingParams = TRAINING,
+    seed: int = 0,
+) -> TrainedJudge:
+    """The judge of the drawings of a data set: the frozen one where it knows what they show, else one that is trained.
+
+    Args:
+        curves: folder of shards.
+        table: all clips of ``curves.parquet``, those of both splits, with their labels.
+        labels: columns that are judged, however well. None: ``shape`` and ``motion`` of embedded scenes; otherwise
+            those of the columns ``label.*`` that drawings show, or of ``label`` where there are no such columns.
+        folder: keeps trained judges, each in a folder ``label_judge-<hash of all that it was trained from>``.
+        settings: of the training.
+        seed: of the training.
+
+    Raises:
+        UserError: a label is not there or has fewer than two words, or curves are missing or damaged.
+    """
+    if labels is None and all(name in table and table[name].notna().all() for name in SKETCH_LABELS):
+        rows = _some(table, "test", TESTED_CLIPS)
+        verdict = judge_clips(load_judge("sketch"), drawings_of(curves, rows))
+        return TrainedJudge(load_judge("sketch"), faithfulness(verdict, rows), {}, judge_path("sketch").name)
+    own = label_columns(table) or ["label"]
+    known = _learnable(table, labels or own)
+    if labels and (missing := sorted(set(labels) - set(known))):
+        raise UserError(
+            f"--labels {missing[0]}: there is no such column, or training clips have fewer than two words in it, or"
+            f" held-out clips none; name some of {', '.join(_learnable(table, own)) or 'label.* of captions.csv'}"
+        )
+    if not known:
+        return TrainedJudge(None, {}, {}, "none: the clips have no labels")
+    made_of = {
+        "curves": content_hash(curves),
+        "labels": table[["clip_id", "split", *known]].astype(str).to_dict("list"),
+        "choose": labels is None,
+        "settings": settings.model_dump(),
+        "seed": seed,
+        "code": code_digest(__file__),
+    }
+    path = folder / f"label_judge-{sha256_of_value(made_of)[:HASH_DIGITS]}"
+    if not (path / ACCURACY).is_file():
+        with replacing(path) as partial:
+            _make(partial, curves, table, known, choose=labels is None, settings=settings, seed=seed)
+    return _load(path)
+
+
+def _make(
+    folder: Path,
+    curves: Path,
+    table: pd.DataFrame,
+    labels: list[str],
+    *,
+    choose: bool,
+    settings: TrainingParams,
+    seed: int,
+) -> None:
+    """Train a judge, and write it and its accuracy into a folder; without a judge where no label is seen."""
+    chosen = _some(table, "train", TRAINED_CLIPS), _some(table, "test", TESTED_CLIPS)
+    real, held_out = (Examples(drawings_of(curves, rows), rows) for rows in chosen)
+    further = None
+    if shows_two_objects(table):
+        further = Examples(*scenes_of_two(SCENES, SIZE, real.ink.shape[1], seed))
+
+    def trained(names: list[str]) -> tuple[LabelJudge, dict[str, Share]]:
+        made = train_label_judge(real, names, further, settings=settings, seed=seed)
+        return made, faithfulness(judge_clips(made, held_out.ink), held_out.table)
+
+    made, accuracy = trained(labels)
+    unseen = {name: accuracy[name] for name in labels if choose and not _is_seen(accuracy[name], held_out.table[name])}
+    seen = [name for name in labels if name not in unseen]
+    if unseen and seen:
+        made, accuracy = trained(seen)
+    folder.mkdir()
+    if seen:
+        made.save_pretrained(folder)
+    write_json(folder / ACCURACY, {"accuracy": accuracy if seen else {}, "unseen": unseen})
+
+
+def _learnable(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:
+    """The labels that training clips have two words of and held-out clips one at least."""
+    held_out = table[table["split"] == "test"]
+    known = words_of(table[table["split"] == "train"], labels)
+    return [label for label in known if held_out[label].notna().any()]
+
+
+def _is_seen(share: Share, words: pd.Series) -> bool:
+    """Whether a judge sees a label: it is right often, and errs at most half as often as the commonest word would."""
+    commonest = float(words.value_counts(normalize=True).iloc[0])
+    return share.value >= SEEN and 1 - share.value <= (1 - commonest) / 2
+
+
+def _load(folder: Path) -> TrainedJudge:
+    """What :func:`_make` wrote."""
+    about = read_json(folder / ACCURACY)
+    accuracy, unseen = ({name: Share(*share) for name, share in about[key].items()} for key in ("accuracy", "unseen"))
+    if not accuracy:
+        return TrainedJudge(None, {}, unseen, "none: drawings show no label")
+    made = LabelJudge.from_pretrained(folder, low_cpu_mem_usage=False).requires_grad_(False).eval()
+    in_order = {name: accuracy[name] for name in [*made.vocabulary, JOINT] if name in accuracy}
+    return TrainedJudge(made, in_order, unseen, folder.name)
+
+
+def _some(table: pd.DataFrame, split: str, number: int) -> pd.DataFrame:
+    """At most so many clips of a split, evenly spread over the table."""
+    rows = table[table["split"] == split]
+    if rows.empty:
+        raise UserError(f"there is no clip of the {split} split to judge by; add videos or change ingest.test_fraction")
+    return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int)].reset_index(drop=True)

@@ -1,0 +1,86 @@
+"""What judges say, and what they can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES
+
+ATTRIBUTES: Mapping[str, Sequence[str]] = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
+"""What a judge can tell apart: the words of each attribute, in the order of its logits."""
+
+
+class Classifier(Protocol):
+    """A judge: a network that gives logits of each attribute, features, and perhaps more."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, Sequence[str]]:
+        """The words of every attribute, in the order of its logits."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+
+    def __call__(self, clips: torch.Tensor) -> tuple[Any, ...]:
+        """Logits by attribute and features (N, D) of clips (N, T, C, H, W) in [0, 1]."""
+
+
+class Verdict(NamedTuple):
+    """What a judge says about N clips.
+
+    Attributes:
+        probabilities: for each attribute that it judges, float32 (N, words).
+        features: float32 (N, D), what its heads see and how the frames' surface looks, each number in units of its
+            standard deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
+        vocabulary: the words of each attribute, in the order of the probabilities.
+    """
+
+    probabilities: dict[str, np.ndarray]
+    features: np.ndarray
+    vocabulary: Mapping[str, Sequence[str]] = ATTRIBUTES
+
+    @classmethod
+    def concatenate(cls, verdicts: Sequence[Verdict]) -> Verdict:
+        """One verdict about all clips of several."""
+        names = verdicts[0].probabilities
+        return cls(
+            {name: np.concatenate([v.probabilities[name] for v in verdicts]) for name in names},
+            np.concatenate([v.features for v in verdicts]),
+            verdicts[0].vocabulary,
+        )
+
+    def words(self, attribute: str) -> list[str]:
+        """The likeliest word of an attribute for each clip."""
+        return [self.vocabulary[attribute][i] for i in self.probabilities[attribute].argmax(1)]
+
+    def joint_probabilities(self) -> np.ndarray:
+        """Probability of each combination of words, attributes taken as independent given the clip: (N, product)."""
+        joint = np.ones((len(self.features), 1))
+        for p in self.probabilities.values():
+            p = p.astype(np.float64)
+            p /= p.sum(1, keepdims=True)
+            joint = (joint[:, :, None] * p[:, None]).reshape(len(p), -1)
+        return joint
+
+
+def judge_clips(judge: Classifier, clips: np.ndarray, batch_size: int = 32) -> Verdict:
+    """Let a judge look at clips.
+
+    Args:
+        judge: of scenes or of labels.
+        clips: uint8; (N, T, H, W, 3) for the video judge, (N, T, H, W) ink for judges of drawings; N ≥ 1, T ≥ 2.
+        batch_size: clips at a time; does not change the verdict.
+    """
+    verdicts = []
+    with torch.inference_mode():
+        for start in range(0, len(clips), batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + batch_size])).to(judge.device)
+            batch = batch.unsqueeze(2) if batch.ndim == 4 else batch.movedim(-1, 2)
+            logits, features = judge(batch.float() / 255)[:2]
+            probabilities = {name: values.softmax(1).cpu().numpy() for name, values in logits.items()}
+            verdicts.append(Verdict(probabilities, features.cpu().numpy(), judge.vocabulary))
+    return Verdict.concatenate(verdicts)

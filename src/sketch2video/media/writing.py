@@ -1,0 +1,86 @@
+"""Video files out: mp4 that ordinary players open, and GIF."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from sketch2video.files import replacing
+from sketch2video.media.containers import file_url
+
+_PALETTE_PIXELS = 2**20
+"""Pixels, evenly spread over a video, that its palette is made from."""
+
+
+def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
+    """Write an mp4 that ordinary players open (H.264, yuv420p, index in front), atomically and reproducibly.
+
+    Args:
+        path: ends in ``.mp4``.
+        frames: uint8 (T, H, W, 3) RGB; odd heights and widths are padded by one repeated row or column.
+        fps: frames a second, above 0.
+
+    Raises:
+        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
+        UserError: the file cannot be written.
+    """
+    _check_frames(frames, fps)
+    _, height, width, _ = frames.shape
+    frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rate = Fraction(fps).limit_denominator(1001)
+    with replacing(path) as partial:
+        partial.touch()  # FFmpeg's errors do not name the file that cannot be made
+        with av.open(file_url(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
+            # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives
+            # other bytes for the same frames if they are as small as 32 x 32.
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
+            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+            for picture in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            container.mux(stream.encode())
+
+
+def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
+    """Write an endlessly repeated GIF with one palette for all frames, atomically.
+
+    Args:
+        path: ends in ``.gif``.
+        frames: uint8 (T, H, W, 3) RGB.
+        fps: frames a second, above 0; GIF counts in hundredths of a second, and the sum of them is kept right.
+
+    Raises:
+        ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
+        UserError: the file cannot be written.
+    """
+    _check_frames(frames, fps)
+    # One palette, from all frames at once: palettes of their own make still areas flicker.
+    pixels = frames.reshape(1, -1, 3)[:, :: max(1, frames.size // (3 * _PALETTE_PIXELS))]
+    palette = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, method=Image.Quantize.MEDIANCUT)
+    pictures = [
+        Image.fromarray(np.ascontiguousarray(picture)).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        for picture in frames
+    ]
+    moments = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
+    with replacing(path) as partial:
+        pictures[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=[max(int(d), 20) for d in np.diff(moments)],
+            loop=0,
+            disposal=1,
+            optimize=False,
+        )
+
+
+def _check_frames(frames: np.ndarray, fps: float) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
+        raise ValueError(f"frames must be uint8 (T, H, W, 3) and some, not {frames.dtype} {frames.shape}")
+    if not 0 < fps < math.inf:
+        raise ValueError(f"the frame rate must be above 0, not {fps}")

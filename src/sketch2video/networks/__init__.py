@@ -1,0 +1,1 @@
+"""What networks of several folders are built from."""

@@ -1,0 +1,1 @@
+"""What pipelines of several systems share."""

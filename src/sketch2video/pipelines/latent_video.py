@@ -1,0 +1,218 @@
+"""What the latent diffusion systems share: from noise, a caption and control pictures to a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
+from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
+from sketch2video.files import replacing
+from sketch2video.networks.flow_matching import guided_prediction
+from sketch2video.networks.loading import load_frozen
+from sketch2video.networks.precision import precision
+from sketch2video.params import SAMPLERS
+from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, Generators, VideoPipeline
+from sketch2video.text.encoder import TextCondition, load_text_encoder
+
+
+class LatentVideoPipeline(VideoPipeline):
+    """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
+
+    Subclasses say where the pictures come from, and register the modules.
+    """
+
+    autoencoder: FrameAutoencoder
+    transformer: VideoTransformer
+    scheduler: SchedulerMixin
+
+    @property
+    def latent_numbers(self) -> int:
+        """Numbers that a frame is in the latent."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """C, h and w of a frame's latent."""
+        config = self.transformer.config
+        side = config.sample_size // self.autoencoder.factor
+        return config.latent_channels, side, side
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """The samplers that the objective of the network's training allows, the default one first."""
+        return SAMPLERS[self.transformer.config.objective]
+
+    def set_sampler(self, name: str) -> None:
+        """Choose the sampler by its name, one of :attr:`samplers`.
+
+        Raises:
+            UserError: the objective does not allow this sampler.
+        """
+        config = self.transformer.config
+        self.scheduler = make_scheduler(name, config.objective, config.time_shift)
+
+    def call_arguments(self, settings: Any) -> dict[str, Any]:
+        """See :meth:`VideoPipeline.call_arguments`; the sampler is chosen, too.
+
+        Raises:
+            UserError: the objective does not allow this sampler.
+        """
+        self.set_sampler(settings.sampler)
+        return {**super().call_arguments(settings), "num_inference_steps": settings.num_inference_steps}
+
+    def denoise(
+        self,
+        text: TextCondition | None,
+        control: Tensor | None,
+        frames: int,
+        fps: Tensor,
+        guidance_scale: float,
+        control_guidance_scale: float,
+        num_inference_steps: int,
+        generator: Generators,
+        known: Tensor | None = None,
+        known_mask: Tensor | None = None,
+    ) -> Tensor:
+        """From noise to latents in the autoencoder's units: (N, T, C, h, w).
+
+        Args:
+            text: N captions; None: no video has one.
+            control: (N, T, control_channels, S, S) in [0, 1] or None.
+            frames: T.
+            fps: (N,).
+            guidance_scale, control_guidance_scale: see :func:`~sketch2video.networks.flow_matching.guided_prediction`.
+            num_inference_steps: steps of the scheduler.
+            generator: of the noise, and of what the scheduler adds.
+            known: (N, T, C, h, w), latents that stay as they are where ``known_mask`` (N, T) is True; None: no frame is
+                known.
+
+        Raises:
+            ValueError: the scheduler samples something else than the network predicts.
+        """
+        config, device = self.transformer.config, self._execution_device
+        check_scheduler(self.scheduler, config.objective, config.time_shift)
+        noise = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
+        shown = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
+
+        def predict(latents: Tensor, time: Tensor) -> Tensor:
+            return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **shown)
+
+        latents = sample(self.scheduler, predict, noise, num_inference_steps, generator, self.progress_bar)
+        latents = self.unnormalised(latents)
+        if known is None or known_mask is None:
+            return latents
+        return torch.where(frame_mask(known_mask), known, latents)
+
+    def predict(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        text: TextCondition | None,
+        control: Tensor | None,
+        fps: Tensor,
+        guidance_scale: float,
+        control_guidance_scale: float,
+        **known: Tensor | None,
+    ) -> Tensor:
+        """What the network says of noisy clips, guided: (N, T, C, h, w); see :meth:`denoise`.
+
+        Args:
+            latents: (N, T, C, h, w), normalised.
+            time: in [0, 1], a scalar.
+            text, control, fps, guidance_scale, control_guidance_scale: see :meth:`denoise`.
+            known: ``known``, normalised, and ``known_mask``, where frames are known.
+        """
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision() == "bf16"):
+            return guided_prediction(
+                partial(cast(Callable[..., Tensor], self.transformer), **known),
+                latents,
+                time.expand(len(latents)),
+                control=control,
+                text=text.hidden if text else None,
+                text_mask=text.mask if text else None,
+                fps=fps,
+                guidance_scale=guidance_scale,
+                control_guidance_scale=control_guidance_scale,
+            )
+
+    def normalised(self, latents: Tensor) -> Tensor:
+        """Latents (..., C, h, w) of the autoencoder in the network's units."""
+        mean, std = self._scale(latents)
+        return (latents - mean) / std
+
+    def unnormalised(self, latents: Tensor) -> Tensor:
+        """The inverse of :meth:`normalised`."""
+        mean, std = self._scale(latents)
+        return latents * std + mean
+
+    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.transformer.config
+        mean, std = (like.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
+        return mean, std
+
+    def encode_pictures(self, pictures: Tensor) -> Tensor:
+        """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], a few at a time."""
+        parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
+        return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
+
+    def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
+        """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
+
+        Args:
+            latents: in the autoencoder's units.
+            control: what the decoder sees; None: nothing.
+            output_type: see :class:`~sketch2video.pipelines.output.VideoOutput`.
+        """
+        if output_type == "latent":
+            return latents
+        parts = latents.flatten(0, 1).split(FRAMES_AT_ONCE)
+        pictures = [None] * len(parts) if control is None else control.flatten(0, 1).split(FRAMES_AT_ONCE)
+        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)]).float()
+        return self.video_processor.postprocess_video(
+            frames.unflatten(0, latents.shape[:2]).transpose(1, 2), output_type
+        )
+
+
+def save_pipeline(
+    kind: Callable[..., LatentVideoPipeline],
+    output: Path,
+    *,
+    text_encoder: Path,
+    autoencoder: Path,
+    video_ldm: Path,
+    **more: Any,
+) -> None:
+    """Write the pipeline folder of a system that is made of trained parts, atomically.
+
+    Args:
+        kind: the system's pipeline.
+        output: the folder.
+        text_encoder, autoencoder, video_ldm: folders of what all systems have.
+        more: components that the system has besides, by name.
+
+    Raises:
+        UserError: a part is missing or damaged.
+    """
+    tokenizer, encoder = load_text_encoder(text_encoder)
+    transformer = load_frozen(VideoTransformer, video_ldm, "train_video_ldm")
+    pipeline = kind(
+        tokenizer=tokenizer,
+        text_encoder=encoder,
+        autoencoder=load_autoencoder(autoencoder),
+        transformer=transformer,
+        scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
+        **more,
+    )
+    with replacing(output) as partial:
+        pipeline.save_pretrained(partial, safe_serialization=True)

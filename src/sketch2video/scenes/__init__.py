@@ -1,0 +1,1 @@
+"""The embedded scenes and their truth."""

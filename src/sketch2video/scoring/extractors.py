@@ -1,0 +1,123 @@
+"""The named networks that scores look through, each with its published way to show videos to it.
+
+Networks from the user's files are here; those from `transformers` are in :mod:`sketch2video.scoring.pretrained`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sketch2video.errors import UserError
+from sketch2video.files import sha256_of_file
+from sketch2video.judges.shipped import WEIGHTS, judge_path, load_judge
+from sketch2video.media.codec import read_clip, read_excerpt
+from sketch2video.scoring import c3d, i3d
+from sketch2video.scoring.features import Extractor, Protocol
+from sketch2video.scoring.resizing import RESIZES
+
+FVD_RESIZES = ("tensorflow", "short_side_crop", "straight")
+IS_VARIANTS = {"tgan": ("bicubic", 128), "tganv2": ("corners", c3d.SIZE)}
+"""How the two papers' code resizes frames; what it subtracts: :func:`sketch2video.scoring.c3d.less_the_mean`."""
+
+JUDGE_SIZE = 64
+
+
+def device() -> torch.device:
+    """The GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def i3d_extractor(
+    weights: Path | str, frames: int = 16, sampling: str = "first", stride: int = 1, resize: str = "tensorflow"
+) -> Extractor:
+    """I3D's logits for FVD and KVD (Unterthiner et al. 2018), from frames in [-1, 1].
+
+    Args:
+        weights: see :func:`sketch2video.scoring.i3d.load_i3d`.
+        frames: T, at least 10.
+        sampling, stride: which frames.
+        resize: "tensorflow" (the reference), "short_side_crop" or "straight".
+
+    Raises:
+        UserError: an argument is out of its range, or the weights cannot be used.
+    """
+    if frames < i3d.LEAST_FRAMES:
+        raise UserError(f"I3D needs at least {i3d.LEAST_FRAMES} frames a video, not {frames}; ask for more frames")
+    if resize not in FVD_RESIZES:
+        raise UserError(f"resize {resize} is not known for FVD; it is one of {', '.join(FVD_RESIZES)}")
+    network = i3d.load_i3d(weights).to(device())
+
+    def logits(videos: Tensor) -> Tensor:
+        return network(videos.to(device()).movedim(-1, 1) * (2 / 255) - 1)
+
+    protocol = Protocol(
+        "i3d", sha256_of_file(weights), frames, sampling, stride, resize, i3d.SIZE, "400 logits, mean over time"
+    )
+    return Extractor(protocol, reader(protocol), logits)
+
+
+def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", sampling: str = "first") -> Extractor:
+    """C3D's probabilities of UCF-101's classes for the inception score, from 16 frames.
+
+    Args:
+        weights: see :func:`sketch2video.scoring.c3d.load_c3d`.
+        mean: see :func:`sketch2video.scoring.c3d.load_mean_clip`.
+        variant: "tgan" (Saito et al. 2017) or "tganv2" (Saito et al. 2020, "Train Sparsely, Generate Densely").
+        sampling: which frames.
+
+    Raises:
+        UserError: the variant is unknown, or a file cannot be used.
+    """
+    if variant not in IS_VARIANTS:
+        raise UserError(f"IS variant {variant} is not known; it is {' or '.join(IS_VARIANTS)}")
+    network, subtracted = c3d.load_c3d(weights).to(device()), c3d.load_mean_clip(mean).to(device())
+
+    def probabilities(videos: Tensor) -> Tensor:
+        shown = videos.to(device()).movedim(-1, 2)
+        return c3d.probabilities(network, c3d.less_the_mean(shown, subtracted, variant))
+
+    resize, size = IS_VARIANTS[variant]
+    protocol = Protocol(
+        f"c3d ({variant})",
+        sha256_of_file(weights),
+        c3d.FRAMES,
+        sampling,
+        1,
+        resize,
+        size,
+        "101 probabilities",
+        sha256_of_file(mean),
+    )
+    return Extractor(protocol, reader(protocol), probabilities)
+
+
+def embedded_extractor(frames: int = 16) -> Extractor:
+    """The features of the judge that ships with the project, from the whole action in T frames of 64 × 64."""
+    judge = load_judge("video").to(device())
+    weights = sha256_of_file(judge_path("video") / WEIGHTS)
+    protocol = Protocol("embedded", weights, frames, "spread", 1, "middle_square", JUDGE_SIZE, "features of its heads")
+
+    def read(path: Path) -> np.ndarray:
+        return read_clip(path, frames, JUDGE_SIZE, min_frames=2).frames
+
+    def features(videos: Tensor) -> Tensor:
+        return judge(videos.to(device()).movedim(-1, 2).float() / 255)[1]
+
+    return Extractor(protocol, read, features, batch=16)
+
+
+def reader(protocol: Protocol) -> Callable[[Path], np.ndarray]:
+    """Reads what a protocol says: a file to (T, S, S, 3) in [0, 255]."""
+    resize = RESIZES[protocol.resize]
+
+    def read(path: Path) -> np.ndarray:
+        return read_excerpt(
+            path, protocol.frames, protocol.sampling, protocol.stride, lambda picture: resize(picture, protocol.size)
+        )
+
+    return read

@@ -1,0 +1,218 @@
+"""Scores for any two sets of videos: ``sketch2video score REAL GENERATED``.
+
+Each score names its protocol, the number of videos on either side, a bootstrap interval, and its floor: what the same
+number is between two halves of the real videos. Few samples push a Fréchet distance up, and a floor of halves has fewer
+than the score; so the score is also given at the floor's size, and it is these two that compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sketch2video.errors import UserError
+from sketch2video.scoring.features import Extractor, FeatureSet, Video, extract, refuse_other_protocol
+from sketch2video.scoring.metrics import bootstrap_interval, inception_score
+from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel_of_rows
+
+LEAST_VIDEOS_FOR_A_FLOOR = 4
+"""Real videos: two in each half, so that halves have a covariance."""
+
+
+@dataclass(frozen=True)
+class SetScore:
+    """A score of two sets, or of one.
+
+    Attributes:
+        value: over all videos.
+        interval: 95%, by bootstrap; None where there is none.
+        real, generated: videos on either side; None for a side that does not enter.
+        floor: the same number between two disjoint halves of the real videos; None where there is none.
+        at_floor_size: the score between as many generated videos as a half has (or all, if they are fewer) and either
+            half, averaged.
+        floor_size: videos in a half.
+        protocol: what it was computed from.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    real: int | None
+    generated: int | None
+    floor: float | None = None
+    at_floor_size: float | None = None
+    floor_size: int | None = None
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A network and the scores that are wanted of it.
+
+    Attributes:
+        extractor: the network.
+        distances: by the score's name.
+        inception: name of the inception score, if its features are probabilities.
+        splits: of the inception score.
+        captions: for CLIPSIM: captions to embeddings; then videos without a caption do not enter.
+    """
+
+    extractor: Extractor
+    distances: dict[str, RowDistance] = field(default_factory=dict)
+    inception: str | None = None
+    splits: int = 1
+    captions: Callable[[Sequence[str]], np.ndarray] | None = None
+
+
+FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
+
+
+def score_sets(
+    real: Sequence[Video], generated: Sequence[Video], wanted: Sequence[Wanted], cache: Path, bootstrap: int = 100
+) -> tuple[dict[str, SetScore], dict[str, dict[str, str]]]:
+    """Every wanted score, by name, and the videos that could not be used, by extractor.
+
+    Args:
+        real, generated: the videos.
+        wanted: networks and scores.
+        cache: where features are kept.
+        bootstrap: resamples for intervals; below 2 there are none.
+
+    Raises:
+        UserError: no video of a set can be used, there are fewer than two or fewer than splits, or captions lack.
+    """
+    if any(one.captions for one in wanted) and not any(video.caption for video in generated):
+        raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
+    scores: dict[str, SetScore] = {}
+    left_out: dict[str, dict[str, str]] = {}
+    for one in wanted:
+        seen_real = extract(one.extractor, real, cache, "real")
+        seen = extract(one.extractor, generated, cache, "generated")
+        left_out[one.extractor.protocol.extractor] = seen_real.left_out | seen.left_out
+        for of, distance in one.distances.items():
+            scores[of] = compare(seen_real, seen, distance, bootstrap)
+        if one.inception:
+            scores[one.inception] = _inception(seen, one.splits, bootstrap, real=False)
+            scores[f"{one.inception}_real"] = _inception(seen_real, one.splits, bootstrap, real=True)
+        if one.captions:
+            scores |= _clipsim(seen_real, seen, one.captions, bootstrap)
+    return scores, left_out
+
+
+def compare(real: FeatureSet, generated: FeatureSet, distance: RowDistance, bootstrap: int = 100) -> SetScore:
+    """A distance between two sets, with its interval and its floor.
+
+    Raises:
+        UserError: the sets' protocols differ, or a set has fewer than two videos.
+    """
+    refuse_other_protocol(real.protocol, generated.protocol)
+    for side, of in (("real", real), ("generated", generated)):
+        if len(of) < 2:
+            raise UserError(f"the {side} set has {len(of)} usable video; a distance needs at least 2 a side")
+
+    def between(rows_real: np.ndarray, rows_generated: np.ndarray) -> float:
+        return distance(real.features, generated.features, rows_real, rows_generated)
+
+    every = np.arange(len(real)), np.arange(len(generated))
+    value = between(*every)
+    interval = bootstrap_interval(between, *every, resamples=bootstrap) if bootstrap >= 2 else None
+    protocol = asdict(real.protocol)
+    if len(real) < LEAST_VIDEOS_FOR_A_FLOOR:
+        return SetScore(value, interval, len(real), len(generated), protocol=protocol)
+    size = len(real) // 2
+    order = in_order_of_content(real)
+    first, second = order[:size], order[size : 2 * size]
+    some = in_order_of_content(generated)[:size]
+    floor = distance(real.features, real.features, first, second)
+    matched = 0.5 * (between(first, some) + between(second, some))
+    return SetScore(value, interval, len(real), len(generated), floor, matched, size, protocol)
+
+
+def in_order_of_content(features: FeatureSet) -> np.ndarray:
+    """Rows in the order of their videos' hashes: as good as shuffled, alike on every machine, copies side by side."""
+    return np.argsort(np.array(features.hashes), kind="stable")
+
+
+def table(scores: dict[str, SetScore]) -> str:
+    """Scores as lines of text."""
+    header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size", "protocol")
+    rows: list[tuple[str, ...]] = [header]
+    for name, one in scores.items():
+        interval = "" if one.interval is None else f"{_short(one.interval[0])} to {_short(one.interval[1])}"
+        floor = "" if one.floor is None else f"{_short(one.floor)} (2 × {one.floor_size})"
+        numbers = ["" if n is None else str(n) for n in (one.real, one.generated)]
+        matched = "" if one.at_floor_size is None else _short(one.at_floor_size)
+        p = one.protocol
+        protocol = f"{p['extractor']}, {p['frames']} frames ({p['sampling']}), {p['resize']} to {p['size']}"
+        rows.append((name, _short(one.value), interval, *numbers, floor, matched, protocol))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def as_json(
+    scores: dict[str, SetScore], left_out: dict[str, dict[str, str]], sources: dict[str, str]
+) -> dict[str, Any]:
+    """What the command writes: scores with all that belongs to them; null for what is not finite."""
+    return {
+        "sources": sources,
+        "scores": {name: _finite(asdict(one)) for name, one in scores.items()},
+        "left_out": left_out,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """A value for JSON, which has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _inception(of: FeatureSet, splits: int, bootstrap: int, real: bool) -> SetScore:
+    """The inception score of one set; with several splits, the mean over them."""
+    if splits > len(of):
+        side = "real" if real else "generated"
+        raise UserError(f"{splits} splits need as many {side} videos, there are {len(of)}; ask for fewer splits")
+    p = np.asarray(of.features, np.float64)
+    p = p / p.sum(1, keepdims=True)
+
+    def value_of(rows: np.ndarray) -> float:
+        return inception_score(p[rows], splits)[0]
+
+    rows = np.arange(len(of))
+    mean, spread = inception_score(p, splits)
+    interval = bootstrap_interval(value_of, rows, resamples=bootstrap) if bootstrap >= 2 else None
+    counts = {"real": len(of) if real else None, "generated": None if real else len(of)}
+    return SetScore(
+        mean, interval, **counts, protocol=asdict(of.protocol) | {"splits": splits, "deviation_over_splits": spread}
+    )
+
+
+def _clipsim(
+    real: FeatureSet, generated: FeatureSet, embed: Callable[[Sequence[str]], np.ndarray], bootstrap: int
+) -> dict[str, SetScore]:
+    """CLIPSIM (Wu et al. 2021, "GODIVA"): the mean cosine of frames and caption; of real videos beside it."""
+    scores = {}
+    for name, of in (("clipsim", generated), ("clipsim_real", real)):
+        rows = [row for row, video in enumerate(of.videos) if video.caption]
+        if not rows:
+            continue
+        captions = embed([str(of.videos[row].caption) for row in rows])
+        cosines = (np.asarray(of.features[rows], np.float64) * captions).sum(1)
+        interval = bootstrap_interval(_mean, cosines, resamples=bootstrap) if bootstrap >= 2 else None
+        counts = {"real": None, "generated": len(rows)} if of is generated else {"real": len(rows), "generated": None}
+        scores[name] = SetScore(_mean(cosines), interval, **counts, protocol=asdict(of.protocol))
+    return scores
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean())
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"

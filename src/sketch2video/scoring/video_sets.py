@@ -1,0 +1,193 @@
+"""The videos of a set: those of a folder, of an output folder with its manifest, or of a CSV."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from sketch2video.errors import UserError, printable
+from sketch2video.inputs.names import is_too_long, name_on_disk
+from sketch2video.inputs.tables import read_table
+from sketch2video.inputs.texts import brief, one_line, read_text
+from sketch2video.media.containers import VIDEOS, looks_like_video
+from sketch2video.scoring.features import Video
+
+MANIFEST = "manifest.jsonl"
+"""An object a line, one of whose keys ``PATHS`` is the path of a video beside it; ``caption`` may be another."""
+PATHS = ("video", "path_to_video", "file_name")
+DRAWING = ".sketch"
+"""What stands before the ending of a drawing that belongs to a video of the same name."""
+
+COPY = ".gif"
+"""The ending of a small copy of a video of the same name."""
+
+logger = logging.getLogger(__name__)
+
+
+def list_videos(source: Path | str) -> list[Video]:
+    """The videos of a folder and all below it, in order of their paths, or those that a CSV names.
+
+    In a folder with a manifest they are those that the manifest names. Elsewhere drawings (``x.sketch.mp4``) and GIFs
+    (``x.gif``) beside a video ``x.mp4`` are no videos of their own. Linked folders are followed, each folder once. What
+    is left out is said in one line.
+
+    Args:
+        source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``.
+
+    Raises:
+        UserError: it is missing, cannot be read, or names no video.
+    """
+    source = Path(source)
+    if is_too_long(source.as_posix()) or not source.exists():
+        raise UserError(f"{brief(source)} is neither a folder of videos nor a CSV; name one")
+    if not source.is_dir():
+        videos, left_out = _rows_of(source), ""
+    else:
+        search = _Search()
+        search.run(source)
+        videos = sorted(search.videos.values(), key=lambda video: video.path)
+        left_out = search.summary(source)
+    if not videos:
+        found = f" ({left_out})" if left_out else ""
+        raise UserError(f"{source} holds no video{found}; name a folder or a CSV with at least one")
+    if left_out:
+        logger.warning("%s: %d videos; left out: %s", printable(source), len(videos), left_out)
+    return videos
+
+
+class _Search:
+    """The videos below a folder, and what is left out.
+
+    Attributes:
+        videos: found so far, by their paths.
+        left_out: paths that are not taken, by what they are.
+    """
+
+    def __init__(self) -> None:
+        self.videos: dict[Path, Video] = {}
+        self.left_out: dict[str, list[Path]] = {}
+        self._belonging: set[Path] = set()  # what manifests name beside videos: drawings, GIFs
+
+    def run(self, root: Path) -> None:
+        """Search a folder and all below it, each folder once, linked ones last: their own paths come first."""
+        seen: set[tuple[int, int]] = set()
+        waiting, linked = [root], list[Path]()
+        while waiting or linked:
+            folder = waiting.pop() if waiting else linked.pop(0)
+            try:
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    self._leave_out("link to a folder that is searched already", folder)
+                    continue
+                paths = sorted(folder.iterdir())
+            except OSError:
+                self._leave_out("folder that cannot be read", folder)
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            files = []
+            for path in paths:
+                kind = _kind_of(path)
+                if path.name.startswith("."):
+                    if kind == "folder" or _is_video(path):
+                        self._leave_out("hidden file or folder", path)
+                elif kind == "folder":
+                    (linked if path.is_symlink() else waiting).append(path)
+                elif kind == "file":
+                    files.append(path)
+                else:
+                    self._leave_out("link or other thing that is no file", path)
+            self._take(folder, files)
+
+    def summary(self, root: Path) -> str:
+        """What is left out: how many of each kind, and the first of them."""
+        parts = []
+        for what, paths in self.left_out.items():
+            name = paths[0].relative_to(root).as_posix() if paths[0] != root else "."
+            parts.append(f"{len(paths)} x {what} ({brief(name)}{', ...' if len(paths) > 1 else ''})")
+        return ", ".join(parts)
+
+    def _leave_out(self, what: str, path: Path) -> None:
+        self.left_out.setdefault(what, []).append(path)
+
+    def _take(self, folder: Path, files: list[Path]) -> None:
+        """Take the videos of one folder."""
+        listed: dict[Path, Video] = {}
+        if folder / MANIFEST in files:
+            listed, belonging = _read_manifest(folder)
+            self._belonging |= belonging
+            self.videos |= listed
+        movies = {path for path in files if _is_video(path)}
+        whole = {path.stem for path in movies if path.suffix.lower() != COPY}
+        names = {path.name for path in files}
+        for path in files:
+            base = Path(path.stem)
+            if path in self.videos:
+                continue
+            if path not in movies:
+                if not listed:
+                    self._leave_out(f"{path.suffix.lower()} file", path)
+            elif base.suffix == DRAWING and (base.stem in whole or f"{base}.svg" in names):
+                self._leave_out("drawing of a video", path)
+            elif path.suffix.lower() == COPY and path.stem in whole:
+                self._leave_out("GIF of a video", path)
+            elif path in self._belonging:
+                self._leave_out("file that belongs to a video of a manifest", path)
+            elif listed:
+                self._leave_out(f"video that {MANIFEST} does not name", path)
+            else:
+                self.videos[path] = Video(path)
+
+
+def _kind_of(path: Path) -> str:
+    try:
+        return "folder" if path.is_dir() else "file" if path.is_file() else ""
+    except OSError:  # a folder without permission behind a link
+        return ""
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a path has the ending of a video, or is a file that begins as one."""
+    return path.suffix.lower() in VIDEOS or (_kind_of(path) == "file" and looks_like_video(path))
+
+
+def _read_manifest(folder: Path) -> tuple[dict[Path, Video], set[Path]]:
+    """The videos that a folder's manifest names, and the other files; nothing if it is another kind of manifest.
+
+    Raises:
+        UserError: a line is no JSON.
+    """
+    manifest = folder / MANIFEST
+    videos, others = dict[Path, Video](), set[Path]()
+    for number, line in enumerate(read_text(manifest).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{manifest} row {number}: not JSON; remove the manifest or generate again") from error
+        values = {key: text for key, text in row.items() if isinstance(text, str)} if isinstance(row, dict) else {}
+        path = next((values[key] for key in PATHS if values.get(key)), None)
+        if path is None:
+            continue
+        place = folder / name_on_disk(folder, path)
+        videos.setdefault(place, Video(place, one_line(values.get("caption", "")) or None))
+        others |= {folder / text for text in values.values() if Path(text).suffix}
+    return videos, others - videos.keys()
+
+
+def _rows_of(table: Path) -> list[Video]:
+    """The videos that a CSV names.
+
+    Raises:
+        UserError: the CSV or a row cannot be read; the message names the row.
+    """
+    videos = []
+    for row in read_table(table, ["path_to_video"], ["caption"], fix="name a folder or a CSV").whole():
+        path = row.values["path_to_video"]
+        if not path or is_too_long(path):
+            what = "is longer than a file's name can be" if path else "is empty"
+            raise UserError(f"{table} row {row.line}: path_to_video {what}; name a video or remove the row")
+        place = table.parent / name_on_disk(table.parent, path)
+        videos.append(Video(place, one_line(row.values.get("caption", "")) or None))
+    return videos

@@ -1,0 +1,68 @@
+"""Which scores can be had: those whose networks the user names, else those of the embedded judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sketch2video.errors import UserError
+from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor
+from sketch2video.scoring.score import FVD_AND_KVD, Wanted
+from sketch2video.scoring.statistics import frechet_of_rows
+
+SAMPLINGS = ("first", "spread")
+
+
+def wanted_scores(
+    *,
+    i3d: Path | None,
+    resize: str,
+    c3d: Path | None,
+    c3d_mean: Path | None,
+    is_variant: str,
+    is_splits: int,
+    videomae: str | None,
+    clip: str | None,
+    frames: int,
+    sampling: str,
+    stride: int,
+) -> list[Wanted]:
+    """Networks, loaded, and the names of their scores.
+
+    The name `fvd` is I3D's alone. Without any network of the user's, the embedded judge's scores go by their own names.
+
+    Args:
+        i3d: file of weights; scores `fvd` and `kvd`.
+        resize: for I3D.
+        c3d, c3d_mean: files of weights and mean clip, both or none; score `is`.
+        is_variant, is_splits: of the inception score.
+        videomae: folder or id; score `cd_fvd`.
+        clip: folder or id; score `clipsim`.
+        frames, sampling, stride: which frames, where the network leaves the choice.
+
+    Raises:
+        UserError: a value is unknown, or a network cannot be loaded.
+    """
+    if sampling not in SAMPLINGS:
+        raise UserError(f"sampling {sampling} is not known; it is {' or '.join(SAMPLINGS)}")
+    if (c3d is None) != (c3d_mean is None):
+        raise UserError(
+            "the inception score needs both the weights of C3D and its mean clip; give --c3d and --c3d-mean"
+        )
+    wanted = []
+    if i3d:
+        wanted.append(Wanted(i3d_extractor(i3d, frames, sampling, stride, resize), FVD_AND_KVD))
+    if c3d and c3d_mean:
+        wanted.append(Wanted(c3d_extractor(c3d, c3d_mean, is_variant, sampling), inception="is", splits=is_splits))
+    if videomae or clip:
+        # `transformers` takes seconds to load.
+        from sketch2video.scoring.pretrained import clip_captions, clip_extractor, videomae_extractor
+
+        if videomae:
+            wanted.append(Wanted(videomae_extractor(videomae, sampling, stride), {"cd_fvd": frechet_of_rows}))
+        if clip:
+            extractor = clip_extractor(clip, frames, sampling, stride)
+            wanted.append(Wanted(extractor, captions=lambda captions: clip_captions(str(clip), captions)))
+    if not wanted:
+        distances = {f"{name}_embedded": distance for name, distance in FVD_AND_KVD.items()}
+        wanted.append(Wanted(embedded_extractor(frames), distances))
+    return wanted

@@ -1,0 +1,1 @@
+"""Stable Diffusion, adapted: videos by a user's own image model."""

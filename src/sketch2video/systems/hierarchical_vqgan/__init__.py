@@ -1,0 +1,1 @@
+"""The system of tokens: hierarchical VQGAN and token transformers."""

@@ -1,0 +1,1 @@
+"""Long, steady videos by the sketch system's parts."""

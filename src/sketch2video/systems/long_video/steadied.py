@@ -1,0 +1,100 @@
+"""Training clips made steady by separate tuning and average fusion: r' of equation (13), for combined tuning.
+
+The paper's r' are videos that the untuned network painted, r = F_0(h, c). From those a network learns what itself does
+inside objects, where nothing is fused. Where there are training clips, r can be these themselves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sketch2video.curves import CurveSequence
+from sketch2video.data.clips.datasets import clips_of_split
+from sketch2video.data.clips.shards import ShardReader, shard_path, write_table, writing_shard
+from sketch2video.errors import UserError
+from sketch2video.params import EvaluateParams, SteadySource
+from sketch2video.pipelines.drawing import ink_of
+from sketch2video.pipelines.timing import Timings
+from sketch2video.steadiness.tuning import STEADIED
+from sketch2video.systems.long_video.pipeline import Guidance, LongVideoPipeline, Painted
+
+
+@torch.no_grad()
+def steady_clips(
+    pipeline: LongVideoPipeline,
+    settings: EvaluateParams,
+    count: int,
+    seed: int,
+    source: SteadySource,
+    *,
+    clips: Path = Path("data/clips"),
+    curves: Path = Path("data/curves"),
+    output: Path = Path("data/long_video/steadied"),
+) -> dict[str, float]:
+    """Give training clips one background each, and write them as shards.
+
+    A clip's arrays: ``latents`` float32 (T, C, h, w), normalised; ``foreground`` bool (T, 1, h, w); and its curves.
+
+    Args:
+        pipeline: of the system that is going to be tuned, which fuses backgrounds.
+        settings: how it is sampled.
+        count: clips, spread evenly over the training split.
+        seed: of all randomness.
+        source: r: "clips", as they are; "painted", as the pipeline paints them over their own drawings.
+        clips, curves: folders of shards with the frames and the fitted curves.
+        output: folder that gets one shard and the table.
+
+    Returns:
+        ``clips``, and ``foreground``, the share of the latents' places in which there is some.
+
+    Raises:
+        UserError: clips or curves are missing or damaged, there are no training clips, or backgrounds are not fused.
+    """
+    if not pipeline.config.fusion_times:
+        raise UserError("long_video.fusion_times is empty, and there is nothing to be tuned for; give times in [0, 1]")
+    table = clips_of_split(curves / "curves.parquet", "train")
+    places = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
+    chosen, reader = table.iloc[places].reset_index(drop=True), ShardReader(curves)
+    frames = ShardReader(clips)
+    pipeline.set_sampler(settings.sampler)
+    guidance = Guidance(settings.guidance_scale, settings.control_guidance_scale)
+    shares = []
+    with writing_shard(shard_path(output, 0), "steadied") as shard:
+        for row in tqdm(range(len(chosen)), desc="steady clips", unit="clip"):
+            clip = chosen.iloc[row : row + 1]
+            arrays = {name: reader.batch(name, clip)[0] for name in ("coefficients", "visibility")}
+            generator = torch.Generator().manual_seed(seed + row)
+            if source == "clips":
+                video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator)
+            else:
+                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline.device)
+                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline.device)
+                windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
+                pipeline.timings = Timings(pipeline.device)
+                video = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
+            latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
+            shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})
+            shares.append(foreground.mean())
+    write_table(chosen.assign(shard=0, row=range(len(chosen))), output / STEADIED)
+    return {"clips": float(len(chosen)), "foreground": float(np.mean(shares))}
+
+
+def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator) -> Painted:
+    """A clip with one background, without any noise: equations (9) to (11) at time 0.
+
+    Args:
+        pipeline: see :func:`steady_clips`.
+        frames: uint8 (T, S, S, 3).
+        generator: which frames are averaged.
+
+    Raises:
+        UserError: the segmenter cannot be loaded.
+    """
+    latents = pipeline.latents_of(frames)
+    parts = pipeline.parts_of(frames)
+    fused = pipeline.fuse(latents, torch.zeros_like(latents), parts, 0.0, generator)
+    return Painted(fused, parts.foreground)

@@ -1,0 +1,1 @@
+"""Videos as tokens: hierarchical VQGAN, token transformers, video discriminator."""

@@ -1,0 +1,389 @@
+"""Train the transformers over a VQGAN's tokens, at first alone, then against the video discriminator, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.autoencoder.adversarial import (
+    DISCRIMINATOR_SCALE,
+    Adversaries,
+    frozen,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
+from sketch2video.controls.control import control_arrays, control_pictures
+from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
+from sketch2video.errors import UserError
+from sketch2video.files import replacing
+from sketch2video.params import CONTROL_CHANNELS, Params, TokenTransformerParams
+from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
+from sketch2video.tokens.encode import token_array
+from sketch2video.tokens.sampling import TokenSampling, sample_tokens
+from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.video_discriminator import (
+    FRAMES,
+    VideoDiscriminator,
+    pretrained_video_discriminator,
+    small_video_discriminator,
+)
+from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
+from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
+
+HELD_OUT_CLIPS = 64
+HELD_OUT_BATCH = 16
+PREVIEW_CLIPS = 6
+
+
+def train_token_transformer(
+    params: Params,
+    logger: RunLogger,
+    output: Path,
+    *,
+    tokens: Path = Path("data/hierarchical/tokens"),
+    clips: Path = Path("data/clips"),
+    curves: Path = Path("data/curves"),
+    text_encoder: Path = Path("models/text_encoder"),
+    vqgan: Path = Path("models/hierarchical/vqgan"),
+    checkpoints: Path = Path("checkpoints"),
+) -> TrainResult:
+    """Train the transformers on the training split.
+
+    Args:
+        params: all parameters; the sections ``token_transformer`` and ``base`` are read.
+        logger: told about the loss curve and pictures.
+        output: folder that gets the model, without the discriminator.
+        tokens, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
+        text_encoder, vqgan: folders of the frozen models.
+        checkpoints: where checkpoints lie.
+
+    Returns:
+        Metrics: ``loss``, and of the windows that held-out clips begin with, in nats a token of each level, 0 the
+        finest, ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``) and without the
+        text (``loss_test_<level>_without_text``), and ``accuracy_test_<level>``, how often the likeliest token is the
+        true one.
+
+    Raises:
+        UserError: an input is missing or damaged, clips have no labels but those are to be read, they are too short for
+            the discriminator, or the training fails; see :func:`~sketch2video.training.loop.train`.
+    """
+    section = params.token_transformer
+    if section.discriminator_weight and params.base.frames <= FRAMES:
+        raise UserError(
+            f"the video discriminator looks at {FRAMES} frames behind a first one, but clips have {params.base.frames};"
+            f" set base.frames to {FRAMES + 1} or more, or token_transformer.discriminator_weight to 0"
+        )
+    torch.manual_seed(params.base.seed)
+    codec = load_vqgan(vqgan)
+    table = curves / "curves.parquet" if section.control == "sketch" else clips / "clips.parquet"
+    arrays = {token_array(level): tokens for level in range(codec.config.levels)}
+    arrays |= control_arrays(section.control, clips, curves)
+    seen, held_out = (ShardDataset(clips_of_split(table, split), arrays, ["fps"]) for split in ("train", "test"))
+    tokenizer, encoder = load_text_encoder(text_encoder)
+    text_seen, text_held_out = (
+        encode_text(tokenizer, encoder, read_texts(dataset, section.reads)) for dataset in (seen, held_out)
+    )
+    transformer = TokenTransformer(
+        levels=codec.config.levels,
+        codes=codec.config.codes,
+        code_width=codec.config.code_width,
+        sample_size=params.base.size,
+        sample_frames=params.base.frames,
+        halvings=codec.config.halvings,
+        window=section.window,
+        width=section.width,
+        layers=section.layers,
+        heads=section.heads,
+        text_width=text_seen.hidden.shape[-1],
+        control_channels=CONTROL_CHANNELS[section.control],
+    )
+    transformer.caption.centre(text_seen.hidden, text_seen.mask)
+    transformer.take_codes([book.codes for book in codec.codebooks])
+    task = TokenTransformerTask(section, transformer, codec, text_seen, held_out, text_held_out)
+    settings = {"token_transformer": section.model_dump(), "base": params.base.deciding()}
+    inputs = [tokens, text_encoder, vqgan, *set(control_arrays(section.control, clips, curves).values())]
+    result = train(
+        task,
+        seen,
+        section.training,
+        name="token_transformer",
+        checkpoint_folder=folder_for("token_transformer", settings, inputs, checkpoints, code=[__file__]),
+        seed=params.base.seed,
+        logger=logger,
+    )
+    with replacing(output) as partial:
+        task.module.generator.save_pretrained(partial)
+    return result
+
+
+def read_texts(dataset: ShardDataset, column: str) -> list[str]:
+    """What the transformers are told about each clip of a dataset.
+
+    Raises:
+        UserError: a clip has no such text.
+    """
+    table = dataset.table
+    texts = table.get(column)
+    if texts is None or not (texts.notna() & (texts.astype(str).str.strip() != "")).all():
+        raise UserError(
+            f"token_transformer.reads: {column} needs a {column} for every clip, some have none; fill the column"
+            " of captions.csv or read the caption"
+        )
+    return [str(text) for text in texts]
+
+
+class Windows(NamedTuple):
+    """Parts of N clips.
+
+    Attributes:
+        tokens: of each level, finest first: (N, W, h, w) int64.
+        times: (N, W), where in the clips the frames lie, in [0, 1].
+        condition: of the clips, its control pictures those of the W frames.
+    """
+
+    tokens: list[Tensor]
+    times: Tensor
+    condition: ClipCondition
+
+    def first(self, clips: int) -> Windows:
+        """Those of the first so many clips."""
+        some = slice(clips)
+        return Windows([level[some] for level in self.tokens], self.times[some], self.condition.of_clips(some))
+
+    def one_by_one(self) -> Windows:
+        """Every frame as a window of its own: N * W of them."""
+        clips, frames = torch.cartesian_prod(*(torch.arange(n, device=self.times.device) for n in self.times.shape)).T
+        return Windows(
+            [level.flatten(0, 1)[:, None] for level in self.tokens],
+            self.times.flatten()[:, None],
+            self.condition.of_clips(clips).at(frames[:, None]),
+        )
+
+
+class TokenTransformerTask(Task):
+    """Cross-entropy of every token of random windows, and a discriminator's opinion of five frames of them.
+
+    Further frames are predicted from the caption alone, as the first of a window is: what a video begins with is the
+    most that is to be learned, a window has one such frame among many, and frames alone are read fast.
+
+    The discriminator sees frames whose tokens are drawn one from each predicted distribution, each given the true
+    tokens before it: by the Gumbel-max trick, with the gradient of its softmax (straight-through; Jang et al. 2017),
+    through the frozen decoder. What it takes for real are true tokens through the same decoder, so that it can only
+    tell the transformers from the truth, not the decoder from a camera.
+
+    Args:
+        section: parameters of the transformers.
+        transformer: to be trained.
+        vqgan: frozen.
+        text: what is read of all training clips.
+        held_out: the test clips, for metrics and pictures.
+        held_out_text: what is read of them.
+    """
+
+    module: Adversaries[TokenTransformer, VideoDiscriminator | None]
+
+    def __init__(
+        self,
+        section: TokenTransformerParams,
+        transformer: TokenTransformer,
+        vqgan: HierarchicalVQGAN,
+        text: TextCondition,
+        held_out: ShardDataset,
+        held_out_text: TextCondition,
+    ) -> None:
+        super().__init__(Adversaries(transformer, _discriminator(section, transformer.config.sample_size)))
+        self.section = section
+        self.vqgan = vqgan.requires_grad_(False)
+        self.text, self.held_out, self.held_out_text = text, held_out, held_out_text
+
+    def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """See :meth:`Task.constant_rates`: when the discriminator begins, the schedule has nearly ended."""
+        discriminator = self.module.discriminator
+        return [(list(discriminator.parameters()), self.section.discriminator_learning_rate)] if discriminator else []
+
+    def loss(
+        self, batch: Batch, generator: torch.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """See :meth:`Task.loss`; the batch holds tokens, ``fps``, ``index`` and what control pictures are made of."""
+        section, device = self.section, generator.device
+        samples = len(batch["fps"])
+
+        def kept(dropout: float) -> Tensor:
+            return torch.rand(samples, generator=generator, device=device) >= dropout
+
+        text = captions_of(self.text, batch["index"], device)
+        condition = self.module.generator.condition(
+            samples,
+            text.hidden,
+            text.mask & kept(section.text_dropout)[:, None],
+            batch["fps"] * kept(section.fps_dropout),
+            self._pictures(batch, generator),
+            kept(section.control_dropout),
+        )
+        length = self._tokens(batch)[0].shape[1]
+        window = min(section.window, length)
+        start = torch.randint(length - window + 1, (samples, 1), generator=generator, device=device)
+        windows = self._windows(batch, condition, start + torch.arange(window, device=device))
+        windows = windows.first(section.window_clips)
+        logits, errors = self._predicted(windows, generator)
+        if section.frames_alone:
+            places = torch.randint(length, (samples, section.frames_alone), generator=generator, device=device)
+            _, alone = self._predicted(self._windows(batch, condition, places).one_by_one(), generator)
+            errors |= {f"{name}_alone": error for name, error in alone.items()}
+        loss = torch.stack([*errors.values()]).sum()
+        terms: dict[str, Tensor | float] = {**errors}
+        if section.discriminator_weight:
+            adversarial, discriminator = loss.new_zeros(2)
+            if progress >= section.discriminator_start:
+                shown = section.discriminator_clips
+                adversarial, discriminator = self._adversarial(windows.first(shown), logits[-1][:shown])
+                loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
+            terms |= {"adversarial": adversarial, "discriminator": discriminator}
+        return loss, terms
+
+    def _windows(self, batch: Batch, condition: ClipCondition, frames: Tensor) -> Windows:
+        """Some frames (N, W) int64 of the clips of a batch, whose condition has control pictures of all frames."""
+        tokens = self._tokens(batch)
+        each = torch.arange(len(frames), device=frames.device)[:, None]
+        times = (frames + 0.5) / tokens[0].shape[1]
+        return Windows([level[each, frames] for level in tokens], times, condition.at(frames))
+
+    def _predicted(self, windows: Windows, generator: torch.Generator) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Logits (N, W, P, K) of all levels, and their cross-entropies by name; what is read is corrupted a little."""
+        share = self.section.token_corruption
+        read = [corrupted(level, self.vqgan.config.codes, share, generator) for level in windows.tokens]
+        logits = self.module.generator(read, windows.times, windows.condition)
+        pairs = enumerate(zip(logits, windows.tokens, strict=True))
+        return logits, {
+            f"level_{level}": functional.cross_entropy(found.flatten(0, 2), true.flatten())
+            for level, (found, true) in pairs
+        }
+
+    def _adversarial(self, windows: Windows, top: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformers' and the discriminator's loss, each with a graph to its own parameters alone.
+
+        Args:
+            windows: true tokens.
+            top: logits (N, W, P, K) of the top level.
+        """
+        tokens, times, condition = windows
+        discriminator = self.module.discriminator
+        assert discriminator is not None
+        drawn: list[Tensor] = [*tokens]
+        for level in reversed(range(len(tokens))):
+            is_top = level == len(tokens) - 1
+            network = self.module.generator
+            logits = top if is_top else network.level_logits(level, tokens, drawn, times, condition)
+            one_hot = functional.gumbel_softmax(logits, hard=True)
+            drawn[level] = one_hot.unflatten(2, tokens[level].shape[2:])
+        fake, real = self._last_frames(drawn), self._last_frames(tokens)
+        with frozen(discriminator):
+            adversarial = hinge_generator_loss(discriminator(fake).float())
+        logits = discriminator(torch.cat([real, fake.detach()])).float()
+        return adversarial, hinge_discriminator_loss(*logits.chunk(2))
+
+    def _last_frames(self, tokens: list[Tensor]) -> Tensor:
+        """The last five frames (N, 5, 3, H, W) of windows: every one of them has a frame before it."""
+        last = [level[:, -FRAMES:] for level in tokens]
+        return self.vqgan.decode([level.flatten(0, 1) for level in last]).unflatten(0, last[0].shape[:2])
+
+    def metrics(self) -> dict[str, float]:
+        """Losses of held-out clips; see :func:`train_token_transformer`."""
+        totals: dict[str, float] = {}
+        places = self._places(HELD_OUT_CLIPS)
+        for part in places.split(HELD_OUT_BATCH):
+            tokens, condition, length = self._held_out(part.tolist())
+            window = slice(0, self.section.window)
+            times = ((torch.arange(length, device=tokens[0].device) + 0.5) / length)[window].expand(len(part), -1)
+            begun, asked = [level[:, window] for level in tokens], condition.at(window)
+            silent = self.module.generator.condition(len(part))._replace(control=asked.control)
+            for suffix, told in (("", asked), ("_without_text", silent)):
+                for level, logits in enumerate(self.module.generator(begun, times, told)):
+                    true = begun[level].flatten()
+                    error = functional.cross_entropy(logits.flatten(0, 2), true)
+                    values = {f"loss_test_{level}{suffix}": float(error)}
+                    if not suffix:
+                        right = (logits.flatten(0, 2).argmax(-1) == true).float().mean()
+                        values[f"accuracy_test_{level}"] = float(right)
+                        first = functional.cross_entropy(logits[:, 0].flatten(0, 1), begun[level][:, 0].flatten())
+                        values[f"loss_test_{level}_first"] = float(first)
+                    for name, value in values.items():
+                        totals[name] = totals.get(name, 0.0) + value * len(part) / len(places)
+        return totals
+
+    def preview(self, folder: Path, step: int) -> list[Path]:
+        """Held-out clips: real ones through the VQGAN, control pictures if there are any, and generated ones."""
+        places = self._places(PREVIEW_CLIPS)
+        tokens, condition, length = self._held_out(places.tolist())
+        section = self.section
+        sampling = TokenSampling(section.temperature, section.top_k, section.top_p)
+        generators = [torch.Generator().manual_seed(seed) for seed in range(len(places))]
+        drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, sampling, generators)
+        tracks = [to_uint8(self._decoded(levels)) for levels in (tokens, drawn)]
+        if condition.control is not None:
+            tracks.insert(1, control_to_uint8(condition.control))
+        sheet, moving = (folder / f"token_transformer-{step:06d}{ending}" for ending in (".png", ".gif"))
+        save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
+        save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
+        return [sheet, moving]
+
+    def _places(self, number: int) -> Tensor:
+        """Numbers of held-out clips, spread evenly over them."""
+        return torch.linspace(0, len(self.held_out) - 1, min(number, len(self.held_out))).round().long()
+
+    def _held_out(self, places: list[int]) -> tuple[list[Tensor], ClipCondition, int]:
+        """Tokens and conditions of held-out clips, and how many frames they have."""
+        device = self.module.generator.device
+        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(places).items()}
+        text = captions_of(self.held_out_text, batch["index"], device)
+        condition = self.module.generator.condition(
+            len(places), text.hidden, text.mask, batch["fps"], self._pictures(batch)
+        )
+        tokens = self._tokens(batch)
+        return tokens, condition, tokens[0].shape[1]
+
+    def _pictures(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor | None:
+        """The control pictures of a batch of clips, corrupted where there is a generator."""
+        size = self.module.generator.config.sample_size
+        return control_pictures(self.section.control, batch, size, size, self.section.sketch_corruption, generator)
+
+    def _tokens(self, batch: Batch) -> list[Tensor]:
+        return [batch[token_array(level)] for level in range(self.vqgan.config.levels)]
+
+    def _decoded(self, tokens: list[Tensor]) -> Tensor:
+        """Frames (N, T, 3, H, W) of clips, one clip at a time, which bounds the memory."""
+        return torch.stack([self.vqgan.decode(clip) for clip in zip(*tokens, strict=True)])
+
+
+def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator) -> Tensor:
+    """Tokens of which a share is random, for each clip another share.
+
+    When sampling, what the transformers read was drawn by themselves and has faults; in training it would have none.
+
+    Args:
+        tokens: (N, ...) int64.
+        codes: K.
+        most: the largest share.
+        generator: on the tokens' device.
+    """
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=tokens.device)
+
+    share = most * uniform(len(tokens)).view(-1, *[1] * (tokens.ndim - 1))
+    other = torch.randint(codes, tokens.shape, generator=generator, device=tokens.device)
+    return torch.where(uniform(*tokens.shape) < share, other, tokens)
+
+
+def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:
+    if not section.discriminator_weight:
+        return None
+    if section.discriminator_pretrained:
+        return pretrained_video_discriminator(section.discriminator_pretrained)
+    return small_video_discriminator(size, section.discriminator_width, section.discriminator_layers)

@@ -1,0 +1,173 @@
+"""The hierarchical VQGAN: frame <-> tokens on several grids, coarse ones for the whole, fine ones for detail.
+
+Encoder and decoder of Esser et al. 2021 ("Taming Transformers for High-Resolution Image Synthesis") with the hierarchy
+of Razavi et al. 2019 ("Generating Diverse High-Fidelity Images with VQ-VAE-2", section 3.1): quantisation goes from the
+coarsest level down, and each level's tokens say what the coarser ones have not said yet. Resolution changes as in the
+frame autoencoder. A discriminator and a perceptual distance take part in the training alone.
+
+A token depends on the pixels around it alone: the encoder's convolutions reach a few pixels, nothing is normalised over
+the picture, and what the coarser codes say is passed down place by place. Otherwise an object that moves changes tokens
+of the ground all over the frame (a third of them, measured), which flickers and is nothing that one could predict. The
+decoder may look around.
+
+In all lists here the finest level, the bottom, comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sketch2video.autoencoder.network import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.loading import load_frozen
+from sketch2video.tokens.codebook import Codebook, Quantised
+
+
+class HierarchicalVQGAN(ModelMixin, ConfigMixin):
+    """Frames to tokens of several levels and back.
+
+    Args:
+        levels: grids of tokens; each has half as many rows and columns as the next finer one.
+        codes: K, codes of each level's codebook.
+        code_width: D, numbers that a code has.
+        halvings: the bottom grid is 2**halvings times smaller than the frame along both axes.
+        width: channels at all levels, a multiple of 8 and at least 16; half of them at each doubling of the resolution
+            above the bottom grid's.
+        blocks: residual blocks at each level, on either side; one at each finer resolution.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        levels: int = 2,
+        codes: int = 512,
+        code_width: int = 16,
+        halvings: int = 3,
+        width: int = 128,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        channels = channels_by_level(width, halvings)
+        trunk = [
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(3 * 4, channels[0], 3, padding=1),
+            encoder_trunk(channels, blocks, local=True),
+        ]
+        self.features = nn.ModuleList([nn.Sequential(*trunk)])
+        self.told = nn.ModuleList()
+        self.upwards = nn.ModuleList()
+        for _ in range(levels - 1):
+            self.features.append(encoder_trunk([width, width], blocks, local=True)[1:])
+            self.told.append(nn.Sequential(nn.Conv2d(code_width, width, 1), enlargement([width, width], 1)))
+            self.upwards.append(enlargement([width, width], 1))
+        self.to_code = nn.ModuleList(
+            nn.Sequential(PlaceNorm(width), nn.Conv2d(width, code_width, 1)) for _ in range(levels)
+        )
+        self.codebooks = nn.ModuleList(Codebook(codes, code_width) for _ in range(levels))
+        self.from_code = nn.ModuleList(nn.Conv2d(code_width, width, 3, padding=1) for _ in range(levels))
+        self.chain = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(width, local=True) for _ in range(blocks))) for _ in range(levels)
+        )
+        self.decoder = nn.Sequential()
+        for level in reversed(range(1, halvings)):
+            self.decoder.append(enlargement(channels, level))
+            self.decoder.append(ResidualBlock(channels[level - 1], local=True))
+        self.to_pixels = enlargement(channels, 0)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Weight of the layer that makes pixels; see :func:`~sketch2video.autoencoder.adversarial.adaptive_weight`."""
+        return cast(Tensor, self.to_pixels[0].weight)
+
+    def sides(self, size: int) -> list[int]:
+        """Tokens along an axis of each level's grid, for frames of ``size`` pixels along it.
+
+        Raises:
+            ValueError: ``size`` cannot be halved often enough.
+        """
+        config = self.config
+        factor = 2 ** (config.halvings + config.levels - 1)
+        if size % factor:
+            raise ValueError(f"a frame's side is {size}, but must be a multiple of {factor}")
+        return [size // 2 ** (config.halvings + level) for level in range(config.levels)]
+
+    def tokens(self, size: int) -> int:
+        """Tokens that a frame of ``size`` x ``size`` pixels is, all levels together."""
+        return sum(side**2 for side in self.sides(size))
+
+    def quantise(self, frames: Tensor) -> list[Quantised]:
+        """Codes of frames, one entry a level; in training mode the codebooks move.
+
+        Args:
+            frames: (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: a side cannot be halved often enough.
+        """
+        for size in frames.shape[-2:]:
+            self.sides(size)
+        features = [self.features[0](frames)]
+        for fold in self.features[1:]:
+            features.append(fold(features[-1]))
+        quantised: list[Quantised] = []
+        told = None
+        for level in reversed(range(len(features))):
+            seen = features[level] if told is None else features[level] + told
+            quantised.insert(0, self.codebooks[level](self.to_code[level](seen)))
+            if level:
+                told = self._told(level, quantised[0].embedding, told)
+        return quantised
+
+    def encode(self, frames: Tensor) -> list[Tensor]:
+        """Tokens of frames, int64 (N, h, w) a level; see :meth:`quantise`."""
+        return [level.indices for level in self.quantise(frames)]
+
+    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+        """Frames of tokens.
+
+        Args:
+            codes: for each level int64 (N, h, w), or float (N, h, w, K), one-hot or mixed, to which gradients flow.
+
+        Returns:
+            (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
+        """
+        books = cast(Iterable[Codebook], self.codebooks)
+        return self.decode_embeddings([book.embed(level) for book, level in zip(books, codes, strict=True)])
+
+    def decode_embeddings(self, embeddings: Sequence[Tensor]) -> Tensor:
+        """Frames, as :meth:`decode` gives them, of codes (N, D, h, w) a level."""
+        context = None
+        for level in reversed(range(len(self.codebooks))):
+            context = self._context(level, embeddings[level], context)
+        return self.to_pixels(self.decoder(context))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Reconstruction of frames (N, 3, H, W)."""
+        return self.decode_embeddings([level.embedding for level in self.quantise(frames)])
+
+    def _told(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
+        """What codes down to a level say at each place of the next finer grid, for its quantisation."""
+        told = self.told[level - 1](embedding)
+        return told if coarser is None else told + functional.interpolate(coarser, scale_factor=2.0)
+
+    def _context(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
+        """What codes down to a level say of a frame, on the next finer grid, or on the bottom one at the bottom."""
+        x = self.from_code[level](embedding)
+        x = self.chain[level](x if coarser is None else coarser + x)
+        return self.upwards[level - 1](x) if level else x
+
+
+def load_vqgan(folder: Path | str) -> HierarchicalVQGAN:
+    """A trained hierarchical VQGAN, frozen and in evaluation mode.
+
+    Raises:
+        UserError: the folder is missing or damaged.
+    """
+    return load_frozen(HierarchicalVQGAN, folder, "train_vqgan")

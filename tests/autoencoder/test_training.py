@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from sketch2video.autoencoder.network import load_autoencoder
+from sketch2video.autoencoder.training import (
+    clip_dataset,
+    held_out_frames,
+    line_weights,
+    mean_psnr,
+    to_network,
+    train_autoencoder,
+)
+from sketch2video.params import Control
+from sketch2video.training.loop import SilentLogger, TrainResult
+from tests.small_data import small_params
+
+
+def run(scenes: Path, folder: Path, steps: int, control: Control = "sketch", **changes) -> TrainResult:
+    params = small_params("autoencoder", steps, width=32, latent_channels=4, **changes)
+    where = {"clips": scenes / "clips", "curves": scenes / "curves", "checkpoints": folder / "checkpoints"}
+    return train_autoencoder(params, SilentLogger(), folder / "autoencoder", control=control, **where)
+
+
+def test_training_improves_held_out_frames(scenes: Path, tmp_path: Path) -> None:
+    short, long = run(scenes, tmp_path / "short", 2), run(scenes, tmp_path / "long", 50)
+    assert long.metrics["psnr"] > short.metrics["psnr"] + 1
+    assert -1 <= long.metrics["ssim"] <= 1
+    assert {"error", "perceptual", "kl"} <= long.history[-1].keys()
+
+
+def test_the_folder_holds_what_was_measured(scenes: Path, tmp_path: Path) -> None:
+    result = run(scenes, tmp_path, 4)
+    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
+    model = load_autoencoder(tmp_path / "autoencoder")
+    with torch.no_grad():
+        decoded = model(held_out["frames"], held_out["control"])
+        blank = model(held_out["frames"])
+    assert mean_psnr(decoded, held_out["frames"]) == pytest.approx(result.metrics["psnr"], abs=1e-3)
+    assert mean_psnr(blank, held_out["frames"]) == pytest.approx(result.metrics["psnr_blank_sheet"], abs=1e-3)
+    assert list((tmp_path / "checkpoints").rglob("previews/*.png"))
+
+
+def test_an_autoencoder_without_a_sketch_trains_too(scenes: Path, tmp_path: Path) -> None:
+    metrics = run(scenes, tmp_path, 2, control="none").metrics
+    assert metrics["psnr"] > 0
+    assert "psnr_blank_sheet" not in metrics
+    assert load_autoencoder(tmp_path / "autoencoder").config.control_channels == 0
+
+
+def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
+    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
+    frames, ink = held_out["frames"], held_out["control"]
+    assert frames.shape == (4, 3, 32, 32)
+    assert ink.shape == (4, 1, 32, 32)
+    assert frames.abs().max() <= 1
+    # Objects are colourful and the ground is grey: colour changes most where the drawing is.
+    saturation = frames.amax(1, keepdim=True) - frames.amin(1, keepdim=True)
+    change = saturation.diff(dim=-1).abs()[..., :-1, :] + saturation.diff(dim=-2).abs()[..., :-1]
+    drawn = ink[..., :-1, :-1] > 0.5
+    assert change[drawn].mean() > 3 * change[~drawn].mean()
+
+
+def test_splits_do_not_mix(scenes: Path) -> None:
+    where = (scenes / "clips", scenes / "curves")
+    ids = [set(clip_dataset("sketch", *where, split).table["clip_id"]) for split in ("train", "test")]
+    assert not ids[0] & ids[1]
+    assert sum(map(len, ids)) == 24
+
+
+def test_psnr_agrees_with_torchmetrics() -> None:
+    torch.manual_seed(0)
+    target = torch.rand(3, 3, 8, 8) * 2 - 1
+    frames = (target + 0.1 * torch.randn_like(target)).clamp(-1, 1)
+    reference = peak_signal_noise_ratio(frames, target, data_range=2.0, reduction="elementwise_mean", dim=(1, 2, 3))
+    assert mean_psnr(frames, target) == pytest.approx(float(reference), abs=1e-4)
+
+
+def test_errors_near_lines_weigh_more() -> None:
+    ink = torch.zeros(1, 1, 16, 16)
+    ink[..., 8] = 1.0
+    weights = line_weights(ink, 4.0)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[0, 0, 3, 6:11] == pytest.approx(5 * float(weights[0, 0, 3, 0]))
+    assert weights[0, 0, 3, 5] == weights[0, 0, 3, 11] == weights[0, 0, 3, 0]
+    assert line_weights(ink, 0.0).eq(1).all()
+
+
+def test_bytes_span_the_networks_range() -> None:
+    frames = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 4, 5, 3)
+    converted = to_network(frames)
+    assert converted.shape == (2, 3, 4, 5)
+    assert converted[0].eq(-1).all()
+    assert converted[1].eq(1).all()

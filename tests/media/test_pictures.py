@@ -1,0 +1,169 @@
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from sketch2video.errors import UserError
+from sketch2video.media.pictures import RejectedPicture, read_picture
+
+CORNERS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 0]], [[0, 0, 255], [255, 255, 255], [9, 9, 9]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, CORNERS),
+        (2, CORNERS[:, ::-1]),
+        (3, CORNERS[::-1, ::-1]),
+        (4, CORNERS[::-1]),
+        (5, CORNERS.swapaxes(0, 1)),
+        (6, np.rot90(CORNERS, -1)),
+        (7, np.rot90(CORNERS.swapaxes(0, 1), 2)),
+        (8, np.rot90(CORNERS)),
+        (0, CORNERS),
+        (99, CORNERS),
+    ],
+)
+def test_a_picture_is_turned_as_the_camera_was(tmp_path, orientation, turned):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(CORNERS).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), turned)
+
+
+def test_what_is_transparent_is_white(tmp_path):
+    alpha = np.array([[255, 255, 0], [255, 0, 0]], np.uint8)[..., None]
+    Image.fromarray(np.concatenate([CORNERS, alpha], axis=-1)).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png"), np.where(alpha > 0, CORNERS, 255))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK"])
+def test_pictures_of_other_modes_are_rgb(tmp_path, mode):
+    Image.fromarray(np.full((3, 5, 3), 255, np.uint8)).convert(mode).save(tmp_path / "a.tiff")
+    assert np.array_equal(read_picture(tmp_path / "a.tiff"), np.full((3, 5, 3), 255))
+
+
+RAMP = np.linspace(0, 1, 64).reshape(4, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("a.png", (65535 * RAMP).round().astype(np.uint16)),
+        ("a.tiff", (65535 * RAMP).round().astype(np.uint16)),
+        ("a.pgm", (65535 * RAMP).round().astype(np.uint16)),
+        ("a.tiff", (65535 * RAMP).round().astype(np.int32)),
+        ("a.tiff", (255 * RAMP).round().astype(np.int32)),
+        ("a.tiff", (10**9 * RAMP).round().astype(np.int32)),
+        ("a.tiff", (2000 * RAMP - 1000).round().astype(np.int32)),
+        ("a.tiff", RAMP.astype(np.float32)),
+        ("a.tiff", (255 * RAMP).astype(np.float32)),
+        ("a.tiff", (65535 * RAMP).astype(np.float32)),
+        ("a.tiff", (6 * RAMP - 3).astype(np.float32)),
+    ],
+)
+def test_samples_of_more_than_8_bits_are_scaled(tmp_path, name, values):
+    Image.fromarray(values).save(tmp_path / name)
+    shown = read_picture(tmp_path / name)
+    assert np.abs(shown - 255 * RAMP[..., None]).max() <= 1
+
+
+def test_values_that_are_no_numbers_are_white(tmp_path):
+    values = RAMP.astype(np.float32).copy()
+    values[0, :3] = np.nan, np.inf, -np.inf
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    shown = read_picture(tmp_path / "a.tiff")
+    assert (shown[0, :3] == 255).all()
+    assert np.abs(shown[1:] - 255 * RAMP[1:, :, None]).max() <= 1
+
+
+def test_a_colour_of_16_bits_that_stands_for_nothing_is_white(tmp_path):
+    values = np.full((4, 4), 1000, np.uint16)
+    values[1, 1] = 500
+    Image.fromarray(values).save(tmp_path / "a.png")
+    data, chunk = (tmp_path / "a.png").read_bytes(), b"tRNS" + (500).to_bytes(2, "big")
+    chunk = (2).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])  # behind the header
+    shown = read_picture(tmp_path / "a.png")
+    assert (shown[1, 1] == 255).all()
+    assert (shown[0] == 4).all()
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_colours_of_a_palette_and_of_16_bits_are_kept(tmp_path, depth):
+    if depth == 16:
+        cv2.imwrite(str(tmp_path / "a.png"), CORNERS[..., ::-1].astype(np.uint16) * 257)
+        assert np.array_equal(read_picture(tmp_path / "a.png"), CORNERS)
+        return
+    clear = np.where(np.array([[1, 1, 0], [1, 0, 1]])[..., None], 255, 0).astype(np.uint8)
+    Image.fromarray(np.dstack([CORNERS, clear])).quantize(6).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png"), np.where(clear, CORNERS, 255))
+
+
+def test_an_exif_of_nonsense_does_not_spoil_a_picture(tmp_path):
+    """Seen: numbers of impossible type, or too large for it (Pillow 8965)."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    good = exif.tobytes()
+    head = len(b"Exif\0\0") if good.startswith(b"Exif") else 0
+    for at in range(head, len(good)):
+        for value in (0, 1, 127, 255):
+            spoiled = good[:at] + bytes([value]) + good[at + 1 :]
+            Image.fromarray(CORNERS).save(tmp_path / "a.png", exif=spoiled)
+            assert sorted(read_picture(tmp_path / "a.png").shape) == [2, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000"])
+def test_a_damaged_picture_is_read_or_refused(tmp_path, kind):
+    """Bytes are changed at random: what the decoder raises is a picture's fault."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a", format=kind)
+    good, rng, refused = (tmp_path / "a").read_bytes(), np.random.default_rng(1), 0
+    for _ in range(60):
+        data = bytearray(good)
+        for at in rng.integers(0, len(data), rng.integers(1, 5)):
+            data[at] = rng.integers(256)
+        (tmp_path / "a").write_bytes(data[: rng.integers(1, len(data) + 1)] if rng.random() < 0.3 else data)
+        try:
+            picture = read_picture(tmp_path / "a")
+            assert picture.dtype == np.uint8
+            assert picture.ndim == 3
+        except RejectedPicture:
+            refused += 1
+    assert refused
+
+
+def test_a_format_that_needs_another_program_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(RejectedPicture, match="cannot be read as an image"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    rows = zlib.compress(bytes(30001) * 300, 9)
+    chunks = [(b"IHDR", (30000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0"), (b"IDAT", rows), (b"IEND", b"")]
+    sums = [zlib.crc32(name + data).to_bytes(4, "big") for name, data in chunks]
+    parts = [len(data).to_bytes(4, "big") + name + data + crc for (name, data), crc in zip(chunks, sums, strict=True)]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    with pytest.raises(RejectedPicture, match="too many pixels"):
+        read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "is missing"), (b"", "cannot be read as an image"), (b"\x89PNG\r\n\x1a\n", "cannot be read as an image")],
+)
+def test_a_file_that_is_no_picture_is_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UserError, match=f"a.png {message}"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    Image.fromarray(CORNERS).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
+    with pytest.raises(UserError, match="too many pixels"):
+        read_picture(tmp_path / "a.png")
