@@ -14,8 +14,8 @@ CLIPS ?=
 # Pipeline folders whose samplers are compared; empty: models/sketch_ldm.
 MODELS ?=
 # What make bench-strokes measures: a curve VAE, the text encoder that it was trained with, a folder of clips and curves.
-CURVE_VAE ?= models/curve_vae
-TEXT_ENCODER ?= models/text_encoder
+CURVE_VAE ?= models/shared/curve_vae
+TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
 # What is generated in the end; videos of your own bring their own captions.
@@ -52,16 +52,16 @@ demo: $(READY) ## Main job: data, training, report, registration, videos (PROFIL
 	sketch2video check $(if $(filter-out reports/captions.txt,$(PROMPTS)),--prompts="$$PROMPTS")
 	python -m flows.server run -- $(MAKE) --no-print-directory .demo
 	@echo
-	@echo "report   $$PWD/reports/index.html"
+	@echo "report   $$PWD/reports/sketch_ldm/index.html"
 	@echo "videos   $$PWD/outputs"
 	@echo "runs     mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db   (or make up)"
 
 .PHONY: .demo
 .demo:
 	dvc repro
-	python -m flows.register
+	sketch2video register
 	sketch2video captions > reports/captions.txt
-	python -m flows.generate --prompts="$$PROMPTS"
+	sketch2video generate -- "$$PROMPTS"
 
 .PHONY: compare
 compare: $(READY) ## Put all systems that were evaluated into one table: reports/systems.html
@@ -116,7 +116,7 @@ bottleneck: $(READY) ## Put the claim to the test: systems with and without the 
 
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
-	python -m flows.server up
+	sketch2video up
 
 .PHONY: lint
 lint: $(READY) ## Check style and types
@@ -134,7 +134,7 @@ test-all: lint ## Run the slow tests, too
 
 .PHONY: clean
 clean: ## Remove everything made: data, models, reports, checkpoints, videos, runs (not .venv, not your own videos)
-	rm -rf data/clips data/images data/sketches data/curves data/latents data/text data/hierarchical data/long_video
+	rm -rf data/clips data/images data/sketches data/curves $(patsubst systems/%/dvc.yaml,data/%,$(wildcard systems/*/dvc.yaml)) data/sketch_ldm
 	rm -rf data/validated.json models reports checkpoints outputs
 	find mlruns -mindepth 1 ! -name .gitkeep -delete
 	rm -rf .dvc/cache .dvc/tmp .prefect

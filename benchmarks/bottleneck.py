@@ -28,6 +28,7 @@ from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.profiles import apply_profile, edit_params
+from sketch2video.systems.spec import report_folder
 from sketch2video.tracking.runs import prepare_store
 from sketch2video.tracking.store import tracking_uri
 
@@ -39,7 +40,7 @@ HALVINGS = (3, 5, 4)
 
 REPORTS = Path("reports/bottleneck")
 LANES = Path(".dvc/tmp/bottleneck")
-SYSTEMS = {"sketch_ldm": Path("reports"), "text_ldm": Path("reports/text_ldm")}
+SYSTEMS = {name: report_folder(name) for name in ("sketch_ldm", "text_ldm")}
 """Where the graph puts the scores of each system."""
 
 

@@ -1,4 +1,4 @@
-"""What are latents of strokes worth? ``python -m benchmarks.stroke_numbers --model models/curve_vae``.
+"""What are latents of strokes worth? ``python -m benchmarks.stroke_numbers --model models/shared/curve_vae``.
 
 The same prior learns, for as many steps, sets of strokes whose tokens are not the latents of the curve VAE but the
 strokes' numbers themselves: the lowest coefficients of their series in pen position and time. Both are measured like
@@ -99,10 +99,10 @@ def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> Numb
 
 
 def main(
-    model: Model = Path("models/curve_vae"),
+    model: Model = Path("models/shared/curve_vae"),
     curves: Curves = Path("data/curves"),
     clips: Clips = Path("data/clips"),
-    text_encoder: TextEncoder = Path("models/text_encoder"),
+    text_encoder: TextEncoder = Path("models/shared/text_encoder"),
     clips_count: ClipsCount = 144,
     labels: Labels = "",
     output: Output = Path("reports/bench"),

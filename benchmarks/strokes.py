@@ -1,4 +1,4 @@
-"""How good are drawings of many strokes? ``python -m benchmarks.strokes --model models/curve_vae``.
+"""How good are drawings of many strokes? ``python -m benchmarks.strokes --model models/shared/curve_vae``.
 
 The curve VAE draws held-out captions, once from the captions alone and once with the first and the last drawing of the
 real clip given. Beside the fitted drawings of the real clips stand: whether a judge that was trained on real drawings
@@ -189,10 +189,10 @@ def compare(
 
 
 def main(
-    model: Model = Path("models/curve_vae"),
+    model: Model = Path("models/shared/curve_vae"),
     curves: Curves = Path("data/curves"),
     clips: Clips = Path("data/clips"),
-    text_encoder: TextEncoder = Path("models/text_encoder"),
+    text_encoder: TextEncoder = Path("models/shared/text_encoder"),
     clips_count: ClipsCount = 144,
     labels: Labels = "",
     steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,

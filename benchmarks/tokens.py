@@ -20,8 +20,8 @@ from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
 from sketch2video.files import replacing, write_json
-from sketch2video.tokens.encode import encode_clip, token_array
-from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.tokens.vqgan.encode import encode_clip, token_array
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.pictures import save_sheet, to_uint8
 
 WAYS = "real", "tokens and back"
@@ -70,7 +70,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 def main(
     clips: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their captions")] = 48,
-    vqgan: Annotated[Path, typer.Option(help="Folder of the VQGAN")] = Path("models/hierarchical/vqgan"),
+    vqgan: Annotated[Path, typer.Option(help="Folder of the VQGAN")] = Path("models/hierarchical_vqgan/vqgan"),
     reports: Annotated[Path, typer.Option(help="Where tokens.{json,md,png} go")] = Path("reports/bench"),
 ) -> None:
     """Measure what tokens alone do to held-out clips, and show it."""

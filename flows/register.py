@@ -1,18 +1,11 @@
-"""Registration: ``python -m flows.register``. Not a stage: the registry must be right whatever DVC skips."""
+"""Registration: ``python -m flows.register``."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from prefect.artifacts import create_markdown_artifact
-
-from flows.common import execute, recorded, stage_flow
-from flows.systems import find_system
-from sketch2video.params import load_params
-from sketch2video.tracking.gate import pass_gate
-from sketch2video.tracking.registry import register_version
-from sketch2video.tracking.runs import tracked_run
+from flows.common import execute, show, stage_flow
+from sketch2video.stages.register import register as run
 
 
 @stage_flow
@@ -20,19 +13,11 @@ def register(model: str | None = None) -> dict[str, str]:
     """Make a pipeline folder a version of the registered model, and the champion if it passes the gate.
 
     Args:
-        model: folder of the assembled pipeline; default: that of the system ``register.system``.
+        model: folder of the assembled pipeline, or of a system; default: that of the system ``register.system``.
     """
-    params = load_params()
-    folder = Path(model) if model else find_system(params.register_.system, params).pipeline
-    with tracked_run("register", recorded(params, "register", "evaluate")) as run:
-        version = register_version(folder, params.register_.name, params.generate, run)
-    decision = pass_gate(params, version)
+    decision = run(model)
     rows = "\n".join(f"| {name} | {value} |" for name, value in decision.items())
-    create_markdown_artifact(
-        key="register", markdown=f"| version {version} | |\n|---|---|\n{rows}\n", description="What the gate decided"
-    )
-    became = "is the champion" if decision["gate.promoted"] == "True" else "stays a challenger"
-    print(f"models:/{params.register_.name}/{version} {became}: {decision['gate.reason']}")
+    show("register", f"| version {decision['version']} | |\n|---|---|\n{rows}\n", "What the gate decided")
     return decision
 
 

@@ -63,7 +63,7 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
     from sketch2video.curve_vae import CurveVAE
     from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline
     from sketch2video.tokens.transformer import TokenTransformer
-    from sketch2video.tokens.vqgan import HierarchicalVQGAN
+    from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 
     parts = tiny_parts(control_channels)
     sizes = {"codes": 16, "code_width": 4, "halvings": 3}

@@ -18,6 +18,7 @@ LAYERS = (
     ("sketches",),
     ("curves", "svg"),
     ("text",),
+    ("video_loader.py",),
     ("controls",),
     ("curve_vae",),
     ("autoencoder",),
@@ -31,7 +32,8 @@ LAYERS = (
     ("scoring",),
     ("evaluation",),
     ("tracking",),
-    ("profiles.py", "preflight.py", "cli.py", "__init__.py"),
+    ("stages",),
+    ("profiles.py", "preflight.py", "cli", "__init__.py"),
 )
 """Folders and files of the package from the ground up: imports go from later lines to earlier ones, or stay in one."""
 

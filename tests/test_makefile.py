@@ -65,8 +65,8 @@ def test_names_reach_the_commands_as_they_are(project, name):
     done, commands = make(project, "demo", f"SOURCE={name}", f"PROMPTS={name}")
     assert done.returncode == 0, done.stderr
     assert commands[:2] == [["sketch2video", "source", "--", name], ["sketch2video", "check", f"--prompts={name}"]]
-    assert commands[-1] == ["python", "-m", "flows.generate", f"--prompts={name}"]
-    assert f"report   {project}/reports/index.html" in done.stdout
+    assert commands[-1] == ["sketch2video", "generate", "--", name]
+    assert f"report   {project}/reports/sketch_ldm/index.html" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_videos_of_ones_own_bring_their_captions(project, arguments, checked, pr
     done, commands = make(project, "demo", *arguments)
     assert done.returncode == 0, done.stderr
     assert ["sketch2video", "check", *checked] in commands
-    assert commands[-1] == ["python", "-m", "flows.generate", f"--prompts={prompts}"]
+    assert commands[-1] == ["sketch2video", "generate", "--", prompts]
 
 
 def test_prompts_that_cannot_be_used_end_it_before_the_graph_starts(project):

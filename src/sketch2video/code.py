@@ -16,8 +16,12 @@ from sketch2video.files import sha256_of_value
 
 PACKAGE = Path(__file__).resolve().parent
 
-NOT_RESULTS = frozenset({"errors.py", "params.py", "files.py", "code.py", "training/pictures.py", "tracking"})
-"""Code that decides nothing about results: messages, the reading of values that are compared themselves, pictures."""
+NOT_RESULTS = frozenset(
+    {"errors.py", "params.py", "files.py", "code.py", "training/pictures.py", "tracking", "stages", "cli"}
+    | {"systems/registry.py", "systems/spec.py"}
+)
+"""Code that decides nothing about results: messages, the reading of values that are compared themselves, pictures, and
+what calls the rest."""
 
 
 def imported_files(entry: Path) -> set[Path]:

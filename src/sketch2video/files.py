@@ -20,6 +20,10 @@ from typing import Any
 
 from sketch2video.errors import UserError, printable, reason_and_fix
 
+CODE = "code.json"
+"""In the folder of a trained part: digest of the code that it was made by, so that DVC makes again what is made from it
+once that changes."""
+
 PARTIAL_MARK = ".partial-"
 """How the names of files that are being written begin; see :func:`partial_prefix`."""
 
@@ -275,13 +279,13 @@ def sha256_of_value(value: Any) -> str:
 
 
 def fingerprint(paths: Iterable[Path | str]) -> str:
-    """Hexadecimal SHA-256 over names and bytes of files; folders stand for all files below them."""
+    """Hexadecimal SHA-256 over names and bytes of files; folders stand for all files below them but ``CODE``."""
     digest: dict[str, str] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise UserError(f"{path} is missing; run `dvc repro` to make it")
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
-            if not any(part.startswith(PARTIAL_MARK) for part in file.parts):
+            if file.name != CODE and not any(part.startswith(PARTIAL_MARK) for part in file.parts):
                 digest[file.as_posix()] = sha256_of_file(file)
     return sha256_of_value(digest)

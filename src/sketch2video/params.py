@@ -6,6 +6,7 @@ the key. Defaults stand in ``params.yaml`` alone, so no field here has one.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,10 +30,10 @@ CONTROL_CHANNELS: dict[Control, int] = {"none": 0, "sketch": 1, "video": 3}
 """Channels of the pictures of each kind."""
 
 Objective = Literal["flow", "v_prediction", "epsilon"]
-"""What a denoiser learns to predict; see ``models/objectives.py``."""
+"""What a denoiser learns to predict; see ``diffusion/objectives.py``."""
 
 Sampler = Literal["euler", "heun", "dpm++", "unipc", "ddim", "ddpm"]
-"""How a denoiser's predictions become a video; see ``systems/samplers.py``."""
+"""How a denoiser's predictions become a video; see ``diffusion/samplers.py``."""
 
 SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
     "flow": ("euler", "heun", "dpm++", "unipc"),
@@ -42,14 +43,11 @@ SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
 """The samplers that each objective allows, the default one first."""
 
 WindowWeights = Literal["uniform", "triangular", "gaussian"]
-"""By which overlapping windows of a long video are merged; see ``models/windows.py``."""
+"""By which overlapping windows of a long video are merged; see ``diffusion/windows.py``."""
 
 MeanOver = Literal["all", "masked"]
 SteadySource = Literal["clips", "painted"]
-"""What the squares of a masked error are divided by; see ``models/masked_losses.py``."""
-
-SystemName = Literal["sketch_ldm", "text_ldm", "hierarchical_vqgan", "long_video"]
-"""The systems of the graph; ``flows/systems.py`` says where each lies."""
+"""What the squares of a masked error are divided by; see ``steadiness/masked_losses.py``."""
 
 
 class Section(BaseModel):
@@ -366,7 +364,7 @@ class EvaluateParams(Section):
 class RegisterParams(Section):
     """The registered model and its gate."""
 
-    system: SystemName
+    system: str = Field(description="see sketch2video.systems")
     name: str = Field(min_length=1)
     metric: Literal[
         "faithfulness_shape",
@@ -399,8 +397,15 @@ class GenerateParams(SamplingParams):
     output: str = Field(min_length=1)
 
 
+SECTIONS: dict[str, type[Section]] = {}
+"""Sections that systems bring (``SystemSpec.params``), by name; ``params.yaml`` may have them."""
+
+
 class Params(Section):
-    """The whole of ``params.yaml``."""
+    """The whole of ``params.yaml``; sections that systems bring are attributes, too."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Any]
 
     base: BaseParams
     ingest: IngestParams
@@ -478,12 +483,36 @@ def find_params(path: Path | str = "params.yaml") -> Params | None:
 
 def parse_params(values: Any, source: str = "params") -> Params:
     """Check already loaded values; see :func:`load_params`."""
+    own, brought, errors = _split(values)
+    sections = {}
+    for name, value in brought.items():
+        try:
+            sections[name] = SECTIONS[name].model_validate(value)
+        except ValidationError as error:
+            errors += [{**e, "loc": (name, *e["loc"])} for e in error.errors()]
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(own | sections if isinstance(own, dict) else own)
     except ValidationError as error:
-        faults = [_one_line(e) for e in error.errors()]
+        errors += error.errors()
+    if errors:
+        faults = [_one_line(e) for e in errors]
         more = [f"and {len(faults) - _FAULTS} more"] if len(faults) > _FAULTS else []
-        raise UserError(f"{source}: {'; '.join(faults[:_FAULTS] + more)}") from error
+        raise UserError(f"{source}: {'; '.join(faults[:_FAULTS] + more)}")
+    return params
+
+
+def _split(values: Any) -> tuple[Any, dict[str, Any], list[Any]]:
+    """Values of the sections that all projects have, of those that systems bring, and errors for those of nobody."""
+    if not isinstance(values, dict):
+        return values, {}, []
+    known = {field.alias or name for name, field in Params.model_fields.items()}
+    if values.keys() - known:
+        # Systems say which sections they bring; by name, as they build upon this module.
+        importlib.import_module("sketch2video.systems.registry").system_names()
+    others = {name: value for name, value in values.items() if name not in known}
+    unknown = [{"type": "extra_forbidden", "loc": (name,)} for name in others if name not in SECTIONS]
+    own = {name: value for name, value in values.items() if name in known}
+    return own, {name: value for name, value in others.items() if name in SECTIONS}, unknown
 
 
 def _one_line(error: Any) -> str:

@@ -25,7 +25,7 @@ def project(scenes: Path, tmp_path: Path) -> Path:
 
 
 def encode(folder: Path) -> None:
-    encode_latents(clips=folder / "clips", autoencoder=folder / "autoencoder", latents=folder / "latents")
+    encode_latents(folder / "latents", clips=folder / "clips", autoencoder=folder / "autoencoder")
 
 
 def test_latents_are_the_posterior_means(project: Path) -> None:
@@ -66,15 +66,15 @@ def test_images_are_encoded_as_clips_of_one_frame(project: Path) -> None:
     table = pd.DataFrame({"caption": list("abc"), "split": "train", "shard": 5, "row": range(3)})
     write_table(table, project / "images" / "images.parquet")
     before = (project / "latents" / "latents.json").read_bytes()
-    where = {name: project / name for name in ("clips", "autoencoder", "latents", "images")}
-    encode_latents(**where)
+    where = {name: project / name for name in ("clips", "autoencoder", "images")}
+    encode_latents(project / "latents", **where)
     images = read_shard(shard_path(project / "latents" / "images", 5))["latents"]
     clips = read_shard(shard_path(project / "latents", 0))["latents"][:3, :1]
     np.testing.assert_allclose(images, clips, atol=0.05 * np.abs(clips).max())  # sums in bfloat16
     assert (project / "latents" / "latents.json").read_bytes() == before
 
     write_table(table[:0], project / "images" / "images.parquet")
-    encode_latents(**where)
+    encode_latents(project / "latents", **where)
     assert not list((project / "latents" / "images" / "shards").glob("*"))
 
 

@@ -11,7 +11,7 @@ from benchmarks.tokens import WAYS, markdown, measured, psnr, there_and_back
 from sketch2video.autoencoder.training import to_network
 from sketch2video.evaluation.consistency import steadiness
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
-from sketch2video.tokens.vqgan import HierarchicalVQGAN
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training.pictures import to_uint8
 
 

@@ -34,7 +34,7 @@ def test_clips_and_images_become_a_pipeline_that_makes_long_videos(scenes: Path,
     autoencoder, video_ldm, latents = (tmp_path / name for name in ("autoencoder", "video_ldm", "latents"))
     params = small_params("autoencoder", 2, width=16)
     train_autoencoder(params, logger, autoencoder, control="none", curves=scenes / "curves", **where)
-    encode_latents(clips=scenes / "clips", autoencoder=autoencoder, latents=latents, images=images)
+    encode_latents(latents, clips=scenes / "clips", autoencoder=autoencoder, images=images)
     mixture = MixtureParams(known_frames=0.5, half_rate=0.2, image_share=0.3, image_steps=2)
     train_video_ldm(
         small_params("video_ldm", 8, width=32, layers=2, heads=2),

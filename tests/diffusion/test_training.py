@@ -26,7 +26,7 @@ def encoded(scenes: Path) -> Path:
     """The scenes with an untrained autoencoder and its latents."""
     torch.manual_seed(0)
     FrameAutoencoder(latent_channels=2, halvings=2, width=16).save_pretrained(scenes / "autoencoder")
-    encode_latents(clips=scenes / "clips", autoencoder=scenes / "autoencoder", latents=scenes / "latents")
+    encode_latents(scenes / "latents", clips=scenes / "clips", autoencoder=scenes / "autoencoder")
     return scenes
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from sketch2video.profiles import apply_profile
+from sketch2video.systems.registry import DEFAULT, system_names
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+RECORDER = Path(__file__).with_name("recorder")
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,18 @@ class Project:
     folder: Path
 
     @property
+    def records(self):
+        """Folder of what the processes of this project read of its parameters; see ``recorder/sitecustomize.py``."""
+        return self.folder.with_name(f"{self.folder.name}-records")
+
+    @property
     def environment(self):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
         return kept | {
             # The copy's code, by the interpreter and the libraries of this one.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{self.folder / 'src'}{os.pathsep}{self.folder}",
+            "PYTHONPATH": os.pathsep.join(map(str, (self.folder / "src", self.folder, RECORDER))),
+            "RECORD_PARAMETERS": str(self.records),
             "PREFECT_HOME": str(self.folder / ".prefect"),
             "DVC_SITE_CACHE_DIR": str(self.folder.parent / "dvc-site-cache"),
             **{
@@ -68,6 +78,7 @@ def copy_project(folder):
             shutil.copy2(ROOT / name, folder / name)
     apply_profile("smoke", folder / "params.yaml", folder / "profiles")
     project = Project(folder)
+    project.records.mkdir()
     project.run("git", "init", "--quiet")
     project.run("git", "add", "--all")
     project.run("git", "commit", "--quiet", "--message", "A copy for tests")
@@ -78,23 +89,19 @@ def copy_project(folder):
 def finished(tmp_path_factory):
     """A project whose whole graph has run once, with registration and generation. Tests leave its files as they are."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
-    commands = "dvc repro && python -m flows.register && python -m flows.generate prompts/demo.txt"
+    commands = "dvc repro && sketch2video register && sketch2video generate prompts/demo.txt"
     project.run("python", "-m", "flows.server", "run", "--", "bash", "-c", commands)
     return project
 
 
-OTHER_SYSTEMS = {
-    "text_ldm": ("models/text", "models/text_ldm", "reports/text_ldm"),
-    "hierarchical_vqgan": ("models/hierarchical", "models/hierarchical_vqgan", "reports/hierarchical_vqgan"),
-    "long_video": ("models/long", "models/long_video", "reports/long_video"),
-}
-"""Systems that ``dvc repro`` does not make, and folders that only they fill."""
+OTHER_SYSTEMS = [name for name in system_names() if name != DEFAULT]
+"""Systems that ``dvc repro`` does not make."""
 
 
 @pytest.fixture(scope="session")
 def with_all_systems(finished):
     """The finished project with the other systems made in it, too; and what ``dvc repro`` had made of them."""
-    folders = [folder for names in OTHER_SYSTEMS.values() for folder in names]
+    folders = [f"{top}/{name}" for name in OTHER_SYSTEMS for top in ("models", "data", "reports")]
     before = [folder for folder in folders if (finished.folder / folder).exists()]
     graphs = [f"systems/{name}/dvc.yaml" for name in OTHER_SYSTEMS]
     finished.run("python", "-m", "flows.server", "run", "--", "dvc", "repro", *graphs)

@@ -9,9 +9,13 @@ import av
 import pytest
 import yaml
 
-from sketch2video.code import imported_files
+from sketch2video.code import PACKAGE, imported_files
 from sketch2video.profiles import edit_params
-from tests.e2e.conftest import OTHER_SYSTEMS
+from sketch2video.stages.parts import named_file
+from sketch2video.systems.registry import find_part, find_system, system_names
+from sketch2video.systems.shared import SHARED_PARTS
+from sketch2video.systems.spec import SHARED
+from tests.e2e.conftest import OTHER_SYSTEMS, ROOT
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
 OTHERS = {
@@ -21,24 +25,62 @@ OTHERS = {
 }
 """Stages of the other systems; their paths count from the project's folder, too."""
 
-ENTRIES = {"ingest": "data/ingest/stage.py", "sketch": "sketches/stage.py", "fit": "curves/fitting/stage.py"} | {
-    "validate": "data/validation/expectations.py"
+DATA_STAGES = {
+    "ingest": "data/ingest/stage.py",
+    "sketch": "sketches/stage.py",
+    "fit": "curves/fitting/stage.py",
+    "validate": "data/validation/expectations.py",
 }
-"""Modules of the stages that are commands, below src/sketch2video; the others are flows of the stage's name."""
+"""Files of the stages that are commands, below src/sketch2video. The others are stages of systems."""
 
 KILLED = Path(__file__).with_name("killed.py")
 
 
+def made_by():
+    """The code, by output, that a part or a pipeline names in its folder: what reads it need not name that again."""
+    found = {}
+    owners = {name: find_system(name).parts for name in system_names()} | {SHARED: SHARED_PARTS}
+    for owner, parts in owners.items():
+        for part in parts:
+            folder = named_file(part.make).parent
+            found[part.folder(owner).as_posix()] = set().union(*map(imported_files, folder.glob("*.py")))
+    for spec in map(find_system, system_names()):
+        found[spec.folder.as_posix()] = imported_files(named_file(spec.pipeline))
+    return found
+
+
+def code_of_stage(stage):
+    """Files whose code decides about a stage's outputs."""
+    name = stage.rpartition(":")[2]
+    if name in DATA_STAGES:
+        return imported_files(PACKAGE / DATA_STAGES[name])
+    system = (STAGES | OTHERS)[stage]["cmd"].split()[-1]
+    if name == "evaluate":
+        return imported_files(PACKAGE / "evaluation" / "evaluate.py")
+    spec = PACKAGE / "systems" / (f"{system}.py" if system == SHARED else f"{system}/__init__.py")
+    if name == "assemble":
+        return imported_files(spec) | imported_files(named_file(find_system(system).pipeline))
+    folder = named_file(find_part(system, name).make).parent  # as `part_code` names it
+    return imported_files(spec).union(*map(imported_files, folder.glob("*.py")))
+
+
 @pytest.mark.parametrize("stage", STAGES | OTHERS)
 def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
-    name = stage.rpartition(":")[2]
-    entry = Path("src/sketch2video", ENTRIES[name]) if name in ENTRIES else Path("flows", f"{name}.py")
-    named = {Path(dep) for dep in (STAGES | OTHERS)[stage]["deps"]}
-    used = {file.relative_to(Path.cwd()) for file in imported_files(entry)}
-    missing = sorted(str(file) for file in used if not ({file, *file.parents} & named))
+    dependencies = (STAGES | OTHERS)[stage]["deps"]
+    named = {ROOT / dep for dep in dependencies}
+    known = set().union(*(code for output, code in made_by().items() if output in dependencies))
+    used = code_of_stage(stage)
+    missing = sorted(str(file) for file in used - known if not ({file, *file.parents} & named))
     assert not missing, f"dvc.yaml, stage {stage}: add to deps: {missing}"
-    spare = sorted(str(dep) for dep in named if dep.parts[0] == "src" and not covers(dep, used))
+    code = [dep for dep in dependencies if dep.startswith("src/")]
+    spare = sorted(dep for dep in code if not covers(ROOT / dep, used))
     assert not spare, f"dvc.yaml, stage {stage}: nothing here uses {spare}"
+    assert len(code) <= 8
+
+
+def test_the_graph_is_short():
+    files = [Path("dvc.yaml"), *Path("systems").glob("*/dvc.yaml")]
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 500
 
 
 def covers(dep, files):
@@ -56,7 +98,7 @@ def outputs_of(stages):
 
 def test_the_graph_makes_what_it_promises(finished):
     assert [out for out in outputs_of(STAGES.values()) if not (finished.folder / out).exists()] == []
-    metrics = json.loads((finished.folder / "reports/metrics.json").read_text())
+    metrics = json.loads((finished.folder / "reports/sketch_ldm/metrics.json").read_text())
     assert all(isinstance(value, float | int) for value in metrics.values())
     assert any(name.startswith("faithfulness") for name in metrics)
 
@@ -81,6 +123,23 @@ def test_a_second_run_does_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in (finished.folder / "models").rglob("*")} == before
 
 
+def test_stages_list_the_parameters_that_they_read(with_all_systems):
+    project, _ = with_all_systems
+    read = {}
+    for file in project.records.glob("*.json"):
+        record = json.loads(file.read_text())
+        read.setdefault(tuple(record["command"][1:]), set()).update(record["read"])
+    forgotten = {}
+    for stage, about in (STAGES | OTHERS).items():
+        command = about["cmd"].removeprefix("python -m flows.stage ").removeprefix("sketch2video ")
+        found = read[tuple(command.split())]
+        listed = (*about.get("params", ()), "base.workers", "base.cluster")
+        keys = {key for key in found if not any(f"{key}.".startswith(f"{name}.") for name in listed)}
+        if keys:
+            forgotten[stage] = sorted(keys)
+    assert forgotten == {}
+
+
 def test_other_systems_are_made_when_they_are_asked_for(with_all_systems):
     project, made_by_the_graph = with_all_systems
     assert made_by_the_graph == []
@@ -98,7 +157,7 @@ def test_all_systems_stand_side_by_side(with_all_systems):
     found = [line.split("  ")[0] for line in said.splitlines() if line.startswith(rows)]
     assert sorted(found) == sorted(rows)
     assert (project.folder / "reports/systems.html").read_text() == made_by_the_evaluation
-    files = ["reports/metrics.json", *(f"reports/{name}/metrics.json" for name in OTHER_SYSTEMS)]
+    files = ["reports/sketch_ldm/metrics.json", *(f"reports/{name}/metrics.json" for name in OTHER_SYSTEMS)]
     shown = json.loads(project.run("dvc", "metrics", "show", "--json", *files))
     sketch, *others = (shown[""]["data"][file]["data"] for file in files)
     for other in others:
@@ -113,8 +172,8 @@ def test_any_system_is_registered_and_generates_by_the_batch(with_all_systems, t
     prompts = tmp_path / "prompts.csv"
     prompts.write_text(f"caption,num_frames\na red circle moves left to right,{frames}\n")
     commands = (
-        f"python -m flows.register --model models/{system}"
-        f" && python -m flows.generate {prompts} --model models:/sketch2video@challenger --output {tmp_path / 'videos'}"
+        f"sketch2video register --model models/{system}"
+        f" && sketch2video generate {prompts} --model models:/sketch2video@challenger --output {tmp_path / 'videos'}"
     )
     project.run("python", "-m", "flows.server", "run", "--", "bash", "-c", commands)
     (row,) = (json.loads(line) for line in (tmp_path / "videos" / "manifest.jsonl").read_text().splitlines())
@@ -163,13 +222,14 @@ def test_a_killed_data_stage_goes_on_to_the_same_bytes(finished, fresh):
 def test_a_killed_training_goes_on_to_the_same_model(finished, fresh):
     """The text encoder stands for all: they share the loop, whose own tests cover the networks."""
     link_data(finished, fresh)
-    killed = f"python {KILLED} sketch2video.training.loop:save_checkpoint 3 flows/train_text_encoder.py"
-    commands = f"{killed}; echo ended with $?; ls models; python -m flows.train_text_encoder"
+    command = Path(sys.executable).with_name("sketch2video")
+    killed = f"python {KILLED} sketch2video.training.loop:save_checkpoint 3 {command} train text_encoder"
+    commands = f"{killed}; echo ended with $?; ls models/shared; sketch2video train text_encoder"
     said = fresh.run("python", "-m", "flows.server", "run", "--", "bash", "-c", commands)
     assert f"ended with {128 + signal.SIGKILL}" in said  # after the checkpoints of steps 0 and 2 of 6
-    assert "cannot access 'models'" in said
-    assert fresh.bytes_of("models/text_encoder") == finished.bytes_of("models/text_encoder")
-    report = "reports/train_text_encoder.json"
+    assert "cannot access 'models/shared'" in said
+    assert fresh.bytes_of("models/shared/text_encoder") == finished.bytes_of("models/shared/text_encoder")
+    report = "reports/shared/train_text_encoder.json"
     assert (fresh.folder / report).read_bytes() == (finished.folder / report).read_bytes()
 
 

@@ -53,7 +53,7 @@ def evaluated(folder, name, values, **protocol):
 
 @pytest.fixture
 def both(tmp_path):
-    clips = evaluated(tmp_path, "sketch_ldm", SKETCH), evaluated(tmp_path / "text_ldm", "text_ldm", TEXT)
+    clips = evaluated(tmp_path / "sketch_ldm", "sketch_ldm", SKETCH), evaluated(tmp_path / "text_ldm", "text_ldm", TEXT)
     return tmp_path, *clips
 
 
@@ -92,7 +92,7 @@ def test_the_page_shows_the_same_captions_by_all_systems(both):
     assert [data_uri(clip) in page for clip in sketch] == [True] * 4
     assert [data_uri(clip) in page for clip in text] == [True, False] * 2  # real clips are shown once
     assert "caption &lt;0&gt;" in page
-    assert 'href="index.html">sketch_ldm' in page
+    assert 'href="sketch_ldm/index.html">sketch_ldm' in page
     assert 'href="text_ldm/index.html">text_ldm' in page
     assert page.count('class="best"') == 9
 
@@ -141,8 +141,8 @@ def test_what_is_not_a_systems_evaluation_is_not_compared(both):
 def test_nothing_to_compare_and_old_files_are_a_users_mistake(tmp_path):
     with pytest.raises(UserError, match="holds no evaluation"):
         compare(tmp_path)
-    evaluated(tmp_path, "sketch_ldm", SKETCH)
-    old = json.loads((tmp_path / "evaluation.json").read_text())
-    write_json(tmp_path / "evaluation.json", old | {"seconds_per_clip": {"text": 0.5}})
+    evaluated(tmp_path / "sketch_ldm", "sketch_ldm", SKETCH)
+    old = json.loads((tmp_path / "sketch_ldm" / "evaluation.json").read_text())
+    write_json(tmp_path / "sketch_ldm" / "evaluation.json", old | {"seconds_per_clip": {"text": 0.5}})
     with pytest.raises(UserError, match="evaluate sketch_ldm again"):
         compare(tmp_path)

@@ -104,6 +104,7 @@ def run(world, tmp_path, pipeline, table=None):
     return evaluate(
         with_small_clips(load_params(), TEST_CLIPS),
         data=world.data,
+        system="sketch_ldm",
         model=world.model,
         reports=tmp_path / "reports",
         checkpoints=tmp_path / "checkpoints",
@@ -132,7 +133,7 @@ def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, ti
     params = with_small_clips(load_params(), TEST_CLIPS)
     write_table(world.table, world.data.clips / "clips.parquet")
     folders = {"reports": tmp_path / "reports", "checkpoints": tmp_path / "checkpoints"}
-    evaluation = evaluate(params, data=world.data, model=tiny_pipeline_folder, **folders)
+    evaluation = evaluate(params, data=world.data, system="sketch_ldm", model=tiny_pipeline_folder, **folders)
     assert evaluation.left_out == {}
     assert evaluation.metrics()["faithfulness_joint"] < 0.3 < evaluation.metrics()["judge_accuracy_joint"]
     assert evaluation.size["latent_numbers"] == 4 * 8 * 8
@@ -152,9 +153,9 @@ def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, ti
 
 def test_an_untrained_text_only_pipeline_is_evaluated_and_times_no_curves(world, tmp_path, tiny_text_pipeline_folder):
     write_table(world.table.head(8), world.data.clips / "clips.parquet")
-    folders = {"reports": tmp_path / "reports", "checkpoints": tmp_path / "checkpoints"}
+    folders = {"reports": tmp_path / "reports" / "text_ldm", "checkpoints": tmp_path / "checkpoints"}
     params = with_small_clips(load_params(), 8)
-    evaluation = evaluate(params, data=world.data, model=tiny_text_pipeline_folder, **folders)
+    evaluation = evaluate(params, data=world.data, system="text_ldm", model=tiny_text_pipeline_folder, **folders)
     assert evaluation.protocol["system"] == "text_ldm"
     assert list(evaluation.seconds_per_clip) == ["text", "alone"]
     assert list(evaluation.seconds_per_clip["alone"]) == ["captions", "denoising", "decoding", "other"]

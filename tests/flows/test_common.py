@@ -1,10 +1,8 @@
-import pandas as pd
 import pytest
 
 from flows import common
-from flows.common import REFUSED, execute, recorded, stage_flow, write_curve
+from flows.common import REFUSED, execute, stage_flow
 from sketch2video.errors import UserError
-from sketch2video.params import load_params
 
 
 @stage_flow
@@ -41,20 +39,6 @@ def test_a_command_ends_with_one_line_and_code_2(capsys):
         execute(Stage(), "clips.csv")
     assert end.value.code == 2
     assert capsys.readouterr().err == "refuse: clips.csv is missing; make it\n"
-
-
-def test_a_run_records_the_sections_it_reads():
-    params = load_params()
-    values = recorded(params, "curve_vae")
-    assert values == {"base": params.base.model_dump(), "curve_vae": params.curve_vae.model_dump()}
-
-
-@pytest.mark.parametrize("history", [[], [{"step": 1, "learning_rate": 0.1, "loss": 2.0, "kl": 1.0}]])
-def test_a_loss_curve_is_a_table_that_dvc_can_plot(tmp_path, history):
-    write_curve(tmp_path / "plots" / "x.csv", history)
-    table = pd.read_csv(tmp_path / "plots" / "x.csv")
-    assert {"step", "loss"} <= set(table.columns)
-    assert len(table) == len(history)
 
 
 def test_values_are_shown_as_a_table(monkeypatch):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sketch2video.tokens.codebook import DEAD_BELOW, SMOOTHING, Codebook, perplexity
+from sketch2video.tokens.vqgan.codebook import DEAD_BELOW, SMOOTHING, Codebook, perplexity
 
 
 def vectors(count: int = 2, width: int = 3, height: int = 4, breadth: int = 5) -> torch.Tensor:

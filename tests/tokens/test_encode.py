@@ -10,9 +10,9 @@ import torch
 from sketch2video.autoencoder.training import to_network
 from sketch2video.data.clips.shards import read_shard, shard_path
 from sketch2video.errors import UserError
-from sketch2video.tokens.codebook import perplexity
-from sketch2video.tokens.encode import encode_tokens
-from sketch2video.tokens.vqgan import HierarchicalVQGAN
+from sketch2video.tokens.vqgan.codebook import perplexity
+from sketch2video.tokens.vqgan.encode import encode_tokens
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 
 CODES = 16
 
@@ -30,7 +30,7 @@ def project(scenes: Path, tmp_path: Path) -> Path:
 
 
 def encode(folder: Path) -> dict[str, float]:
-    return encode_tokens(clips=folder / "clips", vqgan=folder / "vqgan", tokens=folder / "tokens")
+    return encode_tokens(folder / "tokens", clips=folder / "clips", vqgan=folder / "vqgan")
 
 
 def test_tokens_are_those_of_the_vqgan(project: Path) -> None:

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import Params
-from sketch2video.tokens.encode import token_array
 from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.transformer_training import Windows, corrupted, train_token_transformer
-from sketch2video.tokens.vqgan import HierarchicalVQGAN
+from sketch2video.tokens.vqgan.encode import token_array
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training import loop
 from sketch2video.training.loop import SilentLogger, TrainResult
 from tests.small_data import small_params

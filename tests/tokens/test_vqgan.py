@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from sketch2video.errors import UserError
-from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
 
 def network(levels: int = 2, halvings: int = 2) -> HierarchicalVQGAN:

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from sketch2video.autoencoder.training import clip_dataset, held_out_frames, mean_psnr
-from sketch2video.tokens.vqgan import load_vqgan
-from sketch2video.tokens.vqgan_training import VQGANTask, frozen, train_vqgan
+from sketch2video.tokens.vqgan.network import load_vqgan
+from sketch2video.tokens.vqgan.training import VQGANTask, frozen, train_vqgan
 from sketch2video.training.checkpoints import FILE
 from sketch2video.training.loop import SilentLogger, TrainResult
 from tests.small_data import small_params

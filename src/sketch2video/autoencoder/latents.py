@@ -23,12 +23,12 @@ FRAMES_AT_ONCE = 64
 
 
 def encode_latents(
+    output: Path,
     *,
+    autoencoder: Path,
     clips: Path = Path("data/clips"),
-    autoencoder: Path = Path("models/autoencoder"),
-    latents: Path = Path("data/latents"),
     images: Path | None = None,
-) -> None:
+) -> dict[str, float]:
     """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
 
     ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip whose frames and the
@@ -36,17 +36,20 @@ def encode_latents(
     ``images`` of the latents.
 
     Args:
-        clips: folder of shards with ``frames``.
+        output: folder that gets the shards.
         autoencoder: folder of the model.
-        latents: folder that gets the shards.
+        clips: folder of shards with ``frames``.
         images: folder of shards with ``frames`` of one moment each, and ``images.parquet``; None: there are none.
+
+    Returns:
+        The statistics, as ``mean_<channel>`` and ``std_<channel>``.
 
     Raises:
         UserError: clips, images or autoencoder are missing or damaged.
     """
     model, settings = load_autoencoder(autoencoder), {"autoencoder": fingerprint([autoencoder])}
-    pictures = [] if images is None else [(images, image_latents(latents), read_table(images / IMAGES))]
-    for source, target, table in [(clips, latents, read_table(clips / "clips.parquet")), *pictures]:
+    pictures = [] if images is None else [(images, image_latents(output), read_table(images / IMAGES))]
+    for source, target, table in [(clips, output, read_table(clips / "clips.parquet")), *pictures]:
         derive_shards(
             lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),
             ("frames",),
@@ -59,7 +62,9 @@ def encode_latents(
             description=f"encode {source.name}",
         )
     table = read_table(clips / "clips.parquet")
-    write_json(latents / "latents.json", latent_statistics(latents, table[table["split"] == "train"]))
+    statistics = latent_statistics(output, table[table["split"] == "train"])
+    write_json(output / "latents.json", statistics)
+    return {f"{name}_{channel}": value for name in statistics for channel, value in enumerate(statistics[name])}
 
 
 @torch.no_grad()

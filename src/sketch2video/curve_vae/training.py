@@ -45,7 +45,7 @@ def train_curve_vae(
     output: Path,
     *,
     curves: Path = Path("data/curves"),
-    text_encoder: Path = Path("models/text_encoder"),
+    text_encoder: Path,
     checkpoints: Path = Path("checkpoints"),
 ) -> TrainResult:
     """Train the curve VAE on the training split: the autoencoder, then the prior.

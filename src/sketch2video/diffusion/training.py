@@ -41,12 +41,12 @@ def train_video_ldm(
     *,
     control: Control = "sketch",
     mixture: MixtureParams | None = None,
-    latents: Path = Path("data/latents"),
+    latents: Path,
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
     images: Path | None = None,
-    text_encoder: Path = Path("models/text_encoder"),
-    autoencoder: Path = Path("models/autoencoder"),
+    text_encoder: Path,
+    autoencoder: Path,
     checkpoints: Path = Path("checkpoints"),
 ) -> TrainResult:
     """Train the diffusion transformer on the training split.

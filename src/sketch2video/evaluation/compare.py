@@ -1,8 +1,7 @@
 """All systems side by side: one row a system, one column a metric, real clips in the head.
 
-Each system's evaluation leaves ``evaluation.json`` and ``examples/`` in a folder of its own: the default system's in
-``reports``, the others' in ``reports/<system>``. What stands here reads these files alone, so that the comparison can
-be made again at any time: it is a view, not an output of the graph.
+Each system's evaluation leaves ``evaluation.json`` and ``examples/`` in a folder of its own, ``reports/<system>``. The
+comparison reads these files alone, so that it can be made again at any time: it is a view, not an output of the graph.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from sketch2video.errors import UserError
 from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
+from sketch2video.systems.registry import DEFAULT
 
 COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
 """What must be the same for scores to stand in one table. How a system is sampled is its own choice."""
@@ -155,13 +155,12 @@ def evaluated_folders(reports: Path) -> dict[str, Path]:
 
     An evaluation in a folder below ``reports`` counts if the folder has the system's name.
     """
-    found: dict[str, Path] = {}
-    for path in [reports / "evaluation.json", *sorted(reports.glob("*/evaluation.json"))]:
-        if path.is_file():
-            name = _system_of(path)
-            if path.parent == reports or path.parent.name == name:
-                found.setdefault(name, path.parent)
-    return found
+    found = {
+        path.parent.name: path.parent
+        for path in sorted(reports.glob("*/evaluation.json"))
+        if path.is_file() and _system_of(path) == path.parent.name
+    }
+    return dict(sorted(found.items(), key=lambda one: one[0] != DEFAULT))
 
 
 def _system_of(path: Path) -> str:

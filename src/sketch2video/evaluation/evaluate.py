@@ -84,8 +84,9 @@ def evaluate(
     params: Params,
     *,
     data: Data | None = None,
-    model: Path = Path("models/sketch_ldm"),
-    reports: Path = Path("reports"),
+    system: str,
+    model: Path,
+    reports: Path,
     checkpoints: Path = Path("checkpoints"),
     load: Callable[[Path], Any] = load_pipeline,
 ) -> Evaluation:
@@ -96,7 +97,8 @@ def evaluate(
     Args:
         params: of the whole graph; ``base`` and ``evaluate`` are read.
         data: outputs of ingest, and of sketch and fit where the system draws.
-        model: folder of the assembled pipeline, of any system.
+        system: its name, for the report.
+        model: folder of the assembled pipeline.
         reports: where everything is written.
         checkpoints: generated clips are kept below it, so that the same call goes on after a kill.
         load: makes a pipeline of ``model``.
@@ -115,7 +117,7 @@ def evaluate(
         "size": params.base.size,
         "video_judge": judge_path("video").name,
         "sketch_judge": judge_path("sketch").name,
-        "system": model.name,
+        "system": system,
         "model": content_hash(model)[:12],
         "sampling": asdict(sampling),
     }
@@ -124,7 +126,7 @@ def evaluate(
     inputs = {"none": [], "sketch": [data.curves], "video": [data.clips]}[pipeline.control]
     settings = {**protocol, "rows": rows.to_json()}
     folder = folder_for(
-        f"evaluate-{model.name}", settings, inputs, checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)]
+        f"evaluate-{system}", settings, inputs, checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)]
     )
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}

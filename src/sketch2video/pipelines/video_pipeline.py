@@ -23,7 +23,7 @@ FRAMES_AT_ONCE = 64
 MOVED = {
     "sketch2video.models.autoencoder": "sketch2video.autoencoder.network",
     "sketch2video.models.video_transformer": "sketch2video.diffusion.video_transformer",
-    "sketch2video.models.vqgan": "sketch2video.tokens.vqgan",
+    "sketch2video.models.vqgan": "sketch2video.tokens.vqgan.network",
     "sketch2video.models.token_transformer": "sketch2video.tokens.transformer",
     "sketch2video.models.average_fusion": "sketch2video.steadiness.average_fusion",
 }

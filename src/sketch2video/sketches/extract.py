@@ -12,7 +12,7 @@ from sketch2video.params import SketchParams
 from sketch2video.sketches.classical import extract_sketches
 from sketch2video.sketches.learned import extract_sketches_learned, is_trained, trained_model
 
-MODEL = Path("models/sketcher")
+MODEL = Path("models/shared/sketcher")
 """Where ``train_sketcher`` leaves the network."""
 
 

@@ -1,1 +1,1 @@
-"""Foreground and background told apart, average fusion, masked losses, tuning for steady videos."""
+"""Foreground and background separated, average fusion, masked losses, tuning for steady videos."""

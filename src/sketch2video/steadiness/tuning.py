@@ -20,16 +20,11 @@ from sketch2video.files import replacing, write_json
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import LongVideoParams, Params, VideoLDMParams
 from sketch2video.steadiness.average_fusion import FusionWeights
+from sketch2video.steadiness.files import FUSION, STEADIED
 from sketch2video.steadiness.masked_losses import LossWeights, combined_loss
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-
-STEADIED = "steadied.parquet"
-"""Table of the videos that were made steady, in the folder of their shards."""
-
-FUSION = "fusion_weights.json"
-"""File with w_1 and w_2, beside the network that was tuned together with them."""
 
 
 def tune_long_video(
@@ -37,9 +32,9 @@ def tune_long_video(
     logger: RunLogger,
     output: Path,
     *,
-    steadied: Path = Path("data/long_video/steadied"),
-    text_encoder: Path = Path("models/text_encoder"),
-    video_ldm: Path = Path("models/video_ldm"),
+    steadied: Path,
+    text_encoder: Path,
+    video_ldm: Path,
     checkpoints: Path = Path("checkpoints"),
 ) -> TrainResult:
     """F_4 of equation (13): tune the video LDM, and w_1 and w_2 of equation (11) with it.

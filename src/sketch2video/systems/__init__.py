@@ -1,15 +1,18 @@
-"""Systems: how trained networks become text to video. All are ``DiffusionPipeline`` subclasses, called alike."""
+"""Systems: how trained networks become text to video. All are ``DiffusionPipeline`` subclasses, called alike.
 
-from sketch2video.pipelines.output import VideoOutput
-from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline
-from sketch2video.systems.long_video.pipeline import LongVideoPipeline
-from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
-from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
+Every folder here is a system, described by its ``SPEC``; :mod:`~sketch2video.systems.registry` finds them. Pipelines
+are imported when they are asked for: ``from sketch2video.systems import SketchToVideoPipeline``.
+"""
 
-__all__ = [
-    "HierarchicalVQGANPipeline",
-    "LongVideoPipeline",
-    "SketchToVideoPipeline",
-    "TextToVideoPipeline",
-    "VideoOutput",
-]
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("_") and name[:1].isupper():
+        from sketch2video.systems.registry import system_of_class
+
+        if spec := system_of_class(name):
+            return spec.pipeline_class
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

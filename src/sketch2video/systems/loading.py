@@ -12,20 +12,24 @@ from diffusers import DiffusionPipeline
 
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, sha256_of_file, sha256_of_value
-from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline
-from sketch2video.systems.long_video.pipeline import LongVideoPipeline
-from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
-from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
-
-SYSTEMS: dict[str, type[DiffusionPipeline]] = {
-    system.__name__: system
-    for system in (SketchToVideoPipeline, TextToVideoPipeline, HierarchicalVQGANPipeline, LongVideoPipeline)
-}
-"""Pipelines by the name that ``model_index.json`` gives them."""
+from sketch2video.systems.registry import find_system, system_names, system_of_class
+from sketch2video.systems.spec import PIPELINE
 
 INDEX = "model_index.json"
 BY_SLOT = "sketch2video.models.curve_vae"
 """Module of the curve VAE in pipelines that were saved before strokes were a set; its weights fit no network here."""
+
+
+def pipeline_folder(folder: Path | str) -> Path:
+    """The folder with a pipeline's index: the one that is named, or ``pipeline`` within a system's folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    for candidate in (Path(folder), Path(folder) / PIPELINE):
+        if (candidate / INDEX).is_file():
+            return candidate
+    raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` or name another model")
 
 
 def load_pipeline(folder: Path | str) -> DiffusionPipeline:
@@ -34,13 +38,13 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     Raises:
         UserError: the folder is missing, damaged, or holds another pipeline.
     """
-    folder = Path(folder)
-    if not (folder / INDEX).is_file():
-        raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` or name another model")
+    folder = pipeline_folder(folder)
     index = read_json(folder / INDEX)
     name = index.get("_class_name")
-    if name not in SYSTEMS:
-        raise UserError(f"{folder} holds the pipeline {name}, not one of {', '.join(SYSTEMS)}; name another model")
+    spec = system_of_class(str(name))
+    if spec is None:
+        known = ", ".join(find_system(system).class_name for system in system_names())
+        raise UserError(f"{folder} holds the pipeline {name}, not one of {known}; name another model")
     if BY_SLOT in (index.get("curve_vae") or []):
         raise UserError(
             f"{folder} was saved by an older version, whose curve VAE drew strokes by slot; train it again with"
@@ -50,7 +54,7 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     transformers.logging.set_verbosity_error()  # it reports layers of an encoder that nobody uses
     diffusers.utils.logging.disable_progress_bar()
     try:
-        pipeline = SYSTEMS[name].from_pretrained(folder, local_files_only=True)
+        pipeline = spec.pipeline_class.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the libraries raise whatever their parts raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{folder} cannot be loaded ({reason}); run `dvc repro` or name another model") from error

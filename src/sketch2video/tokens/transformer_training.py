@@ -22,7 +22,6 @@ from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.params import CONTROL_CHANNELS, Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
-from sketch2video.tokens.encode import token_array
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
 from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
 from sketch2video.tokens.video_discriminator import (
@@ -31,7 +30,8 @@ from sketch2video.tokens.video_discriminator import (
     pretrained_video_discriminator,
     small_video_discriminator,
 )
-from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.tokens.vqgan.encode import token_array
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
@@ -46,11 +46,11 @@ def train_token_transformer(
     logger: RunLogger,
     output: Path,
     *,
-    tokens: Path = Path("data/hierarchical/tokens"),
+    tokens: Path,
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
-    text_encoder: Path = Path("models/text_encoder"),
-    vqgan: Path = Path("models/hierarchical/vqgan"),
+    text_encoder: Path,
+    vqgan: Path,
     checkpoints: Path = Path("checkpoints"),
 ) -> TrainResult:
     """Train the transformers on the training split.

@@ -24,7 +24,7 @@ from mlflow.utils.uri import is_local_uri
 
 from sketch2video.errors import UserError
 from sketch2video.params import SamplingParams
-from sketch2video.systems.loading import INDEX, content_hash
+from sketch2video.systems.loading import content_hash, pipeline_folder
 from sketch2video.tracking import pyfunc_model
 from sketch2video.tracking.requirements import requirements_of
 from sketch2video.tracking.runs import TrackedRun
@@ -68,8 +68,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
     Raises:
         UserError: the folder holds no pipeline, or the registry does not answer.
     """
-    if not (folder / INDEX).is_file():
-        raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` to make it")
+    folder = pipeline_folder(folder)
     content = content_hash(folder)
     version = find_version(name, content)
     with registry_errors():
@@ -120,17 +119,12 @@ def locate_model(reference: str) -> LocatedModel:
         UserError: there is no such model, version or folder.
     """
     if not reference.startswith("models:"):
-        if not (Path(reference) / INDEX).is_file():
-            raise UserError(
-                f"{reference} is no pipeline folder; name one, or a registered model such as"
-                f" models:/sketch2video@{CHAMPION}"
-            )
-        return LocatedModel(Path(reference), None)
+        return LocatedModel(pipeline_folder(reference), None)
     match = _MODELS_URI.fullmatch(reference)
     if match is None:
         raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; correct it")
     name, alias, number = match["name"], match["alias"], match["version"]
-    with registry_errors(f"{reference} is not in the registry; run `python -m flows.register`, or name a folder"):
+    with registry_errors(f"{reference} is not in the registry; run `sketch2video register`, or name a folder"):
         if alias:
             number = client().get_model_version_by_alias(name, alias).version
         folder = _downloaded(name, str(number))

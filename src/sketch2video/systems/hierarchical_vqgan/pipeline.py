@@ -40,7 +40,7 @@ from sketch2video.pipelines.video_pipeline import (
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
 from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
-from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
 
 class HierarchicalVQGANPipeline(VideoPipeline):

@@ -57,10 +57,10 @@ from sketch2video.pipelines.video_pipeline import Generators
 from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
 from sketch2video.steadiness.background import aligned_background, explained
 from sketch2video.steadiness.camera import camera_path, is_still
+from sketch2video.steadiness.files import FUSION
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.masked_losses import latent_mask
 from sketch2video.steadiness.segmenters import MOTION, segment
-from sketch2video.steadiness.tuning import FUSION
 from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.text.encoder import TextCondition, encode_text
 

@@ -16,11 +16,28 @@ from sketch2video.curves import CurveSequence
 from sketch2video.data.clips.datasets import clips_of_split
 from sketch2video.data.clips.shards import ShardReader, shard_path, write_table, writing_shard
 from sketch2video.errors import UserError
-from sketch2video.params import EvaluateParams, SteadySource
+from sketch2video.params import EvaluateParams, Params, SteadySource
 from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
-from sketch2video.steadiness.tuning import STEADIED
-from sketch2video.systems.long_video.pipeline import Guidance, LongVideoPipeline, Painted
+from sketch2video.steadiness.files import STEADIED
+from sketch2video.systems.loading import load_pipeline
+from sketch2video.systems.long_video.pipeline import Guidance, LongVideoPipeline, Painted, module_settings
+
+
+def steady_training_clips(output: Path, *, model: Path, params: Params) -> dict[str, float]:
+    """Make training clips steady by the modules of ``long_video``, as its parameters say; see :func:`steady_clips`.
+
+    Args:
+        output: folder that gets the shard.
+        model: folder of the pipeline whose networks are used.
+        params: all parameters; ``long_video``, ``evaluate`` and ``base.seed`` are read.
+    """
+    section = params.long_video
+    pipeline = LongVideoPipeline(**load_pipeline(model).components, **module_settings(section))
+    pipeline.set_progress_bar_config(disable=True)
+    return steady_clips(
+        pipeline, params.evaluate, section.clips, params.base.seed, section.steady_source, output=output
+    )
 
 
 @torch.no_grad()
@@ -33,7 +50,7 @@ def steady_clips(
     *,
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
-    output: Path = Path("data/long_video/steadied"),
+    output: Path,
 ) -> dict[str, float]:
     """Give training clips one background each, and write them as shards.
 

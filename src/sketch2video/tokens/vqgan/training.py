@@ -29,8 +29,8 @@ from sketch2video.autoencoder.training import (
 )
 from sketch2video.files import replacing
 from sketch2video.params import Params, VQGANParams
-from sketch2video.tokens.codebook import Quantised, perplexity
-from sketch2video.tokens.vqgan import HierarchicalVQGAN
+from sketch2video.tokens.vqgan.codebook import Quantised, perplexity
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.pictures import save_sheet, to_uint8

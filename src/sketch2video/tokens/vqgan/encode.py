@@ -14,27 +14,27 @@ from sketch2video.data.clips.derive import derive_shards, shards_of
 from sketch2video.data.clips.shards import read_shard, shard_path
 from sketch2video.files import fingerprint
 from sketch2video.networks.precision import precision
-from sketch2video.tokens import vqgan as network
-from sketch2video.tokens.codebook import perplexity
-from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
+from sketch2video.tokens.vqgan import network
+from sketch2video.tokens.vqgan.codebook import perplexity
+from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
 FRAMES_AT_ONCE = 64
 
 
 def encode_tokens(
+    output: Path,
     *,
+    vqgan: Path,
     clips: Path = Path("data/clips"),
-    vqgan: Path = Path("models/hierarchical/vqgan"),
-    tokens: Path = Path("data/hierarchical/tokens"),
 ) -> dict[str, float]:
     """Write the tokens of all clips: an array ``tokens_<level>`` of each level, 0 the finest, int64 (N, T, h, w).
 
     A clip whose frames and the VQGAN are unchanged is not encoded again.
 
     Args:
-        clips: folder of shards with ``frames``.
+        output: folder that gets the shards.
         vqgan: folder of the model.
-        tokens: folder that gets the shards.
+        clips: folder of shards with ``frames``.
 
     Returns:
         For each level ``perplexity_<level>`` over all clips: how many codes are in use.
@@ -47,7 +47,7 @@ def encode_tokens(
         lambda clip, _: (encode_clip(model, clip["frames"]), {}),
         ("frames",),
         clips,
-        tokens,
+        output,
         shards_of(clips),
         {"vqgan": fingerprint([vqgan])},
         code_digest(network),
@@ -55,7 +55,7 @@ def encode_tokens(
         description="encode tokens",
     )
     return {
-        f"perplexity_{level}": float(perplexity(all_tokens(tokens, shards_of(clips), level), model.config.codes))
+        f"perplexity_{level}": float(perplexity(all_tokens(output, shards_of(clips), level), model.config.codes))
         for level in range(model.config.levels)
     }
 

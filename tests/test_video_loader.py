@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from sketch2video import video_loader
 from sketch2video.errors import UserError
 from sketch2video.media.codec import read_clip
 from sketch2video.media.containers import RejectedVideo
-from sketch2video.text import video_loader
 from sketch2video.text.training import train_tokenizer
-from sketch2video.text.video_loader import CaptionedVideos, batches
+from sketch2video.video_loader import CaptionedVideos, batches
 from tests.media.small_videos import encode, number_of, numbered
 
 CAPTIONS = ["a red circle", "a blue star moves from left to right", "a star grows"]

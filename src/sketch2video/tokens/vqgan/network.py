@@ -27,7 +27,7 @@ from torch.nn import functional
 from sketch2video.autoencoder.network import ResidualBlock, channels_by_level, encoder_trunk, enlargement
 from sketch2video.networks.blocks import PlaceNorm
 from sketch2video.networks.loading import load_frozen
-from sketch2video.tokens.codebook import Codebook, Quantised
+from sketch2video.tokens.vqgan.codebook import Codebook, Quantised
 
 
 class HierarchicalVQGAN(ModelMixin, ConfigMixin):

@@ -1,0 +1,56 @@
+"""The command line's frame: the application, its panels, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from sketch2video.errors import border
+
+# Commands import what they run, so that `--help` answers at once.
+
+app = typer.Typer(
+    name="sketch2video",
+    help="Text to hand-drawn sketch to video. The commands read params.yaml in the current folder; "
+    "`dvc repro` runs the stages in order.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+STAGES = "Stages (run by DVC)"
+PARAMETERS = "Parameters"
+DATA = "Data"
+MODELS = "Models"
+DRAWINGS = "Drawings (in any folder)"
+SCORES = "Scores"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from sketch2video import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    from sketch2video.tracking.environment import quiet
+
+    quiet()
+
+
+def main() -> None:
+    """Run the command line; what a user can fix ends it with one line on stderr and exit code 2."""
+    with suppress(AttributeError):  # stdout may be replaced by something simpler
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with border("sketch2video"):
+        app()

@@ -1,0 +1,109 @@
+"""Commands that train, judge, register and use models.
+
+With a Prefect server named (``PREFECT_API_URL``) they run as flows, which that server shows; without one at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sketch2video.cli.app import MODELS, app
+
+System = Annotated[str | None, typer.Option(help="Whose; by default sketch_ldm, or shared where parts are shared.")]
+
+
+@app.command(rich_help_panel=MODELS)
+def train(
+    part: Annotated[str, typer.Argument(help="A network or data of a system, such as video_ldm or latents.")],
+    system: System = None,
+) -> None:
+    """Make a part of a system at once, on the data as they are. `dvc repro` does the same where it is out of date."""
+    _run_stage(part, system)
+
+
+@app.command(rich_help_panel=MODELS)
+def assemble(system: Annotated[str | None, typer.Argument(help="By default sketch_ldm.")] = None) -> None:
+    """Put a system's trained parts together to one pipeline: models/SYSTEM/pipeline."""
+    _run_stage("assemble", system)
+
+
+@app.command(rich_help_panel=MODELS)
+def evaluate(system: Annotated[str | None, typer.Argument(help="By default sketch_ldm.")] = None) -> None:
+    """Judge a system's pipeline on the test split: reports/SYSTEM/index.html."""
+    _run_stage("evaluate", system)
+
+
+@app.command(rich_help_panel=MODELS)
+def register(
+    model: Annotated[
+        str | None, typer.Option(help="A pipeline's or a system's folder; by default of register.system.")
+    ] = None,
+) -> None:
+    """Make a pipeline a version of the registered model, and the champion if it passes the gate."""
+    if _as_flow("flows.register", *_option("--model", model)):
+        return
+    from sketch2video.stages.register import register as run
+
+    run(model)
+
+
+@app.command(rich_help_panel=MODELS)
+def generate(
+    prompts: Annotated[str, typer.Argument(help="A .txt, .csv or .jsonl file with one prompt a row.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="models:/name@alias, models:/name/version or a folder (generate.model)."),
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the videos; by default generate.output.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of prompts that name none; by default base.seed.")] = None,
+) -> None:
+    """Turn a file of prompts into videos; what the output folder already holds is not made again."""
+    options = [*_option("--model", model), *_option("--output", output), *_option("--seed", seed)]
+    if _as_flow("flows.generate", *options, "--", prompts):
+        return
+    from sketch2video.stages.generate import generate as run
+
+    run(prompts, model, output, seed)
+
+
+@app.command(rich_help_panel=MODELS)
+def up() -> None:
+    """Start Prefect server, deployments, worker and MLflow server on 127.0.0.1, until Ctrl-C."""
+    _flow("flows.server", "up")
+
+
+def _run_stage(name: str, system: str | None) -> None:
+    from sketch2video.systems.registry import DEFAULT, is_shared
+
+    owner = system or ("shared" if is_shared(name) else DEFAULT)
+    if _as_flow("flows.stage", name, owner):
+        return
+    from sketch2video.stages.run import run_stage
+
+    for metric, value in run_stage(name, owner).items():
+        typer.echo(f"{metric} {value:.6g}")
+
+
+def _option(name: str, value: object) -> list[str]:
+    return [] if value is None else [f"{name}={value}"]
+
+
+def _as_flow(module: str, *arguments: str) -> bool:
+    """Run a flow where a Prefect server is named; whether one is. Exits with its code if it fails."""
+    if not os.environ.get("PREFECT_API_URL") or not Path(*module.split(".")).with_suffix(".py").is_file():
+        return False
+    _flow(module, *arguments)
+    return True
+
+
+def _flow(module: str, *arguments: str) -> None:
+    # The flows are of the project's folder, not of this package, which does not import them.
+    code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,61 @@
+"""Turn a file of prompts into videos, by a registered model or a pipeline folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sketch2video.errors import printable
+from sketch2video.generation.batch import Model, generate_batch
+from sketch2video.generation.caption_length import warn_of_long_captions
+from sketch2video.generation.prompts import read_prompts
+from sketch2video.inputs.targets import check_folder_target
+from sketch2video.params import load_params
+from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_folder
+
+
+def generate(
+    prompts: str, model: str | None = None, output: str | None = None, seed: int | None = None
+) -> list[dict[str, Any]]:
+    """Turn a file of prompts into videos; what the output folder already holds is not made again.
+
+    Args:
+        prompts: a .txt, .csv or .jsonl file.
+        model: a registered model such as models:/sketch2video@champion, or a folder; None: generate.model.
+        output: the folder; None: generate.output.
+        seed: of prompts that name none; None: base.seed.
+
+    Returns:
+        The rows of the manifest.
+
+    Raises:
+        UserError: prompts, model or folder cannot be used.
+    """
+    params = load_params()
+    asked = read_prompts(prompts)
+    reference, folder = model or params.generate.model, Path(output or params.generate.output)
+    check_folder_target(folder, "--output" if output else "generate.output")
+    located, version = _locate(reference)
+    pipeline = load_pipeline(located)
+    warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, asked)
+    rows = generate_batch(
+        Model(pipeline, reference, version, content_hash(located)),
+        asked,
+        folder,
+        params.generate,
+        seed=params.base.seed if seed is None else seed,
+        sketch=params.sketch,
+        fit=params.fit,
+    )
+    print(f"{len(rows)} videos by {printable(reference)}: {printable(folder)}/manifest.jsonl")
+    return rows
+
+
+def _locate(reference: str) -> tuple[Path, str | None]:
+    """Folder and version of a model. A folder is found without MLflow, which takes seconds to load."""
+    if not reference.startswith("models:"):
+        return pipeline_folder(Path(reference)), None
+    from sketch2video.tracking.registry import locate_model
+
+    located = locate_model(reference)
+    return located.folder, located.version

@@ -1,0 +1,114 @@
+"""Make a part of a system: train a network, or encode the clips with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sketch2video.code import code_digest
+from sketch2video.files import CODE, replacing, write_json
+from sketch2video.params import Params, load_params
+from sketch2video.systems.registry import find_part
+from sketch2video.systems.spec import Part, named, report_folder
+
+CURVE = ("step", "learning_rate", "loss")
+"""Columns of a loss curve."""
+
+
+def make_part(owner: str, stage: str) -> dict[str, float]:
+    """Make a part and what the reports say of it, all of it recorded in one MLflow run.
+
+    A network goes to ``models/<owner>/<part>``, its metrics and loss curve to ``reports/<owner>``; data go to
+    ``data/<owner>/<part>``.
+
+    Args:
+        owner: a system, or "shared".
+        stage: of the part, such as ``train_autoencoder``, or the part's own name.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        UserError: there is no such part, or it cannot be made.
+    """
+    part, params = find_part(owner, stage), load_params()
+    if part.is_data:
+        return _make_data(owner, part, params)
+    if reason := part.unneeded(params):
+        return _leave_note(owner, part, reason)
+    return _train(owner, part, params)
+
+
+def _train(owner: str, part: Part, params: Params) -> dict[str, float]:
+    from sketch2video.tracking.runs import tracked_run
+
+    output = part.folder(owner)
+    with tracked_run(run_name(owner, part.stage), recorded(params, *part.sections)) as run:
+        result = named(part.make)(params, run, output, **part.arguments(params))
+        write_json(output / CODE, {"code": part_code(part)})
+        run.folder(output, "model")
+    _report(owner, part.stage, result.metrics, result.history)
+    metrics: dict[str, float] = result.metrics
+    return metrics
+
+
+def _make_data(owner: str, part: Part, params: Params) -> dict[str, float]:
+    from sketch2video.tracking.runs import tracked_run
+
+    output = part.folder(owner)
+    with tracked_run(run_name(owner, part.stage), recorded(params, *part.sections)) as run:
+        run.begin(None)
+        values: dict[str, float] = named(part.make)(output, **part.arguments(params))
+        write_json(output / CODE, {"code": part_code(part)})
+        run.metrics(values, 0)
+    return values
+
+
+def _leave_note(owner: str, part: Part, reason: str) -> dict[str, float]:
+    """Write the stage's outputs without a network, before libraries are loaded that take seconds."""
+    with replacing(part.folder(owner)) as partial:
+        if part.note:
+            named(part.note)(partial, False, reason=reason)
+    _report(owner, part.stage, {"trained": 0}, [])
+    return {"trained": 0}
+
+
+def _report(owner: str, stage: str, metrics: dict[str, float], history: list[dict[str, float]]) -> None:
+    write_json(report_folder(owner) / f"{stage}.json", metrics)
+    write_curve(report_folder(owner) / "plots" / f"{stage}.csv", history)
+
+
+def write_curve(path: Path, history: list[dict[str, float]]) -> None:
+    """Write a loss curve as CSV, atomically; a network that was not trained has a curve without points."""
+    import pandas as pd
+
+    table = pd.DataFrame(history) if history else pd.DataFrame(columns=list(CURVE))
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def part_code(part: Part) -> str:
+    """Digest of the code in a part's folder, and of all that this imports."""
+    module = named_file(part.make)
+    return code_digest(*sorted(module.parent.glob("*.py")))
+
+
+def named_file(target: str) -> Path:
+    """The file of the module that ``module:name`` names, which need not be imported for that."""
+    from importlib.util import find_spec
+
+    spec = find_spec(target.partition(":")[0])
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{target} does not exist")
+    return Path(spec.origin)
+
+
+def run_name(owner: str, stage: str) -> str:
+    """How a stage's runs are called."""
+    return f"{owner}.{stage}"
+
+
+def recorded(params: Params, *sections: str) -> dict[str, Any]:
+    """The parameters that a run records: the section ``base`` and those that are named."""
+    values = params.model_dump(by_alias=True)
+    return {name: values[name] for name in ("base", *sections)}

@@ -1,0 +1,69 @@
+"""Parts of systems that paint by latent diffusion: an autoencoder, the clips' latents, a denoiser of latent videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sketch2video.params import MixtureParams, Params
+from sketch2video.systems.spec import TEXT_ENCODER, Part, data_folder, model_folder
+
+
+def latent_diffusion_parts(
+    system: str,
+    control: Callable[[Params], str],
+    *,
+    mixture: Callable[[Params], MixtureParams | None] = lambda params: None,
+    images: Path | None = None,
+    sections: Sequence[str] = (),
+) -> tuple[Part, ...]:
+    """The parts of a system.
+
+    Args:
+        system: its name.
+        control: name of the pictures that its networks see.
+        mixture: what its video LDM is trained on beside whole clips.
+        images: folder of captioned images that it learns from; None: it learns from clips alone.
+        sections: of the parameters that are the system's own.
+    """
+    return (
+        Part(
+            "autoencoder",
+            "Train frame to latent and back",
+            "sketch2video.autoencoder.training:train_autoencoder",
+            lambda params: {"control": control(params)},
+            ("autoencoder",),
+        ),
+        Part(
+            "latents",
+            "Encode every clip once, so that the LDM's training never touches pixels",
+            "sketch2video.autoencoder.latents:encode_latents",
+            lambda params: {"autoencoder": model_folder(system, "autoencoder"), "images": images},
+            ("autoencoder",),
+            is_data=True,
+        ),
+        Part(
+            "video_ldm",
+            "Train noise, caption and control pictures to latent video",
+            "sketch2video.diffusion.training:train_video_ldm",
+            lambda params: {
+                "control": control(params),
+                "mixture": mixture(params),
+                "latents": data_folder(system, "latents"),
+                "images": images,
+                "text_encoder": TEXT_ENCODER,
+                "autoencoder": model_folder(system, "autoencoder"),
+            },
+            ("video_ldm", *sections),
+        ),
+    )
+
+
+def painter_folders(system: str) -> dict[str, Any]:
+    """What a pipeline that paints by latent diffusion is assembled from."""
+    return {
+        "text_encoder": TEXT_ENCODER,
+        "autoencoder": model_folder(system, "autoencoder"),
+        "video_ldm": model_folder(system, "video_ldm"),
+    }

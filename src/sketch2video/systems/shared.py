@@ -1,0 +1,31 @@
+"""Parts that several systems use: ``models/shared/<part>``."""
+
+from __future__ import annotations
+
+from sketch2video.systems.spec import TEXT_ENCODER, Part
+
+SHARED_PARTS = (
+    Part(
+        "sketcher",
+        "Train photograph to drawing, where sketch.extractor is learned",
+        "sketch2video.sketches.training:train_sketcher",
+        sections=("sketcher",),
+        unneeded=lambda params: (
+            None if params.sketch.extractor == "learned" else f"sketch.extractor is {params.sketch.extractor}"
+        ),
+        note="sketch2video.sketches.learned:write_description",
+    ),
+    Part(
+        "text_encoder",
+        "Train the text encoder that all systems share",
+        "sketch2video.text.training:train_text_encoder",
+        sections=("text_encoder",),
+    ),
+    Part(
+        "curve_vae",
+        "Train caption and noise to curve sequences",
+        "sketch2video.curve_vae.training:train_curve_vae",
+        lambda params: {"text_encoder": TEXT_ENCODER},
+        ("curve_vae",),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The hierarchical VQGAN: frames to tokens of several grids and back."""
