@@ -11,10 +11,9 @@ import yaml
 
 from sketch2video.code import PACKAGE, imported_files
 from sketch2video.profiles import edit_params
-from sketch2video.stages.parts import named_file
 from sketch2video.systems.registry import find_part, find_system, system_names
 from sketch2video.systems.shared import SHARED_PARTS
-from sketch2video.systems.spec import SHARED
+from sketch2video.systems.spec import SHARED, named_file
 from tests.e2e.conftest import OTHER_SYSTEMS, ROOT
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
