@@ -18,10 +18,11 @@ from sketch2video.curve_vae.losses import mean_distance
 from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import StrokeSet, frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
+from sketch2video.curves.fitting.fitted import fitted_curves
 from sketch2video.errors import UserError
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.evaluation.strokes import distributions, ink_distance, match_strokes, part_of
-from sketch2video.generation.seeded import clip_seed, fitted_curves
+from sketch2video.generation.seeded import clip_seed
 from sketch2video.judges.faithfulness import Share, faithfulness
 from sketch2video.judges.label_judge_training import SIZE, TrainedJudge
 from sketch2video.judges.verdict import Verdict, judge_clips

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import get_args
 
 from flows.common import MODELS, REPORTS
+from sketch2video.controls import check_controls
 from sketch2video.errors import UserError
-from sketch2video.params import Control, MixtureParams, Params, SystemName
+from sketch2video.params import MixtureParams, Params, SystemName
 
 DEFAULT = "sketch_ldm"
 """The system of the graph in the project's own ``dvc.yaml``; the others have theirs in ``systems/<name>/``."""
@@ -31,7 +32,7 @@ class System:
 
     Attributes:
         name: of the pipeline's folder in ``models``.
-        control: the pictures that its networks see.
+        control: name of the pictures that its networks see.
         parts: folder of its own networks: autoencoder and video LDM, VQGAN and token transformer, or a tuned video LDM.
         latents: folder of the clips as its autoencoder or its VQGAN encodes them, or as it makes them steady.
         images: folder of the captioned images that it learns from; None: it learns from clips alone.
@@ -40,7 +41,7 @@ class System:
     """
 
     name: str
-    control: Control
+    control: str
     parts: Path
     latents: Path
     reports: Path
@@ -61,8 +62,9 @@ def find_system(name: str, params: Params) -> System:
     """A system by its name.
 
     Raises:
-        UserError: there is no such system.
+        UserError: there is no such system, or the parameters name a control that there is not.
     """
+    check_controls(params)
     if name == DEFAULT:
         return System(name, "sketch", MODELS, Path("data/latents"), REPORTS)
     if name == "text_ldm":
