@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import run as run_command
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.fitting.fitted import fitted_curves
 from sketch2video.curves.fitting.series import project, resample, start_canonically
 from sketch2video.curves.fitting.stage import fit
 from sketch2video.data.clips.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table

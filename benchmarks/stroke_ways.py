@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.known import Known, between
 from sketch2video.curve_vae.losses import mean_distance
 from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import StrokeSet, frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
-from sketch2video.curves.fitting.fitted import fitted_curves
 from sketch2video.errors import UserError
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.evaluation.strokes import distributions, ink_distance, match_strokes, part_of

@@ -152,7 +152,7 @@ def test_it_does_not_pass_for_a_sketch(tmp_path: Path) -> None:
 
 def test_where_it_is_not_registered_it_is_named(tmp_path: Path) -> None:
     pipeline = TextToVideoPipeline(**tiny_parts(control_channels=1, control="depths"))
-    with pytest.raises(UserError, match="'depths'; choose one of none, sketch, video, depth, edges,"):
+    with pytest.raises(UserError, match="depths; choose one of none, sketch, video, depth, edges,"):
         pipeline.control  # noqa: B018 (it is the access that fails)
 
 

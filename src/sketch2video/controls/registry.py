@@ -6,8 +6,7 @@ from sketch2video.controls.control import Control
 from sketch2video.controls.none import NONE
 from sketch2video.controls.sketch import SKETCH
 from sketch2video.controls.video import VIDEO
-from sketch2video.errors import UserError
-from sketch2video.inputs.texts import shown
+from sketch2video.errors import UserError, printable
 from sketch2video.params import Params
 
 _CONTROLS: dict[str, Control] = {control.name: control for control in (NONE, SKETCH, VIDEO)}
@@ -30,7 +29,7 @@ def find_control(name: str, key: str | None = None, *, may_draw: bool = True) ->
     choices = {known: control for known, control in _CONTROLS.items() if may_draw or not control.draws}
     if name not in choices:
         raise UserError(
-            f"{f'{key}: ' if key else ''}there is no control {shown(name)}; choose one of {', '.join(choices)},"
+            f"{f'{key}: ' if key else ''}there is no control {printable(name)}; choose one of {', '.join(choices)},"
             " or register a control of your own first"
         )
     return choices[name]

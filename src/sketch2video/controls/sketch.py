@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sketch2video.controls.control import Control, Way
-from sketch2video.curves.fitting.fitted import fitted_curves
+from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.data.clips.shards import ShardReader
 
 if TYPE_CHECKING:
     import torch
@@ -62,3 +63,10 @@ class SketchControl(Control):
 
 
 SKETCH = SketchControl()
+
+
+def fitted_curves(folder: Path, rows: pd.DataFrame) -> list[CurveSequence]:
+    """The curves that ``fit`` found for clips."""
+    reader = ShardReader(folder)
+    both = zip(reader.batch("coefficients", rows), reader.batch("visibility", rows), strict=True)
+    return [CurveSequence(coefficients, visibility) for coefficients, visibility in both]

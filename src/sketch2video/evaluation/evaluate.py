@@ -18,7 +18,7 @@ import pandas as pd
 from torch import nn
 
 from sketch2video.controls import Control
-from sketch2video.curves.fitting.fitted import fitted_curves
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness

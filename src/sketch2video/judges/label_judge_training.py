@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sketch2video.code import code_digest
-from sketch2video.curves.fitting.fitted import fitted_curves
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.data.clips.shards import label_columns
 from sketch2video.errors import UserError
