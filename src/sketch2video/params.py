@@ -23,12 +23,6 @@ _FAULTS = 10
 """Most faults of a file that are named."""
 
 
-Control = Literal["none", "sketch", "video"]
-"""Which pictures a system's decoder and denoiser see: none, drawings of curves, or control videos of the user's."""
-
-CONTROL_CHANNELS: dict[Control, int] = {"none": 0, "sketch": 1, "video": 3}
-"""Channels of the pictures of each kind."""
-
 Objective = Literal["flow", "v_prediction", "epsilon"]
 """What a denoiser learns to predict; see ``diffusion/objectives.py``."""
 
@@ -278,7 +272,7 @@ class MixtureParams(Section):
 class TextLDMParams(MixtureParams):
     """The text-only system: what it has of its own; its networks are those of ``autoencoder`` and ``video_ldm``."""
 
-    control: Literal["none", "video"]
+    control: str = Field(description="name of a control with which nothing is drawn; see sketch2video.controls")
 
 
 class VQGANParams(Section):
@@ -302,7 +296,7 @@ class VQGANParams(Section):
 class TokenTransformerParams(Section):
     """The VQGAN's tokens from captions: one transformer a level, and how tokens are drawn from them."""
 
-    control: Control
+    control: str = Field(description="name of a control; see sketch2video.controls")
     reads: Literal["caption", "label"]
     window: int = Field(ge=6, description="frames that a transformer sees at once, the predicted one counted")
     window_clips: int = Field(ge=1, description="clips of a batch that show a window of frames")
