@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sketch2video.networks.processes import draw
+
 BLOCK = 8
 """Pixels: side of the squares that JPEG compresses apart."""
 
@@ -33,11 +35,11 @@ def photometric(pictures: Tensor, generator: torch.Generator, kept: float = 0.0)
 def _changed(pictures: Tensor, generator: torch.Generator, kept: float) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         """A number for every picture, (N, 1, 1, 1)."""
-        share = torch.rand(len(pictures), 1, 1, 1, generator=generator, device=pictures.device)
+        share = draw(torch.rand, [len(pictures), 1, 1, 1], generator)
         return low + (high - low) * share
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, device=pictures.device)
+        return draw(torch.randn, shape, generator)
 
     def some(share: float, changed: Tensor, kept: Tensor) -> Tensor:
         return torch.where(uniform(0, 1) < share, changed, kept)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from sketch2video.errors import UserError
 from sketch2video.steadiness.masked_losses import LossWeights, MeanOver, combined_loss
-from sketch2video.training.loop import seed_step
+from sketch2video.training.schedule import seed_step
 
 NetworkError = Callable[[int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
 """The error of a prediction in step k, with its graph, and the masks M_fg and M_bg, broadcastable to it. All that is

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from sketch2video.autoencoder.adversarial import (
 from sketch2video.controls.control import control_arrays, control_pictures
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.errors import UserError
-from sketch2video.files import replacing
+from sketch2video.networks.processes import current_share, draw, replacing_once
 from sketch2video.params import CONTROL_CHANNELS, Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.tokens.encode import token_array
@@ -117,7 +119,7 @@ def train_token_transformer(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         task.module.generator.save_pretrained(partial)
     return result
 
@@ -215,7 +217,7 @@ class TokenTransformerTask(Task):
         samples = len(batch["fps"])
 
         def kept(dropout: float) -> Tensor:
-            return torch.rand(samples, generator=generator, device=device) >= dropout
+            return draw(torch.rand, [samples], generator) >= dropout
 
         text = captions_of(self.text, batch["index"], device)
         condition = self.module.generator.condition(
@@ -228,20 +230,22 @@ class TokenTransformerTask(Task):
         )
         length = self._tokens(batch)[0].shape[1]
         window = min(section.window, length)
-        start = torch.randint(length - window + 1, (samples, 1), generator=generator, device=device)
+        start = draw(partial(torch.randint, length - window + 1), [samples, 1], generator)
         windows = self._windows(batch, condition, start + torch.arange(window, device=device))
-        windows = windows.first(section.window_clips)
+        share = current_share()
+        windows = windows.first(share.of(section.window_clips, "token_transformer.window_clips"))
         logits, errors = self._predicted(windows, generator)
         if section.frames_alone:
-            places = torch.randint(length, (samples, section.frames_alone), generator=generator, device=device)
-            _, alone = self._predicted(self._windows(batch, condition, places).one_by_one(), generator)
+            places = draw(partial(torch.randint, length), [samples, section.frames_alone], generator)
+            alone_in_windows = self._windows(batch, condition, places).one_by_one()
+            _, alone = self._predicted(alone_in_windows, generator, section.frames_alone)
             errors |= {f"{name}_alone": error for name, error in alone.items()}
         loss = torch.stack([*errors.values()]).sum()
         terms: dict[str, Tensor | float] = {**errors}
         if section.discriminator_weight:
             adversarial, discriminator = loss.new_zeros(2)
             if progress >= section.discriminator_start:
-                shown = section.discriminator_clips
+                shown = share.of(section.discriminator_clips, "token_transformer.discriminator_clips")
                 adversarial, discriminator = self._adversarial(windows.first(shown), logits[-1][:shown])
                 loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
             terms |= {"adversarial": adversarial, "discriminator": discriminator}
@@ -254,10 +258,12 @@ class TokenTransformerTask(Task):
         times = (frames + 0.5) / tokens[0].shape[1]
         return Windows([level[each, frames] for level in tokens], times, condition.at(frames))
 
-    def _predicted(self, windows: Windows, generator: torch.Generator) -> tuple[list[Tensor], dict[str, Tensor]]:
+    def _predicted(
+        self, windows: Windows, generator: torch.Generator, of_clip: int = 1
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Logits (N, W, P, K) of all levels, and their cross-entropies by name; what is read is corrupted a little."""
         share = self.section.token_corruption
-        read = [corrupted(level, self.vqgan.config.codes, share, generator) for level in windows.tokens]
+        read = [corrupted(level, self.vqgan.config.codes, share, generator, of_clip) for level in windows.tokens]
         logits = self.module.generator(read, windows.times, windows.condition)
         pairs = enumerate(zip(logits, windows.tokens, strict=True))
         return logits, {
@@ -280,7 +286,7 @@ class TokenTransformerTask(Task):
             is_top = level == len(tokens) - 1
             network = self.module.generator
             logits = top if is_top else network.level_logits(level, tokens, drawn, times, condition)
-            one_hot = functional.gumbel_softmax(logits, hard=True)
+            one_hot = drawn_one_hot(logits)
             drawn[level] = one_hot.unflatten(2, tokens[level].shape[2:])
         fake, real = self._last_frames(drawn), self._last_frames(tokens)
         with frozen(discriminator):
@@ -361,7 +367,7 @@ class TokenTransformerTask(Task):
         return torch.stack([self.vqgan.decode(clip) for clip in zip(*tokens, strict=True)])
 
 
-def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator) -> Tensor:
+def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator, of_clip: int = 1) -> Tensor:
     """Tokens of which a share is random, for each clip another share.
 
     When sampling, what the transformers read was drawn by themselves and has faults; in training it would have none.
@@ -371,14 +377,31 @@ def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generato
         codes: K.
         most: the largest share.
         generator: on the tokens' device.
+        of_clip: how many of the N belong to each clip of a batch, one after the other.
     """
+    rows = torch.full([len(tokens) // of_clip], of_clip, device=tokens.device)
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=tokens.device)
+        return draw(torch.rand, shape, generator, rows=rows)
 
     share = most * uniform(len(tokens)).view(-1, *[1] * (tokens.ndim - 1))
-    other = torch.randint(codes, tokens.shape, generator=generator, device=tokens.device)
+    other = draw(partial(torch.randint, codes), tokens.shape, generator, rows=rows)
     return torch.where(uniform(*tokens.shape) < share, other, tokens)
+
+
+def drawn_one_hot(logits: Tensor) -> Tensor:
+    """One-hot samples of logits (N, ..., K) by the Gumbel-max trick, with the gradient of the softmax.
+
+    As ``functional.gumbel_softmax(logits, hard=True)``, whose noise would not be that of the whole batch.
+    """
+
+    def exponential(shape: Sequence[int], generator: torch.Generator | None, device: torch.device) -> Tensor:
+        return torch.empty(shape, device=device).exponential_(generator=generator)
+
+    noise = -draw(exponential, logits.shape, None, device=logits.device).log()
+    soft = (logits + noise).softmax(-1)
+    hard = torch.zeros_like(logits).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
+    return hard - soft.detach() + soft
 
 
 def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:
