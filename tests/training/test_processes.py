@@ -128,4 +128,4 @@ def test_every_network_learns_from_two_processes_as_from_one(data: Path) -> None
     for curves in launch(two, 2, "networks")["networks"]:
         assert curves.keys() == expected.keys()
         for name, curve in curves.items():
-            assert_alike(curve, expected[name], 1e-3)
+            assert_alike(curve, expected[name], 2e-5)

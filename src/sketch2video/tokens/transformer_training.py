@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +23,11 @@ from sketch2video.errors import UserError
 from sketch2video.networks.processes import current_share, draw, replacing_once
 from sketch2video.params import CONTROL_CHANNELS, Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
+from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.encode import token_array
+from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
-from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.video_discriminator import (
     FRAMES,
     VideoDiscriminator,
@@ -365,43 +366,6 @@ class TokenTransformerTask(Task):
     def _decoded(self, tokens: list[Tensor]) -> Tensor:
         """Frames (N, T, 3, H, W) of clips, one clip at a time, which bounds the memory."""
         return torch.stack([self.vqgan.decode(clip) for clip in zip(*tokens, strict=True)])
-
-
-def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator, of_clip: int = 1) -> Tensor:
-    """Tokens of which a share is random, for each clip another share.
-
-    When sampling, what the transformers read was drawn by themselves and has faults; in training it would have none.
-
-    Args:
-        tokens: (N, ...) int64.
-        codes: K.
-        most: the largest share.
-        generator: on the tokens' device.
-        of_clip: how many of the N belong to each clip of a batch, one after the other.
-    """
-    rows = torch.full([len(tokens) // of_clip], of_clip, device=tokens.device)
-
-    def uniform(*shape: int) -> Tensor:
-        return draw(torch.rand, shape, generator, rows=rows)
-
-    share = most * uniform(len(tokens)).view(-1, *[1] * (tokens.ndim - 1))
-    other = draw(partial(torch.randint, codes), tokens.shape, generator, rows=rows)
-    return torch.where(uniform(*tokens.shape) < share, other, tokens)
-
-
-def drawn_one_hot(logits: Tensor) -> Tensor:
-    """One-hot samples of logits (N, ..., K) by the Gumbel-max trick, with the gradient of the softmax.
-
-    As ``functional.gumbel_softmax(logits, hard=True)``, whose noise would not be that of the whole batch.
-    """
-
-    def exponential(shape: Sequence[int], generator: torch.Generator | None, device: torch.device) -> Tensor:
-        return torch.empty(shape, device=device).exponential_(generator=generator)
-
-    noise = -draw(exponential, logits.shape, None, device=logits.device).log()
-    soft = (logits + noise).softmax(-1)
-    hard = torch.zeros_like(logits).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
-    return hard - soft.detach() + soft
 
 
 def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:
