@@ -3,6 +3,9 @@
 Vector quantisation with a straight-through gradient (van den Oord et al. 2017, "Neural Discrete Representation
 Learning", eq. 1 to 3), whose codes are no parameters but moving averages of the vectors that chose them (appendix A.1
 there; Razavi et al. 2019). A code that is hardly ever chosen is put to where a vector of the present batch lies.
+
+vector-quantize-pytorch 1.32.0 chooses, moves and resumes alike, but a step takes 9 to 19 ms instead of 3 to 5 (2,048
+vectors, 256 codes, one core), it needs five further packages, and its values are codes only up to rounding in training.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """Checkpoints: one safetensors file that is either whole or not there, in a folder named by what it was trained from.
 
 They lie outside DVC's outputs, because DVC removes the outputs of a stage before it runs the stage again.
+
+Accelerate's ``save_state`` (seen in 1.15.0) is not used: it writes optimizer and random states by ``torch.save``, which
+is pickle, as several files of a folder, neither atomically nor with a checksum.
 """
 
 from __future__ import annotations
