@@ -21,10 +21,12 @@ from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.diffusion.training import train_video_ldm
 from sketch2video.errors import UserError
-from sketch2video.networks.processes import draw, process_state, total
+from sketch2video.networks.processes import Share, draw, process_state, sharing, total
 from sketch2video.params import MixtureParams, Params, TrainingParams
 from sketch2video.sketches import training as sketcher
+from sketch2video.steadiness.tuning import tune_long_video
 from sketch2video.text import training as encoder
+from sketch2video.tokens.codebook import Codebook, perplexity
 from sketch2video.tokens.transformer_training import train_token_transformer
 from sketch2video.tokens.vqgan_training import train_vqgan
 from sketch2video.training import loop
@@ -150,6 +152,36 @@ def refused(folder: Path) -> dict[str, str]:
     return {"batch": reason(Weighted(layers()), batch_size=7), "normalisation": reason(Weighted(normalised))}
 
 
+def pieces(folder: Path) -> dict[str, Any]:
+    """Random numbers of a batch of four samples, by all ways to draw them, and a codebook after two batches."""
+    del folder
+    state = process_state()
+    share = Share(state.process_index, state.num_processes)
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    book, vectors = Codebook(8, 3), torch.randn(2, 4, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    rows = torch.tensor([2, 0, 3, 1])[share.rows]
+    mine = 4 // share.count
+    with sharing(share):
+        drawn = {
+            "first": draw(torch.rand, [mine, 2], generator),
+            "second": draw(torch.randn, [3, mine], generator, axis=1).T,
+            "integers": draw(partial(torch.randint, 100), [mine, 5], generator),
+        }
+        ragged = draw(torch.randn, [int(rows.sum()), 2], generator, rows=rows)
+        torch.manual_seed(2 + share.index)  # without a generator the main process's numbers count
+        drawn["common"] = draw(torch.rand, [mine, 2], None)
+        found = [book(batch[share.rows]) for batch in vectors]
+        codes_in_use = perplexity(found[-1].indices, 8)
+    return {
+        "drawn": {name: values.tolist() for name, values in drawn.items()},
+        "ragged": [part.tolist() for part in ragged.split(rows.tolist())],
+        "indices": found[-1].indices.tolist(),
+        "codebook": {name: buffer.tolist() for name, buffer in book.named_buffers()},
+        "perplexity": codes_in_use.item(),
+    }
+
+
 def networks(folder: Path) -> dict[str, list[dict[str, float]]]:
     """The loss curves of the project's own networks; ``folder`` holds their data."""
     output = folder / "models"
@@ -187,6 +219,10 @@ def networks(folder: Path) -> dict[str, list[dict[str, float]]]:
                 curves=folder / "rings" / "curves", text_encoder=folder / "rings" / "text", **where,
             ),
             "text_encoder": encoder.train_text_encoder(small_text, silent, output / "t", clips=captions, **where),
+            "long_video": tune_long_video(
+                plain("long_video", mean_over="masked"), silent, output / "l",
+                steadied=folder / "steadied", video_ldm=folder / "video_ldm", **text, **where,
+            ),
             "sketcher": sketcher.train_sketcher(scenes, silent, output / "s", **where),
             "token_transformer": train_token_transformer(
                 tokens, silent, output / "k",

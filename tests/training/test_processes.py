@@ -15,7 +15,9 @@ import torch
 
 from sketch2video.autoencoder.latents import encode_latents
 from sketch2video.autoencoder.network import FrameAutoencoder
-from sketch2video.data.clips.shards import read_table, shard_path, write_shard, write_table
+from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
+from sketch2video.diffusion.video_transformer import VideoTransformer
+from sketch2video.steadiness.tuning import STEADIED
 from sketch2video.tokens.encode import token_array
 from sketch2video.tokens.vqgan import HierarchicalVQGAN
 from sketch2video.training.checkpoints import FILE
@@ -38,6 +40,23 @@ def write_tokens(folder: Path) -> None:
     HierarchicalVQGAN(codes=16, code_width=4, width=16, blocks=1).save_pretrained(folder / "vqgan")
 
 
+def write_steadied(folder: Path) -> None:
+    """Random latents of eight of the scenes, a corner of which is foreground, and an untrained network."""
+    table = read_table(folder / "curves" / "curves.parquet").iloc[:8].assign(shard=0, row=range(8))
+    curves = {name: ShardReader(folder / "curves").batch(name, table) for name in ("coefficients", "visibility")}
+    foreground = np.zeros((8, 4, 1, 8, 8), bool)
+    for i in range(8):
+        foreground[i, :, :, : i + 1, :3] = True
+    latents = np.random.default_rng(0).normal(size=(8, 4, 4, 8, 8)).astype(np.float32)
+    arrays = {"latents": latents, "foreground": foreground, **curves}
+    write_shard(shard_path(folder / "steadied", 0), arrays, table["clip_id"].tolist(), "steadied")
+    write_table(pd.DataFrame(table), folder / "steadied" / STEADIED)
+    torch.manual_seed(0)
+    sizes = {"factor": 4, "width": 32, "layers": 1, "heads": 2, "text_width": 32}
+    network = VideoTransformer(**sizes, sample_size=32, sample_frames=4, control_channels=1)
+    network.save_pretrained(folder / "video_ldm")
+
+
 @pytest.fixture(scope="module")
 def data(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of all trainings."""
@@ -49,6 +68,7 @@ def data(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = read_table(folder / "clips" / "clips.parquet").assign(shape=None, colour=None, motion=None)
     write_table(clips, folder / "captions" / "clips.parquet")
     write_project(folder / "rings")
+    write_steadied(folder)
     write_tokens(folder / "drawn")
     return folder
 
@@ -75,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def both(folder: Path) -> dict[str, list[Any]]:
     """What two processes return."""
-    return launch(folder, 2, "undisturbed", "interrupted", "refused")
+    return launch(folder, 2, "undisturbed", "interrupted", "refused", "pieces")
 
 
 def assert_alike(curve: list[dict[str, float]], expected: list[dict[str, float]], tolerance: float) -> None:
@@ -119,6 +139,19 @@ def test_what_cannot_be_shared_is_refused(both: dict[str, list[Any]], tmp_path: 
         assert "a batch of 7 samples cannot be divided evenly among 2 processes" in reasons["batch"]
         assert "toy: BatchNorm1d normalises by the whole batch" in reasons["normalisation"]
     assert shared.refused(tmp_path) == {"batch": "", "normalisation": ""}
+
+
+def test_two_processes_draw_and_quantise_what_one_does(both: dict[str, list[Any]], tmp_path: Path) -> None:
+    whole, shares = shared.pieces(tmp_path), both["pieces"]
+    for name, values in whole["drawn"].items():
+        assert [values[0::2], values[1::2]] == [share["drawn"][name] for share in shares], name
+    for name in ("ragged", "indices"):
+        assert [whole[name][0::2], whole[name][1::2]] == [share[name] for share in shares], name
+    for share in shares:
+        assert share["perplexity"] == pytest.approx(whole["perplexity"], rel=1e-5)
+        for name, buffer in whole["codebook"].items():
+            np.testing.assert_allclose(share["codebook"][name], buffer, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert shares[0]["codebook"] == shares[1]["codebook"]
 
 
 @pytest.mark.slow
