@@ -18,11 +18,10 @@ length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,13 +35,10 @@ from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.actions import long_curves
 from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
-from sketch2video.diffusion.objectives import LearningObjective, find_objective
-from sketch2video.diffusion.samplers import begin, check_scheduler, first_index, sample
+from sketch2video.diffusion.samplers import begin, check_scheduler, first_index
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.diffusion.windows import (
     captions_of_windows,
-    cut_windows,
-    merge_windows,
     window_starts,
     window_weights,
 )
@@ -54,19 +50,12 @@ from sketch2video.pipelines.latent_video import save_pipeline
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.timing import Timings
 from sketch2video.pipelines.video_pipeline import Generators
-from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
-from sketch2video.steadiness.background import aligned_background, explained
-from sketch2video.steadiness.camera import camera_path, is_still
 from sketch2video.steadiness.foreground import LEAST_FRAMES
-from sketch2video.steadiness.masked_losses import latent_mask
-from sketch2video.steadiness.segmenters import MOTION, segment
+from sketch2video.steadiness.segmenters import MOTION
 from sketch2video.steadiness.tuning import FUSION
-from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
+from sketch2video.systems.long_video.fusion import BackgroundFuser, Painted
+from sketch2video.systems.long_video.windows import Guidance, Windows
 from sketch2video.text.encoder import TextCondition, encode_text
-
-WINDOWS_AT_ONCE = 16
-"""Windows that the network sees together; bounds the memory of long videos."""
-
 
 Scenes = Sequence[tuple[int, str]]
 """What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
@@ -74,79 +63,7 @@ Scenes = Sequence[tuple[int, str]]
 Plot = str | Scenes
 
 
-class Guidance(NamedTuple):
-    """How strongly captions and drawings are followed; see :meth:`LongVideoPipeline.__call__`."""
-
-    guidance_scale: float
-    control_guidance_scale: float
-
-
-@dataclass(frozen=True)
-class Windows:
-    """One video of T frames as W windows of K frames.
-
-    Attributes:
-        starts: first frames of the windows.
-        weights: (K,), by which they are merged.
-        text: captions, a row for each; None: the video has none.
-        control: (1, T, 1, S, S) in [0, 1], the drawing.
-        fps: (1,).
-    """
-
-    starts: list[int]
-    weights: Tensor
-    text: TextCondition | None
-    control: Tensor
-    fps: Tensor
-
-    @property
-    def frames(self) -> int:
-        """T."""
-        return self.control.shape[1]
-
-    def cut(self, video: Tensor, some: slice) -> Tensor:
-        """Some of the windows (., K, ...) of a video (1, T, ...), equation (18)."""
-        return cut_windows(video, self.starts[some], len(self.weights))[0]
-
-    def merge(self, parts: Tensor) -> Tensor:
-        """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
-        return merge_windows(parts[None], self.starts, self.weights, self.frames)
-
-
-class Painted(NamedTuple):
-    """A painted video.
-
-    Attributes:
-        latents: (1, T, C, h, w), normalised.
-        foreground: bool (T, 1, h, w), as it was when backgrounds were fused; all False where they were not.
-    """
-
-    latents: Tensor
-    foreground: Tensor
-
-
-class Parts(NamedTuple):
-    """A video taken apart.
-
-    Attributes:
-        pictures: uint8 (T, S, S, 3).
-        mask: bool (T, S, S), its foreground.
-        foreground: bool (T, 1, h, w), where the latent's places hold any of it.
-        path: (T, 3, 3), the camera's; see :func:`~sketch2video.steadiness.camera.camera_path`.
-    """
-
-    pictures: np.ndarray
-    mask: np.ndarray
-    foreground: Tensor
-    path: np.ndarray
-
-    @property
-    def still(self) -> bool:
-        """Whether the camera stands still."""
-        return is_still(self.path)
-
-
-class LongVideoPipeline(SketchToVideoPipeline):
+class LongVideoPipeline(BackgroundFuser):
     """Text to long, steady videos by way of a drawing.
 
     Args:
@@ -196,11 +113,6 @@ class LongVideoPipeline(SketchToVideoPipeline):
             foreground_weight=foreground_weight,
             segmenter=segmenter,
         )
-
-    @property
-    def objective(self) -> LearningObjective:
-        """What the network predicts."""
-        return find_objective(self.transformer.config.objective, self.transformer.config.time_shift)
 
     @torch.no_grad()
     def __call__(
@@ -369,111 +281,6 @@ class LongVideoPipeline(SketchToVideoPipeline):
                 latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
                 self.timings.lap("denoising")
         return Painted(latents, foreground)
-
-    def denoise_windows(
-        self,
-        windows: Windows,
-        latents: Tensor,
-        guidance: Guidance,
-        num_inference_steps: int,
-        generator: torch.Generator | None,
-        begun: int = 0,
-    ) -> Tensor:
-        """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
-
-        What is merged are the network's predictions, at the same noisy video for all windows. As a step of a sampler is
-        linear in its prediction, that is to merge the windows' next steps, the noise that a sampler adds left out.
-
-        Args:
-            windows: of the video.
-            latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
-            guidance, num_inference_steps, generator: see :meth:`paint`.
-            begun: see :func:`~sketch2video.diffusion.samplers.sample`.
-        """
-
-        def predict(video: Tensor, time: Tensor) -> Tensor:
-            found = []
-            for first in range(0, len(windows.starts), WINDOWS_AT_ONCE):
-                some = slice(first, first + WINDOWS_AT_ONCE)
-                text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
-                parts = windows.cut(video, some)
-                rates = windows.fps.expand(len(parts))
-                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
-            return windows.merge(torch.cat(found))
-
-        return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
-
-    def take_apart(self, windows: Windows, latents: Tensor) -> Parts:
-        """F_1 of equation (9): what a video shows, and where its foreground is.
-
-        Args:
-            windows: of the video.
-            latents: (1, T, C, h, w), normalised.
-
-        Raises:
-            UserError: the segmenter cannot be loaded.
-        """
-        return self.parts_of(self.shown(windows, latents))
-
-    def parts_of(self, pictures: np.ndarray) -> Parts:
-        """Equation (9) on frames uint8 (T, S, S, 3).
-
-        Raises:
-            UserError: the segmenter cannot be loaded.
-        """
-        mask = segment(pictures, self.config.segmenter)
-        return Parts(pictures, mask, self._places(mask), camera_path(pictures))
-
-    def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
-        """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""
-        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        return np.asarray((decoded * 255).round().astype(np.uint8))
-
-    def latents_of(self, frames: np.ndarray) -> Tensor:
-        """Normalised latents (1, T, C, h, w) of frames (T, S, S, 3) in [0, 255]."""
-        pictures = torch.from_numpy(frames).to(self._execution_device).movedim(-1, 1) / 127.5 - 1
-        return self.normalised(self.encode_pictures(pictures[None]))
-
-    def fuse(
-        self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
-
-        Under a camera that moves, the mean background is made of pictures that are aligned, and encoded again for every
-        frame; its noise is then not shared, since noise that stands still belongs to a ground that does.
-
-        Args:
-            latents: (1, T, C, h, w), normalised, without noise: r.
-            noise: (1, T, C, h, w), with which they are taken back to step k.
-            parts: of the video.
-            time: of step k.
-            generator: see :meth:`paint`.
-        """
-
-        def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
-            mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
-            background = ~parts.mask & seen & explained(parts.pictures, mean)
-            frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            return self.latents_of(frames)[0], ~self._places(~background & ~parts.mask)
-
-        weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
-        fused = average_fusion(
-            self.objective.noisy(latents, noise, latents.new_full((1,), time))[0],
-            latents[0],
-            ~parts.foreground,
-            self.objective,
-            time,
-            weights,
-            self.config.fused_frames,
-            self.config.shared_noise and parts.still,
-            generator or torch.default_generator,
-            None if parts.still else aligned,
-        )
-        return fused[None]
-
-    def _places(self, mask: np.ndarray) -> Tensor:
-        """Places of the latent with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
-        return latent_mask(torch.from_numpy(mask).to(self._execution_device), self.autoencoder.factor, "any") > 0
 
 
 def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:

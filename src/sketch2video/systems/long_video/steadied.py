@@ -20,7 +20,9 @@ from sketch2video.params import EvaluateParams, SteadySource
 from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
 from sketch2video.steadiness.tuning import STEADIED
-from sketch2video.systems.long_video.pipeline import Guidance, LongVideoPipeline, Painted
+from sketch2video.systems.long_video.fusion import Painted
+from sketch2video.systems.long_video.pipeline import LongVideoPipeline
+from sketch2video.systems.long_video.windows import Guidance
 
 
 @torch.no_grad()
