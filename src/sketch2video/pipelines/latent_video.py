@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
+from diffusers.video_processor import VideoProcessor
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.files import replacing
@@ -22,19 +24,41 @@ from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
 from sketch2video.params import SAMPLERS
-from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, Generators, VideoPipeline
+from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder
 
 
 class LatentVideoPipeline(VideoPipeline):
     """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
 
-    Subclasses say where the pictures come from, and register the modules.
+    Args:
+        tokenizer, text_encoder: what reads captions.
+        autoencoder: latents -> frames, with the control pictures before its eyes.
+        transformer: the video LDM's network.
+        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
     """
 
     autoencoder: FrameAutoencoder
     transformer: VideoTransformer
     scheduler: SchedulerMixin
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: PreTrainedModel,
+        autoencoder: FrameAutoencoder,
+        transformer: VideoTransformer,
+        scheduler: SchedulerMixin,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            autoencoder=autoencoder,
+            transformer=transformer,
+            scheduler=scheduler,
+        )
+        self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
 
     @property
     def latent_numbers(self) -> int:
@@ -166,22 +190,12 @@ class LatentVideoPipeline(VideoPipeline):
         parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
         return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
 
-    def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
-        """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
-
-        Args:
-            latents: in the autoencoder's units.
-            control: what the decoder sees; None: nothing.
-            output_type: see :class:`~sketch2video.pipelines.output.VideoOutput`.
-        """
-        if output_type == "latent":
-            return latents
-        parts = latents.flatten(0, 1).split(FRAMES_AT_ONCE)
+    def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, S, S), about [-1, 1], of latents (N, T, C, h, w) in the autoencoder's units."""
+        parts = made.flatten(0, 1).split(FRAMES_AT_ONCE)
         pictures = [None] * len(parts) if control is None else control.flatten(0, 1).split(FRAMES_AT_ONCE)
-        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)]).float()
-        return self.video_processor.postprocess_video(
-            frames.unflatten(0, latents.shape[:2]).transpose(1, 2), output_type
-        )
+        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)])
+        return frames.float().unflatten(0, made.shape[:2])
 
 
 def save_pipeline(

@@ -1,21 +1,26 @@
-"""What all systems share: how a pipeline is asked for videos, and what it says of itself."""
+"""What all systems share: the steps of a call, and what a pipeline says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.video_processor import VideoProcessor
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.known import Known
+from sketch2video.curves import CurveSequence
 from sketch2video.params import CONTROL_CHANNELS, Control
+from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, what_is_known
+from sketch2video.pipelines.output import VideoOutput
+from sketch2video.pipelines.pictures import pictures_of
+from sketch2video.pipelines.request import Plot, VideoRequest
 from sketch2video.pipelines.timing import Timings
+from sketch2video.text.encoder import TextCondition, encode_text
 
 FRAMES_AT_ONCE = 64
 """Frames that are encoded or decoded together; bounds the memory of long videos."""
@@ -29,25 +34,31 @@ MOVED = {
 }
 """Modules of networks by the names that indexes of older versions (``model_index.json``) give them."""
 
-OUTPUT_TYPES = ("np", "pt", "pil", "latent")
-
-Generators = torch.Generator | list[torch.Generator] | None
+Make = Callable[[TextCondition | None, Tensor | None], Any]
+"""From captions and control pictures (N, T, C, S, S), where there are any, to what a pipeline decodes."""
 
 
 class VideoPipeline(DiffusionPipeline):
     """Captions to videos, by whatever system.
 
-    Subclasses register the modules and define the call.
+    Subclasses register the modules, and define the call, :meth:`check_request` and :meth:`decode_videos`. A call makes
+    a request of its arguments and passes it to :meth:`generate` with what is the system's own.
 
     Attributes:
         transformer: the network that makes videos; its config says ``sample_size``, ``sample_frames`` and
             ``control_channels``.
+        curve_vae: what draws; None where the system does not draw.
+        several_scenes: whether captions may change along a video.
+        making: what the stage that makes videos is called in ``timings``.
         timings: what the stages of the last call cost, in their order.
     """
 
     tokenizer: PreTrainedTokenizerBase
     text_encoder: PreTrainedModel
     transformer: ModelMixin
+    curve_vae: CurveVAE | None = None
+    several_scenes = False
+    making = "denoising"
     video_processor: VideoProcessor
     timings: Timings
 
@@ -98,61 +109,85 @@ class VideoPipeline(DiffusionPipeline):
             "control_guidance_scale": settings.control_guidance_scale,
         }
 
+    def request(self, captions: str | Sequence[Plot] | None, **arguments: Any) -> VideoRequest:
+        """The arguments of a call, checked.
 
-def check_captions(captions: Sequence[str] | None) -> None:
-    """Raise a ValueError if a caption has no words."""
-    for caption in captions or []:
-        if not isinstance(caption, str) or not caption.strip():
-            raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
+        Args:
+            captions: see :meth:`VideoRequest.checked`.
+            arguments: likewise.
 
+        Raises:
+            ValueError: they do not belong together, or ask for what this pipeline cannot do.
+        """
+        request = VideoRequest.checked(
+            captions, default_frames=self.sample_frames, several_scenes=self.several_scenes, **arguments
+        )
+        self.check_request(request)
+        return request
 
-def check_settings(frames: int, num_inference_steps: int, fps: float | Sequence[float], output_type: str) -> None:
-    """Raise a ValueError if one of the settings of a call is impossible."""
-    for name, value in {"num_frames": frames, "num_inference_steps": num_inference_steps}.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if not np.all(np.asarray(fps) > 0):
-        raise ValueError(f"fps is {fps}; it must be above 0")
-    if output_type not in OUTPUT_TYPES:
-        raise ValueError(f"output_type is {output_type!r}; choose np, pt, pil or latent")
+    def check_request(self, request: VideoRequest) -> None:
+        """Raise a ValueError if a request asks for what this pipeline cannot do."""
 
+    def generate(self, request: VideoRequest, make: Make, return_dict: bool = True) -> VideoOutput | tuple:
+        """The steps of a call: read captions and control videos, draw, make the videos, decode them.
 
-def check_videos(**videos: np.ndarray | None) -> None:
-    """Raise a ValueError if one of a user's videos, by the argument's name, is not square uint8 (N, T, H, H, 3)."""
-    for name, frames in videos.items():
-        if frames is None:
-            continue
-        square = frames.ndim == 5 and frames.shape[2] == frames.shape[3] and frames.shape[4] == 3
-        if not square or frames.dtype != np.uint8:
-            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected square uint8 (N, T, H, H, 3)")
+        Args:
+            request: what is asked for.
+            make: the system's own step.
+            return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+        """
+        device = self._execution_device
+        self.timings = Timings(device)
+        text = self.read(request)
+        pictures = None if request.control is None else pictures_of(request.control, self.sample_size, device)
+        self.timings.lap("captions")
+        curves, sketches = request.curves, None
+        if self.curve_vae is not None:
+            if not request.drawn:
+                known = what_is_known(
+                    self.curve_vae, request.sketches, request.strokes, request.num_videos, request.num_frames, device
+                )
+                curves = self.draw(request, text, known)
+            pictures = ink_of(request.sketches, curves, self.sample_size, device)
+            sketches = as_sketches(pictures)
+            self.timings.lap("curves")
+        made = make(text, pictures)
+        self.timings.lap(self.making)
+        frames = made
+        if request.output_type != "latent":
+            decoded = self.decode_videos(made, pictures)
+            frames = self.video_processor.postprocess_video(decoded.transpose(1, 2), request.output_type)
+        self.timings.lap("decoding")
+        self.maybe_free_model_hooks()
+        output = VideoOutput(frames=frames, curves=curves, sketches=sketches)
+        return output if return_dict else output.to_tuple()
 
+    def read(self, request: VideoRequest) -> TextCondition | None:
+        """The captions of N videos; None where nothing is said."""
+        return None if request.captions is None else self.encode_captions(request.captions)
 
-def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
-    """N, which all arguments that hold something for every video must agree upon; 1 if none of them says it.
+    def encode_captions(self, captions: Sequence[str]) -> TextCondition:
+        """Captions as networks see them."""
+        return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
 
-    Raises:
-        ValueError: they disagree, or are empty.
-    """
-    counts = {name: len(value) for name, value in arguments.items() if isinstance(value, Sequence | np.ndarray)}
-    if num_videos is not None:
-        counts["num_videos"] = num_videos
-    count = next(iter(counts.values()), 1)
-    if count < 1 or any(number != count for number in counts.values()):
-        raise ValueError(f"numbers of videos disagree or are zero: {', '.join(f'{n} {c}' for n, c in counts.items())}")
-    return count
+    def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
+        """Generated curves of N videos.
 
+        Args:
+            request: what is asked for.
+            text: the captions; None: anything is drawn.
+            known: strokes and frames that are given; None: none.
+        """
+        assert self.curve_vae is not None
+        text = text or self.encode_captions([""] * request.num_videos)
+        rates = request.rates(text.hidden.device)
+        return draw(self.curve_vae, text, request.num_frames, rates, request.generator, known)
 
-def fit_to_size(pictures: Tensor, size: int) -> Tensor:
-    """Pictures (N, T, C, H, H) in [0, 1] at the model's size. Thin lines stay as dark as they are when they shrink."""
-    count = pictures.shape[:2]
-    frames = pictures.flatten(0, 1)
-    if pictures.shape[-1] > size and pictures.shape[2] == 1:
-        frames = functional.adaptive_max_pool2d(frames, size)
-    elif pictures.shape[-1] != size:
-        frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
-    return frames.unflatten(0, count)
+    def decode_videos(self, made: Any, control: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, H, W) of what the pipeline made, as its video processor expects them.
 
-
-def pictures_of(videos: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """A user's videos uint8 (N, T, H, H, 3) at the model's size: (N, T, 3, size, size) in [0, 1]."""
-    return fit_to_size(torch.from_numpy(videos).to(device).movedim(-1, -3).float() / 255, size)
+        Args:
+            made: by the system's own step.
+            control: what the decoder may see, (N, T, C, S, S); None: nothing.
+        """
+        raise NotImplementedError

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, SchedulerMixin, UNet2DConditionModel
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from sketch2video.diffusion.objectives import LEVELS, Diffusion
 from sketch2video.diffusion.samplers import begin, step
 from sketch2video.diffusion.windows import cut_windows, merge_windows
 from sketch2video.networks.precision import precision
+from sketch2video.pipelines.video_pipeline import VideoPipeline
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,22 @@ class WindowConditions:
     features: list[Tensor] | None
 
 
-class WindowDenoiser(DiffusionPipeline):
+class WindowDenoiser(VideoPipeline):
     """The UNet and the scheduler of :class:`AdaptedDiffusionPipeline`, which registers them."""
 
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler: SchedulerMixin
+
+    @property
+    def sample_size(self) -> int:
+        """Side of the pictures that the network was trained on, px."""
+        return int(self.unet.config.sample_size) * self.factor
+
+    @property
+    def sample_frames(self) -> int:
+        """The network was trained on single pictures."""
+        return 1
 
     @property
     def factor(self) -> int:

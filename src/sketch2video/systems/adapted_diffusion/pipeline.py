@@ -30,8 +30,9 @@ from sketch2video.diffusion.windows import (
     window_weights,
 )
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.video_pipeline import check_captions, check_settings
+from sketch2video.pipelines.request import VideoRequest
 from sketch2video.systems.adapted_diffusion.denoising import WindowConditions, WindowDenoiser
+from sketch2video.text.encoder import TextCondition
 
 FRAMES_AT_ONCE = 8
 """Frames that the adapter or the autoencoder sees together; bounds the memory of long videos."""
@@ -59,6 +60,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
     unet: UNet2DConditionModel
     adapter: T2IAdapter
     scheduler: SchedulerMixin
+    several_scenes = True
 
     def __init__(
         self,
@@ -97,7 +99,8 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         window_weights: WindowWeights = "triangular",
         output_type: str = "np",
         windows_at_once: int = 1,
-    ) -> VideoOutput:
+        return_dict: bool = True,
+    ) -> VideoOutput | tuple:
         """Generate one long video: equation (17).
 
         Args:
@@ -113,6 +116,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             window_weights: how windows that overlap are merged.
             output_type: "np", "pt", "pil" or "latent"; see :class:`~sketch2video.pipelines.output.VideoOutput`.
             windows_at_once: windows that pass the UNet together; more are faster and take more memory.
+            return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
 
         Returns:
             Frames of one video (N = 1).
@@ -120,34 +124,42 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [(0, captions)] if isinstance(captions, str) else list(captions)
-        check_captions([caption for _, caption in captions])
         frames, height, width = self._video_size(condition, num_frames)
-        check_settings(frames, num_inference_steps, 1, output_type)
-
-        # 2. Read captions and condition
-        features = None if condition is None else self.adapter_features(condition)
-        conditions = self.window_conditions(captions, frames, window, stride, window_weights, features)
-
-        # 3. Denoise
-        latents = self.denoise(
-            self.initial_noise(frames, height, width, generator),
-            conditions,
+        request = self.request(
+            [captions],
+            num_videos=1,
+            num_frames=frames,
+            fps=1.0,
             guidance_scale=guidance_scale,
-            adapter_scale=adapter_scale,
+            control_guidance_scale=adapter_scale,
             num_inference_steps=num_inference_steps,
             generator=generator,
-            windows_at_once=windows_at_once,
+            output_type=output_type,
         )
 
-        # 4. Decode
-        video = latents[None]
-        if output_type != "latent":
-            channels_first = self.decode(latents).transpose(0, 1)[None]
-            video = self.video_processor.postprocess_video(channels_first, output_type)
-        self.maybe_free_model_hooks()
-        return VideoOutput(frames=video)
+        def paint(text: TextCondition | None, pictures: Tensor | None) -> Tensor:
+            features = None if condition is None else self.adapter_features(condition)
+            plot = (request.plots or [])[0]
+            conditions = self.window_conditions(plot, frames, window, stride, window_weights, features)
+            noise = self.initial_noise(frames, height, width, generator)
+            return self.denoise(
+                noise,
+                conditions,
+                guidance_scale=request.guidance_scale,
+                adapter_scale=request.control_guidance_scale,
+                num_inference_steps=request.num_inference_steps,
+                generator=generator,
+                windows_at_once=windows_at_once,
+            )[None]
+
+        return self.generate(request, paint, return_dict)
+
+    def read(self, request: VideoRequest) -> None:
+        """Captions are read window by window, as they change along a video."""
+
+    def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
+        """See :class:`VideoPipeline`; of one video."""
+        return self.decode(made[0])[None]
 
     @torch.no_grad()
     def encode_text(self, captions: Sequence[str]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +13,19 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guidance_weights
 from sketch2video.networks.loading import load_frozen
 from sketch2video.pipelines.drawing import (
     Sketches,
-    as_sketches,
-    check_drawings,
-    draw,
-    ink_of,
-    videos_drawn,
-    what_is_known,
 )
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import (
-    FRAMES_AT_ONCE,
-    Generators,
-    VideoPipeline,
-    check_captions,
-    check_settings,
-    check_videos,
-    number_of_videos,
-    pictures_of,
-)
-from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
+from sketch2video.pipelines.pictures import pictures_of
+from sketch2video.pipelines.request import VideoRequest
+from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
+from sketch2video.text.encoder import TextCondition, load_text_encoder
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
 from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
 from sketch2video.tokens.vqgan import HierarchicalVQGAN, load_vqgan
@@ -60,6 +48,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->vqgan"
     _optional_components = ["curve_vae"]  # noqa: RUF012 (diffusers' own way)
+
+    making = "tokens"
 
     vqgan: HierarchicalVQGAN
     transformer: TokenTransformer
@@ -142,11 +132,21 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [captions] if isinstance(captions, str) else captions
-        curves = None if curves is None else list(curves)
-        count, length = self.check_inputs(
-            captions, num_frames, fps, generator, num_videos, frames, control, sketches, curves, strokes, output_type
+        request = self.request(
+            captions,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=1,
+            generator=generator,
+            output_type=output_type,
+            sketches=sketches,
+            curves=curves,
+            strokes=strokes,
+            control=control,
+            frames=frames,
         )
         config = self.config
         sampling = TokenSampling(
@@ -154,99 +154,38 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             config.top_k if top_k is None else top_k,
             config.top_p if top_p is None else top_p,
         )
-        device = self._execution_device
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        self.timings = Timings(device)
+        return self.generate(request, partial(self.write, request, sampling), return_dict)
 
-        # 2. Read the captions, and the frames and control videos that are there
-        text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
-        known = None if frames is None else self.encode(frames)
-        pictures = None
-        if control is not None:
-            pictures = pictures_of(control, self.sample_size, device)
-        self.timings.lap("captions")
-
-        # 3. Draw
-        if self.curve_vae is not None:
-            if curves is None and not isinstance(sketches, np.ndarray):
-                words = text or encode_text(self.tokenizer, self.text_encoder, [""] * count).to(device)
-                seen = what_is_known(self.curve_vae, sketches, strokes, count, length, device)
-                curves = draw(self.curve_vae, words, length, rates, generator, seen)
-            pictures = ink_of(sketches, curves, self.sample_size, device)
-            self.timings.lap("curves")
-
-        # 4. Write the tokens
-        branches = self.branches(text, pictures, rates, guidance_scale, control_guidance_scale)
-        tokens = sample_tokens(self.transformer, branches, length, sampling, generator, known, self.progress_bar)
-        self.timings.lap("tokens")
-
-        # 5. Decode
-        video = self.decode(tokens, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 6. Answer
-        drawn = None if self.curve_vae is None or pictures is None else as_sketches(pictures)
-        output = VideoOutput(frames=video, curves=curves, sketches=drawn)
-        return output if return_dict else output.to_tuple()
-
-    def check_inputs(
-        self,
-        captions: Sequence[str] | None,
-        num_frames: int | None,
-        fps: float | Sequence[float],
-        generator: Generators,
-        num_videos: int | None,
-        frames: np.ndarray | None,
-        control: np.ndarray | None,
-        sketches: Sketches | None,
-        curves: list[CurveSequence] | None,
-        strokes: Sequence[CurveSequence] | None,
-        output_type: str,
-    ) -> tuple[int, int]:
-        """Compare the arguments of a call with each other.
-
-        Returns:
-            N and T.
-
-        Raises:
-            ValueError: they do not belong together; the message says which and what to change.
-        """
-        for name, given, kind in (
-            ("control", control, "video"),
-            ("sketches", sketches, "sketch"),
-            ("curves", curves, "sketch"),
-            ("strokes", strokes, "sketch"),
-        ):
-            if given is not None and self.control != kind:
+    def check_request(self, request: VideoRequest) -> None:
+        """See :class:`VideoPipeline`."""
+        kinds = {"control": "video", "sketches": "sketch", "curves": "sketch", "strokes": "sketch"}
+        for name, kind in kinds.items():
+            if getattr(request, name) is not None and self.control != kind:
                 raise ValueError(
                     f"{name} was given, but this model was trained without; train with token_transformer.control:"
                     f" {kind}"
                 )
-        check_videos(frames=frames, control=control)
-        drawn = check_drawings(sketches, curves, num_frames, strokes)
-        check_captions(captions)
-        count = number_of_videos(
-            {
-                "captions": captions,
-                "frames": frames,
-                "control": control,
-                "sketches": videos_drawn(sketches),
-                "curves": curves,
-                "strokes": strokes,
-                "generator": generator,
-                "fps": fps,
-            },
-            num_videos,
+        given = 0 if request.frames is None else request.frames.shape[1]
+        if given > request.num_frames:
+            raise ValueError(f"num_frames is {request.num_frames}, but {given} frames were given; ask for more")
+
+    def write(
+        self, request: VideoRequest, sampling: TokenSampling, text: TextCondition | None, pictures: Tensor | None
+    ) -> list[Tensor]:
+        """Tokens of the videos, for each level int64 (N, T, h, w), the finest first.
+
+        Args:
+            request: what is asked for.
+            sampling: how tokens are drawn.
+            text: captions; None: anything.
+            pictures: (N, T, C, S, S) in [0, 1], drawings or control videos; None: none.
+        """
+        rates = request.rates(self._execution_device)
+        known = None if request.frames is None else self.encode(request.frames)
+        branches = self.branches(text, pictures, rates, request.guidance_scale, request.control_guidance_scale)
+        return sample_tokens(
+            self.transformer, branches, request.num_frames, sampling, request.generator, known, self.progress_bar
         )
-        shown = drawn if control is None else control.shape[1]
-        if shown and num_frames and shown != num_frames:
-            raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
-        length = next(number for number in (shown, num_frames, self.sample_frames) if number is not None)
-        check_settings(length, 1, fps, output_type)
-        if frames is not None and frames.shape[1] > length:
-            raise ValueError(f"num_frames is {length}, but {frames.shape[1]} frames were given; ask for more")
-        return count, length
 
     def branches(
         self,
@@ -272,14 +211,11 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         parts = [self.vqgan.encode(part) for part in pictures.flatten(0, 1).split(FRAMES_AT_ONCE)]
         return [torch.cat(level).unflatten(0, pictures.shape[:2]) for level in zip(*parts, strict=True)]
 
-    def decode(self, tokens: list[Tensor], output_type: str) -> np.ndarray | list | Tensor:
-        """Videos of tokens (N, T, h, w) of each level, a few frames at a time; the tokens themselves for "latent"."""
-        if output_type == "latent":
-            return tokens
-        parts = zip(*(level.flatten(0, 1).split(FRAMES_AT_ONCE) for level in tokens), strict=True)
+    def decode_videos(self, made: list[Tensor], control: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, S, S), about [-1, 1], of tokens (N, T, h, w) of each level, a few at a time."""
+        parts = zip(*(level.flatten(0, 1).split(FRAMES_AT_ONCE) for level in made), strict=True)
         frames = torch.cat([self.vqgan.decode(part) for part in parts]).float()
-        videos = frames.unflatten(0, tokens[0].shape[:2]).transpose(1, 2)
-        return self.video_processor.postprocess_video(videos, output_type)
+        return frames.unflatten(0, made[0].shape[:2])
 
 
 def assemble(

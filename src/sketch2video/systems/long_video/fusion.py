@@ -81,8 +81,9 @@ class BackgroundFuser(WindowPainter):
 
     def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
         """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""
-        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        return np.asarray((decoded * 255).round().astype(np.uint8))
+        decoded = self.decode_videos(self.unnormalised(latents), windows.control)
+        frames = np.asarray(self.video_processor.postprocess_video(decoded.transpose(1, 2), "np"))[0]
+        return np.asarray((frames * 255).round().astype(np.uint8))
 
     def latents_of(self, frames: np.ndarray) -> Tensor:
         """Normalised latents (1, T, C, h, w) of frames (T, S, S, 3) in [0, 255]."""

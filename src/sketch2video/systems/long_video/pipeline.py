@@ -23,7 +23,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
@@ -34,6 +33,7 @@ from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.actions import long_curves
 from sketch2video.curve_vae.known import Known
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.diffusion.samplers import begin, check_scheduler, first_index
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -45,22 +45,16 @@ from sketch2video.diffusion.windows import (
 from sketch2video.files import read_json
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import LongVideoParams, WindowWeights
-from sketch2video.pipelines.drawing import Sketches, as_sketches, draw, ink_of, what_is_known
+from sketch2video.pipelines.drawing import Sketches, draw
 from sketch2video.pipelines.latent_video import save_pipeline
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import Generators
+from sketch2video.pipelines.request import Plot, Scenes, VideoRequest
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.segmenters import MOTION
 from sketch2video.steadiness.tuning import FUSION
 from sketch2video.systems.long_video.fusion import BackgroundFuser, Painted
 from sketch2video.systems.long_video.windows import Guidance, Windows
-from sketch2video.text.encoder import TextCondition, encode_text
-
-Scenes = Sequence[tuple[int, str]]
-"""What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
-
-Plot = str | Scenes
+from sketch2video.text.encoder import TextCondition
 
 
 class LongVideoPipeline(BackgroundFuser):
@@ -81,6 +75,8 @@ class LongVideoPipeline(BackgroundFuser):
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
         segmenter: by name; see :func:`~sketch2video.steadiness.segmenters.segment`.
     """
+
+    several_scenes = True
 
     def __init__(
         self,
@@ -145,82 +141,74 @@ class LongVideoPipeline(BackgroundFuser):
             ValueError: arguments that do not belong together.
             UserError: the segmenter cannot be loaded.
         """
-        # 1. Check what was asked for
-        plots = None if captions is None else scenes_of(captions)
-        curves = None if curves is None else list(curves)
-        spoken = None if plots is None else [" ".join(caption for _, caption in plot) for plot in plots]
-        count, frames = self.check_inputs(
-            spoken, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, strokes, output_type
+        request = self.request(
+            captions,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            output_type=output_type,
+            sketches=sketches,
+            curves=curves,
+            strokes=strokes,
         )
-        device = self._execution_device
         config = self.transformer.config
         check_scheduler(self.scheduler, config.objective, config.time_shift)
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        guidance = Guidance(guidance_scale, control_guidance_scale)
-        sources = generator if isinstance(generator, list) else [generator] * count
-        self.timings = Timings(device)
+        return self.generate(request, partial(self.paint_all, request), return_dict)
 
-        # 2. Draw
-        if curves is None and not isinstance(sketches, np.ndarray):
-            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
-            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources, known)
-        ink = ink_of(sketches, curves, self.sample_size, device)
-        self.timings.lap("curves")
+    def read(self, request: VideoRequest) -> None:
+        """Captions are read window by window, as they change along a video."""
 
-        # 3. Paint, one video after the other
-        videos = []
-        for video in range(count):
-            windows = self.windows(plots[video] if plots else None, ink[video : video + 1], rates[video : video + 1])
-            painted = self.paint(windows, guidance, num_inference_steps, sources[video])
-            videos.append(self.unnormalised(painted.latents))
-
-        # 4. Decode
-        frames_out = self.decode(torch.cat(videos), ink, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 5. Answer
-        output = VideoOutput(frames=frames_out, curves=curves, sketches=as_sketches(ink))
-        return output if return_dict else output.to_tuple()
-
-    def draw(
-        self,
-        plots: Sequence[Scenes],
-        frames: int,
-        fps: Tensor,
-        generators: Sequence[torch.Generator | None],
-        known: Known | None = None,
-    ) -> list[CurveSequence]:
+    def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves for the whole length of N videos; see :func:`~sketch2video.curve_vae.actions.long_curves`.
 
         Args:
-            plots: what each shows.
-            frames: T.
-            fps: (N,).
-            generators: of each video.
+            request: what is asked for.
+            text: not used.
             known: strokes and frames that are given; None: none.
 
         Raises:
             ValueError: something is known of a video along which the caption changes.
         """
+        frames, rates = request.num_frames, request.rates(self._execution_device)
+        plots = request.plots or [[(0, "")]] * request.num_videos
         drawn = []
-        for video, (plot, rate, source) in enumerate(zip(plots, fps, generators, strict=True)):
+        for video, (plot, rate, source) in enumerate(zip(plots, rates, request.generators, strict=True)):
             firsts = [first for first, _ in plot]
-            text = self._text([caption for _, caption in plot])
+            words = self.encode_captions([caption for _, caption in plot])
             if known is not None:
                 if len(plot) > 1:
                     raise ValueError("drawings of some frames and some strokes go with one caption a video; give one")
                 given = Known(*(part[video : video + 1] for part in known))
-                drawn += draw(self.curve_vae, text, frames, rate[None], source, given)
+                drawn += draw(self.curve_vae, words, frames, rate[None], source, given)
                 continue
             shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
             overlap = max(1, min(self.config.stride, shortest))
-            both = long_curves(self.curve_vae, text, firsts, frames, rate, overlap, source)
+            both = long_curves(self.curve_vae, words, firsts, frames, rate, overlap, source)
             drawn.append(CurveSequence(*(part.cpu().numpy() for part in both)))
         return drawn
 
-    def _text(self, captions: Sequence[str]) -> TextCondition:
-        return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
+    def paint_all(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
+        """Latents (N, T, C, h, w) of videos, painted one after the other.
+
+        Args:
+            request: what is asked for.
+            text: not used.
+            ink: (N, T, 1, S, S) in [0, 1], the drawings.
+        """
+        assert ink is not None
+        rates = request.rates(ink.device)
+        guidance = Guidance(request.guidance_scale, request.control_guidance_scale)
+        videos = []
+        for video, source in enumerate(request.generators):
+            one = slice(video, video + 1)
+            windows = self.windows(request.plots[video] if request.plots else None, ink[one], rates[one])
+            painted = self.paint(windows, guidance, request.num_inference_steps, source)
+            videos.append(self.unnormalised(painted.latents))
+        return torch.cat(videos)
 
     def windows(self, plot: Scenes | None, ink: Tensor, fps: Tensor) -> Windows:
         """One video as windows, each with the caption that holds at its middle.
@@ -238,7 +226,7 @@ class LongVideoPipeline(BackgroundFuser):
             told = captions_of_windows(plot, starts, length)
             captions = sorted(set(told))
             rows = torch.tensor([captions.index(caption) for caption in told], device=ink.device)
-            read = self._text(captions)
+            read = self.encode_captions(captions)
             text = TextCondition(read.hidden[rows], read.mask[rows])
         weights = window_weights(cast(WindowWeights, self.config.weights), length)
         return Windows(starts, weights.to(ink.device), text, ink, fps)
@@ -281,12 +269,6 @@ class LongVideoPipeline(BackgroundFuser):
                 latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
                 self.timings.lap("denoising")
         return Painted(latents, foreground)
-
-
-def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:
-    """Plots as scenes: (first frame, caption), one list for each video."""
-    several = [captions] if isinstance(captions, str) else captions
-    return [[(0, plot)] if isinstance(plot, str) else list(plot) for plot in several]
 
 
 def assemble(

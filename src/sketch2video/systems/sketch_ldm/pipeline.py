@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.video_processor import VideoProcessor
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.networks.loading import load_frozen
 from sketch2video.pipelines.drawing import (
     Sketches,
-    as_sketches,
-    check_drawings,
-    draw,
-    ink_of,
-    videos_drawn,
-    what_is_known,
 )
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import Generators, check_captions, check_settings, number_of_videos
-from sketch2video.text.encoder import encode_text
+from sketch2video.text.encoder import TextCondition
 
 
 class SketchToVideoPipeline(LatentVideoPipeline):
@@ -56,16 +48,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         transformer: VideoTransformer,
         scheduler: SchedulerMixin,
     ) -> None:
-        super().__init__()
-        self.register_modules(
-            tokenizer=tokenizer,
-            text_encoder=text_encoder,
-            curve_vae=curve_vae,
-            autoencoder=autoencoder,
-            transformer=transformer,
-            scheduler=scheduler,
-        )
-        self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
+        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler)
+        self.register_modules(curve_vae=curve_vae)
 
     @torch.no_grad()
     def __call__(
@@ -107,95 +91,34 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [captions] if isinstance(captions, str) else captions
-        curves = None if curves is None else list(curves)
-        count, frames = self.check_inputs(
+        request = self.request(
             captions,
-            num_frames,
-            fps,
-            num_inference_steps,
-            generator,
-            num_videos,
-            sketches,
-            curves,
-            strokes,
-            output_type,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            output_type=output_type,
+            sketches=sketches,
+            curves=curves,
+            strokes=strokes,
         )
-        device = self._execution_device
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        self.timings = Timings(device)
 
-        # 2. Read the captions
-        text = encode_text(self.tokenizer, self.text_encoder, captions or [""] * count).to(device)
-        self.timings.lap("captions")
+        def paint(text: TextCondition | None, ink: Tensor | None) -> Tensor:
+            return self.denoise(
+                text,
+                ink,
+                request.num_frames,
+                request.rates(self._execution_device),
+                request.guidance_scale,
+                request.control_guidance_scale,
+                request.num_inference_steps,
+                request.generator,
+            )
 
-        # 3. Draw
-        if curves is None and not isinstance(sketches, np.ndarray):
-            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
-            curves = draw(self.curve_vae, text, frames, rates, generator, known)
-        ink = ink_of(sketches, curves, self.sample_size, device)
-        self.timings.lap("curves")
-
-        # 4. Denoise
-        latents = self.denoise(
-            text if captions else None,
-            ink,
-            frames,
-            rates,
-            guidance_scale,
-            control_guidance_scale,
-            num_inference_steps,
-            generator,
-        )
-        self.timings.lap("denoising")
-
-        # 5. Decode
-        video = self.decode(latents, ink, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 6. Answer
-        output = VideoOutput(frames=video, curves=curves, sketches=as_sketches(ink))
-        return output if return_dict else output.to_tuple()
-
-    def check_inputs(
-        self,
-        captions: Sequence[str] | None,
-        num_frames: int | None,
-        fps: float | Sequence[float],
-        num_inference_steps: int,
-        generator: Generators,
-        num_videos: int | None,
-        sketches: Sketches | None,
-        curves: list[CurveSequence] | None,
-        strokes: Sequence[CurveSequence] | None,
-        output_type: str,
-    ) -> tuple[int, int]:
-        """Compare the arguments of a call with each other.
-
-        Returns:
-            N and T.
-
-        Raises:
-            ValueError: they do not belong together; the message says which and what to change.
-        """
-        drawn = check_drawings(sketches, curves, num_frames, strokes)
-        check_captions(captions)
-        count = number_of_videos(
-            {
-                "captions": captions,
-                "sketches": videos_drawn(sketches),
-                "curves": curves,
-                "strokes": strokes,
-                "generator": generator,
-                "fps": fps,
-            },
-            num_videos,
-        )
-        frames = drawn or num_frames or self.sample_frames
-        check_settings(frames, num_inference_steps, fps, output_type)
-        return count, frames
+        return self.generate(request, paint, return_dict)
 
 
 def assemble(
