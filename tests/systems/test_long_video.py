@@ -58,7 +58,7 @@ def test_one_window_is_what_the_sketch_system_makes(merged, tiny_pipeline_folder
 def test_windows_that_do_not_overlap_are_painted_apart(tiny_pipeline_folder: Path) -> None:
     pipeline = loaded(tiny_pipeline_folder, window=4, stride=4, **MERGED)
     ink = drawing(8)
-    asked = {"num_inference_steps": 2, "output_type": "latent"}
+    asked = {"num_inference_steps": 2, "guidance_scale": 4.0, "output_type": "latent"}
     whole = pipeline(CAPTIONS[0], sketches=ink, generator=seeded(0), **asked).frames
     noise = torch.randn((1, 8, *pipeline.latent_shape), generator=seeded(0)[0])
     for part in (slice(4), slice(4, None)):

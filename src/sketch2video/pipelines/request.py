@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
+from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.drawing import Sketches, check_drawings, videos_drawn
 
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
@@ -40,6 +41,8 @@ class VideoRequest:
             :func:`~sketch2video.pipelines.drawing.check_drawings`.
         control: control videos, uint8 (N, T, H, H, 3); None: none.
         frames: frames that the videos have, uint8 (N, t, H, H, 3); None: none.
+        latents: standard normal noise that the videos are made from; None: it is drawn.
+        on_step_end: what is called at the end of every step; None: nothing.
     """
 
     plots: list[Scenes] | None
@@ -56,6 +59,8 @@ class VideoRequest:
     strokes: Sequence[CurveSequence] | None = None
     control: np.ndarray | None = None
     frames: np.ndarray | None = None
+    latents: Tensor | None = None
+    on_step_end: StepEnd | None = None
 
     @classmethod
     def checked(
@@ -87,8 +92,8 @@ class VideoRequest:
         """
         plots = None if captions is None else _plots(captions, several_scenes)
         curves = None if curves is None else list(curves)
-        sketches, strokes, control, frames, generator = (
-            others.get(name) for name in ("sketches", "strokes", "control", "frames", "generator")
+        sketches, strokes, control, frames, latents, generator = (
+            others.get(name) for name in ("sketches", "strokes", "control", "frames", "latents", "generator")
         )
         drawn = check_drawings(sketches, curves, num_frames, strokes)
         check_videos(control=control, frames=frames)
@@ -100,6 +105,7 @@ class VideoRequest:
                 "sketches": videos_drawn(sketches),
                 "curves": curves,
                 "strokes": strokes,
+                "latents": None if latents is None else list(latents),
                 "generator": generator,
                 "fps": fps,
             },

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
@@ -14,7 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
+from sketch2video.errors import UserError
 from sketch2video.params import CONTROL_CHANNELS, Control
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
 from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, what_is_known
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.pictures import pictures_of
@@ -59,6 +61,9 @@ class VideoPipeline(DiffusionPipeline):
     curve_vae: CurveVAE | None = None
     several_scenes = False
     making = "denoising"
+    _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
+    _interrupt = False
+    _num_timesteps = 0
     video_processor: VideoProcessor
     timings: Timings
 
@@ -98,6 +103,32 @@ class VideoPipeline(DiffusionPipeline):
         """Names of the samplers that :meth:`set_sampler` knows, the default one first; none where there is no such."""
         return ()
 
+    def set_sampler(self, name: str) -> None:
+        """Choose the sampler by its name, one of :attr:`samplers`.
+
+        Raises:
+            UserError: this pipeline cannot be sampled so.
+        """
+        raise UserError(f"{type(self).__name__} has no samplers, so that {name} cannot be chosen; leave it out")
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether the present call is to leave out the steps that are left; set ``_interrupt`` for it."""
+        return self._interrupt
+
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of the sampling that is, or was last, under way."""
+        return self._num_timesteps
+
+    def until_interrupted(self, steps: Any) -> Iterator[Any]:
+        """Steps behind a progress bar, up to where the call is interrupted."""
+        self._num_timesteps = len(steps)
+        for step in self.progress_bar(steps):
+            if self.interrupt:
+                return
+            yield step
+
     def call_arguments(self, settings: Any) -> dict[str, Any]:
         """The arguments of a call that sampling parameters ask for.
 
@@ -109,18 +140,37 @@ class VideoPipeline(DiffusionPipeline):
             "control_guidance_scale": settings.control_guidance_scale,
         }
 
-    def request(self, captions: str | Sequence[Plot] | None, **arguments: Any) -> VideoRequest:
+    def request(
+        self,
+        captions: str | Sequence[Plot] | None,
+        prompt: str | Sequence[Plot] | None,
+        callback_on_step_end: CallbackOnStepEnd | None,
+        callback_on_step_end_tensor_inputs: Sequence[str],
+        **arguments: Any,
+    ) -> VideoRequest:
         """The arguments of a call, checked.
 
         Args:
             captions: see :meth:`VideoRequest.checked`.
-            arguments: likewise.
+            prompt: another name of the captions.
+            callback_on_step_end, callback_on_step_end_tensor_inputs: see :class:`StepEnd`.
+            arguments: see :meth:`VideoRequest.checked`; a scale or number of steps that is None is that of the config.
 
         Raises:
             ValueError: they do not belong together, or ask for what this pipeline cannot do.
         """
+        if captions is not None and prompt is not None:
+            raise ValueError("captions and prompt were given, which are the same; give one of them")
+        if callback_on_step_end is not None:
+            arguments["on_step_end"] = StepEnd(self, callback_on_step_end, callback_on_step_end_tensor_inputs)
+        for name in ("guidance_scale", "control_guidance_scale", "num_inference_steps"):
+            if arguments[name] is None:
+                arguments[name] = self.config[name]
         request = VideoRequest.checked(
-            captions, default_frames=self.sample_frames, several_scenes=self.several_scenes, **arguments
+            prompt if captions is None else captions,
+            default_frames=self.sample_frames,
+            several_scenes=self.several_scenes,
+            **arguments,
         )
         self.check_request(request)
         return request
@@ -137,6 +187,7 @@ class VideoPipeline(DiffusionPipeline):
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
         """
         device = self._execution_device
+        self._interrupt = False
         self.timings = Timings(device)
         text = self.read(request)
         pictures = None if request.control is None else pictures_of(request.control, self.sample_size, device)

@@ -15,7 +15,9 @@ from sketch2video.diffusion.objectives import LEVELS, Diffusion
 from sketch2video.diffusion.samplers import begin, step
 from sketch2video.diffusion.windows import cut_windows, merge_windows
 from sketch2video.networks.precision import precision
+from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.video_pipeline import VideoPipeline
+from sketch2video.systems.adapted_diffusion.schedule import make_scheduler
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class WindowDenoiser(VideoPipeline):
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler: SchedulerMixin
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """See :class:`VideoPipeline`."""
+        return "ddim", "ddpm"
+
+    def set_sampler(self, name: str) -> None:
+        """See :class:`VideoPipeline`."""
+        self.scheduler = make_scheduler(name)
 
     @property
     def sample_size(self) -> int:
@@ -110,6 +121,7 @@ class WindowDenoiser(VideoPipeline):
         first_step: int = 0,
         last_step: int | None = None,
         windows_at_once: int = 1,
+        on_step_end: StepEnd | None = None,
     ) -> Tensor:
         """Take a video through the scheduler's steps, merging windows in each of them: equations (12) and (17).
 
@@ -121,6 +133,7 @@ class WindowDenoiser(VideoPipeline):
             generator: of the noise that the scheduler adds, which is drawn for the whole video.
             first_step: number of the first step that is taken, from 0.
             last_step: number of the first step that is not taken any more, where r_k is wanted; None: to the end.
+            on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Returns:
             (T, C, h, w) float32: without noise, or at the level at which ``last_step`` begins.
@@ -135,9 +148,11 @@ class WindowDenoiser(VideoPipeline):
             raise ValueError(f"there are no steps from {first_step} to {end} of {len(timesteps)}")
         if conditions.starts[-1] + conditions.length != len(latents):
             raise ValueError(f"conditions are not of a video of {len(latents)} frames")
-        for timestep in self.progress_bar(timesteps[first_step:end]):
+        for timestep in self.until_interrupted(timesteps[first_step:end]):
             noise = self.merged_noise(latents, timestep, conditions, guidance_scale, adapter_scale, windows_at_once)
             latents = step(self.scheduler, noise, timestep, latents, generator)
+            if on_step_end is not None:
+                latents = on_step_end(timestep, latents=latents[None])["latents"][0]
         return latents
 
     @torch.no_grad()

@@ -29,8 +29,9 @@ from sketch2video.diffusion.windows import (
     window_starts,
     window_weights,
 )
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.request import VideoRequest
+from sketch2video.pipelines.request import Scenes, VideoRequest
 from sketch2video.systems.adapted_diffusion.denoising import WindowConditions, WindowDenoiser
 from sketch2video.text.encoder import TextCondition
 
@@ -87,7 +88,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
     @torch.no_grad()
     def __call__(
         self,
-        captions: str | Sequence[tuple[int, str]],
+        captions: str | Scenes | None = None,
         condition: np.ndarray | None = None,
         num_frames: int | None = None,
         guidance_scale: float = 7.5,
@@ -100,6 +101,11 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         output_type: str = "np",
         windows_at_once: int = 1,
         return_dict: bool = True,
+        *,
+        prompt: str | Scenes | None = None,
+        latents: Tensor | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> VideoOutput | tuple:
         """Generate one long video: equation (17).
 
@@ -117,6 +123,12 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             output_type: "np", "pt", "pil" or "latent"; see :class:`~sketch2video.pipelines.output.VideoOutput`.
             windows_at_once: windows that pass the UNet together; more are faster and take more memory.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            latents: standard normal noise (1, T, C, h, w) that the video is made from; None: it is drawn.
+            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
+                at the end of every step; what it returns by name takes their places. As in diffusers,
+                ``pipe._interrupt = True`` leaves out the steps that are left.
+            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
         Returns:
             Frames of one video (N = 1).
@@ -125,8 +137,14 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             ValueError: arguments that do not belong together.
         """
         frames, height, width = self._video_size(condition, num_frames)
+        if captions is None and prompt is None:
+            raise ValueError("neither captions nor prompt say what to show; give one of them")
         request = self.request(
-            [captions],
+            None if captions is None else [captions],
+            None if prompt is None else [prompt],
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            latents=latents,
             num_videos=1,
             num_frames=frames,
             fps=1.0,
@@ -136,20 +154,24 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             generator=generator,
             output_type=output_type,
         )
+        expected = (1, frames, self.unet.config.in_channels, height // self.factor, width // self.factor)
+        if latents is not None and latents.shape != expected:
+            raise ValueError(f"latents are {tuple(latents.shape)}, expected noise {expected}")
 
         def paint(text: TextCondition | None, pictures: Tensor | None) -> Tensor:
             features = None if condition is None else self.adapter_features(condition)
             plot = (request.plots or [])[0]
             conditions = self.window_conditions(plot, frames, window, stride, window_weights, features)
-            noise = self.initial_noise(frames, height, width, generator)
+            noise = self.initial_noise(frames, height, width, generator) if latents is None else latents[0]
             return self.denoise(
-                noise,
+                noise.to(self._execution_device, torch.float32),
                 conditions,
                 guidance_scale=request.guidance_scale,
                 adapter_scale=request.control_guidance_scale,
                 num_inference_steps=request.num_inference_steps,
                 generator=generator,
                 windows_at_once=windows_at_once,
+                on_step_end=request.on_step_end,
             )[None]
 
         return self.generate(request, paint, return_dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin
 
 from sketch2video.diffusion.objectives import LEVELS
@@ -19,7 +17,7 @@ SCHEDULE = {
 """The process that Stable Diffusion 1.x was trained on, and that the paper names."""
 
 
-def make_scheduler(name: Literal["ddim", "ddpm"] = "ddim") -> SchedulerMixin:
+def make_scheduler(name: str = "ddim") -> SchedulerMixin:
     """A sampler of the paper's process, that begins at the last level.
 
     Args:

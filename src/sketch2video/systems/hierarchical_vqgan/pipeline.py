@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guidance_weights
 from sketch2video.networks.loading import load_frozen
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
 )
@@ -44,12 +46,14 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         curve_vae: caption -> curves, where the transformers follow sketches; None: they do not.
         temperature, top_k, top_p: how tokens are drawn unless a call says otherwise; see
             :class:`~sketch2video.tokens.sampling.TokenSampling`.
+        guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->vqgan"
     _optional_components = ["curve_vae"]  # noqa: RUF012 (diffusers' own way)
 
     making = "tokens"
+    _callback_tensor_inputs: ClassVar[list[str]] = []
 
     vqgan: HierarchicalVQGAN
     transformer: TokenTransformer
@@ -65,6 +69,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -74,7 +80,13 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             transformer=transformer,
             curve_vae=curve_vae,
         )
-        self.register_to_config(temperature=temperature, top_k=top_k, top_p=top_p)
+        self.register_to_config(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+        )
         self.video_processor = VideoProcessor(vae_scale_factor=2**vqgan.config.halvings)
 
     @property
@@ -88,8 +100,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 2.0,
-        control_guidance_scale: float = 1.0,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
         num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
@@ -103,6 +115,10 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         top_p: float | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = (),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -110,7 +126,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             captions: what to show, one for each of N videos; None: anything.
             num_frames: T, any number; None: that of drawings or control videos if they are given, else as in training.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next: as
+                the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly drawing or control video is followed; 1 is the plain model, 0 ignores
                 it.
             num_inference_steps: of no meaning here, where every token is a step; taken so that all systems are called
@@ -128,12 +145,20 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             output_type: "np", "pt", "pil", or "latent" for the tokens: for each level int64 (N, T, h, w), the finest
                 first.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            callback_on_step_end: is called with the pipeline, the number of the step, that of the frame that was
+                written and no tensors at the end of every step. As in diffusers, ``pipe._interrupt = True`` leaves out
+                the steps that are left: the videos end with that frame.
+            callback_on_step_end_tensor_inputs: none.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
         request = self.request(
             captions,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
@@ -183,9 +208,21 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         rates = request.rates(self._execution_device)
         known = None if request.frames is None else self.encode(request.frames)
         branches = self.branches(text, pictures, rates, request.guidance_scale, request.control_guidance_scale)
-        return sample_tokens(
-            self.transformer, branches, request.num_frames, sampling, request.generator, known, self.progress_bar
+        written = request.num_frames
+
+        def steps(frames: Iterable[int]) -> Iterator[int]:
+            nonlocal written
+            for frame in self.until_interrupted(frames):
+                yield frame
+                if request.on_step_end is not None:
+                    request.on_step_end(frame)
+                if self.interrupt:
+                    written = frame + 1
+
+        tokens = sample_tokens(
+            self.transformer, branches, request.num_frames, sampling, request.generator, known, steps
         )
+        return [level[:, :written] for level in tokens]
 
     def branches(
         self,
@@ -226,6 +263,8 @@ def assemble(
     token_transformer: Path = Path("models/hierarchical/token_transformer"),
     curve_vae: Path | None = None,
     sampling: TokenSampling | None = None,
+    guidance_scale: float = 1.5,
+    control_guidance_scale: float = 1.0,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
@@ -234,6 +273,7 @@ def assemble(
         text_encoder, vqgan, token_transformer: folders of the parts.
         curve_vae: likewise, where the transformers follow sketches.
         sampling: how tokens are drawn unless a call says otherwise; None: as the transformers say.
+        guidance_scale, control_guidance_scale: of calls that do not say.
 
     Raises:
         UserError: a part is missing or damaged.
@@ -249,6 +289,8 @@ def assemble(
         temperature=sampling.temperature,
         top_k=sampling.top_k,
         top_p=sampling.top_p,
+        guidance_scale=guidance_scale,
+        control_guidance_scale=control_guidance_scale,
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -17,7 +17,6 @@ length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +24,6 @@ from typing import Any, cast
 
 import torch
 from diffusers import SchedulerMixin
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -33,9 +31,8 @@ from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.actions import long_curves
 from sketch2video.curve_vae.known import Known
-from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
-from sketch2video.diffusion.samplers import begin, check_scheduler, first_index
+from sketch2video.diffusion.samplers import begin, first_index
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.diffusion.windows import (
     captions_of_windows,
@@ -45,10 +42,10 @@ from sketch2video.diffusion.windows import (
 from sketch2video.files import read_json
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import LongVideoParams, WindowWeights
-from sketch2video.pipelines.drawing import Sketches, draw
+from sketch2video.pipelines.callbacks import StepEnd
+from sketch2video.pipelines.drawing import draw
 from sketch2video.pipelines.latent_video import save_pipeline
-from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.request import Plot, Scenes, VideoRequest
+from sketch2video.pipelines.request import Scenes, VideoRequest
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.segmenters import MOTION
 from sketch2video.steadiness.tuning import FUSION
@@ -58,7 +55,11 @@ from sketch2video.text.encoder import TextCondition
 
 
 class LongVideoPipeline(BackgroundFuser):
-    """Text to long, steady videos by way of a drawing.
+    """Text to long, steady videos by way of a drawing, one after the other.
+
+    Called as :class:`SketchToVideoPipeline`. Captions may change along a video: instead of one caption it may have
+    several with the frames that they begin at, such as ``[(0, "a red circle grows"), (64, "a red circle shrinks")]``.
+    Drawings of some frames and some strokes go with one caption a video.
 
     Args:
         tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler: see :class:`SketchToVideoPipeline`.
@@ -74,6 +75,7 @@ class LongVideoPipeline(BackgroundFuser):
         shared_noise: see :func:`~sketch2video.steadiness.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
         segmenter: by name; see :func:`~sketch2video.steadiness.segmenters.segment`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     several_scenes = True
@@ -95,8 +97,12 @@ class LongVideoPipeline(BackgroundFuser):
         background_weight: float = 1.0,
         foreground_weight: float = 1.0,
         segmenter: str = MOTION,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
-        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler)
+        defaults = num_inference_steps, guidance_scale, control_guidance_scale
+        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler, *defaults)
         window = window or transformer.config.sample_frames
         self.register_to_config(
             window=window,
@@ -109,55 +115,6 @@ class LongVideoPipeline(BackgroundFuser):
             foreground_weight=foreground_weight,
             segmenter=segmenter,
         )
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        captions: str | Sequence[Plot] | None = None,
-        num_frames: int | None = None,
-        fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
-        generator: Generators = None,
-        num_videos: int | None = None,
-        sketches: Sketches | None = None,
-        curves: Sequence[CurveSequence] | None = None,
-        strokes: Sequence[CurveSequence] | None = None,
-        output_type: str = "np",
-        return_dict: bool = True,
-    ) -> VideoOutput | tuple:
-        """Generate videos of any length, one after the other.
-
-        Args:
-            captions: what to show: for each of N videos a caption, or several with the frames that they begin at, such
-                as ``[(0, "a red circle grows"), (64, "a red circle moves left to right")]``; None: anything.
-            num_frames: T; None: that of the drawings if they are given, else as in training.
-            fps, guidance_scale, control_guidance_scale, num_inference_steps, generator, num_videos, sketches, curves,
-                strokes, output_type, return_dict: see :meth:`SketchToVideoPipeline.__call__`. Drawings of some frames
-                and some strokes go with one caption a video.
-
-        Raises:
-            ValueError: arguments that do not belong together.
-            UserError: the segmenter cannot be loaded.
-        """
-        request = self.request(
-            captions,
-            num_videos=num_videos,
-            num_frames=num_frames,
-            fps=fps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-            num_inference_steps=num_inference_steps,
-            generator=generator,
-            output_type=output_type,
-            sketches=sketches,
-            curves=curves,
-            strokes=strokes,
-        )
-        config = self.transformer.config
-        check_scheduler(self.scheduler, config.objective, config.time_shift)
-        return self.generate(request, partial(self.paint_all, request), return_dict)
 
     def read(self, request: VideoRequest) -> None:
         """Captions are read window by window, as they change along a video."""
@@ -191,7 +148,7 @@ class LongVideoPipeline(BackgroundFuser):
             drawn.append(CurveSequence(*(part.cpu().numpy() for part in both)))
         return drawn
 
-    def paint_all(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
+    def make(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
         """Latents (N, T, C, h, w) of videos, painted one after the other.
 
         Args:
@@ -206,7 +163,8 @@ class LongVideoPipeline(BackgroundFuser):
         for video, source in enumerate(request.generators):
             one = slice(video, video + 1)
             windows = self.windows(request.plots[video] if request.plots else None, ink[one], rates[one])
-            painted = self.paint(windows, guidance, request.num_inference_steps, source)
+            noise = None if request.latents is None else request.latents[one]
+            painted = self.paint(windows, guidance, request.num_inference_steps, source, noise, request.on_step_end)
             videos.append(self.unnormalised(painted.latents))
         return torch.cat(videos)
 
@@ -232,7 +190,13 @@ class LongVideoPipeline(BackgroundFuser):
         return Windows(starts, weights.to(ink.device), text, ink, fps)
 
     def paint(
-        self, windows: Windows, guidance: Guidance, num_inference_steps: int, generator: torch.Generator | None
+        self,
+        windows: Windows,
+        guidance: Guidance,
+        num_inference_steps: int,
+        generator: torch.Generator | None,
+        latents: Tensor | None = None,
+        on_step_end: StepEnd | None = None,
     ) -> Painted:
         """The four modules on one video.
 
@@ -241,14 +205,24 @@ class LongVideoPipeline(BackgroundFuser):
             guidance: how strongly caption and drawing are followed.
             num_inference_steps: of the sampler, from noise to the video.
             generator: source of all randomness.
+            latents: (1, T, C, h, w), the noise; None: it is drawn.
+            on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Raises:
             UserError: the segmenter cannot be loaded.
         """
         device = self._execution_device
         shape = (1, windows.frames, *self.latent_shape)
-        noise = randn_tensor(shape, generator=generator, device=device)
-        latents = self.denoise_windows(windows, noise, guidance, num_inference_steps, generator)
+        noise = self.noise(shape, generator, latents)
+        denoise = partial(
+            self.denoise_windows,
+            windows,
+            guidance=guidance,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            on_step_end=on_step_end,
+        )
+        latents = denoise(noise)
         self.timings.lap("denoising")
         foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
         levels = self.scheduler.config.num_train_timesteps
@@ -256,6 +230,8 @@ class LongVideoPipeline(BackgroundFuser):
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
         parts = None
         for asked in fusions:
+            if self.interrupt:
+                break
             begun = first_index(self.scheduler, timesteps, asked * levels)
             if parts is None:
                 parts = self.take_apart(windows, latents)
@@ -266,7 +242,7 @@ class LongVideoPipeline(BackgroundFuser):
             latents = self.fuse(latents, noise, parts, time, generator)
             self.timings.lap("fusion")
             if begun < len(timesteps):
-                latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
+                latents = denoise(latents, begun=begun)
                 self.timings.lap("denoising")
         return Painted(latents, foreground)
 
@@ -279,11 +255,22 @@ def assemble(
     curve_vae: Path = Path("models/curve_vae"),
     autoencoder: Path = Path("models/autoencoder"),
     video_ldm: Path = Path("models/long/long_video"),
+    num_inference_steps: int = 8,
+    guidance_scale: float = 1.5,
+    control_guidance_scale: float = 1.0,
+    sampler: str | None = None,
 ) -> None:
     """Write the pipeline folder that is made of the sketch system's parts and the tuned video LDM, atomically.
 
+    Args:
+        output: the folder.
+        settings: of the modules.
+        text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        sampler: by name; None: the default one of the network's objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         partial(LongVideoPipeline, **module_settings(settings), **read_json(video_ldm / FUSION)),
@@ -292,6 +279,10 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        control_guidance_scale=control_guidance_scale,
+        sampler=sampler,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sketch2video.diffusion.samplers import sample
 from sketch2video.diffusion.windows import cut_windows, merge_windows
+from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.text.encoder import TextCondition
 
@@ -67,6 +68,7 @@ class WindowPainter(SketchToVideoPipeline):
         num_inference_steps: int,
         generator: torch.Generator | None,
         begun: int = 0,
+        on_step_end: StepEnd | None = None,
     ) -> Tensor:
         """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
 
@@ -77,7 +79,7 @@ class WindowPainter(SketchToVideoPipeline):
             windows: of the video.
             latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
             guidance, num_inference_steps, generator: see :meth:`paint`.
-            begun: see :func:`~sketch2video.diffusion.samplers.sample`.
+            begun, on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
         """
 
         def predict(video: Tensor, time: Tensor) -> Tensor:
@@ -90,4 +92,13 @@ class WindowPainter(SketchToVideoPipeline):
                 found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
             return windows.merge(torch.cat(found))
 
-        return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
+        return sample(
+            self.scheduler,
+            predict,
+            latents,
+            num_inference_steps,
+            generator,
+            self.until_interrupted,
+            begun,
+            on_step_end,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,11 +17,13 @@ from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.networks.loading import load_frozen
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
 )
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
+from sketch2video.pipelines.request import Plot, VideoRequest
 from sketch2video.text.encoder import TextCondition
 
 
@@ -33,6 +36,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames, with the drawing before its eyes.
         transformer: the video LDM's network.
         scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->autoencoder"
@@ -47,19 +51,23 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
         scheduler: SchedulerMixin,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
-        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler)
+        defaults = num_inference_steps, guidance_scale, control_guidance_scale
+        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler, *defaults)
         self.register_modules(curve_vae=curve_vae)
 
     @torch.no_grad()
     def __call__(
         self,
-        captions: str | Sequence[str] | None = None,
+        captions: str | Sequence[Plot] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         sketches: Sketches | None = None,
@@ -67,6 +75,11 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[Plot] | None = None,
+        latents: Tensor | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -74,7 +87,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             captions: what to show, one for each of N videos; None: anything.
             num_frames: T; None: that of the drawings if they are given, else as in training.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
+                as the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly the drawing is followed; 1 is the plain model, 0 ignores it.
             num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
@@ -87,12 +101,22 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             strokes: some strokes of each video, T frames: the curve VAE draws the other strokes.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            latents: standard normal noise (N, T, C, h, w) that the videos are made from; None: it is drawn.
+            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
+                at the end of every step; what it returns by name takes their places. As in diffusers,
+                ``pipe._interrupt = True`` leaves out the steps that are left.
+            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
         request = self.request(
             captions,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            latents=latents,
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
@@ -105,20 +129,28 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             curves=curves,
             strokes=strokes,
         )
+        return self.generate(request, partial(self.make, request), return_dict)
 
-        def paint(text: TextCondition | None, ink: Tensor | None) -> Tensor:
-            return self.denoise(
-                text,
-                ink,
-                request.num_frames,
-                request.rates(self._execution_device),
-                request.guidance_scale,
-                request.control_guidance_scale,
-                request.num_inference_steps,
-                request.generator,
-            )
+    def make(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
+        """Latents (N, T, C, h, w) of the videos.
 
-        return self.generate(request, paint, return_dict)
+        Args:
+            request: what is asked for.
+            text: captions; None: anything.
+            ink: (N, T, 1, S, S) in [0, 1], the drawings.
+        """
+        return self.denoise(
+            text,
+            ink,
+            request.num_frames,
+            request.rates(self._execution_device),
+            request.guidance_scale,
+            request.control_guidance_scale,
+            request.num_inference_steps,
+            request.generator,
+            latents=request.latents,
+            on_step_end=request.on_step_end,
+        )
 
 
 def assemble(
@@ -128,11 +160,21 @@ def assemble(
     curve_vae: Path = Path("models/curve_vae"),
     autoencoder: Path = Path("models/autoencoder"),
     video_ldm: Path = Path("models/video_ldm"),
+    num_inference_steps: int = 8,
+    guidance_scale: float = 1.5,
+    control_guidance_scale: float = 1.0,
+    sampler: str | None = None,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
+    Args:
+        output: the folder.
+        text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        sampler: by name; None: the default one of the network's objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         SketchToVideoPipeline,
@@ -141,4 +183,8 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        control_guidance_scale=control_guidance_scale,
+        sampler=sampler,
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.curve_vae.sampling import Generators
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
@@ -30,6 +31,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames.
         transformer: the video LDM's network.
         scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
@@ -45,9 +47,9 @@ class TextToVideoPipeline(LatentVideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         control: np.ndarray | None = None,
@@ -55,6 +57,11 @@ class TextToVideoPipeline(LatentVideoPipeline):
         frame_positions: Sequence[int] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        latents: Tensor | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -63,7 +70,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_frames: T; None: that of the control videos if they are given, else as in training. Above the model's
                 ``sample_frames`` key frames are made first, at a low frame rate.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
+                as the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly the control video is followed; 1 is the plain model, 0 ignores it.
             num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
@@ -77,12 +85,23 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 key frames; None: at the beginning.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            latents: standard normal noise (N, T, C, h, w) that the videos are made from, T at most ``sample_frames``;
+                None: it is drawn.
+            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
+                at the end of every step; what it returns by name takes their places. As in diffusers,
+                ``pipe._interrupt = True`` leaves out the steps that are left.
+            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
         request = self.request(
             captions,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            latents=latents,
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
@@ -111,6 +130,12 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 f"num_frames is {request.num_frames}, but this model makes {self.longest}; for longer videos train with"
                 " text_ldm.known_frames"
             )
+        if request.latents is not None and request.num_frames > self.sample_frames:
+            raise ValueError(
+                f"latents were given for {request.num_frames} frames, which are made window by window;"
+                f" ask for at most {self.sample_frames}"
+            )
+        super().check_request(request)
 
     def fill(
         self, request: VideoRequest, positions: list[int], text: TextCondition | None, pictures: Tensor | None
@@ -139,6 +164,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 [generator[video] for video in videos.tolist()] if isinstance(generator, list) else generator,
                 known=windows.known if some else None,
                 known_mask=windows.known_mask if some else None,
+                latents=request.latents,
+                on_step_end=request.on_step_end,
             )
 
         rounds = rounds_of_windows(length, self.transformer.config.sample_frames)
@@ -187,11 +214,21 @@ def assemble(
     text_encoder: Path = Path("models/text_encoder"),
     autoencoder: Path = Path("models/text/autoencoder"),
     video_ldm: Path = Path("models/text/video_ldm"),
+    num_inference_steps: int = 8,
+    guidance_scale: float = 1.5,
+    control_guidance_scale: float = 1.0,
+    sampler: str | None = None,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
+    Args:
+        output: the folder.
+        text_encoder, autoencoder, video_ldm: folders of the parts.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        sampler: by name; None: the default one of the network's objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         TextToVideoPipeline,
@@ -199,4 +236,8 @@ def assemble(
         text_encoder=text_encoder,
         autoencoder=autoencoder,
         video_ldm=video_ldm,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        control_guidance_scale=control_guidance_scale,
+        sampler=sampler,
     )
