@@ -219,7 +219,7 @@ class VideoPipeline(DiffusionPipeline):
 
     def encode_captions(self, captions: Sequence[str]) -> TextCondition:
         """Captions as networks see them."""
-        return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
+        return encode_text(self.tokenizer, self.text_encoder, captions, self._execution_device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves of N videos.

@@ -22,6 +22,7 @@ from typing import NamedTuple, cast
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from transformers import DynamicCache, GPTNeoXConfig, GPTNeoXModel
 
@@ -169,6 +170,7 @@ class LevelTransformer(nn.Module):
         """P, tokens of one frame."""
         return self.side**2
 
+    @apply_forward_hook
     def bases(self, past: Past, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
         """What stands in the slots of some frames but for the token before each: (N, W, P, D).
 
@@ -187,6 +189,7 @@ class LevelTransformer(nn.Module):
         seen = seen + condition.vector[:, None, None] + self.place_in(self._places(times))
         return seen if not hasattr(self, "control_in") else seen + self._seen(condition)
 
+    @apply_forward_hook
     def inputs(self, bases: Tensor, vectors: Tensor) -> Tensor:
         """The slots of whole frames as one sequence: (N, W * P, D).
 
@@ -361,6 +364,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         for own, codes in zip(self.codebooks, codebooks, strict=True):
             own.copy_((codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6))
 
+    @apply_forward_hook
     def vectors(self, level: int, tokens: Tensor) -> Tensor:
         """The vectors of tokens of a level: (..., C), those of the VQGAN's codes beside learned ones.
 
@@ -371,6 +375,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         codes = torch.cat([self.codebooks[level], self.learned_codes[level]], dim=1)
         return tokens @ codes.to(tokens.dtype) if tokens.is_floating_point() else codes[tokens]
 
+    @apply_forward_hook
     def condition(
         self,
         samples: int,

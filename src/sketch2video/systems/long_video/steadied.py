@@ -73,10 +73,10 @@ def steady_clips(
             if source == "clips":
                 video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator)
             else:
-                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline.device)
-                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline.device)
+                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline._execution_device)
+                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline._execution_device)
                 windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
-                pipeline.timings = Timings(pipeline.device)
+                pipeline.timings = Timings(pipeline._execution_device)
                 video = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
             latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
             shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})
