@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from diffusers.callbacks import PipelineCallback
 
+from sketch2video.errors import UserError
+from sketch2video.params import SAMPLERS, Objective
 from sketch2video.systems.loading import load_pipeline
 from tests.systems.every_system import CAPTION, DENOISING, FRAMES, MAKERS, STEPS, asked, latents_of, made
 
@@ -191,3 +194,47 @@ def test_how_a_pipeline_is_sampled_is_saved_with_it(pipelines: dict[str, Any], n
     index = json.loads((tmp_path / "model_index.json").read_text())
     (tmp_path / "model_index.json").write_text(json.dumps({k: v for k, v in index.items() if k not in others}))
     assert {key: load_pipeline(tmp_path).config[key] for key in others} == defaults_of(name)
+
+
+SAMPLER_NAMES = sorted({name for names in SAMPLERS.values() for name in names})
+
+
+@pytest.mark.parametrize("objective", SAMPLERS)
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+def test_every_sampler_is_supported_or_refused(
+    pipelines: dict[str, Any], name: str, sampler: str, objective: Objective
+) -> None:
+    pipe = pipelines[name]
+    before = getattr(pipe, "scheduler", None)
+    own = name in ("sketch_ldm", "text_ldm", "long_video")
+    if not own and objective != "flow":
+        pytest.skip("has no choice of objective")
+    try:
+        if own:
+            pipe.transformer.register_to_config(objective=objective)
+            assert pipe.samplers == SAMPLERS[objective]
+        if name == "long_video":
+            pipe.register_to_config(fusion_times=[0.6, 0.0])
+        if sampler not in pipe.samplers:
+            with pytest.raises(UserError, match=re.escape(sampler)):
+                pipe.set_sampler(sampler)
+            assert getattr(pipe, "scheduler", None) is before
+            return
+        pipe.set_sampler(sampler)
+        call = asked(name, num_frames=8) if name == "long_video" else asked(name)
+        video, again = (latents_of(pipe(CAPTION, **call | {"generator": seeded()})) for _ in range(2))
+        assert video.isfinite().all()
+        assert torch.equal(video, again)
+        fewer = latents_of(pipe(CAPTION, **call | {"generator": seeded(), "num_inference_steps": 1}))
+        assert not torch.equal(video, fewer)
+    finally:
+        if own:
+            pipe.transformer.register_to_config(objective="flow")
+        if name == "long_video":
+            pipe.register_to_config(fusion_times=[])
+        if before is not None:
+            pipe.scheduler = before
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
