@@ -1,4 +1,4 @@
-"""What a call asks for: the arguments that pipelines share, checked and normalised in one place."""
+"""What a call asks for: the arguments that pipelines share, checked and normalised once."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from sketch2video.systems.adapted_diffusion.schedule import make_scheduler
 
 @dataclass(frozen=True)
 class WindowConditions:
-    """The windows of a long video, and what each of them is told: h^i and c of equations (17) and (18).
+    """The windows of a long video, and the conditions of each: h^i and c of equations (17) and (18).
 
     Attributes:
         starts: first frames of the N windows, ascending.

@@ -126,7 +126,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             prompt: another name of ``captions``.
             latents: standard normal noise (1, T, C, h, w) that the video is made from; None: it is drawn.
             callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; what it returns by name takes their places. As in diffusers,
+                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
                 ``pipe._interrupt = True`` leaves out the steps that are left.
             callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 

@@ -255,10 +255,7 @@ def assemble(
     curve_vae: Path = Path("models/curve_vae"),
     autoencoder: Path = Path("models/autoencoder"),
     video_ldm: Path = Path("models/long/long_video"),
-    num_inference_steps: int = 8,
-    guidance_scale: float = 1.5,
-    control_guidance_scale: float = 1.0,
-    sampler: str | None = None,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the sketch system's parts and the tuned video LDM, atomically.
 
@@ -266,8 +263,8 @@ def assemble(
         output: the folder.
         settings: of the modules.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
-        sampler: by name; None: the default one of the network's objective.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -279,10 +276,7 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        control_guidance_scale=control_guidance_scale,
-        sampler=sampler,
+        **sampling,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import SchedulerMixin
@@ -104,7 +105,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             prompt: another name of ``captions``.
             latents: standard normal noise (N, T, C, h, w) that the videos are made from; None: it is drawn.
             callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; what it returns by name takes their places. As in diffusers,
+                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
                 ``pipe._interrupt = True`` leaves out the steps that are left.
             callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
@@ -160,18 +161,15 @@ def assemble(
     curve_vae: Path = Path("models/curve_vae"),
     autoencoder: Path = Path("models/autoencoder"),
     video_ldm: Path = Path("models/video_ldm"),
-    num_inference_steps: int = 8,
-    guidance_scale: float = 1.5,
-    control_guidance_scale: float = 1.0,
-    sampler: str | None = None,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
-        sampler: by name; None: the default one of the network's objective.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -183,8 +181,5 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        control_guidance_scale=control_guidance_scale,
-        sampler=sampler,
+        **sampling,
     )

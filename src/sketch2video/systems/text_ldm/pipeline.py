@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             latents: standard normal noise (N, T, C, h, w) that the videos are made from, T at most ``sample_frames``;
                 None: it is drawn.
             callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; what it returns by name takes their places. As in diffusers,
+                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
                 ``pipe._interrupt = True`` leaves out the steps that are left.
             callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
@@ -214,18 +215,15 @@ def assemble(
     text_encoder: Path = Path("models/text_encoder"),
     autoencoder: Path = Path("models/text/autoencoder"),
     video_ldm: Path = Path("models/text/video_ldm"),
-    num_inference_steps: int = 8,
-    guidance_scale: float = 1.5,
-    control_guidance_scale: float = 1.0,
-    sampler: str | None = None,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, autoencoder, video_ldm: folders of the parts.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
-        sampler: by name; None: the default one of the network's objective.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -236,8 +234,5 @@ def assemble(
         text_encoder=text_encoder,
         autoencoder=autoencoder,
         video_ldm=video_ldm,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        control_guidance_scale=control_guidance_scale,
-        sampler=sampler,
+        **sampling,
     )
