@@ -11,7 +11,7 @@ import yaml
 
 from sketch2video.code import PACKAGE, imported_files
 from sketch2video.profiles import edit_params
-from sketch2video.systems.registry import find_part, find_system, system_names
+from sketch2video.systems.registry import DEFAULT, find_part, find_system, system_names
 from sketch2video.systems.shared import SHARED_PARTS
 from sketch2video.systems.spec import SHARED, named_file
 from tests.e2e.conftest import OTHER_SYSTEMS, ROOT
@@ -146,6 +146,28 @@ def test_other_systems_are_made_when_they_are_asked_for(with_all_systems):
     said = project.run("dvc", "repro", *(f"systems/{name}/dvc.yaml" for name in OTHER_SYSTEMS))
     assert "Running stage" not in said
     assert "up to date" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "systems"),
+    [
+        ("systems/text_ldm/pipeline.py", {"text_ldm"}),
+        ("tokens/transformer.py", {"hierarchical_vqgan"}),
+        ("steadiness/average_fusion.py", {"long_video"}),
+        ("systems/sketch_ldm/pipeline.py", {DEFAULT, "long_video"}),  # whose parts paint there, too
+    ],
+)
+def test_touching_a_systems_code_concerns_no_other_system(with_all_systems, file, systems):
+    project, _ = with_all_systems
+    touched = project.folder / "src" / "sketch2video" / file
+    before = touched.read_bytes()
+    try:
+        touched.write_bytes(before + b"# touched\n")
+        changed = json.loads(project.run("dvc", "status", "--json", "--quiet").splitlines()[-1])
+    finally:
+        touched.write_bytes(before)
+    owners = {stage.split("/")[1] if ":" in stage else DEFAULT for stage in changed}
+    assert owners == systems
 
 
 def test_all_systems_stand_side_by_side(with_all_systems):

@@ -119,10 +119,17 @@ class FlatParams(Section):
     ridge: float
 
 
+def object_colour(frames: np.ndarray) -> np.ndarray:
+    """Mean colour, in [-1, 1], of what differs from the ground in frames uint8 (T, S, S, 3): float32 (3,)."""
+    pixels = frames.reshape(-1, 3) / 127.5 - 1
+    distance = np.abs(pixels - np.median(pixels, axis=0)).sum(1)
+    return pixels[distance > 0.6 * distance.max()].mean(0).astype(np.float32)
+
+
 def train_palette(
     params: Params, logger: RunLogger, output: Path, *, text_encoder: Path, clips: Path = Path("data/clips")
 ) -> TrainResult:
-    """Ridge regression from captions to the mean colour of the training clips."""
+    """Ridge regression from captions to the colour of the objects in the training clips."""
     logger.begin(None)
     table = read_table(clips / "clips.parquet")
     table = table[table["split"] == "train"]
@@ -131,7 +138,7 @@ def train_palette(
     weights = text.mask.float()[..., None]
     states = (text.hidden * weights).sum(1) / weights.sum(1)
     states = torch.cat([states, torch.ones(len(states), 1)], dim=1)
-    colours = torch.tensor(ShardReader(clips).batch("frames", table).mean((1, 2, 3)) / 127.5 - 1).float()
+    colours = torch.tensor(np.stack([object_colour(frames) for frames in ShardReader(clips).batch("frames", table)]))
     ridge = params.flat.ridge * torch.eye(states.shape[1])  # type: ignore[attr-defined]
     solution = torch.linalg.solve(states.T @ states + ridge, states.T @ colours)
     palette = Palette(states.shape[1] - 1, params.base.size, params.base.frames)
@@ -186,9 +193,8 @@ def project(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     shutil.copytree(scenes / "clips", tmp_path / "data" / "clips")
     table = read_table(tmp_path / "data/clips/clips.parquet")
-    write_table(
-        table.assign(split=np.where(np.arange(len(table)) < 12, "train", "test")), tmp_path / "data/clips/clips.parquet"
-    )
+    table = table.assign(split=np.where(np.arange(len(table)) < 12, "train", "test"), label=None)
+    write_table(table, tmp_path / "data/clips/clips.parquet")
     shutil.copytree(scenes / "text", tmp_path / TEXT_ENCODER)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -210,9 +216,8 @@ def test_a_system_of_one_file_is_made_judged_and_used(project: Path) -> None:
         assert len(rows) == 2
         assert all((project / "videos" / row["video"]).stat().st_size for row in rows)
         pipeline = find_system("flat").pipeline_class.from_pretrained("models/flat")
-        red, blue = pipeline(["a red circle moves left to right", "a blue square moves left to right"]).frames[
-            :, 0, 0, 0
-        ]
+        captions = [row["caption"] for row in rows]
+        red, blue = pipeline(captions).frames[:, 0, 0, 0]
         assert red[0] - blue[0] > 0.02 < blue[2] - red[2]
     with pytest.raises(Exception, match="unknown key flat"):
         load_params()

@@ -96,7 +96,7 @@ class VideoPipeline(DiffusionPipeline):
             UserError: it is not registered.
         """
         config = self.transformer.config
-        return control_of_network(config.get("control"), config.control_channels)
+        return control_of_network(config.get("control"), config.get("control_channels", 0))
 
     @property
     def sample_size(self) -> int:
