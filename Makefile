@@ -42,7 +42,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench,docs]'
 	touch $@
 
 .PHONY: demo
@@ -129,12 +129,17 @@ test: lint ## Check style and types, run the fast tests (a tiny run of the whole
 	$(PYTEST) -m "not slow"
 
 .PHONY: test-all
-test-all: lint ## Run the slow tests, too
+test-all: lint docs ## Build the documentation, run all tests
 	$(PYTEST)
+
+.PHONY: docs
+docs: $(READY) ## Build the documentation into site/ (strict: broken links and references are errors)
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
+	@echo "documentation   $$PWD/site/index.html   (search works from a server: mkdocs serve)"
 
 .PHONY: clean
 clean: ## Remove everything made: data, models, reports, checkpoints, videos, runs (not .venv, not your own videos)
 	rm -rf data/clips data/images data/sketches data/curves $(patsubst systems/%/dvc.yaml,data/%,$(wildcard systems/*/dvc.yaml)) data/sketch_ldm
-	rm -rf data/validated.json models reports checkpoints outputs
+	rm -rf data/validated.json models reports checkpoints outputs site
 	find mlruns -mindepth 1 ! -name .gitkeep -delete
 	rm -rf .dvc/cache .dvc/tmp .prefect
