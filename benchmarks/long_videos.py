@@ -34,7 +34,9 @@ from tqdm import tqdm
 
 from benchmarks.clock import weighed
 from benchmarks.command import run as run_command
+from benchmarks.identity import identity
 from benchmarks.plots import save_steadiness
+from benchmarks.seams import borders, changes, seams
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -42,8 +44,6 @@ from sketch2video.diffusion.windows import window_starts
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, motion, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.evaluation.identity import identity
-from sketch2video.evaluation.seams import borders, changes, seams
 from sketch2video.files import replacing, write_json
 from sketch2video.judges.faithfulness import JOINT, faithfulness
 from sketch2video.judges.shipped import load_judge

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import run as run_command
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
@@ -31,7 +32,6 @@ from sketch2video.curves.fitting.stage import fit
 from sketch2video.data.clips.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
 from sketch2video.data.ingest.stage import ingest
 from sketch2video.files import write_json
-from sketch2video.generation.seeded import fitted_curves
 from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
 from sketch2video.judges.shipped import load_judge
 from sketch2video.judges.verdict import Verdict, judge_clips

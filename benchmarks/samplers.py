@@ -64,11 +64,12 @@ class Bench:
         self.rows, self.split = evaluated_rows(read_table(data.clips / "clips.parquet"), number)
         self.judge = load_judge("video")
         frames = ShardReader(data.clips).batch("frames", self.rows)
+        self.size = frames.shape[2]
         self.real, self.steady = judge_clips(self.judge, frames), steadiness(frames)
 
     def way(self, pipeline: Any) -> tuple[str, Given | None]:
         """How the clips are generated: with the pictures of the real ones where the system can be given them."""
-        return list(ways_to_generate(pipeline.control, self.data).items())[-1]
+        return list(ways_to_generate(pipeline.control, self.data, self.size).items())[-1]
 
     def measure(self, pipeline: Any, sampling: Sampling) -> dict[str, float | None]:
         """The numbers of ``COLUMNS`` for clips that are made now."""
@@ -110,7 +111,7 @@ def over_guidance(
     bench: Bench, pipeline: Any, sampling: Sampling, text: Sequence[float], control: Sequence[float]
 ) -> list[Row]:
     """Every pair of the two guidance scales; of a system without control pictures, those for text alone."""
-    scales = [(c, t) for c in (control if pipeline.control != "none" else [1.0]) for t in text]
+    scales = [(c, t) for c in (control if pipeline.control.channels else [1.0]) for t in text]
     rows = []
     for control_scale, text_scale in tqdm(scales, desc="guidance", unit="setting"):
         asked = replace(sampling, guidance_scale=text_scale, control_guidance_scale=control_scale)

@@ -12,6 +12,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.stroke_errors import distributions, ink_distance, match_strokes, part_of
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.known import Known, between
 from sketch2video.curve_vae.losses import mean_distance
@@ -20,8 +22,7 @@ from sketch2video.curve_vae.strokes import StrokeSet, frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
-from sketch2video.evaluation.strokes import distributions, ink_distance, match_strokes, part_of
-from sketch2video.generation.seeded import clip_seed, fitted_curves
+from sketch2video.generation.seeded import clip_seed
 from sketch2video.judges.faithfulness import Share, faithfulness
 from sketch2video.judges.label_judge_training import SIZE, TrainedJudge
 from sketch2video.judges.verdict import Verdict, judge_clips

@@ -24,13 +24,13 @@ from rich.table import Table
 
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_distributions
+from benchmarks.stroke_errors import DISTRIBUTIONS, distributions
 from benchmarks.stroke_sheets import Tile, save_sheets
 from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.data.clips.shards import read_table
 from sketch2video.evaluation.evaluate import evaluated_rows
 from sketch2video.evaluation.scores import halves
-from sketch2video.evaluation.strokes import DISTRIBUTIONS, distributions
 from sketch2video.files import write_json
 from sketch2video.judges.faithfulness import JOINT
 from sketch2video.judges.label_judge_training import TRAINING, judge_of_drawings

@@ -13,7 +13,7 @@ def train() -> None:
     Other systems are trained by the flow ``pipeline``, whose target is a stage of theirs.
     """
     graph = read_graph()
-    stages = {stage for stage in graph if stage.startswith("train_")} | {"encode_latents", "assemble"}
+    stages = {stage for stage in graph if stage.startswith(("train_", "encode_")) or stage == "assemble"}
     run_stages(in_order(graph, stages))
 
 

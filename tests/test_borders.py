@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from sqlalchemy.exc import OperationalError
 from typer.main import get_command
 
-from flows import server
+from flows import server, stage
 from flows.common import REFUSED, execute
 from sketch2video import cli
 from sketch2video.errors import UserError, border, printable, refusal
@@ -69,7 +69,7 @@ COMMANDS = [command.name or command.callback.__name__ for command in cli.app.reg
 FLOWS = sorted(
     file.stem
     for file in Path("flows").glob("*.py")
-    if "__main__" in file.read_text(encoding="utf-8") and file.stem != "server"
+    if "__main__" in file.read_text(encoding="utf-8") and file.stem not in ("server", "stage")
 )
 
 
@@ -110,7 +110,7 @@ def flows_of(module):
     return {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
 
 
-@pytest.mark.parametrize("name", [name for name in FLOWS if name != "train_sketcher"])
+@pytest.mark.parametrize("name", FLOWS)
 def test_every_flow_ends_in_one_line(name):
     found = flows_of(importlib.import_module(f"flows.{name}"))
     assert found
@@ -139,6 +139,21 @@ def test_every_flow_is_started_within_a_border(name):
     assert {"stage_flow", "flow"} & {getattr(d, "id", "") for n in ast.walk(tree) for d in decorators(n)} == {
         "stage_flow"
     }
+
+
+def test_a_stage_without_a_server_ends_in_one_line(monkeypatch, capsys):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(sys, "argv", ["flows.stage", "assemble", "sketch_ldm"])
+    for error in (*FILES, *LIBRARIES):
+        monkeypatch.setattr(stage, "run_stage", raising(stage.run_stage, error))
+        with pytest.raises(SystemExit) as end:
+            stage.main()
+        assert end.value.code == 2
+        assert is_one_line(capsys.readouterr().err, "assemble")
+    for error in BUGS:
+        monkeypatch.setattr(stage, "run_stage", raising(stage.run_stage, error))
+        with pytest.raises(type(error), match="a bug"):
+            stage.main()
 
 
 def decorators(node):

@@ -10,7 +10,7 @@ from sketch2video.code import PACKAGE
 LAYERS = (
     ("errors.py", "files.py", "code.py"),
     ("inputs",),
-    ("params.py",),
+    ("params",),
     ("media", "scenes"),
     ("data",),
     ("networks",),

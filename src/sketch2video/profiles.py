@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from sketch2video.controls import check_controls
 from sketch2video.data.sources import msrvtt, sprites, ucf101
 from sketch2video.data.sources.captions import read_captions
 from sketch2video.data.sources.hashable import refuse_unhashable
@@ -113,7 +114,7 @@ def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yam
     if not isinstance(values, Mapping):
         raise UserError(f"{params} is not a mapping of sections; restore it with `git checkout {params}`")
     _merge(values, differences, source)
-    parse_params(_plain(values), source)
+    check_controls(parse_params(_plain(values), source), source)
     text = io.StringIO()
     _yaml().dump(values, text)
     with replacing(params) as partial:

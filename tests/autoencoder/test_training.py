@@ -13,12 +13,12 @@ from sketch2video.autoencoder.training import (
     to_network,
     train_autoencoder,
 )
-from sketch2video.params import Control
+from sketch2video.controls import SKETCH
 from sketch2video.training.loop import SilentLogger, TrainResult
 from tests.small_data import small_params
 
 
-def run(scenes: Path, folder: Path, steps: int, control: Control = "sketch", **changes) -> TrainResult:
+def run(scenes: Path, folder: Path, steps: int, control: str = "sketch", **changes) -> TrainResult:
     params = small_params("autoencoder", steps, width=32, latent_channels=4, **changes)
     where = {"clips": scenes / "clips", "curves": scenes / "curves", "checkpoints": folder / "checkpoints"}
     return train_autoencoder(params, SilentLogger(), folder / "autoencoder", control=control, **where)
@@ -33,7 +33,7 @@ def test_training_improves_held_out_frames(scenes: Path, tmp_path: Path) -> None
 
 def test_the_folder_holds_what_was_measured(scenes: Path, tmp_path: Path) -> None:
     result = run(scenes, tmp_path, 4)
-    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
+    held_out = held_out_frames(SKETCH, scenes / "clips", scenes / "curves")
     model = load_autoencoder(tmp_path / "autoencoder")
     with torch.no_grad():
         decoded = model(held_out["frames"], held_out["control"])
@@ -51,7 +51,7 @@ def test_an_autoencoder_without_a_sketch_trains_too(scenes: Path, tmp_path: Path
 
 
 def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
-    held_out = held_out_frames("sketch", scenes / "clips", scenes / "curves")
+    held_out = held_out_frames(SKETCH, scenes / "clips", scenes / "curves")
     frames, ink = held_out["frames"], held_out["control"]
     assert frames.shape == (4, 3, 32, 32)
     assert ink.shape == (4, 1, 32, 32)
@@ -65,7 +65,7 @@ def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
 
 def test_splits_do_not_mix(scenes: Path) -> None:
     where = (scenes / "clips", scenes / "curves")
-    ids = [set(clip_dataset("sketch", *where, split).table["clip_id"]) for split in ("train", "test")]
+    ids = [set(clip_dataset(SKETCH, *where, split).table["clip_id"]) for split in ("train", "test")]
     assert not ids[0] & ids[1]
     assert sum(map(len, ids)) == 24
 

@@ -7,6 +7,7 @@ import torch
 
 from sketch2video.autoencoder.latents import encode_latents
 from sketch2video.autoencoder.network import FrameAutoencoder
+from sketch2video.controls import NONE, SKETCH
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.data.clips.shards import ShardReader, shard_path, write_shard
 from sketch2video.diffusion.mixed_data import MixedDataset
@@ -15,7 +16,7 @@ from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import sampling_times
-from sketch2video.params import Control, MixtureParams
+from sketch2video.params import MixtureParams
 from sketch2video.text.encoder import TextCondition
 from sketch2video.training.loop import SilentLogger, TrainResult, train
 from tests.small_data import small_params
@@ -30,7 +31,7 @@ def encoded(scenes: Path) -> Path:
     return scenes
 
 
-def run(encoded: Path, folder: Path, steps: int, control: Control = "sketch", **changes) -> TrainResult:
+def run(encoded: Path, folder: Path, steps: int, control: str = "sketch", **changes) -> TrainResult:
     names = ("latents", "clips", "curves", "autoencoder")
     where = {name: encoded / name for name in names} | {"text_encoder": encoded / "text"}
     params = small_params("video_ldm", steps, width=32, layers=2, heads=2, **changes)
@@ -99,7 +100,7 @@ def test_the_loss_of_a_flow_is_the_distance_to_its_velocity(encoded: Path, monke
     monkeypatch.setattr(network, "forward", lambda latents, time, **_: 2 * latents)
     captions = TextCondition(torch.zeros(len(dataset), 1, 16), torch.ones(len(dataset), 1, dtype=torch.bool))
     section = small_params("video_ldm", 1).video_ldm
-    task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16), captions, captions, dataset)
+    task = VideoLDMTask(network, section, NONE, FrameAutoencoder(2, 2, 16), captions, captions, dataset)
     batch = dataset.batch(range(4))
     found, _ = task.loss(batch, torch.Generator().manual_seed(3), 0.0)
 
@@ -131,7 +132,7 @@ def test_a_dropped_condition_has_no_influence(encoded: Path, condition: str) -> 
         kept = {"text_dropout": 0.0, "control_dropout": 0.0, "fps_dropout": 0.0, f"{condition}_dropout": share}
         section = small_params("video_ldm", 1, **kept).video_ldm
         text = others if other and condition == "text" else captions
-        task = VideoLDMTask(network, section, "sketch", FrameAutoencoder(2, 2, 16), text, text, dataset)
+        task = VideoLDMTask(network, section, SKETCH, FrameAutoencoder(2, 2, 16), text, text, dataset)
         seen = {**batch, name: changed[name]} if other else batch
         return float(task.loss(seen, torch.Generator().manual_seed(0), 0.0)[0].detach())
 
@@ -201,7 +202,7 @@ def test_known_frames_bring_no_loss(encoded: Path) -> None:
     text = TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
     mixture = OFF.model_copy(update={"known_frames": 1.0})
     section = small_params("video_ldm", 1).video_ldm
-    task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16, 0), text, text, dataset, mixture)
+    task = VideoLDMTask(network, section, NONE, FrameAutoencoder(2, 2, 16, 0), text, text, dataset, mixture)
     for seed in range(10):
         loss, terms = task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(seed), 0.0)
         assert 0 < float(loss) < 100
@@ -229,7 +230,7 @@ def test_images_teach_a_word_that_no_clip_shows(tmp_path: Path) -> None:
         pictures = pd.DataFrame({"shard": 0, "row": range(images)})
         mixture = OFF.model_copy(update={"image_share": 0.5})
         data = MixedDataset(clips, pictures, ShardReader(tmp_path / "images"), mixture, 4, 1)
-        task = VideoLDMTask(network, section, "none", FrameAutoencoder(2, 2, 16, 0), text, text, clips, mixture)
+        task = VideoLDMTask(network, section, NONE, FrameAutoencoder(2, 2, 16, 0), text, text, clips, mixture)
         name = {"name": "video_ldm", "checkpoint_folder": tmp_path / f"with-{images}"}
         train(task, data, section.training, **name, seed=0, logger=SilentLogger())
         latents = torch.randn(8, 4, 2, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -284,7 +285,7 @@ def test_wavering_weighs_in_the_loss_by_its_parameter(encoded: Path) -> None:
     losses = []
     for weight in (0.0, 1.0, 3.0):
         section = small_params("video_ldm", 1, wavering_weight=weight, ink_weight=0.0).video_ldm
-        task = VideoLDMTask(network, section, "sketch", FrameAutoencoder(2, 2, 16), text, text, dataset)
+        task = VideoLDMTask(network, section, SKETCH, FrameAutoencoder(2, 2, 16), text, text, dataset)
         loss, terms = task.loss(dataset.batch(range(8)), torch.Generator().manual_seed(0), 0.0)
         losses.append(loss)
     torch.testing.assert_close(losses[0], terms["error"])

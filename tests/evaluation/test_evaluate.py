@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from sketch2video.controls import NONE, SKETCH, VIDEO
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
@@ -53,7 +54,7 @@ def world(tmp_path_factory):
 class Copier:
     """A pipeline that answers every caption with the real clip: the perfect generator."""
 
-    control = "sketch"
+    control = SKETCH
 
     def call_arguments(self, settings):
         return {"guidance_scale": settings.guidance_scale}
@@ -164,7 +165,7 @@ def test_an_untrained_text_only_pipeline_is_evaluated_and_times_no_curves(world,
 
 def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawings(world, tmp_path):
     class Painter(Copier):
-        control = "none"
+        control = NONE
 
         def __call__(self, captions, **arguments):
             return SimpleNamespace(frames=super().__call__(captions, **arguments).frames, curves=None)
@@ -185,7 +186,7 @@ def test_a_system_that_follows_control_videos_is_given_those_of_the_real_clips(w
     write_shard(path, {"frames": frames, "control": 255 - frames}, list(world.table["clip_id"]), "key")
 
     class Follower(Copier):
-        control = "video"
+        control = VIDEO
 
         def __call__(self, captions, control=None, **arguments):
             out = super().__call__(captions, **arguments)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from sketch2video.controls import SKETCH
 from sketch2video.evaluation.report import Example, animation, loss_curve, share_groups, write_report
 from sketch2video.evaluation.scores import Evaluation, Score
 
@@ -94,7 +95,7 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
         },
         {"generated from text": [("circle", True), ("blue", False)]},
     )
-    write_report(tmp_path, evaluation_of(scores), pairs, [example], [example])
+    write_report(tmp_path, evaluation_of(scores), SKETCH, pairs, [example], [example])
     page = read_page(tmp_path)
     assert "a &lt;red&gt; circle &amp;" in page
     assert "<red>" not in page
@@ -123,7 +124,8 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
 
 def test_what_is_left_out_is_said(tmp_path):
     nothing = pd.DataFrame(columns=["attribute", "asked", "judged"])
-    write_report(tmp_path, evaluation_of(left_out={"fvd_embedded": "needs 8 clips"}, split="train"), nothing, [], [])
+    evaluation = evaluation_of(left_out={"fvd_embedded": "needs 8 clips"}, split="train")
+    write_report(tmp_path, evaluation, SKETCH, nothing, [], [])
     page = read_page(tmp_path)
     assert "needs 8 clips" in page
     assert "There is no test split" in page
@@ -152,6 +154,6 @@ def test_loss_curves_are_the_same_whenever_they_are_drawn():
 
 def test_shares_are_grouped_in_the_reports_order():
     scores = shares("judge_accuracy") | shares("faithfulness", "_fitted") | {"psnr_fitted": Score(1.0)}
-    groups = share_groups(scores)
+    groups = share_groups(scores, SKETCH.way)
     assert [list(group) for _, group in groups] == [["shape", "colour", "motion", "joint"]] * 2
     assert groups[0][0].startswith("Painted")

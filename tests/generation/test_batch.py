@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sketch2video.controls import SKETCH
 from sketch2video.errors import UserError
 from sketch2video.files import sharing
 from sketch2video.generation import batch
@@ -204,7 +205,7 @@ def test_what_is_done_is_not_generated_again(tmp_path: Path, generate: Callable[
     before = contents(tmp_path)
 
     class Unusable:
-        control, longest = "sketch", None
+        control, longest = SKETCH, None
 
     generate(PROMPTS, tmp_path, Model(Unusable(), model.reference, model.version, model.content_hash))
     assert contents(tmp_path) == before

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from sketch2video.controls import NONE
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline, assemble
@@ -33,7 +34,7 @@ def pictures(count: int, frames: int, size: int = 32, channels: tuple[int, ...] 
 def test_a_loaded_pipeline_answers_as_the_saved_one(pipeline: HierarchicalVQGANPipeline) -> None:
     saved = tiny_vqgan_pipeline()
     assert (pipeline.config.temperature, pipeline.config.top_p, pipeline.config.top_k) == (0.9, 0.95, 0)
-    assert (pipeline.control, pipeline.samplers, pipeline.longest) == ("none", (), None)
+    assert (pipeline.control, pipeline.samplers, pipeline.longest) == (NONE, (), None)
     assert pipeline.latent_numbers == 16 + 4
     both = [each(CAPTIONS, num_frames=3, generator=seeds(1, 2)).frames for each in (saved, pipeline)]
     np.testing.assert_array_equal(*both)

@@ -11,10 +11,9 @@ import yaml
 
 from sketch2video.errors import UserError
 from sketch2video.params import load_params, parse_params
-from sketch2video.stages.parts import named_file
 from sketch2video.systems.registry import DEFAULT, find_part, find_system, system_names, system_of_class
 from sketch2video.systems.shared import SHARED_PARTS
-from sketch2video.systems.spec import SHARED, report_folder
+from sketch2video.systems.spec import SHARED, named_file, report_folder
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS = ("outs", "metrics")

@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from sketch2video.autoencoder.training import clip_dataset, held_out_frames, mean_psnr
+from sketch2video.controls import NONE
 from sketch2video.tokens.vqgan.network import load_vqgan
 from sketch2video.tokens.vqgan.training import VQGANTask, frozen, train_vqgan
 from sketch2video.training.checkpoints import FILE
@@ -41,7 +42,7 @@ def test_training_improves_held_out_frames_and_uses_many_codes(scenes: Path, tmp
 
 def test_the_folder_holds_what_was_measured_and_no_discriminator(scenes: Path, tmp_path: Path) -> None:
     result = run(scenes, tmp_path, 4, discriminator_start=0.5)
-    frames = held_out_frames("none", scenes / "clips", scenes / "curves")["frames"]
+    frames = held_out_frames(NONE, scenes / "clips", scenes / "curves")["frames"]
     model = load_vqgan(tmp_path / "vqgan")
     assert mean_psnr(model(frames), frames) == pytest.approx(result.metrics["psnr"], abs=1e-3)
     assert list((tmp_path / "checkpoints").rglob("previews/*.png"))
@@ -82,8 +83,8 @@ def task(scenes: Path, **changes) -> tuple[VQGANTask, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     params = small_params("vqgan", 8, **(SMALL | {"discriminator_start": 0.5} | changes))
     where = scenes / "clips", scenes / "curves"
-    batch = clip_dataset("none", *where, "train").batch(range(4))
-    return VQGANTask(params.vqgan, held_out_frames("none", *where)["frames"]), batch
+    batch = clip_dataset(NONE, *where, "train").batch(range(4))
+    return VQGANTask(params.vqgan, held_out_frames(NONE, *where)["frames"]), batch
 
 
 def gradients(scenes: Path, progress: float, **changes) -> tuple[VQGANTask, list[torch.Tensor], list[torch.Tensor]]:

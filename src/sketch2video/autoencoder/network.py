@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -102,11 +102,18 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         width: channels at the latent's resolution; half of them at each doubling of the resolution.
         control_channels: of the picture that the decoder sees: 1 for a sketch, 3 for colours, 0 for none.
         blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
+        control: name of these pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
     @register_to_config
     def __init__(
-        self, latent_channels: int = 4, halvings: int = 3, width: int = 128, control_channels: int = 1, blocks: int = 2
+        self,
+        latent_channels: int = 4,
+        halvings: int = 3,
+        width: int = 128,
+        control_channels: int = 1,
+        blocks: int = 2,
+        control: str | None = None,
     ) -> None:
         super().__init__()
         channels = channels_by_level(width, halvings)
@@ -124,6 +131,11 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             depth = blocks if level == halvings - 1 else 1
             self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
             self.enlarge.append(enlargement(channels, level))
+
+    def __getattr__(self, name: str) -> Any:
+        # diffusers answers with values of the config before it looks for modules, and here both have a `control`.
+        modules = self.__dict__.get("_modules", {})
+        return modules[name] if name in modules else super().__getattr__(name)
 
     @property
     def factor(self) -> int:

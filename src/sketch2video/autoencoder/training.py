@@ -11,14 +11,14 @@ from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg16_perceptual_distance
-from sketch2video.controls.control import control_arrays, control_pictures
-from sketch2video.controls.corruption import draw_ink
+from sketch2video.controls import Control, find_control
+from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.files import replacing
-from sketch2video.params import CONTROL_CHANNELS, AutoencoderParams, Control, Params
+from sketch2video.params import AutoencoderParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import control_to_uint8, save_sheet, to_uint8
+from sketch2video.training.pictures import save_sheet, to_uint8
 
 HELD_OUT_FRAMES = 256
 FRAMES_AT_ONCE = 32
@@ -31,7 +31,7 @@ def train_autoencoder(
     logger: RunLogger,
     output: Path,
     *,
-    control: Control = "sketch",
+    control: str = "sketch",
     clips: Path = Path("data/clips"),
     curves: Path = Path("data/curves"),
     checkpoints: Path = Path("checkpoints"),
@@ -42,8 +42,8 @@ def train_autoencoder(
         params: all parameters; the sections ``autoencoder`` and ``base`` are read.
         logger: told about the loss curve and pictures.
         output: folder that gets the model.
-        control: the pictures that the decoder sees.
-        clips, curves: folders of shards; the curves say where lines are, whatever the decoder sees.
+        control: name of the pictures that the decoder sees.
+        clips, curves: folders of shards; the curves say where lines are unless the decoder sees other ones.
         checkpoints: where checkpoints lie.
 
     Returns:
@@ -51,12 +51,12 @@ def train_autoencoder(
         ``psnr_blank_sheet``, the PSNR when it sees none.
 
     Raises:
-        UserError: clips or curves cannot be read, or the training fails; see
+        UserError: there is no such control, clips or curves cannot be read, or the training fails; see
             :func:`~sketch2video.training.loop.train`.
     """
-    section = params.autoencoder
+    section, followed = params.autoencoder, find_control(control)
     torch.manual_seed(params.base.seed)
-    task = AutoencoderTask(section, control, held_out_frames(control, clips, curves))
+    task = AutoencoderTask(section, followed, held_out_frames(followed, clips, curves))
     settings = {
         "autoencoder": section.model_dump(),
         "control": control,
@@ -64,10 +64,12 @@ def train_autoencoder(
     }
     result = train(
         task,
-        clip_dataset(control, clips, curves, "train"),
+        clip_dataset(followed, clips, curves, "train"),
         section.training,
         name="autoencoder",
-        checkpoint_folder=folder_for(f"autoencoder-{control}", settings, [clips, curves], checkpoints, code=[__file__]),
+        checkpoint_folder=folder_for(
+            f"autoencoder-{control}", settings, [clips, curves], checkpoints, code=[__file__, *followed.code]
+        ),
         seed=params.base.seed,
         logger=logger,
     )
@@ -94,10 +96,12 @@ class AutoencoderTask(Task):
 
     def __init__(self, section: AutoencoderParams, control: Control, held_out: Batch) -> None:
         super().__init__(
-            FrameAutoencoder(section.latent_channels, section.halvings, section.width, CONTROL_CHANNELS[control])
+            FrameAutoencoder(
+                section.latent_channels, section.halvings, section.width, control.channels, control=control.name
+            )
         )
         self.section = section
-        self.control: Control = control
+        self.control = control
         vgg16 = section.perceptual_vgg16
         self.perceptual = vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
         self.held_out = held_out
@@ -128,7 +132,7 @@ class AutoencoderTask(Task):
         """Held-out frames, what the decoder sees beside the latent, and their reconstructions."""
         frames, control = self._held_out(slice(0, None, max(1, len(self.held_out["frames"]) // 8)))
         path = folder / f"autoencoder-{step:06d}.png"
-        seen = [] if control is None else [control_to_uint8(control)]
+        seen = [] if control is None else [self.control.shown(control)]
         save_sheet(path, [to_uint8(frames), *seen, to_uint8(self.module(frames, control))])
         return [path]
 
@@ -176,7 +180,7 @@ def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> Sha
     """Clips of a split with their curves and control pictures: ``frames``, ``coefficients``, ``visibility``, ..."""
     table = clips_of_split(curves / "curves.parquet", split)
     arrays = {"frames": clips, "coefficients": curves, "visibility": curves}
-    return ShardDataset(table, arrays | control_arrays(control, clips, curves))
+    return ShardDataset(table, arrays | control.arrays(clips, curves))
 
 
 def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -188,18 +192,19 @@ def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor,
         moments: (N,) int64, which frame of each clip.
 
     Returns:
-        Frames (N, 3, H, W) in [-1, 1], their drawings (N, 1, H, W) in [0, 1], and what the decoder sees
-        (N, C, H, W) in [0, 1], or None.
+        Frames (N, 3, H, W) in [-1, 1], their lines (N, 1, H, W) in [0, 1], which are those of the control or else of
+        the curves, and what the decoder sees (N, C, H, W) in [0, 1], or None.
     """
     each = torch.arange(len(moments), device=moments.device)
     chosen = {name: array[each, moments][:, None] for name, array in batch.items() if array.ndim > 1}
     frames = to_network(chosen["frames"])[:, 0]
     height, width = frames.shape[-2:]
-    ink = draw_ink(chosen["coefficients"], chosen["visibility"], height, width)[:, 0]
-    if control == "sketch":
-        return frames, ink, ink
-    pictures = control_pictures(control, chosen, height, width)
-    return frames, ink, None if pictures is None else pictures[:, 0]
+    pictures = control.pictures(chosen, height, width)
+    if control.lines and pictures is not None:
+        ink = pictures
+    else:
+        ink = draw_ink(chosen["coefficients"], chosen["visibility"], height, width)
+    return frames, ink[:, 0], None if pictures is None else pictures[:, 0]
 
 
 def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:

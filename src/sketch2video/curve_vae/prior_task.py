@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.controls.corruption import draw_ink
 from sketch2video.curve_vae.augment import augmented
 from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in
 from sketch2video.curve_vae.known import describe, random_known
@@ -16,6 +15,7 @@ from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
 from sketch2video.curve_vae.sampling import at_least_one, sample_curves
 from sketch2video.curve_vae.strokes import StrokeSet
+from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.networks.flow_matching import interpolate, logit_normal_times
 from sketch2video.params import CurveVAEParams
 from sketch2video.text.encoder import TextCondition, captions_of

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
-from sketch2video.controls.control import control_arrays, control_pictures
+from sketch2video.controls import Control, find_control
 from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clips_of_split, image_latents, image_table
 from sketch2video.data.clips.shards import ShardReader
 from sketch2video.diffusion.known_frames import seen_clips
@@ -20,11 +20,11 @@ from sketch2video.diffusion.objectives import find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.files import read_json, replacing
 from sketch2video.networks.flow_matching import guided_prediction
-from sketch2video.params import CONTROL_CHANNELS, Control, MixtureParams, Params, VideoLDMParams
+from sketch2video.params import MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
+from sketch2video.training.pictures import save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 PREVIEW_CLIPS = 6
@@ -39,7 +39,7 @@ def train_video_ldm(
     logger: RunLogger,
     output: Path,
     *,
-    control: Control = "sketch",
+    control: str = "sketch",
     mixture: MixtureParams | None = None,
     latents: Path,
     clips: Path = Path("data/clips"),
@@ -55,9 +55,9 @@ def train_video_ldm(
         params: all parameters; the sections ``video_ldm`` and ``base`` are read.
         logger: told about the loss curve and pictures.
         output: folder that gets the model.
-        control: the pictures that the network sees.
+        control: name of the pictures that the network sees.
         mixture: what it is trained on beside whole clips; None: nothing.
-        latents, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
+        latents, clips, curves: folders of shards; of clips and curves what the control needs is read.
         images: folder of captioned images, whose latents are in that of the clips; None: there are none.
         text_encoder, autoencoder: folders of the frozen models; the autoencoder only draws the pictures.
         checkpoints: where checkpoints lie.
@@ -68,14 +68,14 @@ def train_video_ldm(
         it learns known frames, also ``loss_test_between``: that of the frames between every second one, which is known.
 
     Raises:
-        UserError: an input is missing or damaged, or the training fails; see
+        UserError: there is no such control, an input is missing or damaged, or the training fails; see
             :func:`~sketch2video.training.loop.train`.
     """
-    section = params.video_ldm
+    section, followed = params.video_ldm, find_control(control)
     torch.manual_seed(params.base.seed)
     decoder = load_autoencoder(autoencoder)
     statistics = read_json(latents / "latents.json")
-    table = curves / "curves.parquet" if control == "sketch" else clips / "clips.parquet"
+    table = followed.table(clips, curves)
     train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
     tokenizer, encoder = load_text_encoder(text_encoder)
     pictures = image_table(images if mixture and mixture.single_frames else None)
@@ -89,7 +89,7 @@ def train_video_ldm(
         layers=section.layers,
         heads=section.heads,
         text_width=text_train.hidden.shape[-1],
-        control_channels=CONTROL_CHANNELS[control],
+        control_channels=followed.channels,
         sample_size=params.base.size,
         sample_frames=params.base.frames,
         objective=section.objective,
@@ -99,11 +99,13 @@ def train_video_ldm(
         latent_std=statistics["std"],
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=mixture is not None and mixture.single_frames,
+        control=followed.name,
     )
     transformer.caption.centre(text_train.hidden, text_train.mask)
-    arrays = {"latents": latents, **control_arrays(control, clips, curves)}
+    seen = followed.arrays(clips, curves)
+    arrays = {"latents": latents, **seen}
     held_out = ShardDataset(test_table, arrays, ["fps"])
-    task = VideoLDMTask(transformer, section, control, decoder, text_train, text_test, held_out, mixture)
+    task = VideoLDMTask(transformer, section, followed, decoder, text_train, text_test, held_out, mixture)
     dataset = ShardDataset(train_table, arrays, ["fps"])
     mixed: Dataset = dataset
     if mixture and mixture.single_frames:
@@ -115,14 +117,16 @@ def train_video_ldm(
         "mixture": mixture and mixture.model_dump(),
         "base": params.base.deciding(),
     }
-    inputs = [latents, *set(control_arrays(control, clips, curves).values()), table, text_encoder, autoencoder]
+    inputs = [latents, *set(seen.values()), table, text_encoder, autoencoder]
     inputs += [images / IMAGES] if images else []
     result = train(
         task,
         mixed,
         section.training,
         name="video_ldm",
-        checkpoint_folder=folder_for(f"video_ldm-{control}", settings, inputs, checkpoints, code=[__file__]),
+        checkpoint_folder=folder_for(
+            f"video_ldm-{control}", settings, inputs, checkpoints, code=[__file__, *followed.code]
+        ),
         seed=params.base.seed,
         logger=logger,
     )
@@ -172,7 +176,7 @@ class VideoLDMTask(Task):
         self.mixture = mixture
         self.section = section
         self.objective = find_objective(section.objective, section.time_shift)
-        self.control: Control = control
+        self.control = control
         self.autoencoder = autoencoder
         self.text = text
         self.held_out_text = held_out_text
@@ -215,7 +219,7 @@ class VideoLDMTask(Task):
         residual = prediction.float() - self.objective.target(data, noise, time)
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
-        if self.control == "sketch" and pictures is not None:
+        if self.control.lines and pictures is not None:
             # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
             weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
         if known is not None:
@@ -228,7 +232,7 @@ class VideoLDMTask(Task):
         """Losses of held-out clips; see :func:`train_video_ldm`."""
         places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
         variants: dict[str, dict[str, Any]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
-        if self.control != "none":
+        if self.control.channels:
             variants["loss_test_without_control"] = {"control": None}
         generator = torch.Generator().manual_seed(0)
         totals: dict[str, float] = {}
@@ -269,7 +273,7 @@ class VideoLDMTask(Task):
         pictures = conditions["control"]
         tracks = [to_uint8(self._decoded(x, pictures)) for x in (data, latents)]
         if pictures is not None:
-            tracks.insert(1, control_to_uint8(pictures))
+            tracks.insert(1, self.control.shown(pictures))
         sheet, moving = folder / f"video_ldm-{step:06d}.png", folder / f"video_ldm-{step:06d}.gif"
         save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
@@ -287,7 +291,7 @@ class VideoLDMTask(Task):
     def _pictures(self, batch: Batch, data: Tensor, generator: torch.Generator | None = None) -> Tensor | None:
         """The control pictures of a batch with latents ``data``, corrupted where there is a generator."""
         height, width = (side * int(self.module.config.factor) for side in data.shape[-2:])
-        return control_pictures(self.control, batch, height, width, self.section.sketch_corruption, generator)
+        return self.control.pictures(batch, height, width, self.section.sketch_corruption, generator)
 
     def _decoded(self, data: Tensor, pictures: Tensor | None) -> Tensor:
         """Frames (N, T, 3, H, W) of normalised latents."""

@@ -59,6 +59,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             What they teach then stands when clips come: all weights for time are still at zero, so that every frame of
             a clip is treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video",
             section 3.2).
+        control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
     @register_to_config
@@ -81,6 +82,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
         known_frames: bool = False,
         image_prior: bool = False,
+        control: str | None = None,
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:

@@ -2,7 +2,8 @@
 
 Every caption becomes a video from the text alone. A system that draws is also given the curves that were fitted to the
 real clip (``_fitted`` in the scores' names): the difference is the curve model's share of the error. A system that
-follows control videos is also given the real clip's (``_control``).
+follows control videos is also given the real clip's (``_control``). The system's control says which of
+these there are.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from sketch2video.controls import Control
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
@@ -34,19 +37,19 @@ from sketch2video.evaluation.scores import (
 )
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
-from sketch2video.generation.seeded import Batches, GeneratedClips, Given, Sampling, fitted_curves, generate_clips
+from sketch2video.generation.seeded import Batches, GeneratedClips, Given, Sampling, generate_clips
 from sketch2video.judges.faithfulness import can_be_judged, right_words, word_pairs
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
-from sketch2video.params import Control, Params
+from sketch2video.params import Params
 from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 
-SUFFIXES = {"text": "", "fitted": "_fitted", "control": "_control"}
-"""The ways to generate, and how the names of their scores end."""
+TEXT: Final = "text"
+"""The way to generate from captions alone; a control may add another one, its ``way``."""
 
-TITLES = {"text": "generated from text", "fitted": "painted over fitted", "control": "made after control"}
-"""How the report calls clips that were generated in these ways."""
+TEXT_TITLE = "generated from text"
+"""How the report calls clips that were generated so."""
 
 UNSTEADY = {
     "background_drift": "needs clips of which some part stands still",
@@ -122,33 +125,33 @@ def evaluate(
         "sampling": asdict(sampling),
     }
     pipeline = load(model)
-    ways = ways_to_generate(pipeline.control, data)
-    inputs = {"none": [], "sketch": [data.curves], "video": [data.clips]}[pipeline.control]
+    control = pipeline.control
+    ways = ways_to_generate(control, data, params.base.size)
+    inputs = set(control.arrays(data.clips, data.curves).values())
     settings = {**protocol, "rows": rows.to_json()}
-    folder = folder_for(
-        f"evaluate-{system}", settings, inputs, checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)]
-    )
+    code = [str(seeded.__file__), pipeline_code(pipeline), *control.code]
+    folder = folder_for(f"evaluate-{system}", settings, inputs, checkpoints, code=code)
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
     alone = generate_clips(pipeline, rows.head(ALONE), replace(sampling, batch_size=1), folder, "alone")
 
     def real_batches() -> Batches:
-        return _real_batches(data, rows, sampling.batch_size, drawn=pipeline.control == "sketch")
+        return _real_batches(data, rows, sampling.batch_size, drawn=control.draws)
 
     real = look_at(real_batches())
     seen = {way: look_at(clips.batches()) for way, clips in generated.items()}
     scores, left_out = score(rows, real, seen, params.evaluate.bootstrap, protocol)
-    for way in generated.keys() - {"text"}:
-        scores[f"psnr{SUFFIXES[way]}"] = _psnr(generated[way], real_batches(), protocol)
+    for way in generated.keys() - {TEXT}:
+        scores[f"psnr{suffix_of(way)}"] = _psnr(generated[way], real_batches(), protocol)
     seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
     asked_and_judged = pd.DataFrame(columns=["attribute", "asked", "judged"])
     if can_be_judged(rows):
-        asked_and_judged = word_pairs(seen["text"].video, rows)
-    examples, failures = _examples(data, rows, generated, seen)
+        asked_and_judged = word_pairs(seen[TEXT].video, rows)
+    examples, failures = _examples(data, rows, control, generated, seen)
     kept = keep_examples(reports / "examples", examples)
     evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept)
     _write(reports, evaluation, asked_and_judged)
-    write_report(reports, evaluation, asked_and_judged, examples, failures)
+    write_report(reports, evaluation, control, asked_and_judged, examples, failures)
     return evaluation
 
 
@@ -170,25 +173,29 @@ def keep_examples(folder: Path, examples: list[Example]) -> list[dict[str, str]]
         partial.mkdir()
         for number, example in enumerate(examples):
             files = {name: f"{number}-{name}.webp" for name in ("generated", "real")}
-            for name, title in {"generated": TITLES["text"], "real": "real"}.items():
+            for name, title in {"generated": TEXT_TITLE, "real": "real"}.items():
                 (partial / files[name]).write_bytes(animated_webp(example.tracks[title]))
             kept.append({"clip_id": example.clip_id, "caption": example.caption, **files})
     return kept
 
 
-def ways_to_generate(control: Control, data: Data) -> dict[str, Given | None]:
-    """From captions alone, and with the pictures that a system can be given; see ``SUFFIXES``.
+def ways_to_generate(control: Control, data: Data, size: int) -> dict[str, Given | None]:
+    """From captions alone, and with the pictures that a system can be given, by the names of the ways.
 
     Args:
         control: the pictures that the system's networks see.
         data: where those of the real clips lie.
+        size: of the real clips, px.
     """
-    ways: dict[str, Given | None] = {"text": None}
-    if control == "sketch":
-        ways["fitted"] = lambda rows: {"curves": fitted_curves(data.curves, rows)}
-    elif control == "video":
-        ways["control"] = lambda rows: {"control": ShardReader(data.clips).batch("control", rows)}
+    ways: dict[str, Given | None] = {TEXT: None}
+    if control.way:
+        ways[control.way.name] = lambda rows: control.given(rows, data.clips, data.curves, size)
     return ways
+
+
+def suffix_of(way: str) -> str:
+    """How the names of a way's scores end."""
+    return "" if way == TEXT else f"_{way}"
 
 
 def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]:
@@ -233,12 +240,12 @@ def score(
     """
     scores: dict[str, Score] = {}
     left_out: dict[str, str] = {}
-    suffixes = {way: SUFFIXES[way] for way in seen}
+    suffixes = {way: suffix_of(way) for way in seen}
     if can_be_judged(rows):
         for way, suffix in suffixes.items():
             scores |= share_scores("faithfulness", seen[way].video, rows, protocol, suffix)
-        if seen["text"].sketch is not None:
-            scores |= share_scores("sketch_faithfulness", seen["text"].sketch, rows, protocol)
+        if seen[TEXT].sketch is not None:
+            scores |= share_scores("sketch_faithfulness", seen[TEXT].sketch, rows, protocol)
         scores |= share_scores("judge_accuracy", real.video, rows, protocol)
         if real.sketch is not None:
             scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
@@ -283,24 +290,25 @@ def _psnr(generated: GeneratedClips, real: Batches, protocol: dict[str, Any]) ->
 
 
 def _examples(
-    data: Data, rows: pd.DataFrame, generated: dict[str, GeneratedClips], seen: dict[str, Seen]
+    data: Data, rows: pd.DataFrame, control: Control, generated: dict[str, GeneratedClips], seen: dict[str, Seen]
 ) -> tuple[list[Example], list[Example]]:
     """Clips chosen beforehand, evenly over the rows, and the first clips from text that are not as asked."""
     chosen = sorted(set(np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(int).tolist()))
     wrong: list[int] = []
     if can_be_judged(rows):
-        wrong = np.flatnonzero(~right_words(seen["text"].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
+        wrong = np.flatnonzero(~right_words(seen[TEXT].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
     wanted = sorted({*chosen, *wrong})
     table = rows.iloc[wanted]
     made = {way: clips.pick(wanted) for way, clips in generated.items()}
-    real, drawn = next(_real_batches(data, table, len(table), drawn="fitted" in generated))
+    real, drawn = next(_real_batches(data, table, len(table), drawn=control.draws))
     shown = {"real": list(real)}
     if drawn is not None:
         shown |= {"sketch": list(ShardReader(data.sketches).batch("ink", table)), "fitted curves": list(drawn)}
-        shown |= {"drawn from text": [drawing for _, drawing in made["text"]]}
-    if "control" in generated:
-        shown |= {"control": list(ShardReader(data.clips).batch("control", table))}
-    shown |= {TITLES[way]: [frames for frames, _ in clips] for way, clips in made.items()}
+        shown |= {"drawn from text": [drawing for _, drawing in made[TEXT]]}
+    elif (pictures := control.pictures_of_clips(table, data.clips, data.curves, real.shape[2])) is not None:
+        shown |= {"control": list(control.shown(pictures))}
+    titles = {TEXT: TEXT_TITLE} | ({control.way.name: control.way.title} if control.way else {})
+    shown |= {titles[way]: [frames for frames, _ in clips] for way, clips in made.items()}
     examples = {}
     for place, index in enumerate(wanted):
         verdicts = {}
@@ -308,7 +316,7 @@ def _examples(
             for way in generated:
                 verdict = seen[way].video
                 words = {name: verdict.words(name)[index] for name in verdict.probabilities}
-                verdicts[TITLES[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
+                verdicts[titles[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
         tracks = {title: clips[place] for title, clips in shown.items()}
         examples[index] = Example(rows["clip_id"].iloc[index], rows["caption"].iloc[index], tracks, verdicts)
     return [examples[i] for i in chosen], [examples[i] for i in wrong]

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sketch2video.controls import Control, Way
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import confusion
@@ -27,13 +28,11 @@ SYSTEMS_PAGE = "systems.html"
 
 HEADINGS = {
     "faithfulness": "Generated from the text alone",
-    "faithfulness_fitted": "Painted over fitted curves",
-    "faithfulness_control": "Made after the real clips' control videos",
     "sketch_faithfulness": "The generated sketches alone",
     "judge_accuracy": "Real clips: what the judge itself gets right",
     "sketch_judge_accuracy": "Drawings of fitted curves: what the sketch judge gets right",
 }
-"""Groups of shares, in the report's order."""
+"""Groups of shares, in the report's order; those of a control's way to generate follow the first."""
 
 STEADINESS = {
     "flicker": "Change from frame to frame that optical flow does not explain, as a share of the full range.",
@@ -43,10 +42,8 @@ STEADINESS = {
 }
 """Measures of steadiness, in the report's order, and what each says."""
 
-
-WAYS = {"text": "from text", "fitted": "over fitted curves", "control": "after control", "alone": "from text, alone"}
-"""How the report calls the ways to generate where it says what they cost."""
-
+WAYS = {"text": "from text", "alone": "from text, alone"}
+"""How the report calls the ways to generate, but for a control's, where it says what they cost."""
 
 STAGES = ("captions", "curves", "denoising", "tokens", "decoding")
 """Stages of a call that have a colour of their own, in their order."""
@@ -72,6 +69,7 @@ class Example:
 def write_report(
     reports: Path,
     evaluation: Evaluation,
+    control: Control,
     asked_and_judged: pd.DataFrame,
     examples: list[Example],
     failures: list[Example],
@@ -81,19 +79,22 @@ def write_report(
     Args:
         reports: where it goes; ``plots/*.csv`` in it with columns ``step`` and ``loss`` are shown as loss curves.
         evaluation: the scores.
+        control: the pictures that the system follows.
         asked_and_judged: from ``faithfulness.word_pairs``; empty where nothing can be judged.
         examples, failures: clips to show.
     """
+    ways = WAYS | ({control.way.name: control.way.short} if control.way else {})
     page = render(
         "report.html.j2",
+        control=control,
         scores=evaluation.scores,
-        groups=share_groups(evaluation.scores),
+        groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
         steadiness={name: says for name, says in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
-        costs=[(WAYS[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
+        costs=[(ways[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
         size=evaluation.size,
         systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
@@ -129,14 +130,22 @@ def in_order(stages: dict[str, float]) -> dict[str, float]:
     return known | {stage: seconds for stage, seconds in rest if stage not in known}
 
 
-def share_groups(scores: dict[str, Score]) -> list[tuple[str, dict[str, Score]]]:
-    """Heading and scores by attribute, of every group of shares that there is."""
-    pattern = re.compile(rf"({'|'.join(sorted(HEADINGS, key=len))})_(shape|colour|motion|joint)(_fitted|_control)?")
+def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, dict[str, Score]]]:
+    """Heading and scores by attribute, of every group of shares that there is.
+
+    Args:
+        scores: by name.
+        way: of the control; None: there is none.
+    """
+    kinds, ending = "|".join(sorted(HEADINGS, key=len)), f"(_{way.name})?" if way else "()"
+    pattern = re.compile(rf"({kinds})_(shape|colour|motion|joint){ending}")
     groups: dict[str, dict[str, Score]] = {}
     for name, score in scores.items():
         if match := pattern.fullmatch(name):
             groups.setdefault(match[1] + (match[3] or ""), {})[match[2]] = score
-    return [(heading, groups[name]) for name, heading in HEADINGS.items() if name in groups]
+    first = next(iter(HEADINGS))
+    headings = {first: HEADINGS[first]} | ({f"{first}_{way.name}": way.heading} if way else {}) | HEADINGS
+    return [(heading, groups[name]) for name, heading in headings.items() if name in groups]
 
 
 def loss_tables(folder: Path) -> list[Path]:

@@ -220,7 +220,7 @@ def generate_batch(
     Raises:
         UserError: a drawing cannot be used, or the folder cannot be written.
     """
-    draws = model.pipeline.control == "sketch"
+    draws = model.pipeline.control.draws
     if not draws and (with_sketch := next((prompt for prompt in prompts if prompt.sketch is not None), None)):
         raise UserError(
             f"row {with_sketch.row} of the prompts names a sketch, but {model.reference} follows none;"

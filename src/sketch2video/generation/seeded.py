@@ -18,7 +18,6 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
-from sketch2video.data.clips.shards import ShardReader
 from sketch2video.files import replacing
 from sketch2video.params import Params
 
@@ -106,13 +105,6 @@ class GeneratedClips:
 def clip_seed(seed: int, clip_id: str) -> int:
     """The seed of one clip's noise: always the same, whatever else is generated."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()[:7], "big")
-
-
-def fitted_curves(folder: Path, rows: pd.DataFrame) -> list[CurveSequence]:
-    """The curves that ``fit`` found for clips."""
-    reader = ShardReader(folder)
-    both = zip(reader.batch("coefficients", rows), reader.batch("visibility", rows), strict=True)
-    return [CurveSequence(coefficients, visibility) for coefficients, visibility in both]
 
 
 def generate_clips(

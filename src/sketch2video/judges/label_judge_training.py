@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sketch2video.code import code_digest
+from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.data.clips.shards import label_columns
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
-from sketch2video.generation.seeded import fitted_curves
 from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
 from sketch2video.judges.label_judge import LabelJudge
 from sketch2video.judges.label_judge_scenes import scenes_of_two, shows_two_objects

@@ -138,7 +138,7 @@ def ink_of(
     """
     if curves is not None or not isinstance(sketches, np.ndarray):
         sketches = np.stack([sequence.render(size, size) for sequence in curves or []])
-    return fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size)
+    return fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size, lines=True)
 
 
 def as_sketches(ink: Tensor) -> np.ndarray:

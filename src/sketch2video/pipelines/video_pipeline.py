@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.params import CONTROL_CHANNELS, Control
+from sketch2video.controls import Control, control_of_network
 from sketch2video.pipelines.timing import Timings
 
 FRAMES_AT_ONCE = 64
@@ -40,7 +40,7 @@ class VideoPipeline(DiffusionPipeline):
     Subclasses register the modules and define the call.
 
     Attributes:
-        transformer: the network that makes videos; its config says ``sample_size``, ``sample_frames`` and
+        transformer: the network that makes videos; its config says ``sample_size``, ``sample_frames``, ``control`` and
             ``control_channels``.
         timings: what the stages of the last call cost, in their order.
     """
@@ -63,9 +63,13 @@ class VideoPipeline(DiffusionPipeline):
 
     @property
     def control(self) -> Control:
-        """Which pictures the networks see."""
-        kinds = {channels: control for control, channels in CONTROL_CHANNELS.items()}
-        return kinds[self.transformer.config.control_channels]
+        """The control that the networks were trained with.
+
+        Raises:
+            UserError: it is not registered.
+        """
+        config = self.transformer.config
+        return control_of_network(config.get("control"), config.control_channels)
 
     @property
     def sample_size(self) -> int:
@@ -117,14 +121,14 @@ def check_settings(frames: int, num_inference_steps: int, fps: float | Sequence[
         raise ValueError(f"output_type is {output_type!r}; choose np, pt, pil or latent")
 
 
-def check_videos(**videos: np.ndarray | None) -> None:
-    """Raise a ValueError if one of a user's videos, by the argument's name, is not square uint8 (N, T, H, H, 3)."""
+def check_videos(channels: int = 3, **videos: np.ndarray | None) -> None:
+    """Raise a ValueError if one of a user's videos, by the argument's name, is not square uint8 (N, T, H, H, C)."""
     for name, frames in videos.items():
         if frames is None:
             continue
-        square = frames.ndim == 5 and frames.shape[2] == frames.shape[3] and frames.shape[4] == 3
+        square = frames.ndim == 5 and frames.shape[2] == frames.shape[3] and frames.shape[4] == channels
         if not square or frames.dtype != np.uint8:
-            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected square uint8 (N, T, H, H, 3)")
+            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected square uint8 (N, T, H, H, {channels})")
 
 
 def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
@@ -142,17 +146,17 @@ def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> in
     return count
 
 
-def fit_to_size(pictures: Tensor, size: int) -> Tensor:
-    """Pictures (N, T, C, H, H) in [0, 1] at the model's size. Thin lines stay as dark as they are when they shrink."""
+def fit_to_size(pictures: Tensor, size: int, lines: bool = False) -> Tensor:
+    """Pictures (N, T, C, H, H) in [0, 1] at the model's size; ``lines`` stay as dark as they are when they shrink."""
     count = pictures.shape[:2]
     frames = pictures.flatten(0, 1)
-    if pictures.shape[-1] > size and pictures.shape[2] == 1:
+    if pictures.shape[-1] > size and lines:
         frames = functional.adaptive_max_pool2d(frames, size)
     elif pictures.shape[-1] != size:
         frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
     return frames.unflatten(0, count)
 
 
-def pictures_of(videos: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """A user's videos uint8 (N, T, H, H, 3) at the model's size: (N, T, 3, size, size) in [0, 1]."""
-    return fit_to_size(torch.from_numpy(videos).to(device).movedim(-1, -3).float() / 255, size)
+def pictures_of(videos: np.ndarray, size: int, device: torch.device, lines: bool = False) -> Tensor:
+    """A user's videos uint8 (N, T, H, H, C) at the model's size: (N, T, C, size, size) in [0, 1]."""
+    return fit_to_size(torch.from_numpy(videos).to(device).movedim(-1, -3).float() / 255, size, lines)

@@ -9,7 +9,7 @@ from sketch2video.code import code_digest
 from sketch2video.files import CODE, replacing, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.systems.registry import find_part
-from sketch2video.systems.spec import Part, named, report_folder
+from sketch2video.systems.spec import Part, named, named_file, report_folder
 
 CURVE = ("step", "learning_rate", "loss")
 """Columns of a loss curve."""
@@ -91,16 +91,6 @@ def part_code(part: Part) -> str:
     """Digest of the code in a part's folder, and of all that this imports."""
     module = named_file(part.make)
     return code_digest(*sorted(module.parent.glob("*.py")))
-
-
-def named_file(target: str) -> Path:
-    """The file of the module that ``module:name`` names, which need not be imported for that."""
-    from importlib.util import find_spec
-
-    spec = find_spec(target.partition(":")[0])
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{target} does not exist")
-    return Path(spec.origin)
 
 
 def run_name(owner: str, stage: str) -> str:

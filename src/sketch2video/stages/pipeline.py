@@ -5,9 +5,9 @@ from __future__ import annotations
 from sketch2video.code import code_digest
 from sketch2video.files import CODE, write_json
 from sketch2video.params import load_params
-from sketch2video.stages.parts import named_file, recorded, run_name
+from sketch2video.stages.parts import recorded, run_name
 from sketch2video.systems.registry import find_system
-from sketch2video.systems.spec import REPORTS, named, report_folder
+from sketch2video.systems.spec import REPORTS, named, named_file, report_folder
 from sketch2video.tracking.runs import tracked_run
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sketch2video.controls.control import control_pictures
+from sketch2video.controls import SKETCH
 from sketch2video.data.clips.datasets import ShardDataset
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.objectives import find_objective
@@ -134,7 +134,7 @@ class CombinedTuningTask(Task):
 
         transformer = self.module.transformer
         size = int(transformer.config.sample_size)
-        ink = control_pictures("sketch", batch, size, size, settings.sketch_corruption, generator)
+        ink = SKETCH.pictures(batch, size, size, settings.sketch_corruption, generator)
         text = captions_of(self.text, batch["index"], device)
         time = self.objective.times(samples, generator)
         noise = torch.randn(data.shape, generator=generator, device=device)

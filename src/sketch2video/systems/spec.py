@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ def named(target: str) -> Any:
     """The function or class that ``module:name`` names, imported."""
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def named_file(target: str) -> Path:
+    """The file of the module that ``module:name`` names, which need not be imported for that."""
+    spec = find_spec(target.partition(":")[0])
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{target} does not exist")
+    return Path(spec.origin)
 
 
 @dataclass(frozen=True)

@@ -320,6 +320,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         layers, heads: of each level's decoder.
         text_width: width of the text encoder's hidden states.
         control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for none.
+        control: name of these pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
     codebooks: Tensor
@@ -339,6 +340,7 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         heads: int = 3,
         text_width: int = 128,
         control_channels: int = 0,
+        control: str | None = None,
     ) -> None:
         super().__init__()
         self.caption = CaptionAndRate(text_width, width)

@@ -16,11 +16,11 @@ from sketch2video.autoencoder.adversarial import (
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
-from sketch2video.controls.control import control_arrays, control_pictures
+from sketch2video.controls import Control, find_control
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
-from sketch2video.params import CONTROL_CHANNELS, Params, TokenTransformerParams
+from sketch2video.params import Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
 from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
@@ -34,7 +34,7 @@ from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import control_to_uint8, save_moving_sheet, save_sheet, to_uint8
+from sketch2video.training.pictures import save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 HELD_OUT_BATCH = 16
@@ -59,7 +59,7 @@ def train_token_transformer(
         params: all parameters; the sections ``token_transformer`` and ``base`` are read.
         logger: told about the loss curve and pictures.
         output: folder that gets the model, without the discriminator.
-        tokens, clips, curves: folders of shards; clips are read for control videos, curves for drawings.
+        tokens, clips, curves: folders of shards; of clips and curves what the control needs is read.
         text_encoder, vqgan: folders of the frozen models.
         checkpoints: where checkpoints lie.
 
@@ -70,10 +70,12 @@ def train_token_transformer(
         true one.
 
     Raises:
-        UserError: an input is missing or damaged, clips have no labels but those are to be read, they are too short for
-            the discriminator, or the training fails; see :func:`~sketch2video.training.loop.train`.
+        UserError: there is no such control, an input is missing or damaged, clips have no labels but those are to be
+            read, they are too short for the discriminator, or the training fails; see
+            :func:`~sketch2video.training.loop.train`.
     """
     section = params.token_transformer
+    control = find_control(section.control, "token_transformer.control")
     if section.discriminator_weight and params.base.frames <= FRAMES:
         raise UserError(
             f"the video discriminator looks at {FRAMES} frames behind a first one, but clips have {params.base.frames};"
@@ -81,9 +83,8 @@ def train_token_transformer(
         )
     torch.manual_seed(params.base.seed)
     codec = load_vqgan(vqgan)
-    table = curves / "curves.parquet" if section.control == "sketch" else clips / "clips.parquet"
-    arrays = {token_array(level): tokens for level in range(codec.config.levels)}
-    arrays |= control_arrays(section.control, clips, curves)
+    table, pictured = control.table(clips, curves), control.arrays(clips, curves)
+    arrays = {token_array(level): tokens for level in range(codec.config.levels)} | pictured
     seen, held_out = (ShardDataset(clips_of_split(table, split), arrays, ["fps"]) for split in ("train", "test"))
     tokenizer, encoder = load_text_encoder(text_encoder)
     text_seen, text_held_out = (
@@ -101,19 +102,22 @@ def train_token_transformer(
         layers=section.layers,
         heads=section.heads,
         text_width=text_seen.hidden.shape[-1],
-        control_channels=CONTROL_CHANNELS[section.control],
+        control_channels=control.channels,
+        control=control.name,
     )
     transformer.caption.centre(text_seen.hidden, text_seen.mask)
     transformer.take_codes([book.codes for book in codec.codebooks])
-    task = TokenTransformerTask(section, transformer, codec, text_seen, held_out, text_held_out)
+    task = TokenTransformerTask(section, control, transformer, codec, text_seen, held_out, text_held_out)
     settings = {"token_transformer": section.model_dump(), "base": params.base.deciding()}
-    inputs = [tokens, text_encoder, vqgan, *set(control_arrays(section.control, clips, curves).values())]
+    inputs = [tokens, text_encoder, vqgan, *set(pictured.values())]
     result = train(
         task,
         seen,
         section.training,
         name="token_transformer",
-        checkpoint_folder=folder_for("token_transformer", settings, inputs, checkpoints, code=[__file__]),
+        checkpoint_folder=folder_for(
+            "token_transformer", settings, inputs, checkpoints, code=[__file__, *control.code]
+        ),
         seed=params.base.seed,
         logger=logger,
     )
@@ -179,6 +183,7 @@ class TokenTransformerTask(Task):
 
     Args:
         section: parameters of the transformers.
+        control: the pictures that they see.
         transformer: to be trained.
         vqgan: frozen.
         text: what is read of all training clips.
@@ -191,6 +196,7 @@ class TokenTransformerTask(Task):
     def __init__(
         self,
         section: TokenTransformerParams,
+        control: Control,
         transformer: TokenTransformer,
         vqgan: HierarchicalVQGAN,
         text: TextCondition,
@@ -198,7 +204,7 @@ class TokenTransformerTask(Task):
         held_out_text: TextCondition,
     ) -> None:
         super().__init__(Adversaries(transformer, _discriminator(section, transformer.config.sample_size)))
-        self.section = section
+        self.section, self.control = section, control
         self.vqgan = vqgan.requires_grad_(False)
         self.text, self.held_out, self.held_out_text = text, held_out, held_out_text
 
@@ -327,7 +333,7 @@ class TokenTransformerTask(Task):
         drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, sampling, generators)
         tracks = [to_uint8(self._decoded(levels)) for levels in (tokens, drawn)]
         if condition.control is not None:
-            tracks.insert(1, control_to_uint8(condition.control))
+            tracks.insert(1, self.control.shown(condition.control))
         sheet, moving = (folder / f"token_transformer-{step:06d}{ending}" for ending in (".png", ".gif"))
         save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
@@ -351,7 +357,7 @@ class TokenTransformerTask(Task):
     def _pictures(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor | None:
         """The control pictures of a batch of clips, corrupted where there is a generator."""
         size = self.module.generator.config.sample_size
-        return control_pictures(self.section.control, batch, size, size, self.section.sketch_corruption, generator)
+        return self.control.pictures(batch, size, size, self.section.sketch_corruption, generator)
 
     def _tokens(self, batch: Batch) -> list[Tensor]:
         return [batch[token_array(level)] for level in range(self.vqgan.config.levels)]

@@ -25,6 +25,8 @@ from mlflow.utils.uri import is_local_uri
 from sketch2video.errors import UserError
 from sketch2video.params import SamplingParams
 from sketch2video.systems.loading import content_hash, pipeline_folder
+from sketch2video.systems.registry import find_system, system_names
+from sketch2video.systems.spec import named_file
 from sketch2video.tracking import pyfunc_model
 from sketch2video.tracking.requirements import requirements_of
 from sketch2video.tracking.runs import TrackedRun
@@ -81,12 +83,17 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
                     code_paths=[str(_PACKAGE)],
                     signature=signature(settings),
                     input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
-                    pip_requirements=requirements_of(Path(pyfunc_model.__file__)),
+                    pip_requirements=requirements_of(Path(pyfunc_model.__file__), *_pipelines()),
                     model_config=settings.model_dump(include=set(SamplingParams.model_fields)),
                 )
             version = mlflow.register_model(logged.model_uri, name, tags={CONTENT_HASH: content})
         client().set_registered_model_alias(name, CHALLENGER, version.version)
     return str(version.version)
+
+
+def _pipelines() -> list[Path]:
+    """Files of all systems' pipelines, one of which the served model loads."""
+    return [named_file(find_system(name).pipeline) for name in system_names()]
 
 
 def find_version(name: str, content: str) -> ModelVersion | None:

@@ -13,16 +13,16 @@ PACKAGE = "sketch2video"
 _ROOT = Path(__file__).parents[2]
 
 
-def requirements_of(entry: Path) -> list[str]:
-    """Requirements (``name==version``) of a module of this package and of all of the package that it imports.
+def requirements_of(*entries: Path) -> list[str]:
+    """Requirements (``name==version``) of modules of this package and of all of the package that they import.
 
     Imports within functions count, too. Versions are the installed ones, without the mark of a local build such as
     ``+cpu``.
 
     Args:
-        entry: the module's file.
+        entries: the modules' files.
     """
-    modules = {name for file in _closure(entry) for name in _imported(file)}
+    modules = {name for entry in entries for file in _closure(entry) for name in _imported(file)}
     top = {name.partition(".")[0] for name in modules} - {PACKAGE, "__future__"} - set(sys.stdlib_module_names)
     known, own = packages_distributions(), {_normalised(name) for name in requires(PACKAGE) or ()}
     chosen = set()

@@ -29,11 +29,6 @@ def ink_to_uint8(ink: torch.Tensor) -> np.ndarray:
     return paper.movedim(-3, -1).expand(*paper.shape[:-3], *paper.shape[-2:], 3).cpu().numpy()
 
 
-def control_to_uint8(pictures: torch.Tensor) -> np.ndarray:
-    """Control pictures (..., C, H, W) in [0, 1] as uint8 (..., H, W, 3): ink as black on white, colours as they are."""
-    return ink_to_uint8(pictures) if pictures.shape[-3] == 1 else to_uint8(2 * pictures - 1)
-
-
 def save_sheet(path: Path, clips: Sequence[np.ndarray]) -> None:
     """Write a PNG with one row a clip (T, H, W, 3) uint8, of up to eight moments each, atomically."""
     rows = []

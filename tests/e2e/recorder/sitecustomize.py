@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 FOLDER = os.environ.get("RECORD_PARAMETERS")
-MODULE = "sketch2video.params"
+MODULE = "sketch2video.params.file"
 
 
 class Watch(importlib.abc.MetaPathFinder):

@@ -12,12 +12,14 @@ VQGAN = model_folder(NAME, "vqgan")
 
 
 def _assembled(params: Params) -> dict[str, Any]:
+    from sketch2video.controls import find_control  # whose files load pandas
+
     section = params.token_transformer
     return {
         "text_encoder": TEXT_ENCODER,
         "vqgan": VQGAN,
         "token_transformer": model_folder(NAME, "token_transformer"),
-        "curve_vae": CURVE_VAE if section.control == "sketch" else None,
+        "curve_vae": CURVE_VAE if find_control(section.control).draws else None,
         "temperature": section.temperature,
         "top_k": section.top_k,
         "top_p": section.top_p,

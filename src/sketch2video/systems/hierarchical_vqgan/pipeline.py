@@ -11,6 +11,7 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sketch2video.controls import SKETCH, VIDEO
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
@@ -130,7 +131,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             num_videos: N, where nothing else says it.
             frames: frames that the videos begin with, uint8 (N, t, H, H, 3); resized to the model's size if they have
                 another one. They are answered as the VQGAN shows them. None: none.
-            control: control videos to be followed, uint8 (N, T, H, H, 3), of the kind that the model was trained with;
+            control: control videos to be followed, uint8 (N, T, H, H, C), of the kind that the model was trained with;
                 resized likewise. None: none.
             sketches, curves, strokes: drawings of the user's own, where the model follows drawings; see
                 :meth:`~sketch2video.systems.sketch_ldm.pipeline.SketchToVideoPipeline.__call__`.
@@ -163,7 +164,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         known = None if frames is None else self.encode(frames)
         pictures = None
         if control is not None:
-            pictures = pictures_of(control, self.sample_size, device)
+            pictures = pictures_of(control, self.sample_size, device, self.control.lines)
         self.timings.lap("captions")
 
         # 3. Draw
@@ -212,18 +213,20 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         Raises:
             ValueError: they do not belong together; the message says which and what to change.
         """
-        for name, given, kind in (
-            ("control", control, "video"),
-            ("sketches", sketches, "sketch"),
-            ("curves", curves, "sketch"),
-            ("strokes", strokes, "sketch"),
+        draws = self.control.draws
+        for name, given, fits, example in (
+            ("control", control, self.control.channels and not draws, VIDEO),
+            ("sketches", sketches, draws, SKETCH),
+            ("curves", curves, draws, SKETCH),
+            ("strokes", strokes, draws, SKETCH),
         ):
-            if given is not None and self.control != kind:
+            if given is not None and not fits:
                 raise ValueError(
                     f"{name} was given, but this model was trained without; train with token_transformer.control:"
-                    f" {kind}"
+                    f" {example.name}"
                 )
-        check_videos(frames=frames, control=control)
+        check_videos(frames=frames)
+        check_videos(self.control.channels, control=control)
         drawn = check_drawings(sketches, curves, num_frames, strokes)
         check_captions(captions)
         count = number_of_videos(

@@ -97,7 +97,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             generator: source of all randomness. A list with one for each video makes every video independent of the
                 others in its batch.
             num_videos: N, where neither captions nor control videos say it.
-            control: control videos to be followed, uint8 (N, T, H, H, 3), of the kind that the model was trained with;
+            control: control videos to be followed, uint8 (N, T, H, H, C), of the kind that the model was trained with;
                 resized to the model's size if they have another one. None: none.
             frames: frames that the videos have, uint8 (N, t, H, H, 3); resized likewise. Their latents stay as they
                 are. None: none.
@@ -123,7 +123,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
         pictures = None
         if control is not None:
-            pictures = pictures_of(control, self.sample_size, device)
+            pictures = pictures_of(control, self.sample_size, device, self.control.lines)
         given = None if frames is None else self.encode(frames)
         self.timings.lap("captions")
 
@@ -180,13 +180,14 @@ class TextToVideoPipeline(LatentVideoPipeline):
             ValueError: they do not belong together; the message says which and what to change.
         """
         config = self.transformer.config
-        if control is not None and not config.control_channels:
+        if control is not None and not self.control.channels:
             raise ValueError("control was given, but this model was trained without; train with text_ldm.control")
         if frames is not None and not config.known_frames:
             raise ValueError(
                 "frames were given, but this model was trained without known ones; train with text_ldm.known_frames"
             )
-        check_videos(control=control, frames=frames)
+        check_videos(self.control.channels, control=control)
+        check_videos(frames=frames)
         check_captions(captions)
         count = number_of_videos(
             {"captions": captions, "control": control, "frames": frames, "generator": generator, "fps": fps},

@@ -27,6 +27,7 @@ from sketch2video.autoencoder.training import (
     line_weights,
     mean_psnr,
 )
+from sketch2video.controls import NONE
 from sketch2video.files import replacing
 from sketch2video.params import Params, VQGANParams
 from sketch2video.tokens.vqgan.codebook import Quantised, perplexity
@@ -65,11 +66,11 @@ def train_vqgan(
     """
     section = params.vqgan
     torch.manual_seed(params.base.seed)
-    task = VQGANTask(section, held_out_frames("none", clips, curves)["frames"])
+    task = VQGANTask(section, held_out_frames(NONE, clips, curves)["frames"])
     settings = {"vqgan": section.model_dump(), "base": params.base.deciding()}
     result = train(
         task,
-        clip_dataset("none", clips, curves, "train"),
+        clip_dataset(NONE, clips, curves, "train"),
         section.training,
         name="vqgan",
         checkpoint_folder=folder_for("vqgan", settings, [clips, curves], checkpoints, code=[__file__]),
@@ -117,7 +118,7 @@ class VQGANTask(Task):
         """See :meth:`Task.loss`; the batch is that of :func:`~sketch2video.autoencoder.training.clip_dataset`."""
         samples, length = batch["frames"].shape[:2]
         moments = torch.randint(length, (samples,), generator=generator, device=generator.device)
-        frames, ink, _ = at_moments("none", batch, moments)
+        frames, ink, _ = at_moments(NONE, batch, moments)
         network, section = self.module.generator, self.section
 
         levels = network.quantise(frames)

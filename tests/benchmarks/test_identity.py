@@ -9,8 +9,8 @@ from scipy.ndimage import distance_transform_edt, rotate
 from scipy.stats import wasserstein_distance
 from skimage.color import deltaE_cie76, rgb2lab
 
-from sketch2video.evaluation import identity as module
-from sketch2video.evaluation.identity import (
+from benchmarks import identity as module
+from benchmarks.identity import (
     colour_distance,
     foreground_colours,
     foreground_shape,

@@ -7,14 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from sketch2video.curves import CurveSequence
-from sketch2video.evaluation.strokes import (
+from benchmarks.stroke_errors import (
     POINTS,
     distributions,
     ink_distance,
     match_strokes,
     part_of,
 )
+from sketch2video.curves import CurveSequence
 
 SIZE = 64
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.evaluation.seams import Changes, Seam, borders, changes, seams
+from benchmarks.seams import Changes, Seam, borders, changes, seams
 from sketch2video.scenes.synthetic import combinations, render_moments, sample_scene
 
 SIZE, FRAMES, VIDEOS = 48, 24, 10

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sketch2video.controls.corruption import corrupt_curves, draw_ink
 from sketch2video.curves import CurveSequence
+from sketch2video.curves.equation.corruption import corrupt_curves, draw_ink
 
 CLIPS, FRAMES, STROKES, HARMONICS = 64, 8, 3, 12
 

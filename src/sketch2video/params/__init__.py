@@ -1,0 +1,81 @@
+"""``params.yaml`` as frozen typed models: the only way a parameter enters the program.
+
+Every model refuses unknown keys and wrong types; :func:`load_params` turns whatever is wrong into one line that names
+the key. Defaults stand in ``params.yaml`` alone, so no field here has one.
+"""
+
+from sketch2video.params.data import (
+    MAX_NUMBERS_PER_FRAME,
+    BaseParams,
+    FitParams,
+    IngestParams,
+    SketchParams,
+    SpritesParams,
+    SyntheticParams,
+    ValidateParams,
+)
+from sketch2video.params.file import SECTIONS, Params, find_params, load_params, parse_params
+from sketch2video.params.networks import (
+    SAMPLERS,
+    AutoencoderParams,
+    CurveVAEParams,
+    MeanOver,
+    MixtureParams,
+    Objective,
+    Sampler,
+    SketcherParams,
+    SteadySource,
+    TextEncoderParams,
+    TokenTransformerParams,
+    TrainingParams,
+    VideoLDMParams,
+    VQGANParams,
+    WindowWeights,
+)
+from sketch2video.params.section import Section
+from sketch2video.params.systems import (
+    EvaluateParams,
+    GenerateParams,
+    LongVideoParams,
+    RegisterParams,
+    SamplingParams,
+    TextLDMParams,
+)
+
+__all__ = [
+    "MAX_NUMBERS_PER_FRAME",
+    "SAMPLERS",
+    "SECTIONS",
+    "AutoencoderParams",
+    "BaseParams",
+    "CurveVAEParams",
+    "EvaluateParams",
+    "FitParams",
+    "GenerateParams",
+    "IngestParams",
+    "LongVideoParams",
+    "MeanOver",
+    "MixtureParams",
+    "Objective",
+    "Params",
+    "RegisterParams",
+    "Sampler",
+    "SamplingParams",
+    "Section",
+    "SketchParams",
+    "SketcherParams",
+    "SpritesParams",
+    "SteadySource",
+    "SyntheticParams",
+    "TextEncoderParams",
+    "TextLDMParams",
+    "TokenTransformerParams",
+    "TrainingParams",
+    "VQGANParams",
+    "ValidateParams",
+    "VideoLDMParams",
+    "WindowWeights",
+    "find_params",
+    "load_params",
+    "parse_params",
+]

@@ -1,0 +1,186 @@
+"""Parameters of networks and of their trainings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sketch2video.params.section import Section
+
+Objective = Literal["flow", "v_prediction", "epsilon"]
+"""What a denoiser learns to predict; see ``diffusion/objectives.py``."""
+
+Sampler = Literal["euler", "heun", "dpm++", "unipc", "ddim", "ddpm"]
+"""How a denoiser's predictions become a video; see ``diffusion/samplers.py``."""
+
+SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
+    "flow": ("euler", "heun", "dpm++", "unipc"),
+    "v_prediction": ("ddim", "ddpm", "dpm++", "unipc"),
+    "epsilon": ("ddim", "ddpm", "dpm++", "unipc"),
+}
+"""The samplers that each objective allows, the default one first."""
+
+WindowWeights = Literal["uniform", "triangular", "gaussian"]
+"""By which overlapping windows of a long video are merged; see ``diffusion/windows.py``."""
+
+MeanOver = Literal["all", "masked"]
+"""What the squares of a masked error are divided by; see ``steadiness/masked_losses.py``."""
+
+SteadySource = Literal["clips", "painted"]
+"""What is made steady; see ``systems/long_video/steadied.py``."""
+
+
+class TrainingParams(Section):
+    """How a network is trained; one loop reads it for all of them (``training/loop.py``)."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    gradient_clip: float = Field(gt=0)
+    gradient_accumulation: int = Field(ge=1)
+    ema_decay: float = Field(ge=0, lt=1)
+    checkpoint_every: int = Field(ge=1)
+    preview_every: int = Field(ge=0, description="0: only at the end")
+
+
+class SketcherParams(Section):
+    """The network behind ``sketch.extractor: learned``, and what it learns from."""
+
+    folder: str
+    pairs: str | None = Field(description="a CSV in that folder; null: pictures made of the embedded scenes")
+    test_fraction: float = Field(gt=0, lt=1)
+    scenes: int = Field(ge=1)
+    size: int = Field(ge=16)
+    width: int = Field(ge=8, multiple_of=8)
+    training: TrainingParams
+
+
+class TextEncoderParams(Section):
+    """The text encoder that every system shares."""
+
+    pretrained: str | None
+    vocabulary: int = Field(ge=261, description="tokens; 256 bytes and 5 special ones are always there")
+    max_length: int = Field(ge=4)
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    training: TrainingParams
+
+
+class CurveVAEParams(Section):
+    """Caption and noise to sets of strokes: an autoencoder of strokes, and a prior over sets of its latents."""
+
+    strokes: int = Field(ge=1, description="most strokes of a clip")
+    latent_dim: int = Field(ge=1)
+    hidden: int = Field(ge=8)
+    time_terms: int = Field(ge=2)
+    kl_weight: float = Field(ge=0)
+    training: TrainingParams
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    caption_dropout: float = Field(ge=0, le=1)
+    augmentation: float = Field(ge=0, le=1, description="how far training clips are changed; see curve_vae.augment")
+    known: float = Field(ge=0, le=1, description="share of clips that show some strokes or frames without noise")
+    time_shift: float = Field(ge=1)
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=1)
+    temperature: float = Field(ge=0)
+    stroke_quantile: float | None = Field(gt=0, lt=1, description="how many strokes are drawn; null: at random")
+    prior_training: TrainingParams
+
+
+class AutoencoderParams(Section):
+    """Frames to latents and back."""
+
+    latent_channels: int = Field(ge=1)
+    halvings: int = Field(ge=1)
+    width: int = Field(ge=8)
+    kl_weight: float = Field(ge=0)
+    line_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
+    training: TrainingParams
+
+
+class VideoLDMParams(Section):
+    """The denoiser of latent videos."""
+
+    patch: int = Field(ge=1)
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    text_dropout: float = Field(ge=0, le=1)
+    control_dropout: float = Field(ge=0, le=1)
+    fps_dropout: float = Field(ge=0, le=1)
+    sketch_corruption: float = Field(ge=0, le=1)
+    objective: Objective
+    time_shift: float = Field(ge=1)
+    ink_weight: float = Field(ge=0)
+    wavering_weight: float = Field(ge=0)
+    time_mean: bool
+    training: TrainingParams
+
+
+class MixtureParams(Section):
+    """What a video LDM is trained on beside whole clips."""
+
+    known_frames: float = Field(ge=0, le=1, description="share of clips that show some frames without noise")
+    half_rate: float = Field(ge=0, le=0.5, description="share of steps on every second frame")
+    image_share: float = Field(ge=0, lt=1, description="share of steps on single frames")
+    image_steps: int = Field(ge=0, description="first steps, all on single frames")
+
+    @property
+    def single_frames(self) -> bool:
+        """Whether any step sees single frames."""
+        return self.image_share > 0 or self.image_steps > 0
+
+
+class VQGANParams(Section):
+    """Frames to tokens of several levels and back."""
+
+    levels: int = Field(ge=1)
+    codes: int = Field(ge=2)
+    code_width: int = Field(ge=1)
+    halvings: int = Field(ge=1)
+    width: int = Field(ge=16, multiple_of=8)
+    commitment_weight: float = Field(ge=0)
+    line_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
+    discriminator_weight: float = Field(ge=0)
+    discriminator_start: float = Field(ge=0, le=1, description="share of the training after which it begins; 1: never")
+    discriminator_width: int = Field(ge=1)
+    training: TrainingParams
+
+
+class TokenTransformerParams(Section):
+    """The VQGAN's tokens from captions: one transformer a level, and how tokens are drawn from them."""
+
+    control: str = Field(description="name of a control; see sketch2video.controls")
+    reads: Literal["caption", "label"]
+    window: int = Field(ge=6, description="frames that a transformer sees at once, the predicted one counted")
+    window_clips: int = Field(ge=1, description="clips of a batch that show a window of frames")
+    frames_alone: int = Field(ge=0, description="of each clip of a batch, predicted without a frame before")
+    width: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    text_dropout: float = Field(ge=0, le=1)
+    control_dropout: float = Field(ge=0, le=1)
+    fps_dropout: float = Field(ge=0, le=1)
+    sketch_corruption: float = Field(ge=0, le=1)
+    token_corruption: float = Field(ge=0, le=1, description="at most this share of a clip's tokens is read wrongly")
+    discriminator_weight: float = Field(ge=0, description="0: there is no discriminator")
+    discriminator_start: float = Field(ge=0, le=1, description="share of the training after which it begins")
+    discriminator_learning_rate: float = Field(gt=0, description="constant, as the discriminator begins late")
+    discriminator_clips: int = Field(ge=1)
+    discriminator_width: int = Field(ge=32, multiple_of=32)
+    discriminator_layers: int = Field(ge=1)
+    discriminator_pretrained: str | None = Field(description="folder or hub id of a VideoMAE; null: train our own")
+    temperature: float = Field(ge=0)
+    top_k: int = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    training: TrainingParams

@@ -1,0 +1,85 @@
+"""Parameters of systems, and of what is done with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sketch2video.params.networks import MeanOver, MixtureParams, Sampler, SteadySource, TrainingParams, WindowWeights
+from sketch2video.params.section import Section
+
+
+class TextLDMParams(MixtureParams):
+    """The text-only system: what it has of its own; its networks are those of ``autoencoder`` and ``video_ldm``."""
+
+    control: str = Field(description="name of a control with which nothing is drawn; see sketch2video.controls")
+
+
+class LongVideoParams(Section):
+    """Long, steady videos by the sketch system's parts, and the tuning of its video LDM for them."""
+
+    window: int | None = Field(ge=1, description="frames that the network sees at once; null: base.frames")
+    stride: int | None = Field(ge=1, description="frames from one window to the next; null: half a window")
+    window_weights: WindowWeights
+    fusion_times: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        strict=False, description="[]: backgrounds are not fused"
+    )
+    fused_frames: int = Field(ge=1)
+    shared_noise: bool
+    segmenter: str = Field(min_length=1, description="motion, or a folder or hub id of a SAM")
+    clips: int = Field(ge=1, description="training clips that are made steady, to tune with")
+    steady_source: SteadySource = Field(description="what is made steady: the clips, or what is painted over them")
+    whole_weight: float = Field(ge=0)
+    foreground_weight: float = Field(ge=0)
+    background_weight: float = Field(ge=0)
+    mean_over: MeanOver
+    training: TrainingParams
+
+
+class EvaluateParams(Section):
+    """What is generated for the report, and how."""
+
+    clips: int = Field(ge=8)
+    batch_size: int = Field(ge=1)
+    sampler: Sampler
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    control_guidance_scale: float = Field(ge=0)
+    bootstrap: int = Field(ge=0)
+
+
+class RegisterParams(Section):
+    """The registered model and its gate."""
+
+    system: str = Field(description="see sketch2video.systems")
+    name: str = Field(min_length=1)
+    metric: Literal[
+        "faithfulness_shape",
+        "faithfulness_colour",
+        "faithfulness_motion",
+        "faithfulness_joint",
+        "fvd_embedded",
+        "kvd_embedded",
+    ]
+    metric_without_labels: Literal["fvd_embedded", "kvd_embedded"]
+    tolerance: float = Field(ge=0)
+    clips: int = Field(ge=8)
+
+
+class SamplingParams(Section):
+    """How a pipeline is called."""
+
+    batch_size: int = Field(ge=1)
+    sampler: Sampler
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    control_guidance_scale: float = Field(ge=0)
+    fps: float = Field(gt=0)
+
+
+class GenerateParams(SamplingParams):
+    """Batch generation."""
+
+    model: str = Field(min_length=1)
+    output: str = Field(min_length=1)
