@@ -1,4 +1,4 @@
-"""What the build of the documentation does beside MkDocs: refuse pages that load from the network, and translate roles."""
+"""What the build of the documentation adds to MkDocs: pages load nothing from the network, roles become links."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_what_a_page_loads_from_the_network_is_found(name: str, text: str, loads
 
 def test_roles_become_links_and_literal_blocks_code() -> None:
     griffe = pytest.importorskip("griffe")
-    source = '"""See :class:`~a.b.C` and :func:`f`; as in::\n\n    f(x)\n"""'
+    source = '"""See :class:`~a.b.C` and :func:`f`; as in::\n\n    f(x)\n\nEnd.\n"""'
     module = griffe.visit("m", Path("m.py"), source)
     hook("roles").Roles().on_object(obj=SimpleNamespace(docstring=module.docstring))
     assert module.docstring.value == (
         'See <autoref identifier="a.b.C" optional><code>C</code></autoref> and'
-        ' <autoref identifier="f" optional><code>f</code></autoref>; as in:\n\n    f(x)'
+        ' <autoref identifier="f" optional><code>f</code></autoref>; as in:\n\n    f(x)\n\nEnd.'
     )
