@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.sampling import LevelWriter, TokenSampling, sample_tokens
-from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.transformer import TokenTransformer
 from tests.tokens.tiny_tokens import CODES, condition_of, tiny_transformer, tokens_of
 
 GREEDY = TokenSampling(temperature=0.0)

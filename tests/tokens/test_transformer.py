@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sketch2video.tokens.transformer import Past, TokenTransformer
+from sketch2video.tokens.level_transformer import Past
+from sketch2video.tokens.transformer import TokenTransformer
 from tests.tokens.tiny_tokens import CODES, FRAMES, condition_of, times_of, tiny_transformer, tokens_of
 
 

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import Params
+from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
 from sketch2video.tokens.transformer import TokenTransformer
-from sketch2video.tokens.transformer_training import Windows, corrupted, train_token_transformer
+from sketch2video.tokens.transformer_training import Windows, train_token_transformer
 from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training import loop
@@ -158,3 +159,15 @@ def test_a_frame_alone_is_predicted_as_the_first_of_a_window_is() -> None:
         begun = model([level[:, frames] for level in tokens], windows.times[:, frames], condition.at(frames))
         for level, expected in zip(found, begun, strict=True):
             torch.testing.assert_close(level[:, start, 0], expected[:, 0])
+
+
+def test_drawn_one_hot_is_torchs_straight_through_gumbel_softmax() -> None:
+    logits = torch.randn(3, 5, CODES, requires_grad=True)
+    weights = torch.randn(CODES)
+    results = []
+    for sample in (drawn_one_hot, lambda logits: torch.nn.functional.gumbel_softmax(logits, hard=True)):
+        torch.manual_seed(0)
+        drawn = sample(logits)
+        results.append((drawn, torch.autograd.grad((drawn * weights).sum(), logits)[0]))
+    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[1][1])

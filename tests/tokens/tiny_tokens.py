@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.clip_condition import ClipCondition
+from sketch2video.tokens.transformer import TokenTransformer
 
 CODES, FRAMES = 8, 3
 

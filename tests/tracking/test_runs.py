@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
+from sketch2video.tracking import runs
 from sketch2video.tracking.runs import data_hashes, flatten, git_state, source_name, tracked_run
 from sketch2video.tracking.store import tracking_uri
 from sketch2video.training.loop import Task, train
@@ -219,3 +221,14 @@ def test_what_the_user_has_set_stays(monkeypatch):
     monkeypatch.setenv("MLFLOW_LOGGING_LEVEL", "DEBUG")
     quiet()
     assert os.environ["MLFLOW_LOGGING_LEVEL"] == "DEBUG"
+
+
+def test_of_several_processes_the_main_one_alone_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "process_state", lambda: SimpleNamespace(is_main_process=False))
+    with tracked_run("curve_vae", {}) as run:
+        assert run.begin("of the main process") == "of the main process"
+        run.metrics({"loss": 2.0}, 1)
+        run.figure(tmp_path / "sheet.png")
+        run.folder(tmp_path / "model", "model")
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,8 @@ from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.errors import UserError
 from sketch2video.params import TrainingParams
 from sketch2video.training.checkpoints import FILE, load_checkpoint
-from sketch2video.training.loop import Batch, SilentLogger, Task, learning_rate, train
+from sketch2video.training.loop import Batch, SilentLogger, Task, train
+from sketch2video.training.schedule import learning_rate
 
 
 def settings(**changes: object) -> TrainingParams:

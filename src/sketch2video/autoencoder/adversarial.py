@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sketch2video.networks.processes import average
+
 LARGEST_WEIGHT = 1e4
 
 DISCRIMINATOR_SCALE = 0.01
@@ -62,7 +64,7 @@ def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_
         A scalar in [0, 10,000] without a gradient.
     """
     wanted, adversarial = (
-        torch.autograd.grad(loss, last_layer, retain_graph=True)[0].norm()
+        average(torch.autograd.grad(loss, last_layer, retain_graph=True)[0]).norm()
         for loss in (reconstruction_loss, adversarial_loss)
     )
     return (wanted / (adversarial + 1e-6)).clamp(0, LARGEST_WEIGHT).detach()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg1
 from sketch2video.controls import Control, find_control
 from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
-from sketch2video.files import replacing
+from sketch2video.networks.processes import average, draw, replacing_once
 from sketch2video.params import AutoencoderParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
@@ -73,7 +74,7 @@ def train_autoencoder(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         task.module.save_pretrained(partial)
     return result
 
@@ -110,17 +111,16 @@ class AutoencoderTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
-        device = generator.device
         samples, length = batch["frames"].shape[:2]
-        moments = torch.randint(length, (samples,), generator=generator, device=device)
+        moments = draw(partial(torch.randint, length), [samples], generator)
         frames, ink, control = at_moments(self.control, batch, moments)
         weight = line_weights(ink, self.section.line_weight)
         if control is not None:
-            blank = torch.rand(samples, generator=generator, device=device) < CONTROL_DROPOUT
+            blank = draw(torch.rand, [samples], generator) < CONTROL_DROPOUT
             control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
 
         posterior = self.module.encode(frames)
-        noise = torch.randn(posterior.mean.shape, generator=generator, device=device)
+        noise = draw(torch.randn, posterior.mean.shape, generator)
         decoded = self.module.decode(posterior.sample(noise), control)
         error = (weight * (decoded.float() - frames).abs()).mean()
         perceptual = self.perceptual(decoded, frames).float()
@@ -167,7 +167,7 @@ def line_weights(ink: Tensor, extra: float) -> Tensor:
         extra: at least 0.
     """
     weights = 1 + extra * functional.max_pool2d(ink, 5, stride=1, padding=2)
-    return weights / weights.mean()
+    return weights / average(weights.mean())
 
 
 def mean_psnr(frames: Tensor, target: Tensor) -> float:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.curve_vae.strokes import StrokeSet
+from sketch2video.networks.processes import draw
 
 CHANGES = 6
 """Numbers that describe a change: move x and y (frame widths), logarithm of the scale, angle (radians), and 1 if
@@ -39,7 +40,7 @@ def random_changes(count: int, spread: float, generator: torch.Generator) -> Ten
     Returns:
         (N, CHANGES)
     """
-    drawn = torch.randn(count, CHANGES, generator=generator, device=generator.device)
+    drawn = draw(torch.randn, [count, CHANGES], generator)
     if not spread:
         return torch.zeros_like(drawn)
     flips = torch.special.ndtr(drawn[:, 4:]) < FLIPPED

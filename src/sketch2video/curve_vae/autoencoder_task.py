@@ -14,6 +14,7 @@ from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.equation.measure import rendered_discrepancy
+from sketch2video.networks.processes import draw, total
 from sketch2video.params import CurveVAEParams
 from sketch2video.training.loop import Batch, Task
 
@@ -49,10 +50,10 @@ class AutoencoderTask(Task):
         coefficients, life = strokes.coefficients[strokes.present], strokes.life[strokes.present]
         visible = strokes.visible[strokes.present]
         posterior = self.module.encode(coefficients, life)
-        noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+        noise = draw(torch.randn, posterior.mean.shape, generator, rows=strokes.present.sum(1))
         parts, _ = self.module.decode(posterior.sample(noise), frame_times(visible.shape[1], visible.device))
         place, size, shape, motion = stroke_errors(parts, coefficients, visible)
-        nats = posterior.kl().sum(-1).sum() / max(len(life), 1)
+        nats = total(posterior.kl().sum(-1).sum()) / total(strokes.present.sum()).clamp_min(1)
         weight = self.section.kl_weight * min(1.0, progress / ANNEALING)
         return place + size + shape + motion + weight * nats, {
             "place_px": place * self.size,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.strokes import StrokeSet, to_series
+from sketch2video.networks.processes import draw
 
 KINDS = 4
 """Ways in which clips of a training are known; see :func:`random_known`."""
@@ -94,14 +95,14 @@ def random_known(strokes: StrokeSet, share: float, generator: torch.Generator) -
     """
     device = generator.device
     clips, count, frames = strokes.visible.shape
-    draw = torch.rand(4, clips, generator=generator, device=device)
-    kind = torch.where(draw[0] < share, (draw[1] * KINDS).long(), KINDS)
+    choice = draw(torch.rand, [4, clips], generator, axis=1)
+    kind = torch.where(choice[0] < share, (choice[1] * KINDS).long(), KINDS)
     frame = torch.arange(frames, device=device)
     ends = (frame == 0) | (frame == frames - 1)
-    start = frame < 1 + (draw[2] * (frames // 2))[:, None]
-    chance = (1 + 3 * draw[3]) / frames
-    some = torch.rand(clips, frames, generator=generator, device=device) < chance[:, None]
-    chosen = torch.rand(clips, count, generator=generator, device=device) < draw[2][:, None]
+    start = frame < 1 + (choice[2] * (frames // 2))[:, None]
+    chance = (1 + 3 * choice[3]) / frames
+    some = draw(torch.rand, [clips, frames], generator) < chance[:, None]
+    chosen = draw(torch.rand, [clips, count], generator) < choice[2][:, None]
     nothing = torch.zeros(clips, count, frames, dtype=torch.bool, device=device)
     options = [
         ends.expand(clips, frames)[:, None].expand_as(nothing),

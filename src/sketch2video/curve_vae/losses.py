@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch2video.curve_vae.strokes import Parts, rms_distance, take_apart
+from sketch2video.networks.processes import total
 
 
 def stroke_errors(hypothesis: Parts, actual: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -58,4 +59,4 @@ def mean_distance(hypothesis: Tensor, actual: Tensor, visible: Tensor, points: i
 
 
 def _mean(values: Tensor, which: Tensor) -> Tensor:
-    return (values * which).sum() / which.sum().clamp_min(1)
+    return total((values * which).sum()) / total(which.sum()).clamp_min(1)

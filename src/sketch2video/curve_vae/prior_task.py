@@ -17,6 +17,7 @@ from sketch2video.curve_vae.sampling import at_least_one, sample_curves
 from sketch2video.curve_vae.strokes import StrokeSet
 from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.networks.flow_matching import interpolate, logit_normal_times
+from sketch2video.networks.processes import draw, total
 from sketch2video.params import CurveVAEParams
 from sketch2video.text.encoder import TextCondition, captions_of
 from sketch2video.training.loop import Batch, Task
@@ -69,10 +70,10 @@ class PriorTask(Task):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is one of :class:`CurveDataset`."""
         device = generator.device
-        dropped = torch.rand(len(batch["index"]), generator=generator, device=device) < self.section.caption_dropout
+        dropped = draw(torch.rand, [len(batch["index"])], generator) < self.section.caption_dropout
         text = captions_of(self.text, batch["index"].masked_fill(dropped, len(self.text.hidden) - 1), device)
         text = TextCondition(text.hidden, text.mask & ~dropped[:, None])
-        fps = batch["fps"] * (RATE_SPREAD * torch.randn(batch["fps"].shape, generator=generator, device=device)).exp()
+        fps = batch["fps"] * (RATE_SPREAD * draw(torch.randn, batch["fps"].shape, generator)).exp()
         flow, count = self._losses(strokes_in(batch), text, fps, generator)
         return flow + COUNT_WEIGHT * count, {"flow": flow, "count": count}
 
@@ -86,9 +87,9 @@ class PriorTask(Task):
             known = random_known(strokes, self.section.known, generator)
             seen = describe(self.vae, known)
             posterior = self.vae.encode(strokes.coefficients, strokes.life)
-            latents = posterior.sample(torch.randn(posterior.mean.shape, generator=generator, device=device))
+            latents = posterior.sample(draw(torch.randn, posterior.mean.shape, generator))
             data = self.vae.whitened(latents)
-            noise = torch.randn(data.shape, generator=generator, device=device)
+            noise = draw(torch.randn, data.shape, generator)
             noise = coupled_noise(data, noise, strokes.present, known.strokes)
             present = at_least_one(strokes.present)
             time = logit_normal_times(len(fps), generator, self.section.time_shift)
@@ -96,9 +97,8 @@ class PriorTask(Task):
         velocity = self.module(between, time, text.hidden, text.mask, fps, seen, present, changes)
         errors = (velocity.float() - (noise - data)).square().mean(-1)[strokes.present]
         counts = self.module.count(len(fps), text.hidden, text.mask, fps).float()
-        return errors.sum() / max(len(errors), 1), functional.cross_entropy(
-            counts, about(strokes.present.sum(-1), counts)
-        )
+        flow = total(errors.sum()) / total(strokes.present.sum()).clamp_min(1)
+        return flow, functional.cross_entropy(counts, about(strokes.present.sum(-1), counts))
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights of the blocks; see :meth:`Task.matrices`."""

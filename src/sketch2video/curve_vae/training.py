@@ -12,11 +12,12 @@ from sketch2video.curve_vae.data import CurveDataset, StrokeDataset, evenly, to_
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior_task import PriorTask
 from sketch2video.data.clips.datasets import clips_of_split
-from sketch2video.files import replacing
+from sketch2video.networks.processes import replacing_once
 from sketch2video.params import CurveVAEParams, Params
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
-from sketch2video.training.loop import RunLogger, TrainResult, in_same_run, joined, train
+from sketch2video.training.loop import RunLogger, TrainResult, train
+from sketch2video.training.same_run import in_same_run, joined
 
 WHITENED_CLIPS = 256
 """Training clips from which the scale of the prior's numbers is taken."""
@@ -76,7 +77,7 @@ def train_curve_vae(
     steps = params.curve_vae.training.steps
     first = train_autoencoder(vae, data, params, logger, checkpoints)
     second = train_prior(vae, data, params, in_same_run(logger, after=steps, prefix="prior_"), checkpoints)
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         vae.save_pretrained(partial)
     return joined(first, second, after=steps, prefix="prior_")
 

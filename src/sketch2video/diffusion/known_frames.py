@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sketch2video.networks.processes import draw
 from sketch2video.params import MixtureParams
 
 Batch = dict[str, Tensor]
@@ -76,7 +77,7 @@ def known_masks(samples: int, frames: int, share: float, generator: torch.Genera
     """
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=generator.device)
+        return draw(torch.rand, shape, generator)
 
     time = torch.arange(frames, device=generator.device).expand(samples, -1)
     first = 1 + (uniform(samples, 1) * (frames - 1)).long()  # 1 ... T - 1
@@ -88,4 +89,5 @@ def known_masks(samples: int, frames: int, share: float, generator: torch.Genera
 
 
 def _uniform(generator: torch.Generator) -> float:
+    """A number for a whole batch, the same one in all processes that share it."""
     return float(torch.rand((), generator=generator, device=generator.device))

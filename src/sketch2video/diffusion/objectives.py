@@ -7,12 +7,14 @@ and in what an error costs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
 from sketch2video.networks.flow_matching import interpolate, logit_normal_times, sampling_times, shifted
+from sketch2video.networks.processes import draw
 from sketch2video.params import Objective
 
 LEVELS = 1000
@@ -98,7 +100,7 @@ class Diffusion(LearningObjective):
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
         """Every level as often."""
-        return torch.randint(LEVELS, (count,), generator=generator, device=generator.device) / LEVELS
+        return draw(partial(torch.randint, LEVELS), [count], generator) / LEVELS
 
     def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """a_t x0 + s_t e"""

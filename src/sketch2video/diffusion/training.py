@@ -18,8 +18,9 @@ from sketch2video.diffusion.known_frames import seen_clips
 from sketch2video.diffusion.mixed_data import MixedDataset
 from sketch2video.diffusion.objectives import find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
-from sketch2video.files import read_json, replacing
+from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import guided_prediction
+from sketch2video.networks.processes import average, draw, mean, replacing_once
 from sketch2video.params import MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
@@ -130,7 +131,7 @@ def train_video_ldm(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         transformer.save_pretrained(partial)
     return result
 
@@ -195,13 +196,13 @@ class VideoLDMTask(Task):
         samples = len(batch["latents"])
 
         def kept(dropout: float) -> Tensor:
-            return torch.rand(samples, generator=generator, device=device) >= dropout
+            return draw(torch.rand, [samples], generator) >= dropout
 
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         pictures = self._pictures(batch, data, generator)
         text = captions_of(self.text, batch["index"], device)
         time = self.objective.times(samples, generator)
-        noise = torch.randn(data.shape, generator=generator, device=device)
+        noise = draw(torch.randn, data.shape, generator)
         seen = kept(section.control_dropout)
         if "pictured" in batch:
             seen &= batch["pictured"]
@@ -225,8 +226,8 @@ class VideoLDMTask(Task):
         if known is not None:
             unknown = ~frame_mask(known)[..., 0].expand_as(error)
             weight, error, waver = weight[unknown], error[unknown], waver[unknown]
-        loss = (weight * (error + section.wavering_weight * waver)).sum() / weight.sum()
-        return loss, {"error": error.mean(), "wavering": waver.mean()}
+        loss = average((weight * (error + section.wavering_weight * waver)).sum()) / average(weight.sum())
+        return loss, {"error": mean(error), "wavering": mean(waver)}
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""

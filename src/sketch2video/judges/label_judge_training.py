@@ -29,6 +29,7 @@ from sketch2video.judges.label_judge_scenes import scenes_of_two, shows_two_obje
 from sketch2video.judges.scenes_judge import Judge
 from sketch2video.judges.shipped import HASH_DIGITS, judge_path, load_judge
 from sketch2video.judges.verdict import judge_clips
+from sketch2video.networks.processes import draw
 from sketch2video.params import TrainingParams
 from sketch2video.systems.loading import content_hash
 from sketch2video.training.loop import Batch, SilentLogger, Task, train
@@ -138,7 +139,7 @@ def moved(ink: Tensor, generator: torch.Generator) -> Tensor:
         ink: (N, T, H, W).
         generator: source of the changes.
     """
-    change = 2 * torch.rand(4, len(ink), generator=generator, device=ink.device) - 1
+    change = 2 * draw(torch.rand, [4, len(ink)], generator, axis=1) - 1
     scale, angle = torch.exp(SCALE * change[0]), TURN * change[1]
     cosine, sine = scale * angle.cos(), scale * angle.sin()
     # affine_grid counts from -1 to 1 over the frame, two a frame width.

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sketch2video.networks.processes import draw
+
 
 def shifted(time: Tensor, shift: float) -> Tensor:
     """Times in [0, 1] moved towards noise: s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23); 1 leaves them.
@@ -32,7 +34,7 @@ def logit_normal_times(count: int, generator: torch.Generator, shift: float = 1.
     Returns:
         (count,) float32 on the generator's device; their median is s / (1 + s).
     """
-    return shifted(torch.sigmoid(torch.randn(count, generator=generator, device=generator.device)), shift)
+    return shifted(torch.sigmoid(draw(torch.randn, [count], generator)), shift)
 
 
 def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.networks.loading import load_frozen
+from sketch2video.networks.processes import total
 
 
 class Sketcher(ModelMixin, ConfigMixin):
@@ -92,7 +93,8 @@ def balanced_cross_entropy(logits: Tensor, ink: Tensor) -> Tensor:
     """
     missed, spilled = functional.softplus(-logits), functional.softplus(logits)
     rest = 1 - near(ink)
-    return ((ink * missed).sum() / ink.sum().clamp_min(1) + (rest * spilled).sum() / rest.sum().clamp_min(1)) / 2
+    on_ink = total((ink * missed).sum()) / total(ink.sum()).clamp_min(1)
+    return (on_ink + total((rest * spilled).sum()) / total(rest.sum()).clamp_min(1)) / 2
 
 
 def tolerant_dice(probability: Tensor, ink: Tensor) -> Tensor:
@@ -102,8 +104,8 @@ def tolerant_dice(probability: Tensor, ink: Tensor) -> Tensor:
         probability: (N, 1, H, W) in [0, 1].
         ink: (N, 1, H, W), 1 where there is ink, else 0.
     """
-    precise = (probability * near(ink)).sum() / probability.sum().clamp_min(1e-6)
-    found = (near(probability) * ink).sum() / ink.sum().clamp_min(1)
+    precise = total((probability * near(ink)).sum()) / total(probability.sum()).clamp_min(1e-6)
+    found = total((near(probability) * ink).sum()) / total(ink.sum()).clamp_min(1)
     return 1 - 2 * precise * found / (precise + found).clamp_min(1e-6)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.data.clips.datasets import TensorDataset
-from sketch2video.files import replacing
+from sketch2video.networks.processes import draw, replacing_once
 from sketch2video.params import Params, SketcherParams, SketchParams
 from sketch2video.sketches.agreement import mean_agreement
 from sketch2video.sketches.classical import extract_sketches
@@ -68,7 +68,7 @@ def train_sketcher(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         task.module.save_pretrained(partial)
         write_description(partial, True, pairs=section.pairs or "embedded scenes")
     return TrainResult({"trained": 1.0, **result.metrics}, result.history)
@@ -145,7 +145,7 @@ def turned(pictures: Tensor, ink: Tensor, generator: torch.Generator) -> tuple[T
     """Mirror and turn pictures (N, 3, S, S) and their drawings (N, 1, S, S) alike, each at random."""
     both = torch.cat([pictures, ink], dim=1)
     for change in (lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.mT):
-        chosen = torch.rand(len(both), 1, 1, 1, generator=generator, device=both.device) < 0.5
+        chosen = draw(torch.rand, [len(both), 1, 1, 1], generator) < 0.5
         both = torch.where(chosen, change(both), both)
     return both[:, :3], both[:, 3:]
 

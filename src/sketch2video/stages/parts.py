@@ -40,14 +40,16 @@ def make_part(owner: str, stage: str) -> dict[str, float]:
 
 
 def _train(owner: str, part: Part, params: Params) -> dict[str, float]:
+    from sketch2video.networks.processes import process_state
     from sketch2video.tracking.runs import tracked_run
 
     output = part.folder(owner)
     with tracked_run(run_name(owner, part.stage), recorded(params, *part.sections)) as run:
         result = named(part.make)(params, run, output, **part.arguments(params))
-        write_json(output / CODE, {"code": part_code(part)})
-        run.folder(output, "model")
-    _report(owner, part.stage, result.metrics, result.history)
+        if process_state().is_main_process:  # of those that `accelerate launch` starts
+            write_json(output / CODE, {"code": part_code(part)})
+            run.folder(output, "model")
+            _report(owner, part.stage, result.metrics, result.history)
     metrics: dict[str, float] = result.metrics
     return metrics
 

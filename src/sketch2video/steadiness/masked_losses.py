@@ -14,6 +14,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
+from sketch2video.networks.processes import total
 from sketch2video.params import MeanOver
 
 Cover = Literal["share", "any"]
@@ -60,8 +61,8 @@ def masked_loss(error: Tensor, mask: Tensor, mean_over: MeanOver = "all") -> Ten
     squares = (mask * error.float()).square()
     if mean_over == "all":
         return squares.mean()
-    count = mask.square().sum()
-    return squares.sum() / count.where(count > 0, 1)
+    count = total(mask.square().sum())
+    return total(squares.sum()) / count.where(count > 0, 1)
 
 
 def combined_loss(

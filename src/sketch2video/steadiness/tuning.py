@@ -16,8 +16,9 @@ from sketch2video.data.clips.datasets import ShardDataset
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.objectives import find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer
-from sketch2video.files import replacing, write_json
+from sketch2video.files import write_json
 from sketch2video.networks.loading import load_frozen
+from sketch2video.networks.processes import draw, replacing_once
 from sketch2video.params import LongVideoParams, Params, VideoLDMParams
 from sketch2video.steadiness.average_fusion import FusionWeights
 from sketch2video.steadiness.files import FUSION, STEADIED
@@ -79,7 +80,7 @@ def tune_long_video(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         transformer.save_pretrained(partial)
         write_json(partial / FUSION, task.metrics())
     return result
@@ -130,14 +131,14 @@ class CombinedTuningTask(Task):
         samples = len(data)
 
         def kept(dropout: float) -> Tensor:
-            return torch.rand(samples, generator=generator, device=device) >= dropout
+            return draw(torch.rand, [samples], generator) >= dropout
 
         transformer = self.module.transformer
         size = int(transformer.config.sample_size)
         ink = SKETCH.pictures(batch, size, size, settings.sketch_corruption, generator)
         text = captions_of(self.text, batch["index"], device)
         time = self.objective.times(samples, generator)
-        noise = torch.randn(data.shape, generator=generator, device=device)
+        noise = draw(torch.randn, data.shape, generator)
         noisy = self.objective.noisy(data, noise, time)
         foreground = batch["foreground"].bool()
         prediction = transformer(

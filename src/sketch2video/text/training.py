@@ -8,6 +8,7 @@ by a linear map, on captions of combinations that training never showed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, PreTraine
 
 from sketch2video.data.clips.datasets import TensorDataset, clips_of_split
 from sketch2video.data.clips.shards import read_table
-from sketch2video.files import replacing
+from sketch2video.networks.processes import average, draw, replacing_once
 from sketch2video.params import Params, TextEncoderParams
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder, pooled_mean
 from sketch2video.training.checkpoints import folder_for
@@ -89,7 +90,7 @@ def train_text_encoder(
             logger=logger,
         )
         encoder = task.module.bert.cpu()
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         tokenizer.save_pretrained(partial)
         encoder.save_pretrained(partial)
     return result
@@ -163,6 +164,8 @@ class MaskedLanguageModelling(Task):
         mean = self.module.cls(pooled_mean(TextCondition(states, attention.bool()))).float()
         each = mean[:, None].expand(-1, ids.shape[1], -1)
         bag = F.cross_entropy(each.flatten(0, 1), labels, ignore_index=-100)
+        count = (labels >= 0).sum().float()
+        words, bag = (loss * (count / average(count)) for loss in (words, bag))
         return words + BAG_WEIGHT * bag, {"words": words, "bag": bag}
 
     def metrics(self) -> dict[str, float]:
@@ -191,12 +194,12 @@ def mask_tokens(
     """
 
     def uniform() -> torch.Tensor:
-        return torch.rand(ids.shape, generator=generator, device=ids.device)
+        return draw(torch.rand, ids.shape, generator)
 
     special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids, device=ids.device))
     chosen = (uniform() < MASKED_SHARE) & ~special
     fate = uniform()
-    random_ids = torch.randint(len(tokenizer), ids.shape, generator=generator, device=ids.device)
+    random_ids = draw(partial(torch.randint, len(tokenizer)), ids.shape, generator)
     masked = torch.where(chosen & (fate < 0.8), tokenizer.mask_token_id, ids)
     masked = torch.where(chosen & (fate >= 0.9), random_ids, masked)
     return masked, torch.where(chosen, ids, -100)

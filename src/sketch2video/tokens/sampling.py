@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from sketch2video.tokens.transformer import ClipCondition, Past, Reading, TokenTransformer
+from sketch2video.tokens.clip_condition import ClipCondition
+from sketch2video.tokens.level_transformer import Past, Reading
+from sketch2video.tokens.transformer import TokenTransformer
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +20,13 @@ from sketch2video.autoencoder.adversarial import (
 from sketch2video.controls import Control, find_control
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.errors import UserError
-from sketch2video.files import replacing
+from sketch2video.networks.processes import current_share, draw, replacing_once
 from sketch2video.params import Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
+from sketch2video.tokens.clip_condition import ClipCondition
+from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
-from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.video_discriminator import (
     FRAMES,
     VideoDiscriminator,
@@ -121,7 +124,7 @@ def train_token_transformer(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         task.module.generator.save_pretrained(partial)
     return result
 
@@ -221,7 +224,7 @@ class TokenTransformerTask(Task):
         samples = len(batch["fps"])
 
         def kept(dropout: float) -> Tensor:
-            return torch.rand(samples, generator=generator, device=device) >= dropout
+            return draw(torch.rand, [samples], generator) >= dropout
 
         text = captions_of(self.text, batch["index"], device)
         condition = self.module.generator.condition(
@@ -234,20 +237,22 @@ class TokenTransformerTask(Task):
         )
         length = self._tokens(batch)[0].shape[1]
         window = min(section.window, length)
-        start = torch.randint(length - window + 1, (samples, 1), generator=generator, device=device)
+        start = draw(partial(torch.randint, length - window + 1), [samples, 1], generator)
         windows = self._windows(batch, condition, start + torch.arange(window, device=device))
-        windows = windows.first(section.window_clips)
+        share = current_share()
+        windows = windows.first(share.of(section.window_clips, "token_transformer.window_clips"))
         logits, errors = self._predicted(windows, generator)
         if section.frames_alone:
-            places = torch.randint(length, (samples, section.frames_alone), generator=generator, device=device)
-            _, alone = self._predicted(self._windows(batch, condition, places).one_by_one(), generator)
+            places = draw(partial(torch.randint, length), [samples, section.frames_alone], generator)
+            alone_in_windows = self._windows(batch, condition, places).one_by_one()
+            _, alone = self._predicted(alone_in_windows, generator, section.frames_alone)
             errors |= {f"{name}_alone": error for name, error in alone.items()}
         loss = torch.stack([*errors.values()]).sum()
         terms: dict[str, Tensor | float] = {**errors}
         if section.discriminator_weight:
             adversarial, discriminator = loss.new_zeros(2)
             if progress >= section.discriminator_start:
-                shown = section.discriminator_clips
+                shown = share.of(section.discriminator_clips, "token_transformer.discriminator_clips")
                 adversarial, discriminator = self._adversarial(windows.first(shown), logits[-1][:shown])
                 loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
             terms |= {"adversarial": adversarial, "discriminator": discriminator}
@@ -260,10 +265,12 @@ class TokenTransformerTask(Task):
         times = (frames + 0.5) / tokens[0].shape[1]
         return Windows([level[each, frames] for level in tokens], times, condition.at(frames))
 
-    def _predicted(self, windows: Windows, generator: torch.Generator) -> tuple[list[Tensor], dict[str, Tensor]]:
+    def _predicted(
+        self, windows: Windows, generator: torch.Generator, of_clip: int = 1
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Logits (N, W, P, K) of all levels, and their cross-entropies by name; what is read is corrupted a little."""
         share = self.section.token_corruption
-        read = [corrupted(level, self.vqgan.config.codes, share, generator) for level in windows.tokens]
+        read = [corrupted(level, self.vqgan.config.codes, share, generator, of_clip) for level in windows.tokens]
         logits = self.module.generator(read, windows.times, windows.condition)
         pairs = enumerate(zip(logits, windows.tokens, strict=True))
         return logits, {
@@ -286,7 +293,7 @@ class TokenTransformerTask(Task):
             is_top = level == len(tokens) - 1
             network = self.module.generator
             logits = top if is_top else network.level_logits(level, tokens, drawn, times, condition)
-            one_hot = functional.gumbel_softmax(logits, hard=True)
+            one_hot = drawn_one_hot(logits)
             drawn[level] = one_hot.unflatten(2, tokens[level].shape[2:])
         fake, real = self._last_frames(drawn), self._last_frames(tokens)
         with frozen(discriminator):
@@ -365,26 +372,6 @@ class TokenTransformerTask(Task):
     def _decoded(self, tokens: list[Tensor]) -> Tensor:
         """Frames (N, T, 3, H, W) of clips, one clip at a time, which bounds the memory."""
         return torch.stack([self.vqgan.decode(clip) for clip in zip(*tokens, strict=True)])
-
-
-def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator) -> Tensor:
-    """Tokens of which a share is random, for each clip another share.
-
-    When sampling, what the transformers read was drawn by themselves and has faults; in training it would have none.
-
-    Args:
-        tokens: (N, ...) int64.
-        codes: K.
-        most: the largest share.
-        generator: on the tokens' device.
-    """
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=tokens.device)
-
-    share = most * uniform(len(tokens)).view(-1, *[1] * (tokens.ndim - 1))
-    other = torch.randint(codes, tokens.shape, generator=generator, device=tokens.device)
-    return torch.where(uniform(*tokens.shape) < share, other, tokens)
 
 
 def _discriminator(section: TokenTransformerParams, size: int) -> VideoDiscriminator | None:

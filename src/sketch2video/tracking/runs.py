@@ -20,6 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
+from sketch2video.networks.processes import process_state
 from sketch2video.tracking.store import STORE, is_own_store, store_errors, tracking_uri
 
 EXPERIMENT = "sketch2video"
@@ -123,16 +124,34 @@ class TrackedRun:
         }
 
 
+class _OtherProcess(TrackedRun):
+    """The run of a process beside the main one: it keeps nothing."""
+
+    def begin(self, run_id: str | None) -> str:
+        """See :class:`TrackedRun`."""
+        return run_id or ""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """See :class:`TrackedRun`."""
+
+    def figure(self, path: Path) -> None:
+        """See :class:`TrackedRun`."""
+
+    def folder(self, path: Path, name: str) -> None:
+        """See :class:`TrackedRun`."""
+
+
 @contextmanager
 def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) -> Iterator[TrackedRun]:
     """Record what happens in the block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
 
-    See :class:`TrackedRun` for the arguments.
+    See :class:`TrackedRun` for the arguments. Of several processes that train together the main one alone records.
 
     Raises:
         UserError: the tracking store cannot be reached.
     """
-    run = TrackedRun(name, params, project)
+    kind = TrackedRun if process_state().is_main_process else _OtherProcess
+    run = kind(name, params, project)
     try:
         yield run
     except BaseException as error:

@@ -8,7 +8,7 @@ Every file ``training/<x>.py`` gives the flow of the same name one function::
 
 It calls ``torch.manual_seed(params.base.seed)`` before it builds the network, trains it by
 :func:`~sketch2video.training.loop.train` in ``folder_for("<x>", settings, inputs, checkpoints)``, and writes what
-``save_pretrained`` gives to ``output`` through :func:`sketch2video.files.replacing`. Metrics that go into
-``reports/<x>.json`` are ``TrainResult.metrics``; they must follow from parameters and data alone (no wall times), so
-that an interrupted training ends with the same report as an undisturbed one.
+``save_pretrained`` gives to ``output`` through :func:`~sketch2video.networks.processes.replacing_once`. Metrics that go
+into ``reports/<x>.json`` are ``TrainResult.metrics``; they must follow from parameters and data alone (no wall times),
+so that an interrupted training ends with the same report as an undisturbed one.
 """

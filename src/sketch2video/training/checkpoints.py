@@ -1,6 +1,9 @@
 """Checkpoints: one safetensors file that is either whole or not there, in a folder named by what it was trained from.
 
 They lie outside DVC's outputs, because DVC removes the outputs of a stage before it runs the stage again.
+
+Accelerate's ``save_state`` (seen in 1.15.0) is not used: it writes optimizer and random states by ``torch.save``, which
+is pickle, as several files of a folder, neither atomically nor with a checksum.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from sketch2video.code import code_digest
 from sketch2video.files import fingerprint, remove_partial, replacing, sha256_of_value
@@ -123,3 +128,29 @@ def _crc32(tensors: dict[str, torch.Tensor]) -> int:
     for name in sorted(tensors):
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return value
+
+
+def training_tensors(module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Everything that a training's next step depends on, by name."""
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    tensors |= {f"ema.{place}": tensor for place, tensor in enumerate(ema.shadow_params)}
+    for place, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{place}.{name}": tensor for name, tensor in moments.items()}
+    return tensors
+
+
+def restore_training(
+    module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Set a training back to what :func:`training_tensors` gave."""
+    module.load_state_dict(
+        {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
+    )
+    for place, shadow in enumerate(ema.shadow_params):
+        shadow.copy_(tensors[f"ema.{place}"])
+    moments: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, moment = name.split(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

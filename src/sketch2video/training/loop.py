@@ -2,7 +2,11 @@
 
 Nothing random is carried from step to step: the samples of step k and all its noise are functions of (seed, k). A
 training that was interrupted therefore goes on from its checkpoint to the very weights of an undisturbed one (on the
-same machine, with as many threads).
+same machine, with as many threads and processes).
+
+Processes that ``accelerate launch`` starts share every batch, whose size is that of the parameters. The training is
+that of one process up to the order of floating-point sums (:mod:`~sketch2video.networks.processes`); only dropout
+within networks draws other masks. The main process alone writes checkpoints and pictures, logs, and evaluates.
 """
 
 from __future__ import annotations
@@ -10,30 +14,36 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
-from sketch2video.data.clips.datasets import Dataset, batch_at
+from sketch2video.data.clips.datasets import Dataset
 from sketch2video.errors import UserError
 from sketch2video.networks.precision import precision
+from sketch2video.networks.processes import Share, process_state, sharing
 from sketch2video.params import TrainingParams
-from sketch2video.training.checkpoints import Checkpoint, load_checkpoint, remove_old_folders, save_checkpoint
+from sketch2video.training.batches import batches
+from sketch2video.training.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    remove_old_folders,
+    restore_training,
+    save_checkpoint,
+    training_tensors,
+)
+from sketch2video.training.loss_curve import CURVE_POINTS, LossCurve
 from sketch2video.training.muon import Muon
-
-ALIKE = {"step", "learning_rate"}
-"""Columns of a loss curve that two trainings of a stage share."""
-CURVE_POINTS = 100
-"""Points of a loss curve; each is the mean over the steps since the one before."""
+from sketch2video.training.schedule import learning_rate, parameter_groups, seed_step
 
 Batch = dict[str, torch.Tensor]
 
@@ -57,6 +67,9 @@ class Task(nn.Module, ABC):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor | float]]:
         """The loss of a batch, under autocast.
+
+        With several processes the batch is this process's share, and the mean of all processes' losses must be the loss
+        of the whole batch: see :mod:`~sketch2video.networks.processes` for how noise is drawn and sums are divided.
 
         Args:
             batch: what the dataset gave, on the device.
@@ -136,48 +149,6 @@ class TrainResult:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-class _SameRun:
-    """A logger that goes on with the run of an earlier training."""
-
-    def __init__(self, logger: RunLogger, after: int, prefix: str) -> None:
-        self.logger, self.after, self.prefix = logger, after, prefix
-
-    def begin(self, run_id: str | None) -> str:
-        """Nothing begins: the run is that of the earlier training."""
-        return run_id or ""
-
-    def metrics(self, values: dict[str, float], step: int) -> None:
-        """See :class:`RunLogger`."""
-        named = {key if key in ALIKE else f"{self.prefix}{key}": value for key, value in values.items()}
-        self.logger.metrics(named, self.after + step)
-
-    def figure(self, path: Path) -> None:
-        """See :class:`RunLogger`."""
-        self.logger.figure(path)
-
-
-def in_same_run(logger: RunLogger, after: int, prefix: str) -> RunLogger:
-    """A logger for a second training of a stage, in the run that the first one has begun.
-
-    Args:
-        logger: of the first training, which began its run, from its checkpoint at least.
-        after: steps of the first training, added to those of the second.
-        prefix: of the names of the second training's values.
-    """
-    return _SameRun(logger, after, prefix)
-
-
-def joined(first: TrainResult, second: TrainResult, after: int, prefix: str) -> TrainResult:
-    """The results of two trainings of a stage; see :func:`in_same_run` for the arguments."""
-    metrics = first.metrics | {f"{prefix}{key}": value for key, value in second.metrics.items()}
-    history = [
-        {key if key in ALIKE else f"{prefix}{key}": value for key, value in point.items()}
-        | {"step": point["step"] + after}
-        for point in second.history
-    ]
-    return TrainResult(metrics, first.history + history)
-
-
 def train(
     task: Task,
     dataset: Dataset,
@@ -198,44 +169,61 @@ def train(
         settings: ``<section>.training`` of the parameters.
         name: for the progress bar and messages; the section's name.
         checkpoint_folder: from :func:`~sketch2video.training.checkpoints.folder_for`; training goes on from the
-            checkpoint in it and leaves the final one there.
+            checkpoint in it and leaves the final one there. All processes read it.
         seed: for order and noise.
-        logger: told about the loss curve and pictures.
+        logger: told about the loss curve and pictures, in the main process.
+
+    Returns:
+        The same in all processes.
 
     Raises:
-        UserError: the loss is not a number any more, or the disk is full; the last checkpoint is still there.
+        UserError: the loss is not a number any more, or the disk is full; the last checkpoint is still there. Or
+            several processes cannot train this network, or share its batches.
     """
-    accelerator = Accelerator(mixed_precision=precision(), gradient_accumulation_steps=settings.gradient_accumulation)
+    process_state()  # before Accelerate makes one that waits less long
+    accelerator = Accelerator(
+        mixed_precision=precision(),
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # a discriminator's, at first
+    )
+    share = Share(accelerator.process_index, accelerator.num_processes)
+    _require_shareable(task.module, share, name)
+    main = accelerator.is_main_process
+    logger = logger if main else SilentLogger()
     parameters = [p for p in task.module.parameters() if p.requires_grad]
-    optimizer = Muon(_groups(task, parameters), settings.learning_rate, weight_decay=settings.weight_decay)
+    groups = parameter_groups(parameters, task.constant_rates(), task.matrices())
+    optimizer = Muon(groups, settings.learning_rate, weight_decay=settings.weight_decay)
     prepared, stepper = accelerator.prepare(task, optimizer)
     ema = EMAModel(parameters, decay=settings.ema_decay, foreach=True)
     generator = torch.Generator(accelerator.device)
 
-    remove_old_folders(checkpoint_folder)
+    if main:
+        remove_old_folders(checkpoint_folder)
     checkpoint = load_checkpoint(checkpoint_folder)
-    curve = _LossCurve(every=max(1, settings.steps // CURVE_POINTS))
+    curve = LossCurve(every=max(1, settings.steps // CURVE_POINTS))
     start = 0
     if checkpoint is not None:
         start = checkpoint.step
-        _restore(task.module, ema, optimizer, checkpoint.tensors)
+        restore_training(task.module, ema, optimizer, checkpoint.tensors)
         ema.optimization_step = start
-        curve = _LossCurve(**checkpoint.state["curve"])
+        curve = LossCurve(**checkpoint.state["curve"])
+    _require_same(accelerator, start, checkpoint_folder)  # all have read before the main process writes
     run_id = logger.begin(checkpoint.state["run_id"] if checkpoint else None)
 
     def save(step: int) -> None:
-        state = {"run_id": run_id, "curve": vars(curve)}
-        save_checkpoint(checkpoint_folder, Checkpoint(step, _tensors(task.module, ema, optimizer), state))
+        if main:
+            state = {"run_id": run_id, "curve": vars(curve)}
+            tensors = training_tensors(task.module, ema, optimizer)
+            save_checkpoint(checkpoint_folder, Checkpoint(step, tensors, state))
 
     if checkpoint is None:
         save(0)  # a full disk shows before the work, and a killed training finds its run again
 
     _training_mode(task)
-    batches = _batches(dataset, settings, seed, start)
-    bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=1.0)
-    with bar, batches as parts:
+    bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=1.0, disable=not main)
+    with bar, batches(dataset, settings, seed, start, share) as parts:
         for step in range(start, settings.steps):
-            seed_step(seed, step, generator)
+            seed_step(seed, step, generator, share.index)
             rate = learning_rate(step, settings)
             for group in optimizer.param_groups:
                 if group["scheduled"]:
@@ -243,12 +231,13 @@ def train(
             values: list[dict[str, float]] = []
             for _ in range(settings.gradient_accumulation):
                 batch = {key: tensor.to(accelerator.device) for key, tensor in next(parts).items()}
-                with accelerator.accumulate(prepared):
+                with accelerator.accumulate(prepared), sharing(share):
                     loss, terms = prepared(batch, generator, step / settings.steps)
                     accelerator.backward(loss)
                 values.append({key: _number(value) for key, value in {"loss": loss, **terms}.items()})
             norm = float(accelerator.clip_grad_norm_(parameters, settings.gradient_clip))
             means = {key: sum(value[key] for value in values) / len(values) for key in values[0]}
+            means = _over_processes(accelerator, means)
             if not (math.isfinite(means["loss"]) and math.isfinite(norm)):
                 raise UserError(
                     f"{name}: the loss is not a finite number at step {step + 1} of {settings.steps};"
@@ -264,7 +253,7 @@ def train(
                 logger.metrics({key: value for key, value in point.items() if key != "step"}, done)
             bar.set_postfix(loss=f"{means['loss']:.4g}", refresh=False)
             bar.update()
-            if settings.preview_every and done % settings.preview_every == 0 and done < settings.steps:
+            if main and settings.preview_every and done % settings.preview_every == 0 and done < settings.steps:
                 with averaged(task, ema, parameters):
                     _preview(task, checkpoint_folder, done, logger)
             if done % settings.checkpoint_every == 0 or done == settings.steps:
@@ -274,39 +263,40 @@ def train(
     ema.copy_to(parameters)
     task.eval()
     seed_step(seed, settings.steps, generator)
-    with torch.no_grad():
-        _preview(task, checkpoint_folder, settings.steps, logger)
-        metrics = {"loss": curve.points[-1]["loss"], **task.metrics()}
-    logger.metrics(metrics, settings.steps)
+    metrics: dict[str, float] = {}
+    if main:
+        with torch.no_grad():
+            _preview(task, checkpoint_folder, settings.steps, logger)
+            metrics = {"loss": curve.points[-1]["loss"], **task.metrics()}
+        logger.metrics(metrics, settings.steps)
+    if share.count > 1:
+        (metrics,) = broadcast_object_list([metrics])
     return TrainResult(metrics, curve.points)
 
 
-def _groups(task: Task, parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
-    """The optimizer's groups: what follows the schedule, by AdamW and by Muon, and what has a rate of its own."""
-    apart, matrices = task.constant_rates(), {id(parameter) for parameter in task.matrices()}
-    constant = {id(parameter) for group, _ in apart for parameter in group}
-    scheduled = [parameter for parameter in parameters if id(parameter) not in constant | matrices]
-    hidden = [parameter for parameter in parameters if id(parameter) in matrices]
-    return [
-        {"params": scheduled, "scheduled": True},
-        *([{"params": hidden, "scheduled": True, "matrices": True}] if hidden else []),
-        *({"params": group, "lr": rate, "scheduled": False} for group, rate in apart),
-    ]
+def _require_shareable(module: nn.Module, share: Share, name: str) -> None:
+    """Refuse networks that see a batch as a whole in a way that processes cannot share."""
+    layers = {type(layer).__name__ for layer in module.modules() if isinstance(layer, _BatchNorm)}
+    if layers and share.count > 1:
+        raise UserError(
+            f"{name}: {', '.join(sorted(layers))} normalises by the whole batch, of which each of {share.count}"
+            " processes sees a part; train this network with one process"
+        )
 
 
-def learning_rate(step: int, settings: TrainingParams) -> float:
-    """The rate of step ``step`` (from 0): linear warm-up, then half a cosine to zero after the last step."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+def _require_same(accelerator: Accelerator, start: int, folder: Path) -> None:
+    """Wait for all processes, and refuse to go on if they have read different checkpoints."""
+    starts = accelerator.gather(torch.tensor([start], device=accelerator.device)).tolist()
+    if len(set(starts)) > 1:
+        raise UserError(f"processes read checkpoints of steps {starts} in {folder}; it must be a folder that all share")
 
 
-def seed_step(seed: int, step: int, generator: torch.Generator) -> None:
-    """Make a step's randomness (``generator``, and the global one that dropout uses) a function of (seed, step)."""
-    value = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
-    torch.manual_seed(value)
-    generator.manual_seed(value)
+def _over_processes(accelerator: Accelerator, values: dict[str, float]) -> dict[str, float]:
+    """The means over all processes, the same in each of them."""
+    if accelerator.num_processes == 1:
+        return values
+    means = torch.tensor([*values.values()], dtype=torch.float64, device=accelerator.device)
+    return dict(zip(values, accelerator.reduce(means, "mean").tolist(), strict=True))
 
 
 @contextmanager
@@ -323,49 +313,6 @@ def averaged(task: Task, ema: EMAModel, parameters: list[nn.Parameter]) -> Itera
         _training_mode(task)
 
 
-@dataclass
-class _LossCurve:
-    """Means over windows of ``every`` steps; a checkpoint holds the window that is under way, too."""
-
-    every: int
-    points: list[dict[str, float]] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, step: int, values: dict[str, float], rate: float, *, last: bool) -> dict[str, float] | None:
-        """Add a step's values; a new point when a window is full or the training ends."""
-        for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
-        self.count += 1
-        if step % self.every and not last:
-            return None
-        point = {"step": step, "learning_rate": rate} | {key: total / self.count for key, total in self.sums.items()}
-        self.points.append(point)
-        self.sums, self.count = {}, 0
-        return point
-
-
-@contextmanager
-def _batches(dataset: Dataset, settings: TrainingParams, seed: int, start: int) -> Iterator[Iterator[Batch]]:
-    """Batches from step ``start`` on; the next one is read while the present one is worked on."""
-    size, per_step = settings.batch_size, settings.gradient_accumulation
-
-    def read(position: int) -> Batch:
-        return batch_at(dataset, seed, position, size)
-
-    def stream(reader: ThreadPoolExecutor) -> Iterator[Batch]:
-        end = settings.steps * per_step
-        upcoming = reader.submit(read, start * per_step)
-        for position in range(start * per_step, end):
-            batch = upcoming.result()
-            if position + 1 < end:
-                upcoming = reader.submit(read, position + 1)
-            yield batch
-
-    with ThreadPoolExecutor(1) as reader:
-        yield stream(reader)
-
-
 def _number(value: torch.Tensor | float) -> float:
     return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
 
@@ -380,28 +327,3 @@ def _preview(task: Task, folder: Path, step: int, logger: RunLogger) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     for picture in task.preview(pictures, step):
         logger.figure(picture)
-
-
-def _tensors(module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Everything that a training's next step depends on, by name."""
-    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    tensors |= {f"ema.{place}": tensor for place, tensor in enumerate(ema.shadow_params)}
-    for place, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{place}.{name}": tensor for name, tensor in moments.items()}
-    return tensors
-
-
-def _restore(
-    module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
-) -> None:
-    module.load_state_dict(
-        {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
-    )
-    for place, shadow in enumerate(ema.shadow_params):
-        shadow.copy_(tensors[f"ema.{place}"])
-    moments: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, number, moment = name.split(".")
-            moments.setdefault(int(number), {})[moment] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.equation.sequence import VISIBLE
+from sketch2video.networks.processes import draw
 
 WOBBLE = 0.12
 """Standard deviation of a harmonic's error, as a share of the stroke's size over k, at full strength."""
@@ -68,11 +69,11 @@ def corrupt_curves(
     device = coefficients.device
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device)
+        return draw(torch.rand, shape, generator)
 
     def drifting(*shape: int) -> Tensor:
         """Smooth noise of standard deviation about 1 at every time: (N, T, *shape)."""
-        terms = torch.randn(count, TIME_TERMS, *shape, generator=generator, device=device)
+        terms = draw(torch.randn, [count, TIME_TERMS, *shape], generator)
         times = torch.linspace(0, 1, frames, device=device) if frames > 1 else torch.zeros(1, device=device)
         basis = torch.cos(math.pi * times[:, None] * torch.arange(TIME_TERMS, device=device))
         return torch.einsum("nj...,tj->nt...", terms, basis) * (2 / (1 + TIME_TERMS)) ** 0.5

@@ -26,7 +26,10 @@ class Dataset(Protocol):
         ...
 
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """The samples with these numbers, each tensor with a leading axis of ``len(indices)``."""
+        """The samples with these numbers, each tensor with a leading axis of ``len(indices)``.
+
+        A sample does not depend on the others of the batch.
+        """
         ...
 
 
@@ -131,11 +134,35 @@ def batch_indices(seed: int, position: int, size: int, length: int) -> list[int]
     return [int(_epoch(seed, place // length, length)[place % length]) for place in places]
 
 
-def batch_at(dataset: Dataset, seed: int, position: int, size: int) -> dict[str, torch.Tensor]:
-    """Batch number ``position`` of a training: the dataset's own choice, or that of :func:`batch_indices`."""
+def batch_at(
+    dataset: Dataset, seed: int, position: int, size: int, index: int = 0, count: int = 1
+) -> dict[str, torch.Tensor]:
+    """Batch number ``position`` of a training: the dataset's own choice, or that of :func:`batch_indices`.
+
+    Args:
+        dataset: of the training.
+        seed, position, size: of the batch.
+        index, count: the samples index, index + count, index + 2 count, ... of it; all unless given. A dataset that
+            chooses its batches itself is asked for the whole batch.
+
+    Raises:
+        UserError: the batch cannot be divided into ``count`` equal parts.
+    """
+    rows = slice(index, None, count)
     if isinstance(dataset, Scheduled):
-        return dataset.batch_at(seed, position, size)
-    return dataset.batch(batch_indices(seed, position, size, len(dataset)))
+        batch = dataset.batch_at(seed, position, size)
+        _require_even(len(next(iter(batch.values()))), count)
+        return {name: tensor[rows] for name, tensor in batch.items()}
+    _require_even(size, count)
+    return dataset.batch(batch_indices(seed, position, size, len(dataset))[rows])
+
+
+def _require_even(samples: int, count: int) -> None:
+    if samples % count:
+        raise UserError(
+            f"a batch of {samples} samples cannot be divided evenly among {count} processes; change"
+            " training.batch_size or the number of processes"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -39,8 +39,9 @@ from sketch2video.pipelines.video_pipeline import (
     pictures_of,
 )
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
+from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
-from sketch2video.tokens.transformer import ClipCondition, TokenTransformer
+from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
 

@@ -3,6 +3,9 @@
 Vector quantisation with a straight-through gradient (van den Oord et al. 2017, "Neural Discrete Representation
 Learning", eq. 1 to 3), whose codes are no parameters but moving averages of the vectors that chose them (appendix A.1
 there; Razavi et al. 2019). A code that is hardly ever chosen is put to where a vector of the present batch lies.
+
+vector-quantize-pytorch 1.32.0 chooses, moves and resumes alike, but a step takes 9 to 19 ms instead of 3 to 5 (2,048
+vectors, 256 codes, one core), it needs five further packages, and its values are codes only up to rounding in training.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from sketch2video.networks.processes import average, from_main, interleaved, total
 
 SMOOTHING = 1e-5
 """The epsilon of Laplace smoothing, in vectors."""
@@ -38,7 +43,8 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """K codes of width D. In training mode every call moves them; everything is float32, under autocast, too.
 
-    All codes are dead before the first batch, which therefore puts them to where its vectors lie.
+    All codes are dead before the first batch, which therefore puts them to where its vectors lie. Processes that share
+    a batch move their codes alike, by all of its vectors.
 
     Args:
         codes: K.
@@ -60,9 +66,10 @@ class Codebook(nn.Module):
         """Quantise vectors (N, D, h, w)."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
-            vectors = z.detach().movedim(1, -1).flatten(0, -2)  # (M, D)
+            each = z.detach().movedim(1, -1).flatten(1, -2)  # (N, h * w, D)
+            vectors = each.flatten(0, 1)  # (M, D)
             if self.training:
-                self._revive(vectors)
+                self._revive(interleaved(each).flatten(0, 1))
             nearest = self._nearest(vectors)
             indices = nearest.view(len(z), *z.shape[2:])
             chosen = self.embed(indices)
@@ -89,10 +96,10 @@ class Codebook(nn.Module):
     def _follow(self, vectors: Tensor, nearest: Tensor) -> None:
         """Move counts N_i and sums m_i, and with them the codes m_i / N_i (van den Oord et al. 2017, eq. 6 to 8)."""
         chosen = functional.one_hot(nearest, len(self.codes)).float()
-        self.counts.lerp_(chosen.sum(0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ vectors, 1 - self.decay)
-        total = self.counts.sum()
-        smoothed = (self.counts + SMOOTHING) / (total + len(self.counts) * SMOOTHING) * total
+        self.counts.lerp_(total(chosen.sum(0)), 1 - self.decay)
+        self.sums.lerp_(total(chosen.T @ vectors), 1 - self.decay)
+        count = self.counts.sum()
+        smoothed = (self.counts + SMOOTHING) / (count + len(self.counts) * SMOOTHING) * count
         self.codes.copy_(self.sums / smoothed[:, None])
 
     @torch.no_grad()
@@ -100,10 +107,13 @@ class Codebook(nn.Module):
         """Put dead codes to vectors of the batch, no vector twice while there are enough.
 
         Which ones follows from the global random numbers, which the training loop seeds at every step.
+
+        Args:
+            vectors: (M, D), of the whole batch.
         """
         fewest = DEAD_BELOW * len(vectors) / len(self.codes)
         dead = self.counts < fewest
-        order = torch.randperm(len(vectors), device=vectors.device)
+        order = from_main(torch.randperm(len(vectors), device=vectors.device))
         places = torch.arange(len(self.codes), device=vectors.device) % len(vectors)
         drawn = vectors[order[places]]
         self.codes.copy_(torch.where(dead[:, None], drawn, self.codes))
@@ -118,5 +128,5 @@ def perplexity(indices: Tensor, codes: int) -> Tensor:
         indices: int64, of any shape.
         codes: K.
     """
-    usage = torch.bincount(indices.flatten(), minlength=codes).float() / indices.numel()
+    usage = average(torch.bincount(indices.flatten(), minlength=codes).float() / indices.numel())
     return torch.exp(-torch.special.xlogy(usage, usage).sum())

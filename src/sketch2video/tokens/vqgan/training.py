@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,7 +29,7 @@ from sketch2video.autoencoder.training import (
     mean_psnr,
 )
 from sketch2video.controls import NONE
-from sketch2video.files import replacing
+from sketch2video.networks.processes import draw, replacing_once
 from sketch2video.params import Params, VQGANParams
 from sketch2video.tokens.vqgan.codebook import Quantised, perplexity
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
@@ -77,7 +78,7 @@ def train_vqgan(
         seed=params.base.seed,
         logger=logger,
     )
-    with replacing(output) as partial:
+    with replacing_once(output) as partial:
         task.module.generator.save_pretrained(partial)
     return result
 
@@ -117,7 +118,7 @@ class VQGANTask(Task):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`~sketch2video.autoencoder.training.clip_dataset`."""
         samples, length = batch["frames"].shape[:2]
-        moments = torch.randint(length, (samples,), generator=generator, device=generator.device)
+        moments = draw(partial(torch.randint, length), [samples], generator)
         frames, ink, _ = at_moments(NONE, batch, moments)
         network, section = self.module.generator, self.section
 

@@ -1,0 +1,62 @@
+"""What a step of a training depends on: the learning rate, which parameters follow it, and the random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sketch2video.params import TrainingParams
+
+
+def parameter_groups(
+    parameters: Sequence[nn.Parameter],
+    constant_rates: Sequence[tuple[list[nn.Parameter], float]],
+    matrices: Sequence[nn.Parameter],
+) -> list[dict[str, Any]]:
+    """The optimizer's groups: what follows the schedule, by AdamW and by Muon, and what has a rate of its own.
+
+    Args:
+        parameters: all that are trained.
+        constant_rates: see :meth:`~sketch2video.training.loop.Task.constant_rates`.
+        matrices: see :meth:`~sketch2video.training.loop.Task.matrices`.
+    """
+    by_muon = {id(parameter) for parameter in matrices}
+    constant = {id(parameter) for group, _ in constant_rates for parameter in group}
+    scheduled = [parameter for parameter in parameters if id(parameter) not in constant | by_muon]
+    hidden = [parameter for parameter in parameters if id(parameter) in by_muon]
+    return [
+        {"params": scheduled, "scheduled": True},
+        *([{"params": hidden, "scheduled": True, "matrices": True}] if hidden else []),
+        *({"params": group, "lr": rate, "scheduled": False} for group, rate in constant_rates),
+    ]
+
+
+def learning_rate(step: int, settings: TrainingParams) -> float:
+    """The rate of step ``step`` (from 0): linear warm-up, then half a cosine to zero after the last step."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def seed_step(seed: int, step: int, generator: torch.Generator, process: int = 0) -> None:
+    """Make a step's random numbers a function of (seed, step).
+
+    Args:
+        seed: of the training.
+        step: from 0.
+        generator: seeded alike in all processes.
+        process: torch's global generator, which a network's dropout uses, differs between processes.
+    """
+    torch.manual_seed(_seed(seed, step, process))
+    generator.manual_seed(_seed(seed, step, 0))
+
+
+def _seed(*words: int) -> int:
+    """A seed of 64 bits; zeros at the end of the words change nothing."""
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
