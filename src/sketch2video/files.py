@@ -20,6 +20,9 @@ from typing import Any
 
 from sketch2video.errors import UserError, printable, reason_and_fix
 
+PIPELINE = "pipeline"
+"""The folder of a system's assembled pipeline, beside those of its parts."""
+
 CODE = "code.json"
 """In the folder of a trained part: digest of the code that it was made by, so that DVC makes again what is made from it
 once that changes."""

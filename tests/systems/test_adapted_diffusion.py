@@ -24,14 +24,12 @@ from sketch2video.steadiness import segmenters
 from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
 from sketch2video.steadiness.combined_tuning import tune, tuned_parameters
 from sketch2video.steadiness.masked_losses import LossWeights
+from sketch2video.systems.adapted_diffusion import denoising
 from sketch2video.systems.adapted_diffusion import pipeline as adapted_diffusion
-from sketch2video.systems.adapted_diffusion.pipeline import (
-    AdaptedDiffusionPipeline,
-    WindowConditions,
-    load_adapted_diffusion,
-    make_scheduler,
-    noise_error,
-)
+from sketch2video.systems.adapted_diffusion.denoising import WindowConditions, noise_error
+from sketch2video.systems.adapted_diffusion.loading import load_adapted_diffusion
+from sketch2video.systems.adapted_diffusion.pipeline import AdaptedDiffusionPipeline
+from sketch2video.systems.adapted_diffusion.schedule import make_scheduler
 from tests.systems.tiny_diffusion import save_tiny, tiny_adapter
 
 T, SIDE = 7, 16
@@ -47,7 +45,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapted_diffusion, "precision", lambda: "no")
+    monkeypatch.setattr(denoising, "precision", lambda: "no")
 
 
 @pytest.fixture(scope="module")

@@ -209,7 +209,7 @@ def test_a_system_of_one_file_is_made_judged_and_used(project: Path) -> None:
         rows = generate("prompts.txt", model="models/flat", output="videos")
         assert len(rows) == 2
         assert all((project / "videos" / row["video"]).stat().st_size for row in rows)
-        pipeline = find_system("flat").pipeline_class.from_pretrained("models/flat/pipeline")
+        pipeline = find_system("flat").pipeline_class.from_pretrained("models/flat")
         red, blue = pipeline(["a red circle moves left to right", "a blue square moves left to right"]).frames[
             :, 0, 0, 0
         ]

@@ -115,6 +115,9 @@ def test_parts_become_a_pipeline(pipeline: HierarchicalVQGANPipeline, tmp_path: 
     pipeline.transformer.save_pretrained(tmp_path / "transformer")
     parts = {"text_encoder": tmp_path / "text", "vqgan": tmp_path / "vqgan"}
     sampling = TokenSampling(0.9, 0, 0.95)
+    how = {"guidance_scale": 2.0, "control_guidance_scale": 0.5}
+    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling, **how)
+    assert {name: load_pipeline(tmp_path / "model").config[name] for name in how} == how
     assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling)
     both = [
         each(CAPTIONS, num_frames=2, generator=seeds(1, 2)).frames

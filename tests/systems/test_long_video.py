@@ -9,8 +9,9 @@ import torch
 
 from sketch2video.networks.flow_matching import interpolate
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
-from sketch2video.systems.long_video import pipeline as long_video
-from sketch2video.systems.long_video.pipeline import Guidance, Parts
+from sketch2video.systems.long_video import fusion, windows
+from sketch2video.systems.long_video.fusion import Parts
+from sketch2video.systems.long_video.windows import Guidance
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 MERGED = {"fusion_times": ()}
@@ -57,7 +58,7 @@ def test_one_window_is_what_the_sketch_system_makes(merged, tiny_pipeline_folder
 def test_windows_that_do_not_overlap_are_painted_apart(tiny_pipeline_folder: Path) -> None:
     pipeline = loaded(tiny_pipeline_folder, window=4, stride=4, **MERGED)
     ink = drawing(8)
-    asked = {"num_inference_steps": 2, "output_type": "latent"}
+    asked = {"num_inference_steps": 2, "guidance_scale": 4.0, "output_type": "latent"}
     whole = pipeline(CAPTIONS[0], sketches=ink, generator=seeded(0), **asked).frames
     noise = torch.randn((1, 8, *pipeline.latent_shape), generator=seeded(0)[0])
     for part in (slice(4), slice(4, None)):
@@ -87,7 +88,7 @@ def test_the_network_never_sees_more_than_some_windows(merged, monkeypatch: pyte
         return predict(latents, *arguments)
 
     monkeypatch.setattr(merged, "predict", spied)
-    monkeypatch.setattr(long_video, "WINDOWS_AT_ONCE", 3)
+    monkeypatch.setattr(windows, "WINDOWS_AT_ONCE", 3)
     merged(CAPTIONS[0], sketches=drawing(40), num_inference_steps=1, generator=seeded(0))
     assert {frames for _, frames in seen} == {8}
     assert [windows for windows, _ in seen] == [3, 3, 3]  # 9 windows of 8 frames, 4 from one to the next
@@ -151,7 +152,7 @@ def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, m
     pipeline = loaded(tiny_pipeline_folder, segmenter="mine")
     pixels = np.zeros((8, 32, 32), bool)
     pixels[3, 8:13, 20] = True
-    monkeypatch.setattr(long_video, "segment", lambda frames, name: pixels if name == "mine" else None)
+    monkeypatch.setattr(fusion, "segment", lambda frames, name: pixels if name == "mine" else None)
     windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
     with torch.no_grad():
         found = pipeline.take_apart(windows, torch.zeros(1, 8, *pipeline.latent_shape))
@@ -197,7 +198,7 @@ def test_what_is_fused_at_last_has_one_background_to_the_last_bit(
     pixels = np.zeros((8, 32, 32), bool)
     pixels[:, 8:16, 8:16] = True
     seen = []
-    monkeypatch.setattr(long_video, "segment", lambda frames, name: seen.append(name) or pixels)
+    monkeypatch.setattr(fusion, "segment", lambda frames, name: seen.append(name) or pixels)
     pipeline = loaded(tiny_pipeline_folder, fusion_times=(0.9, 0.0), fused_frames=8)
     ask = partial(pipeline, CAPTIONS[0], num_frames=8, num_inference_steps=4, output_type="latent")
     fused = ask(generator=seeded(0)).frames[0]

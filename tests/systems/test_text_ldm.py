@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import FlowMatchHeunDiscreteScheduler
 
 from sketch2video.errors import UserError
 from sketch2video.systems import TextToVideoPipeline
+from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.text_ldm.pipeline import assemble
 from tests.conftest import tiny_parts
 
@@ -233,6 +235,12 @@ def test_the_parts_are_assembled(tiny_text_pipeline_folder: Path, tmp_path: Path
         for folder in (tiny_text_pipeline_folder, tmp_path / "pipeline")
     )
     np.testing.assert_array_equal(first, second)
+
+    how = {"num_inference_steps": 5, "guidance_scale": 2.0, "control_guidance_scale": 0.5}
+    assemble(tmp_path / "pipeline", text_encoder=tmp_path / "text", **folders, **how, sampler="heun")
+    written = load_pipeline(tmp_path / "pipeline")
+    assert {name: written.config[name] for name in how} == how
+    assert isinstance(written.scheduler, FlowMatchHeunDiscreteScheduler)
 
     with pytest.raises(UserError, match="nowhere cannot be loaded as VideoTransformer"):
         assemble(tmp_path / "other", text_encoder=tmp_path / "text", **{**folders, "video_ldm": tmp_path / "nowhere"})

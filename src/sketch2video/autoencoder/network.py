@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -142,6 +143,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         """How many pixels one latent position spans along an axis."""
         return int(2**self.config.halvings)
 
+    @apply_forward_hook
     def encode(self, frames: Tensor) -> Posterior:
         """The posterior over a frame's latent.
 
@@ -159,6 +161,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         mean, log_variance = moments.float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
+    @apply_forward_hook
     def decode(self, latents: Tensor, control: Tensor | None = None) -> Tensor:
         """Frames of latents.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from sketch2video.curve_vae.prior import StrokeFlow
@@ -20,6 +21,7 @@ from sketch2video.curve_vae.strokes import (
     take_apart,
     to_series,
 )
+from sketch2video.text.encoder import TextCondition
 
 GIVEN = 5
 """Numbers of a stroke that are kept as they are: place x and y, log size, birth and death."""
@@ -135,6 +137,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("scale", torch.ones(numbers))
 
+    @apply_forward_hook
     def encode(self, coefficients: Tensor, life: Tensor) -> Posterior:
         """The posterior of strokes.
 
@@ -169,6 +172,7 @@ class CurveVAE(ModelMixin, ConfigMixin):
         shape = from_series(shape, times).unflatten(-1, (2, -1)) * self.harmonic_scale
         return Parts(motion[..., :2], motion[..., 2], shape)
 
+    @apply_forward_hook
     def decode(self, latents: Tensor, times: Tensor) -> tuple[Parts, Tensor]:
         """Strokes at any times.
 
@@ -187,6 +191,11 @@ class CurveVAE(ModelMixin, ConfigMixin):
             series = torch.cat([given[..., None, :3], moving], dim=-2)
             bent = self.shape_out(hidden.float()).unflatten(-1, (self.config.time_terms, -1))
             return self.from_series(series, bent, times), life_of(given[..., 3:])
+
+    @apply_forward_hook
+    def number_of_strokes(self, text: TextCondition, fps: Tensor) -> Tensor:
+        """Logits (N, S + 1) of how many strokes a clip has; see :meth:`StrokeFlow.count`."""
+        return self.prior.count(len(text.hidden), text.hidden, text.mask, fps)
 
     def whitened(self, latents: Tensor) -> Tensor:
         """What the prior works with: latents (..., 5 + Z) about zero, each in its own scale; see :meth:`whiten`."""

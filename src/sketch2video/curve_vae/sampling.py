@@ -114,7 +114,7 @@ def sample_strokes(
     chance = chance if quantile is None else torch.full_like(chance, quantile)
     noise = randn_tensor((count, config.strokes, len(vae.mean)), generator=generator, device=device)
     noise = spread_noise(noise) * temperature
-    numbers = how_many(vae.prior.count(count, text.hidden, text.mask, rates), chance)
+    numbers = how_many(vae.number_of_strokes(text, rates), chance)
     given = torch.zeros(count, config.strokes, dtype=torch.bool, device=device) if known is None else known.strokes
     present = with_others(given, numbers)
     seen = None

@@ -170,6 +170,7 @@ def sample(
     generator: torch.Generator | list[torch.Generator] | None,
     progress: Callable[[Tensor], Iterable[Tensor]] = iter,
     begun: int = 0,
+    on_step_end: Callable[..., dict[str, Tensor]] | None = None,
 ) -> Tensor:
     """Latents without noise, from noise or from a mixture of data and noise.
 
@@ -180,8 +181,10 @@ def sample(
             starts from.
         steps: from noise on; see :func:`begin`.
         generator: of the noise that some samplers add.
-        progress: shows how far it is, such as ``tqdm``; it is given the timesteps.
+        progress: shows how far it is, such as ``tqdm``; it is given the timesteps, and may end before the last.
         begun: timesteps that are left out, from noise on, as :func:`first_index` says.
+        on_step_end: is called with a timestep and ``latents`` after it, which the next step begins with as they come
+            back; None: nothing is called.
     """
     timesteps = begin(scheduler, steps, latents.device)
     if not begun:
@@ -192,4 +195,6 @@ def sample(
         time = timestep / scheduler.config.num_train_timesteps
         prediction = predict(network_input(scheduler, latents, timestep), time)
         latents = step(scheduler, prediction, timestep, latents, generator)
+        if on_step_end is not None:
+            latents = on_step_end(timestep, latents=latents)["latents"]
     return latents

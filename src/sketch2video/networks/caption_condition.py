@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -52,6 +53,7 @@ class CaptionAndRate(nn.Module):
         self.text_mean.copy_(words.mean(0))
         self.text_std.copy_(words.std(0).clamp_min(1e-4))
 
+    @apply_forward_hook
     def tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """The captions behind a learned token that all of them share: (N, 1 + L, text_width) and its mask.
 
@@ -70,6 +72,7 @@ class CaptionAndRate(nn.Module):
         standardised = (text - self.text_mean) / self.text_std
         return torch.cat([null, standardised], dim=1), torch.cat([always, present], dim=1)
 
+    @apply_forward_hook
     def vector(self, tokens: Tensor, mask: Tensor, fps: Tensor | None) -> Tensor:
         """Caption and frame rate as one vector: (N, D).
 

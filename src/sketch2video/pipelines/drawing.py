@@ -11,8 +11,9 @@ from torch import Tensor
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.given import known_frames, known_strokes, together
 from sketch2video.curve_vae.known import Known
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence, fit_curves
-from sketch2video.pipelines.video_pipeline import Generators, fit_to_size
+from sketch2video.pipelines.pictures import fit_to_size
 from sketch2video.text.encoder import TextCondition
 
 Sketches = np.ndarray | Mapping[int, np.ndarray]

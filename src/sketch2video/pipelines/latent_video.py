@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
+from diffusers.video_processor import VideoProcessor
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.files import replacing
@@ -22,19 +24,53 @@ from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
 from sketch2video.params import SAMPLERS
-from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, Generators, VideoPipeline
+from sketch2video.pipelines.callbacks import StepEnd
+from sketch2video.pipelines.request import VideoRequest
+from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder
 
 
 class LatentVideoPipeline(VideoPipeline):
     """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
 
-    Subclasses say where the pictures come from, and register the modules.
+    Args:
+        tokenizer, text_encoder: what reads captions.
+        autoencoder: latents -> frames, with the control pictures before its eyes.
+        transformer: the video LDM's network.
+        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of a call that does not say; see
+            :meth:`SketchToVideoPipeline.__call__`.
     """
 
     autoencoder: FrameAutoencoder
     transformer: VideoTransformer
     scheduler: SchedulerMixin
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: PreTrainedModel,
+        autoencoder: FrameAutoencoder,
+        transformer: VideoTransformer,
+        scheduler: SchedulerMixin,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            autoencoder=autoencoder,
+            transformer=transformer,
+            scheduler=scheduler,
+        )
+        self.register_to_config(
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+        )
+        self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
 
     @property
     def latent_numbers(self) -> int:
@@ -71,6 +107,18 @@ class LatentVideoPipeline(VideoPipeline):
         self.set_sampler(settings.sampler)
         return {**super().call_arguments(settings), "num_inference_steps": settings.num_inference_steps}
 
+    def check_request(self, request: VideoRequest) -> None:
+        """See :class:`VideoPipeline`.
+
+        Raises:
+            ValueError: latents are of another shape, or the scheduler samples something else than the network predicts.
+        """
+        config = self.transformer.config
+        check_scheduler(self.scheduler, config.objective, config.time_shift)
+        expected = (request.num_videos, request.num_frames, *self.latent_shape)
+        if request.latents is not None and request.latents.shape != expected:
+            raise ValueError(f"latents are {tuple(request.latents.shape)}, expected noise {expected}")
+
     def denoise(
         self,
         text: TextCondition | None,
@@ -83,6 +131,8 @@ class LatentVideoPipeline(VideoPipeline):
         generator: Generators,
         known: Tensor | None = None,
         known_mask: Tensor | None = None,
+        latents: Tensor | None = None,
+        on_step_end: StepEnd | None = None,
     ) -> Tensor:
         """From noise to latents in the autoencoder's units: (N, T, C, h, w).
 
@@ -96,23 +146,34 @@ class LatentVideoPipeline(VideoPipeline):
             generator: of the noise, and of what the scheduler adds.
             known: (N, T, C, h, w), latents that stay as they are where ``known_mask`` (N, T) is True; None: no frame is
                 known.
+            latents: (N, T, C, h, w), the noise; None: it is drawn.
+            on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Raises:
             ValueError: the scheduler samples something else than the network predicts.
         """
-        config, device = self.transformer.config, self._execution_device
+        config = self.transformer.config
         check_scheduler(self.scheduler, config.objective, config.time_shift)
-        noise = randn_tensor((len(fps), frames, *self.latent_shape), generator=generator, device=device)
+        noise = self.noise((len(fps), frames, *self.latent_shape), generator, latents)
         shown = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
             return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **shown)
 
-        latents = sample(self.scheduler, predict, noise, num_inference_steps, generator, self.progress_bar)
-        latents = self.unnormalised(latents)
+        made = sample(
+            self.scheduler, predict, noise, num_inference_steps, generator, self.until_interrupted, 0, on_step_end
+        )
+        latents = self.unnormalised(made)
         if known is None or known_mask is None:
             return latents
         return torch.where(frame_mask(known_mask), known, latents)
+
+    def noise(self, shape: tuple[int, ...], generator: Generators, given: Tensor | None = None) -> Tensor:
+        """Standard normal noise, float32 on the device that computes; ``given`` if there is any."""
+        device = self._execution_device
+        if given is not None:
+            return given.to(device, torch.float32)
+        return randn_tensor(shape, generator=generator, device=device)
 
     def predict(
         self,
@@ -166,22 +227,12 @@ class LatentVideoPipeline(VideoPipeline):
         parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
         return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
 
-    def decode(self, latents: Tensor, control: Tensor | None, output_type: str) -> np.ndarray | Tensor | list:
-        """Videos of latents (N, T, C, h, w) and control pictures (N, T, ., H, W), a few frames at a time.
-
-        Args:
-            latents: in the autoencoder's units.
-            control: what the decoder sees; None: nothing.
-            output_type: see :class:`~sketch2video.pipelines.output.VideoOutput`.
-        """
-        if output_type == "latent":
-            return latents
-        parts = latents.flatten(0, 1).split(FRAMES_AT_ONCE)
+    def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, S, S), about [-1, 1], of latents (N, T, C, h, w) in the autoencoder's units."""
+        parts = made.flatten(0, 1).split(FRAMES_AT_ONCE)
         pictures = [None] * len(parts) if control is None else control.flatten(0, 1).split(FRAMES_AT_ONCE)
-        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)]).float()
-        return self.video_processor.postprocess_video(
-            frames.unflatten(0, latents.shape[:2]).transpose(1, 2), output_type
-        )
+        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)])
+        return frames.float().unflatten(0, made.shape[:2])
 
 
 def save_pipeline(
@@ -191,6 +242,7 @@ def save_pipeline(
     text_encoder: Path,
     autoencoder: Path,
     video_ldm: Path,
+    sampler: str | None = None,
     **more: Any,
 ) -> None:
     """Write the pipeline folder of a system that is made of trained parts, atomically.
@@ -199,10 +251,11 @@ def save_pipeline(
         kind: the system's pipeline.
         output: the folder.
         text_encoder, autoencoder, video_ldm: folders of what all systems have.
-        more: components that the system has besides, by name.
+        sampler: by name; None: the default one of the network's objective.
+        more: further arguments of the pipeline, by name.
 
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     tokenizer, encoder = load_text_encoder(text_encoder)
     transformer = load_frozen(VideoTransformer, video_ldm, "train_video_ldm")
@@ -214,5 +267,7 @@ def save_pipeline(
         scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
         **more,
     )
+    if sampler is not None:
+        pipeline.set_sampler(sampler)
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

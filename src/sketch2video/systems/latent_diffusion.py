@@ -60,9 +60,19 @@ def latent_diffusion_parts(
     )
 
 
-def painter_folders(system: str) -> dict[str, Any]:
-    """What a pipeline that paints by latent diffusion is assembled from."""
+def painter(system: str, params: Params) -> dict[str, Any]:
+    """What a pipeline that paints by latent diffusion is assembled from, and how it samples unless a call says.
+
+    Args:
+        system: whose parts they are.
+        params: all parameters; those of ``evaluate`` become the pipeline's own, as its scores are made with them.
+    """
+    section = params.evaluate
     return {
+        "sampler": section.sampler,
+        "num_inference_steps": section.num_inference_steps,
+        "guidance_scale": section.guidance_scale,
+        "control_guidance_scale": section.control_guidance_scale,
         "text_encoder": TEXT_ENCODER,
         "autoencoder": model_folder(system, "autoencoder"),
         "video_ldm": model_folder(system, "video_ldm"),

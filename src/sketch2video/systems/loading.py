@@ -11,9 +11,8 @@ import transformers
 from diffusers import DiffusionPipeline
 
 from sketch2video.errors import UserError
-from sketch2video.files import read_json, sha256_of_file, sha256_of_value
+from sketch2video.files import PIPELINE, read_json, sha256_of_file, sha256_of_value
 from sketch2video.systems.registry import find_system, system_names, system_of_class
-from sketch2video.systems.spec import PIPELINE
 
 INDEX = "model_index.json"
 BY_SLOT = "sketch2video.models.curve_vae"

@@ -14,15 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sketch2video.files import PIPELINE
 from sketch2video.params import Params, Section
 
 MODELS, DATA, REPORTS = Path("models"), Path("data"), Path("reports")
 
 SHARED = "shared"
 """The owner of parts that several systems use."""
-
-PIPELINE = "pipeline"
-"""The folder of a system's assembled pipeline, beside those of its parts."""
 
 
 def model_folder(owner: str, part: str) -> Path:

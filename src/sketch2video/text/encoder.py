@@ -111,14 +111,24 @@ def tokenise(
 
 
 @torch.no_grad()
-def encode_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, captions: Sequence[str]) -> TextCondition:
-    """Token states of captions, on the model's device.
+def encode_text(
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    captions: Sequence[str],
+    device: torch.device | None = None,
+) -> TextCondition:
+    """Token states of captions.
 
     L is the length of the longest caption in tokens; what is longer than the model can read is cut off.
+
+    Args:
+        tokenizer, model: of :func:`load_text_encoder`.
+        captions: N of them.
+        device: where the model computes; None: where it lies, which is elsewhere while it is offloaded.
     """
     # T5, whose positions are relative, has no limit in its config.
     longest = getattr(model.config, "max_position_embeddings", LONGEST)
-    tokens, mask = (tensor.to(model.device) for tensor in tokenise(tokenizer, captions, longest))
+    tokens, mask = (tensor.to(device or model.device) for tensor in tokenise(tokenizer, captions, longest))
     parts = zip(tokens.split(_BATCH), mask.long().split(_BATCH), strict=True)
     states = [model(input_ids=ids, attention_mask=attention).last_hidden_state for ids, attention in parts]
     return TextCondition(torch.cat(states).float() * mask[..., None], mask)

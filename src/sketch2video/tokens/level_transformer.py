@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from transformers import DynamicCache, GPTNeoXConfig, GPTNeoXModel
 
@@ -117,6 +118,7 @@ class LevelTransformer(nn.Module):
         """P, tokens of one frame."""
         return self.side**2
 
+    @apply_forward_hook
     def bases(self, past: Past, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
         """What stands in the slots of some frames but for the token before each: (N, W, P, D).
 
@@ -135,6 +137,7 @@ class LevelTransformer(nn.Module):
         seen = seen + condition.vector[:, None, None] + self.place_in(self._places(times))
         return seen if not hasattr(self, "control_in") else seen + self._seen(condition)
 
+    @apply_forward_hook
     def inputs(self, bases: Tensor, vectors: Tensor) -> Tensor:
         """The slots of whole frames as one sequence: (N, W * P, D).
 

@@ -21,6 +21,7 @@ from typing import cast
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from sketch2video.networks.caption_condition import CaptionAndRate
@@ -85,6 +86,8 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         for own, codes in zip(self.codebooks, codebooks, strict=True):
             own.copy_((codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6))
 
+    @apply_forward_hook
+    @apply_forward_hook
     def vectors(self, level: int, tokens: Tensor) -> Tensor:
         """The vectors of tokens of a level: (..., C), those of the VQGAN's codes beside learned ones.
 
@@ -95,6 +98,8 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         codes = torch.cat([self.codebooks[level], self.learned_codes[level]], dim=1)
         return tokens @ codes.to(tokens.dtype) if tokens.is_floating_point() else codes[tokens]
 
+    @apply_forward_hook
+    @apply_forward_hook
     def condition(
         self,
         samples: int,

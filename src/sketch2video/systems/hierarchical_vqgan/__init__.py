@@ -12,7 +12,9 @@ VQGAN = model_folder(NAME, "vqgan")
 
 
 def _assembled(params: Params) -> dict[str, Any]:
-    from sketch2video.controls import find_control  # whose files load pandas
+    # What loads libraries is imported where it is needed.
+    from sketch2video.controls import find_control
+    from sketch2video.tokens.sampling import TokenSampling
 
     section = params.token_transformer
     return {
@@ -20,9 +22,9 @@ def _assembled(params: Params) -> dict[str, Any]:
         "vqgan": VQGAN,
         "token_transformer": model_folder(NAME, "token_transformer"),
         "curve_vae": CURVE_VAE if find_control(section.control).draws else None,
-        "temperature": section.temperature,
-        "top_k": section.top_k,
-        "top_p": section.top_p,
+        "sampling": TokenSampling(section.temperature, section.top_k, section.top_p),
+        "guidance_scale": params.evaluate.guidance_scale,
+        "control_guidance_scale": params.evaluate.control_guidance_scale,
     }
 
 

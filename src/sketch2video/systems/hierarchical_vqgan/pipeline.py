@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,32 +15,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.controls import SKETCH, VIDEO
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guidance_weights
 from sketch2video.networks.loading import load_frozen
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
-    as_sketches,
-    check_drawings,
-    draw,
-    ink_of,
-    videos_drawn,
-    what_is_known,
 )
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import (
-    FRAMES_AT_ONCE,
-    Generators,
-    VideoPipeline,
-    check_captions,
-    check_settings,
-    check_videos,
-    number_of_videos,
-    pictures_of,
-)
-from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
+from sketch2video.pipelines.pictures import pictures_of
+from sketch2video.pipelines.request import VideoRequest
+from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
+from sketch2video.text.encoder import TextCondition, load_text_encoder
 from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.sampling import TokenSampling, sample_tokens
 from sketch2video.tokens.transformer import TokenTransformer
@@ -58,10 +48,14 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         curve_vae: caption -> curves, where the transformers follow sketches; None: they do not.
         temperature, top_k, top_p: how tokens are drawn unless a call says otherwise; see
             :class:`~sketch2video.tokens.sampling.TokenSampling`.
+        guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->vqgan"
     _optional_components = ["curve_vae"]  # noqa: RUF012 (diffusers' own way)
+
+    making = "tokens"
+    _callback_tensor_inputs: ClassVar[list[str]] = []
 
     vqgan: HierarchicalVQGAN
     transformer: TokenTransformer
@@ -77,6 +71,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -86,7 +82,13 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             transformer=transformer,
             curve_vae=curve_vae,
         )
-        self.register_to_config(temperature=temperature, top_k=top_k, top_p=top_p)
+        self.register_to_config(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+        )
         self.video_processor = VideoProcessor(vae_scale_factor=2**vqgan.config.halvings)
 
     @property
@@ -100,8 +102,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 2.0,
-        control_guidance_scale: float = 1.0,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
         num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
@@ -115,6 +117,10 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         top_p: float | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = (),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -122,7 +128,8 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             captions: what to show, one for each of N videos; None: anything.
             num_frames: T, any number; None: that of drawings or control videos if they are given, else as in training.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next: as
+                the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly drawing or control video is followed; 1 is the plain model, 0 ignores
                 it.
             num_inference_steps: of no meaning here, where every token is a step; taken so that all systems are called
@@ -140,15 +147,33 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             output_type: "np", "pt", "pil", or "latent" for the tokens: for each level int64 (N, T, h, w), the finest
                 first.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            callback_on_step_end: is called with the pipeline, the number of the step, that of the frame that was
+                written and no tensors at the end of every step. As in diffusers, ``pipe._interrupt = True`` leaves out
+                the steps that are left: the videos end with that frame.
+            callback_on_step_end_tensor_inputs: none.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [captions] if isinstance(captions, str) else captions
-        curves = None if curves is None else list(curves)
-        count, length = self.check_inputs(
-            captions, num_frames, fps, generator, num_videos, frames, control, sketches, curves, strokes, output_type
+        request = self.request(
+            captions,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=1,
+            generator=generator,
+            output_type=output_type,
+            sketches=sketches,
+            curves=curves,
+            strokes=strokes,
+            control=control,
+            frames=frames,
         )
         config = self.config
         sampling = TokenSampling(
@@ -156,101 +181,55 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             config.top_k if top_k is None else top_k,
             config.top_p if top_p is None else top_p,
         )
-        device = self._execution_device
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        self.timings = Timings(device)
+        return self.generate(request, partial(self.write, request, sampling), return_dict)
 
-        # 2. Read the captions, and the frames and control videos that are there
-        text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
-        known = None if frames is None else self.encode(frames)
-        pictures = None
-        if control is not None:
-            pictures = pictures_of(control, self.sample_size, device, self.control.lines)
-        self.timings.lap("captions")
-
-        # 3. Draw
-        if self.curve_vae is not None:
-            if curves is None and not isinstance(sketches, np.ndarray):
-                words = text or encode_text(self.tokenizer, self.text_encoder, [""] * count).to(device)
-                seen = what_is_known(self.curve_vae, sketches, strokes, count, length, device)
-                curves = draw(self.curve_vae, words, length, rates, generator, seen)
-            pictures = ink_of(sketches, curves, self.sample_size, device)
-            self.timings.lap("curves")
-
-        # 4. Write the tokens
-        branches = self.branches(text, pictures, rates, guidance_scale, control_guidance_scale)
-        tokens = sample_tokens(self.transformer, branches, length, sampling, generator, known, self.progress_bar)
-        self.timings.lap("tokens")
-
-        # 5. Decode
-        video = self.decode(tokens, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 6. Answer
-        drawn = None if self.curve_vae is None or pictures is None else as_sketches(pictures)
-        output = VideoOutput(frames=video, curves=curves, sketches=drawn)
-        return output if return_dict else output.to_tuple()
-
-    def check_inputs(
-        self,
-        captions: Sequence[str] | None,
-        num_frames: int | None,
-        fps: float | Sequence[float],
-        generator: Generators,
-        num_videos: int | None,
-        frames: np.ndarray | None,
-        control: np.ndarray | None,
-        sketches: Sketches | None,
-        curves: list[CurveSequence] | None,
-        strokes: Sequence[CurveSequence] | None,
-        output_type: str,
-    ) -> tuple[int, int]:
-        """Compare the arguments of a call with each other.
-
-        Returns:
-            N and T.
-
-        Raises:
-            ValueError: they do not belong together; the message says which and what to change.
-        """
+    def check_request(self, request: VideoRequest) -> None:
+        """See :class:`VideoPipeline`."""
         draws = self.control.draws
-        for name, given, fits, example in (
-            ("control", control, self.control.channels and not draws, VIDEO),
-            ("sketches", sketches, draws, SKETCH),
-            ("curves", curves, draws, SKETCH),
-            ("strokes", strokes, draws, SKETCH),
+        for name, fits, example in (
+            ("control", self.control.channels and not draws, VIDEO),
+            ("sketches", draws, SKETCH),
+            ("curves", draws, SKETCH),
+            ("strokes", draws, SKETCH),
         ):
-            if given is not None and not fits:
+            if getattr(request, name) is not None and not fits:
                 raise ValueError(
                     f"{name} was given, but this model was trained without; train with token_transformer.control:"
                     f" {example.name}"
                 )
-        check_videos(frames=frames)
-        check_videos(self.control.channels, control=control)
-        drawn = check_drawings(sketches, curves, num_frames, strokes)
-        check_captions(captions)
-        count = number_of_videos(
-            {
-                "captions": captions,
-                "frames": frames,
-                "control": control,
-                "sketches": videos_drawn(sketches),
-                "curves": curves,
-                "strokes": strokes,
-                "generator": generator,
-                "fps": fps,
-            },
-            num_videos,
+        given = 0 if request.frames is None else request.frames.shape[1]
+        if given > request.num_frames:
+            raise ValueError(f"num_frames is {request.num_frames}, but {given} frames were given; ask for more")
+
+    def write(
+        self, request: VideoRequest, sampling: TokenSampling, text: TextCondition | None, pictures: Tensor | None
+    ) -> list[Tensor]:
+        """Tokens of the videos, for each level int64 (N, T, h, w), the finest first.
+
+        Args:
+            request: what is asked for.
+            sampling: how tokens are drawn.
+            text: captions; None: anything.
+            pictures: (N, T, C, S, S) in [0, 1], drawings or control videos; None: none.
+        """
+        rates = request.rates(self._execution_device)
+        known = None if request.frames is None else self.encode(request.frames)
+        branches = self.branches(text, pictures, rates, request.guidance_scale, request.control_guidance_scale)
+        written = request.num_frames
+
+        def steps(frames: Iterable[int]) -> Iterator[int]:
+            nonlocal written
+            for frame in self.until_interrupted(frames):
+                yield frame
+                if request.on_step_end is not None:
+                    request.on_step_end(frame)
+                if self.interrupt:
+                    written = frame + 1
+
+        tokens = sample_tokens(
+            self.transformer, branches, request.num_frames, sampling, request.generator, known, steps
         )
-        shown = drawn if control is None else control.shape[1]
-        if shown and num_frames and shown != num_frames:
-            raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
-        length = next(number for number in (shown, num_frames, self.sample_frames) if number is not None)
-        check_settings(length, 1, fps, output_type)
-        if frames is not None and frames.shape[1] > length:
-            raise ValueError(f"num_frames is {length}, but {frames.shape[1]} frames were given; ask for more")
-        return count, length
+        return [level[:, :written] for level in tokens]
 
     def branches(
         self,
@@ -276,24 +255,23 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         parts = [self.vqgan.encode(part) for part in pictures.flatten(0, 1).split(FRAMES_AT_ONCE)]
         return [torch.cat(level).unflatten(0, pictures.shape[:2]) for level in zip(*parts, strict=True)]
 
-    def decode(self, tokens: list[Tensor], output_type: str) -> np.ndarray | list | Tensor:
-        """Videos of tokens (N, T, h, w) of each level, a few frames at a time; the tokens themselves for "latent"."""
-        if output_type == "latent":
-            return tokens
-        parts = zip(*(level.flatten(0, 1).split(FRAMES_AT_ONCE) for level in tokens), strict=True)
+    def decode_videos(self, made: list[Tensor], control: Tensor | None) -> Tensor:
+        """Frames (N, T, 3, S, S), about [-1, 1], of tokens (N, T, h, w) of each level, a few at a time."""
+        parts = zip(*(level.flatten(0, 1).split(FRAMES_AT_ONCE) for level in made), strict=True)
         frames = torch.cat([self.vqgan.decode(part) for part in parts]).float()
-        videos = frames.unflatten(0, tokens[0].shape[:2]).transpose(1, 2)
-        return self.video_processor.postprocess_video(videos, output_type)
+        return frames.unflatten(0, made[0].shape[:2])
 
 
 def assemble(
-    output: Path = Path("models/hierarchical_vqgan"),
+    output: Path,
     *,
-    text_encoder: Path = Path("models/text_encoder"),
-    vqgan: Path = Path("models/hierarchical/vqgan"),
-    token_transformer: Path = Path("models/hierarchical/token_transformer"),
+    text_encoder: Path,
+    vqgan: Path,
+    token_transformer: Path,
     curve_vae: Path | None = None,
     sampling: TokenSampling | None = None,
+    guidance_scale: float = 1.5,
+    control_guidance_scale: float = 1.0,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
@@ -302,6 +280,7 @@ def assemble(
         text_encoder, vqgan, token_transformer: folders of the parts.
         curve_vae: likewise, where the transformers follow sketches.
         sampling: how tokens are drawn unless a call says otherwise; None: as the transformers say.
+        guidance_scale, control_guidance_scale: of calls that do not say.
 
     Raises:
         UserError: a part is missing or damaged.
@@ -317,6 +296,8 @@ def assemble(
         temperature=sampling.temperature,
         top_k=sampling.top_k,
         top_p=sampling.top_p,
+        guidance_scale=guidance_scale,
+        control_guidance_scale=control_guidance_scale,
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sketch2video.systems.latent_diffusion import painter_folders
-from sketch2video.systems.spec import CURVE_VAE, PIPELINE, TEXT_ENCODER, Part, SystemSpec, data_folder, model_folder
+from sketch2video.files import PIPELINE
+from sketch2video.systems.latent_diffusion import painter
+from sketch2video.systems.spec import CURVE_VAE, TEXT_ENCODER, Part, SystemSpec, data_folder, model_folder
 
 NAME = "long_video"
 PAINTER = "sketch_ldm"
@@ -37,7 +38,7 @@ SPEC = SystemSpec(
     ),
     assemble="sketch2video.systems.long_video.pipeline:assemble",
     arguments=lambda params: {
-        **painter_folders(PAINTER),
+        **painter(PAINTER, params),
         "curve_vae": CURVE_VAE,
         "video_ldm": model_folder(NAME, "long_video"),
         "settings": params.long_video,

@@ -17,17 +17,13 @@ length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -36,118 +32,34 @@ from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.actions import long_curves
 from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
-from sketch2video.diffusion.objectives import LearningObjective, find_objective
-from sketch2video.diffusion.samplers import begin, check_scheduler, first_index, sample
+from sketch2video.diffusion.samplers import begin, first_index
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.diffusion.windows import (
     captions_of_windows,
-    cut_windows,
-    merge_windows,
     window_starts,
     window_weights,
 )
 from sketch2video.files import read_json
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import LongVideoParams, WindowWeights
-from sketch2video.pipelines.drawing import Sketches, as_sketches, draw, ink_of, what_is_known
+from sketch2video.pipelines.callbacks import StepEnd
+from sketch2video.pipelines.drawing import draw
 from sketch2video.pipelines.latent_video import save_pipeline
-from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import Generators
-from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
-from sketch2video.steadiness.background import aligned_background, explained
-from sketch2video.steadiness.camera import camera_path, is_still
+from sketch2video.pipelines.request import Scenes, VideoRequest
 from sketch2video.steadiness.files import FUSION
 from sketch2video.steadiness.foreground import LEAST_FRAMES
-from sketch2video.steadiness.masked_losses import latent_mask
-from sketch2video.steadiness.segmenters import MOTION, segment
-from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
-from sketch2video.text.encoder import TextCondition, encode_text
-
-WINDOWS_AT_ONCE = 16
-"""Windows that the network sees together; bounds the memory of long videos."""
+from sketch2video.steadiness.segmenters import MOTION
+from sketch2video.systems.long_video.fusion import BackgroundFuser, Painted
+from sketch2video.systems.long_video.windows import Guidance, Windows
+from sketch2video.text.encoder import TextCondition
 
 
-Scenes = Sequence[tuple[int, str]]
-"""What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
+class LongVideoPipeline(BackgroundFuser):
+    """Text to long, steady videos by way of a drawing, one after the other.
 
-Plot = str | Scenes
-
-
-class Guidance(NamedTuple):
-    """How strongly captions and drawings are followed; see :meth:`LongVideoPipeline.__call__`."""
-
-    guidance_scale: float
-    control_guidance_scale: float
-
-
-@dataclass(frozen=True)
-class Windows:
-    """One video of T frames as W windows of K frames.
-
-    Attributes:
-        starts: first frames of the windows.
-        weights: (K,), by which they are merged.
-        text: captions, a row for each; None: the video has none.
-        control: (1, T, 1, S, S) in [0, 1], the drawing.
-        fps: (1,).
-    """
-
-    starts: list[int]
-    weights: Tensor
-    text: TextCondition | None
-    control: Tensor
-    fps: Tensor
-
-    @property
-    def frames(self) -> int:
-        """T."""
-        return self.control.shape[1]
-
-    def cut(self, video: Tensor, some: slice) -> Tensor:
-        """Some of the windows (., K, ...) of a video (1, T, ...), equation (18)."""
-        return cut_windows(video, self.starts[some], len(self.weights))[0]
-
-    def merge(self, parts: Tensor) -> Tensor:
-        """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
-        return merge_windows(parts[None], self.starts, self.weights, self.frames)
-
-
-class Painted(NamedTuple):
-    """A painted video.
-
-    Attributes:
-        latents: (1, T, C, h, w), normalised.
-        foreground: bool (T, 1, h, w), as it was when backgrounds were fused; all False where they were not.
-    """
-
-    latents: Tensor
-    foreground: Tensor
-
-
-class Parts(NamedTuple):
-    """A video taken apart.
-
-    Attributes:
-        pictures: uint8 (T, S, S, 3).
-        mask: bool (T, S, S), its foreground.
-        foreground: bool (T, 1, h, w), where the latent's places hold any of it.
-        path: (T, 3, 3), the camera's; see :func:`~sketch2video.steadiness.camera.camera_path`.
-    """
-
-    pictures: np.ndarray
-    mask: np.ndarray
-    foreground: Tensor
-    path: np.ndarray
-
-    @property
-    def still(self) -> bool:
-        """Whether the camera stands still."""
-        return is_still(self.path)
-
-
-class LongVideoPipeline(SketchToVideoPipeline):
-    """Text to long, steady videos by way of a drawing.
+    Called as :class:`SketchToVideoPipeline`. Captions may change along a video: instead of one caption it may have
+    several with the frames that they begin at, such as ``[(0, "a red circle grows"), (64, "a red circle shrinks")]``.
+    Drawings of some frames and some strokes go with one caption a video.
 
     Args:
         tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler: see :class:`SketchToVideoPipeline`.
@@ -163,7 +75,10 @@ class LongVideoPipeline(SketchToVideoPipeline):
         shared_noise: see :func:`~sketch2video.steadiness.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
         segmenter: by name; see :func:`~sketch2video.steadiness.segmenters.segment`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
+
+    several_scenes = True
 
     def __init__(
         self,
@@ -182,8 +97,12 @@ class LongVideoPipeline(SketchToVideoPipeline):
         background_weight: float = 1.0,
         foreground_weight: float = 1.0,
         segmenter: str = MOTION,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
-        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler)
+        defaults = num_inference_steps, guidance_scale, control_guidance_scale
+        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler, *defaults)
         window = window or transformer.config.sample_frames
         self.register_to_config(
             window=window,
@@ -197,118 +116,57 @@ class LongVideoPipeline(SketchToVideoPipeline):
             segmenter=segmenter,
         )
 
-    @property
-    def objective(self) -> LearningObjective:
-        """What the network predicts."""
-        return find_objective(self.transformer.config.objective, self.transformer.config.time_shift)
+    def read(self, request: VideoRequest) -> None:
+        """Captions are read window by window, as they change along a video."""
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        captions: str | Sequence[Plot] | None = None,
-        num_frames: int | None = None,
-        fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
-        generator: Generators = None,
-        num_videos: int | None = None,
-        sketches: Sketches | None = None,
-        curves: Sequence[CurveSequence] | None = None,
-        strokes: Sequence[CurveSequence] | None = None,
-        output_type: str = "np",
-        return_dict: bool = True,
-    ) -> VideoOutput | tuple:
-        """Generate videos of any length, one after the other.
-
-        Args:
-            captions: what to show: for each of N videos a caption, or several with the frames that they begin at, such
-                as ``[(0, "a red circle grows"), (64, "a red circle moves left to right")]``; None: anything.
-            num_frames: T; None: that of the drawings if they are given, else as in training.
-            fps, guidance_scale, control_guidance_scale, num_inference_steps, generator, num_videos, sketches, curves,
-                strokes, output_type, return_dict: see :meth:`SketchToVideoPipeline.__call__`. Drawings of some frames
-                and some strokes go with one caption a video.
-
-        Raises:
-            ValueError: arguments that do not belong together.
-            UserError: the segmenter cannot be loaded.
-        """
-        # 1. Check what was asked for
-        plots = None if captions is None else scenes_of(captions)
-        curves = None if curves is None else list(curves)
-        spoken = None if plots is None else [" ".join(caption for _, caption in plot) for plot in plots]
-        count, frames = self.check_inputs(
-            spoken, num_frames, fps, num_inference_steps, generator, num_videos, sketches, curves, strokes, output_type
-        )
-        device = self._execution_device
-        config = self.transformer.config
-        check_scheduler(self.scheduler, config.objective, config.time_shift)
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        guidance = Guidance(guidance_scale, control_guidance_scale)
-        sources = generator if isinstance(generator, list) else [generator] * count
-        self.timings = Timings(device)
-
-        # 2. Draw
-        if curves is None and not isinstance(sketches, np.ndarray):
-            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
-            curves = self.draw(plots or [[(0, "")]] * count, frames, rates, sources, known)
-        ink = ink_of(sketches, curves, self.sample_size, device)
-        self.timings.lap("curves")
-
-        # 3. Paint, one video after the other
-        videos = []
-        for video in range(count):
-            windows = self.windows(plots[video] if plots else None, ink[video : video + 1], rates[video : video + 1])
-            painted = self.paint(windows, guidance, num_inference_steps, sources[video])
-            videos.append(self.unnormalised(painted.latents))
-
-        # 4. Decode
-        frames_out = self.decode(torch.cat(videos), ink, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 5. Answer
-        output = VideoOutput(frames=frames_out, curves=curves, sketches=as_sketches(ink))
-        return output if return_dict else output.to_tuple()
-
-    def draw(
-        self,
-        plots: Sequence[Scenes],
-        frames: int,
-        fps: Tensor,
-        generators: Sequence[torch.Generator | None],
-        known: Known | None = None,
-    ) -> list[CurveSequence]:
+    def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves for the whole length of N videos; see :func:`~sketch2video.curve_vae.actions.long_curves`.
 
         Args:
-            plots: what each shows.
-            frames: T.
-            fps: (N,).
-            generators: of each video.
+            request: what is asked for.
+            text: not used.
             known: strokes and frames that are given; None: none.
 
         Raises:
             ValueError: something is known of a video along which the caption changes.
         """
+        frames, rates = request.num_frames, request.rates(self._execution_device)
+        plots = request.plots or [[(0, "")]] * request.num_videos
         drawn = []
-        for video, (plot, rate, source) in enumerate(zip(plots, fps, generators, strict=True)):
+        for video, (plot, rate, source) in enumerate(zip(plots, rates, request.generators, strict=True)):
             firsts = [first for first, _ in plot]
-            text = self._text([caption for _, caption in plot])
+            words = self.encode_captions([caption for _, caption in plot])
             if known is not None:
                 if len(plot) > 1:
                     raise ValueError("drawings of some frames and some strokes go with one caption a video; give one")
                 given = Known(*(part[video : video + 1] for part in known))
-                drawn += draw(self.curve_vae, text, frames, rate[None], source, given)
+                drawn += draw(self.curve_vae, words, frames, rate[None], source, given)
                 continue
             shortest = min(end - begin for begin, end in pairwise([*firsts, frames]))
             overlap = max(1, min(self.config.stride, shortest))
-            both = long_curves(self.curve_vae, text, firsts, frames, rate, overlap, source)
+            both = long_curves(self.curve_vae, words, firsts, frames, rate, overlap, source)
             drawn.append(CurveSequence(*(part.cpu().numpy() for part in both)))
         return drawn
 
-    def _text(self, captions: Sequence[str]) -> TextCondition:
-        return encode_text(self.tokenizer, self.text_encoder, captions).to(self._execution_device)
+    def make(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
+        """Latents (N, T, C, h, w) of videos, painted one after the other.
+
+        Args:
+            request: what is asked for.
+            text: not used.
+            ink: (N, T, 1, S, S) in [0, 1], the drawings.
+        """
+        assert ink is not None
+        rates = request.rates(ink.device)
+        guidance = Guidance(request.guidance_scale, request.control_guidance_scale)
+        videos = []
+        for video, source in enumerate(request.generators):
+            one = slice(video, video + 1)
+            windows = self.windows(request.plots[video] if request.plots else None, ink[one], rates[one])
+            noise = None if request.latents is None else request.latents[one]
+            painted = self.paint(windows, guidance, request.num_inference_steps, source, noise, request.on_step_end)
+            videos.append(self.unnormalised(painted.latents))
+        return torch.cat(videos)
 
     def windows(self, plot: Scenes | None, ink: Tensor, fps: Tensor) -> Windows:
         """One video as windows, each with the caption that holds at its middle.
@@ -326,13 +184,19 @@ class LongVideoPipeline(SketchToVideoPipeline):
             told = captions_of_windows(plot, starts, length)
             captions = sorted(set(told))
             rows = torch.tensor([captions.index(caption) for caption in told], device=ink.device)
-            read = self._text(captions)
+            read = self.encode_captions(captions)
             text = TextCondition(read.hidden[rows], read.mask[rows])
         weights = window_weights(cast(WindowWeights, self.config.weights), length)
         return Windows(starts, weights.to(ink.device), text, ink, fps)
 
     def paint(
-        self, windows: Windows, guidance: Guidance, num_inference_steps: int, generator: torch.Generator | None
+        self,
+        windows: Windows,
+        guidance: Guidance,
+        num_inference_steps: int,
+        generator: torch.Generator | None,
+        latents: Tensor | None = None,
+        on_step_end: StepEnd | None = None,
     ) -> Painted:
         """The four modules on one video.
 
@@ -341,14 +205,24 @@ class LongVideoPipeline(SketchToVideoPipeline):
             guidance: how strongly caption and drawing are followed.
             num_inference_steps: of the sampler, from noise to the video.
             generator: source of all randomness.
+            latents: (1, T, C, h, w), the noise; None: it is drawn.
+            on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Raises:
             UserError: the segmenter cannot be loaded.
         """
         device = self._execution_device
         shape = (1, windows.frames, *self.latent_shape)
-        noise = randn_tensor(shape, generator=generator, device=device)
-        latents = self.denoise_windows(windows, noise, guidance, num_inference_steps, generator)
+        noise = self.noise(shape, generator, latents)
+        denoise = partial(
+            self.denoise_windows,
+            windows,
+            guidance=guidance,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            on_step_end=on_step_end,
+        )
+        latents = denoise(noise)
         self.timings.lap("denoising")
         foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
         levels = self.scheduler.config.num_train_timesteps
@@ -356,6 +230,8 @@ class LongVideoPipeline(SketchToVideoPipeline):
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
         parts = None
         for asked in fusions:
+            if self.interrupt:
+                break
             begun = first_index(self.scheduler, timesteps, asked * levels)
             if parts is None:
                 parts = self.take_apart(windows, latents)
@@ -366,135 +242,32 @@ class LongVideoPipeline(SketchToVideoPipeline):
             latents = self.fuse(latents, noise, parts, time, generator)
             self.timings.lap("fusion")
             if begun < len(timesteps):
-                latents = self.denoise_windows(windows, latents, guidance, num_inference_steps, generator, begun)
+                latents = denoise(latents, begun=begun)
                 self.timings.lap("denoising")
         return Painted(latents, foreground)
 
-    def denoise_windows(
-        self,
-        windows: Windows,
-        latents: Tensor,
-        guidance: Guidance,
-        num_inference_steps: int,
-        generator: torch.Generator | None,
-        begun: int = 0,
-    ) -> Tensor:
-        """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
-
-        What is merged are the network's predictions, at the same noisy video for all windows. As a step of a sampler is
-        linear in its prediction, that is to merge the windows' next steps, the noise that a sampler adds left out.
-
-        Args:
-            windows: of the video.
-            latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
-            guidance, num_inference_steps, generator: see :meth:`paint`.
-            begun: see :func:`~sketch2video.diffusion.samplers.sample`.
-        """
-
-        def predict(video: Tensor, time: Tensor) -> Tensor:
-            found = []
-            for first in range(0, len(windows.starts), WINDOWS_AT_ONCE):
-                some = slice(first, first + WINDOWS_AT_ONCE)
-                text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
-                parts = windows.cut(video, some)
-                rates = windows.fps.expand(len(parts))
-                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
-            return windows.merge(torch.cat(found))
-
-        return sample(self.scheduler, predict, latents, num_inference_steps, generator, self.progress_bar, begun)
-
-    def take_apart(self, windows: Windows, latents: Tensor) -> Parts:
-        """F_1 of equation (9): what a video shows, and where its foreground is.
-
-        Args:
-            windows: of the video.
-            latents: (1, T, C, h, w), normalised.
-
-        Raises:
-            UserError: the segmenter cannot be loaded.
-        """
-        return self.parts_of(self.shown(windows, latents))
-
-    def parts_of(self, pictures: np.ndarray) -> Parts:
-        """Equation (9) on frames uint8 (T, S, S, 3).
-
-        Raises:
-            UserError: the segmenter cannot be loaded.
-        """
-        mask = segment(pictures, self.config.segmenter)
-        return Parts(pictures, mask, self._places(mask), camera_path(pictures))
-
-    def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
-        """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""
-        decoded = np.asarray(self.decode(self.unnormalised(latents), windows.control, "np"))[0]
-        return np.asarray((decoded * 255).round().astype(np.uint8))
-
-    def latents_of(self, frames: np.ndarray) -> Tensor:
-        """Normalised latents (1, T, C, h, w) of frames (T, S, S, 3) in [0, 255]."""
-        pictures = torch.from_numpy(frames).to(self._execution_device).movedim(-1, 1) / 127.5 - 1
-        return self.normalised(self.encode_pictures(pictures[None]))
-
-    def fuse(
-        self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
-
-        Under a camera that moves, the mean background is made of pictures that are aligned, and encoded again for every
-        frame; its noise is then not shared, since noise that stands still belongs to a ground that does.
-
-        Args:
-            latents: (1, T, C, h, w), normalised, without noise: r.
-            noise: (1, T, C, h, w), with which they are taken back to step k.
-            parts: of the video.
-            time: of step k.
-            generator: see :meth:`paint`.
-        """
-
-        def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
-            mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
-            background = ~parts.mask & seen & explained(parts.pictures, mean)
-            frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            return self.latents_of(frames)[0], ~self._places(~background & ~parts.mask)
-
-        weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
-        fused = average_fusion(
-            self.objective.noisy(latents, noise, latents.new_full((1,), time))[0],
-            latents[0],
-            ~parts.foreground,
-            self.objective,
-            time,
-            weights,
-            self.config.fused_frames,
-            self.config.shared_noise and parts.still,
-            generator or torch.default_generator,
-            None if parts.still else aligned,
-        )
-        return fused[None]
-
-    def _places(self, mask: np.ndarray) -> Tensor:
-        """Places of the latent with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
-        return latent_mask(torch.from_numpy(mask).to(self._execution_device), self.autoencoder.factor, "any") > 0
-
-
-def scenes_of(captions: str | Sequence[Plot]) -> list[Scenes]:
-    """Plots as scenes: (first frame, caption), one list for each video."""
-    several = [captions] if isinstance(captions, str) else captions
-    return [[(0, plot)] if isinstance(plot, str) else list(plot) for plot in several]
-
 
 def assemble(
-    output: Path = Path("models/long_video"),
+    output: Path,
     *,
     settings: LongVideoParams,
-    text_encoder: Path = Path("models/text_encoder"),
-    curve_vae: Path = Path("models/curve_vae"),
-    autoencoder: Path = Path("models/autoencoder"),
-    video_ldm: Path = Path("models/long/long_video"),
+    text_encoder: Path,
+    curve_vae: Path,
+    autoencoder: Path,
+    video_ldm: Path,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the sketch system's parts and the tuned video LDM, atomically.
 
+    Args:
+        output: the folder.
+        settings: of the modules.
+        text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         partial(LongVideoPipeline, **module_settings(settings), **read_json(video_ldm / FUSION)),
@@ -503,6 +276,7 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
+        **sampling,
     )
 
 

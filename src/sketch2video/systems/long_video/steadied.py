@@ -21,7 +21,9 @@ from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
 from sketch2video.steadiness.files import STEADIED
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.long_video.pipeline import Guidance, LongVideoPipeline, Painted, module_settings
+from sketch2video.systems.long_video.fusion import Painted
+from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
+from sketch2video.systems.long_video.windows import Guidance
 
 
 def steady_training_clips(output: Path, *, model: Path, params: Params) -> dict[str, float]:
@@ -88,10 +90,10 @@ def steady_clips(
             if source == "clips":
                 video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator)
             else:
-                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline.device)
-                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline.device)
+                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline._execution_device)
+                rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline._execution_device)
                 windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
-                pipeline.timings = Timings(pipeline.device)
+                pipeline.timings = Timings(pipeline._execution_device)
                 video = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
             latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
             shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})

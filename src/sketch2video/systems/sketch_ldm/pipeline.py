@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.video_processor import VideoProcessor
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.networks.loading import load_frozen
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
-    as_sketches,
-    check_drawings,
-    draw,
-    ink_of,
-    videos_drawn,
-    what_is_known,
 )
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import Generators, check_captions, check_settings, number_of_videos
-from sketch2video.text.encoder import encode_text
+from sketch2video.pipelines.request import Plot, VideoRequest
+from sketch2video.text.encoder import TextCondition
 
 
 class SketchToVideoPipeline(LatentVideoPipeline):
@@ -41,6 +37,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames, with the drawing before its eyes.
         transformer: the video LDM's network.
         scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->autoencoder"
@@ -55,27 +52,23 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
         scheduler: SchedulerMixin,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.5,
+        control_guidance_scale: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.register_modules(
-            tokenizer=tokenizer,
-            text_encoder=text_encoder,
-            curve_vae=curve_vae,
-            autoencoder=autoencoder,
-            transformer=transformer,
-            scheduler=scheduler,
-        )
-        self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
+        defaults = num_inference_steps, guidance_scale, control_guidance_scale
+        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler, *defaults)
+        self.register_modules(curve_vae=curve_vae)
 
     @torch.no_grad()
     def __call__(
         self,
-        captions: str | Sequence[str] | None = None,
+        captions: str | Sequence[Plot] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         sketches: Sketches | None = None,
@@ -83,6 +76,11 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[Plot] | None = None,
+        latents: Tensor | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -90,7 +88,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             captions: what to show, one for each of N videos; None: anything.
             num_frames: T; None: that of the drawings if they are given, else as in training.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
+                as the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly the drawing is followed; 1 is the plain model, 0 ignores it.
             num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
@@ -103,113 +102,77 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             strokes: some strokes of each video, T frames: the curve VAE draws the other strokes.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            latents: standard normal noise (N, T, C, h, w) that the videos are made from; None: it is drawn.
+            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
+                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
+                ``pipe._interrupt = True`` leaves out the steps that are left.
+            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [captions] if isinstance(captions, str) else captions
-        curves = None if curves is None else list(curves)
-        count, frames = self.check_inputs(
+        request = self.request(
             captions,
-            num_frames,
-            fps,
-            num_inference_steps,
-            generator,
-            num_videos,
-            sketches,
-            curves,
-            strokes,
-            output_type,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            latents=latents,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            output_type=output_type,
+            sketches=sketches,
+            curves=curves,
+            strokes=strokes,
         )
-        device = self._execution_device
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        self.timings = Timings(device)
+        return self.generate(request, partial(self.make, request), return_dict)
 
-        # 2. Read the captions
-        text = encode_text(self.tokenizer, self.text_encoder, captions or [""] * count).to(device)
-        self.timings.lap("captions")
+    def make(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
+        """Latents (N, T, C, h, w) of the videos.
 
-        # 3. Draw
-        if curves is None and not isinstance(sketches, np.ndarray):
-            known = what_is_known(self.curve_vae, sketches, strokes, count, frames, device)
-            curves = draw(self.curve_vae, text, frames, rates, generator, known)
-        ink = ink_of(sketches, curves, self.sample_size, device)
-        self.timings.lap("curves")
-
-        # 4. Denoise
-        latents = self.denoise(
-            text if captions else None,
-            ink,
-            frames,
-            rates,
-            guidance_scale,
-            control_guidance_scale,
-            num_inference_steps,
-            generator,
-        )
-        self.timings.lap("denoising")
-
-        # 5. Decode
-        video = self.decode(latents, ink, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 6. Answer
-        output = VideoOutput(frames=video, curves=curves, sketches=as_sketches(ink))
-        return output if return_dict else output.to_tuple()
-
-    def check_inputs(
-        self,
-        captions: Sequence[str] | None,
-        num_frames: int | None,
-        fps: float | Sequence[float],
-        num_inference_steps: int,
-        generator: Generators,
-        num_videos: int | None,
-        sketches: Sketches | None,
-        curves: list[CurveSequence] | None,
-        strokes: Sequence[CurveSequence] | None,
-        output_type: str,
-    ) -> tuple[int, int]:
-        """Compare the arguments of a call with each other.
-
-        Returns:
-            N and T.
-
-        Raises:
-            ValueError: they do not belong together; the message says which and what to change.
+        Args:
+            request: what is asked for.
+            text: captions; None: anything.
+            ink: (N, T, 1, S, S) in [0, 1], the drawings.
         """
-        drawn = check_drawings(sketches, curves, num_frames, strokes)
-        check_captions(captions)
-        count = number_of_videos(
-            {
-                "captions": captions,
-                "sketches": videos_drawn(sketches),
-                "curves": curves,
-                "strokes": strokes,
-                "generator": generator,
-                "fps": fps,
-            },
-            num_videos,
+        return self.denoise(
+            text,
+            ink,
+            request.num_frames,
+            request.rates(self._execution_device),
+            request.guidance_scale,
+            request.control_guidance_scale,
+            request.num_inference_steps,
+            request.generator,
+            latents=request.latents,
+            on_step_end=request.on_step_end,
         )
-        frames = drawn or num_frames or self.sample_frames
-        check_settings(frames, num_inference_steps, fps, output_type)
-        return count, frames
 
 
 def assemble(
-    output: Path = Path("models/sketch_ldm"),
+    output: Path,
     *,
-    text_encoder: Path = Path("models/text_encoder"),
-    curve_vae: Path = Path("models/curve_vae"),
-    autoencoder: Path = Path("models/autoencoder"),
-    video_ldm: Path = Path("models/video_ldm"),
+    text_encoder: Path,
+    curve_vae: Path,
+    autoencoder: Path,
+    video_ldm: Path,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
+    Args:
+        output: the folder.
+        text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         SketchToVideoPipeline,
@@ -218,4 +181,5 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
+        **sampling,
     )

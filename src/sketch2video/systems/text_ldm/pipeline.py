@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import SchedulerMixin
-from diffusers.video_processor import VideoProcessor
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.autoencoder.network import FrameAutoencoder
-from sketch2video.diffusion.video_transformer import VideoTransformer
+from sketch2video.curve_vae.sampling import Generators
+from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.timing import Timings
-from sketch2video.pipelines.video_pipeline import (
-    Generators,
-    check_captions,
-    check_settings,
-    check_videos,
-    number_of_videos,
-    pictures_of,
-)
-from sketch2video.text.encoder import TextCondition, encode_text
+from sketch2video.pipelines.pictures import pictures_of
+from sketch2video.pipelines.request import VideoRequest
+from sketch2video.text.encoder import TextCondition
 
 
 class TextToVideoPipeline(LatentVideoPipeline):
@@ -40,27 +32,10 @@ class TextToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames.
         transformer: the video LDM's network.
         scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
-
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        text_encoder: PreTrainedModel,
-        autoencoder: FrameAutoencoder,
-        transformer: VideoTransformer,
-        scheduler: SchedulerMixin,
-    ) -> None:
-        super().__init__()
-        self.register_modules(
-            tokenizer=tokenizer,
-            text_encoder=text_encoder,
-            autoencoder=autoencoder,
-            transformer=transformer,
-            scheduler=scheduler,
-        )
-        self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
 
     @property
     def longest(self) -> int | None:
@@ -73,9 +48,9 @@ class TextToVideoPipeline(LatentVideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float = 4.0,
-        control_guidance_scale: float = 1.0,
-        num_inference_steps: int = 20,
+        guidance_scale: float | None = None,
+        control_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         control: np.ndarray | None = None,
@@ -83,6 +58,11 @@ class TextToVideoPipeline(LatentVideoPipeline):
         frame_positions: Sequence[int] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
+        *,
+        prompt: str | Sequence[str] | None = None,
+        latents: Tensor | None = None,
+        callback_on_step_end: CallbackOnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -91,7 +71,8 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_frames: T; None: that of the control videos if they are given, else as in training. Above the model's
                 ``sample_frames`` key frames are made first, at a low frame rate.
             fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model.
+            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
+                as the pipeline's config says, with which its scores were made.
             control_guidance_scale: how strongly the control video is followed; 1 is the plain model, 0 ignores it.
             num_inference_steps: steps of the sampler from noise to video.
             generator: source of all randomness. A list with one for each video makes every video independent of the
@@ -105,29 +86,72 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 key frames; None: at the beginning.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
+            prompt: another name of ``captions``.
+            latents: standard normal noise (N, T, C, h, w) that the videos are made from, T at most ``sample_frames``;
+                None: it is drawn.
+            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
+                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
+                ``pipe._interrupt = True`` leaves out the steps that are left.
+            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
 
         Raises:
             ValueError: arguments that do not belong together.
         """
-        # 1. Check what was asked for
-        captions = [captions] if isinstance(captions, str) else captions
-        count, length = self.check_inputs(
-            captions, num_frames, fps, num_inference_steps, generator, num_videos, control, frames, output_type
+        request = self.request(
+            captions,
+            prompt,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            latents=latents,
+            num_videos=num_videos,
+            num_frames=num_frames,
+            fps=fps,
+            guidance_scale=guidance_scale,
+            control_guidance_scale=control_guidance_scale,
+            num_inference_steps=num_inference_steps,
+            generator=generator,
+            output_type=output_type,
+            control=control,
+            frames=frames,
         )
-        positions = self.check_positions(frames, frame_positions, length)
-        device = self._execution_device
-        rates = torch.as_tensor(fps, dtype=torch.float32, device=device).expand(count)
-        self.timings = Timings(device)
+        positions = self.check_positions(frames, frame_positions, request.num_frames)
+        return self.generate(request, partial(self.fill, request, positions), return_dict)
 
-        # 2. Read the captions, the control videos and the frames that are there
-        text = encode_text(self.tokenizer, self.text_encoder, captions).to(device) if captions else None
-        pictures = None
-        if control is not None:
-            pictures = pictures_of(control, self.sample_size, device, self.control.lines)
-        given = None if frames is None else self.encode(frames)
-        self.timings.lap("captions")
+    def check_request(self, request: VideoRequest) -> None:
+        """See :class:`VideoPipeline`."""
+        config = self.transformer.config
+        if request.control is not None and not self.control.channels:
+            raise ValueError("control was given, but this model was trained without; train with text_ldm.control")
+        if request.frames is not None and not config.known_frames:
+            raise ValueError(
+                "frames were given, but this model was trained without known ones; train with text_ldm.known_frames"
+            )
+        if self.longest and request.num_frames > self.longest:
+            raise ValueError(
+                f"num_frames is {request.num_frames}, but this model makes {self.longest}; for longer videos train with"
+                " text_ldm.known_frames"
+            )
+        if request.latents is not None and request.num_frames > self.sample_frames:
+            raise ValueError(
+                f"latents were given for {request.num_frames} frames, which are made window by window;"
+                f" ask for at most {self.sample_frames}"
+            )
+        super().check_request(request)
 
-        # 3. Denoise, window by window if one cannot hold all frames
+    def fill(
+        self, request: VideoRequest, positions: list[int], text: TextCondition | None, pictures: Tensor | None
+    ) -> Tensor:
+        """Latents (N, T, C, h, w) of the videos, made window by window if one cannot hold all frames.
+
+        Args:
+            request: what is asked for.
+            positions: where its frames belong.
+            text: captions; None: anything.
+            pictures: (N, T, C, S, S) in [0, 1], control videos; None: none.
+        """
+        length, generator = request.num_frames, request.generator
+        rates = request.rates(self._execution_device)
+
         def make(windows: Windows) -> Tensor:
             videos, some = windows.videos, bool(windows.known_mask.any())
             return self.denoise(
@@ -135,75 +159,21 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 None if pictures is None else pictures[videos[:, None], windows.positions.clamp(max=length - 1)],
                 windows.positions.shape[1],
                 rates[videos] / windows.stride,
-                guidance_scale,
-                control_guidance_scale,
-                num_inference_steps,
+                request.guidance_scale,
+                request.control_guidance_scale,
+                request.num_inference_steps,
                 [generator[video] for video in videos.tolist()] if isinstance(generator, list) else generator,
                 known=windows.known if some else None,
                 known_mask=windows.known_mask if some else None,
+                latents=request.latents,
+                on_step_end=request.on_step_end,
             )
 
         rounds = rounds_of_windows(length, self.transformer.config.sample_frames)
-        latents, known = self._blank(count, rounds[0][0][-1] + 1)
-        if given is not None:
-            latents[:, positions], known[positions] = given, True
-        latents = fill_video(rounds, latents, known, make)[:, :length]
-        self.timings.lap("denoising")
-
-        # 4. Decode
-        video = self.decode(latents, pictures, output_type)
-        self.timings.lap("decoding")
-        self.maybe_free_model_hooks()
-
-        # 5. Answer
-        output = VideoOutput(frames=video)
-        return output if return_dict else output.to_tuple()
-
-    def check_inputs(
-        self,
-        captions: Sequence[str] | None,
-        num_frames: int | None,
-        fps: float | Sequence[float],
-        num_inference_steps: int,
-        generator: Generators,
-        num_videos: int | None,
-        control: np.ndarray | None,
-        frames: np.ndarray | None,
-        output_type: str,
-    ) -> tuple[int, int]:
-        """Compare the arguments of a call with each other.
-
-        Returns:
-            N and T.
-
-        Raises:
-            ValueError: they do not belong together; the message says which and what to change.
-        """
-        config = self.transformer.config
-        if control is not None and not self.control.channels:
-            raise ValueError("control was given, but this model was trained without; train with text_ldm.control")
-        if frames is not None and not config.known_frames:
-            raise ValueError(
-                "frames were given, but this model was trained without known ones; train with text_ldm.known_frames"
-            )
-        check_videos(self.control.channels, control=control)
-        check_videos(frames=frames)
-        check_captions(captions)
-        count = number_of_videos(
-            {"captions": captions, "control": control, "frames": frames, "generator": generator, "fps": fps},
-            num_videos,
-        )
-        shown = None if control is None else control.shape[1]
-        if shown and num_frames and shown != num_frames:
-            raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
-        length = shown or num_frames or config.sample_frames
-        check_settings(length, num_inference_steps, fps, output_type)
-        if self.longest and length > self.longest:
-            raise ValueError(
-                f"num_frames is {length}, but this model makes {self.longest}; for longer videos train with"
-                " text_ldm.known_frames"
-            )
-        return count, length
+        latents, known = self._blank(request.num_videos, rounds[0][0][-1] + 1)
+        if request.frames is not None:
+            latents[:, positions], known[positions] = self.encode(request.frames), True
+        return fill_video(rounds, latents, known, make)[:, :length]
 
     def check_positions(
         self, frames: np.ndarray | None, frame_positions: Sequence[int] | None, length: int
@@ -240,16 +210,23 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
 
 def assemble(
-    output: Path = Path("models/text_ldm"),
+    output: Path,
     *,
-    text_encoder: Path = Path("models/text_encoder"),
-    autoencoder: Path = Path("models/text/autoencoder"),
-    video_ldm: Path = Path("models/text/video_ldm"),
+    text_encoder: Path,
+    autoencoder: Path,
+    video_ldm: Path,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
+    Args:
+        output: the folder.
+        text_encoder, autoencoder, video_ldm: folders of the parts.
+        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
+            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+
     Raises:
-        UserError: a part is missing or damaged.
+        UserError: a part is missing or damaged, or the objective does not allow this sampler.
     """
     save_pipeline(
         TextToVideoPipeline,
@@ -257,4 +234,5 @@ def assemble(
         text_encoder=text_encoder,
         autoencoder=autoencoder,
         video_ldm=video_ldm,
+        **sampling,
     )

@@ -21,6 +21,7 @@ from typing import cast
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -125,10 +126,12 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
                 told = self._told(level, quantised[0].embedding, told)
         return quantised
 
+    @apply_forward_hook
     def encode(self, frames: Tensor) -> list[Tensor]:
         """Tokens of frames, int64 (N, h, w) a level; see :meth:`quantise`."""
         return [level.indices for level in self.quantise(frames)]
 
+    @apply_forward_hook
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
         """Frames of tokens.
 

@@ -1,0 +1,189 @@
+"""What a call asks for: the arguments that pipelines share, checked and normalised once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sketch2video.curve_vae.sampling import Generators
+from sketch2video.curves import CurveSequence
+from sketch2video.pipelines.callbacks import StepEnd
+from sketch2video.pipelines.drawing import Sketches, check_drawings, videos_drawn
+
+OUTPUT_TYPES = ("np", "pt", "pil", "latent")
+
+Scenes = Sequence[tuple[int, str]]
+"""What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
+
+Plot = str | Scenes
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """N videos of T frames that a call asks for.
+
+    Attributes:
+        plots: what each video shows; None: anything.
+        num_videos: N.
+        num_frames: T.
+        fps: frame rate of each video.
+        guidance_scale, control_guidance_scale: how strongly captions and control pictures are followed; see
+            :func:`~sketch2video.networks.flow_matching.guidance_weights`.
+        num_inference_steps: of the sampler.
+        generator: source of all randomness; a list has one for each video.
+        output_type: one of :data:`OUTPUT_TYPES`.
+        sketches, curves, strokes: at most one of them, drawings of the user's; see
+            :func:`~sketch2video.pipelines.drawing.check_drawings`.
+        control: control videos, uint8 (N, T, H, H, 3); None: none.
+        frames: frames that the videos have, uint8 (N, t, H, H, 3); None: none.
+        latents: standard normal noise that the videos are made from; None: it is drawn.
+        on_step_end: what is called at the end of every step; None: nothing.
+    """
+
+    plots: list[Scenes] | None
+    num_videos: int
+    num_frames: int
+    fps: list[float]
+    guidance_scale: float
+    control_guidance_scale: float
+    num_inference_steps: int
+    generator: Generators
+    output_type: str
+    sketches: Sketches | None = None
+    curves: list[CurveSequence] | None = None
+    strokes: Sequence[CurveSequence] | None = None
+    control: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    latents: Tensor | None = None
+    on_step_end: StepEnd | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        captions: str | Sequence[Plot] | None,
+        *,
+        num_videos: int | None,
+        num_frames: int | None,
+        fps: float | Sequence[float],
+        default_frames: int,
+        several_scenes: bool,
+        control_channels: int = 3,
+        curves: Sequence[CurveSequence] | None = None,
+        **others: Any,
+    ) -> VideoRequest:
+        """A request of arguments as they are given to a call.
+
+        Args:
+            captions: one for all videos, or one for each; None: anything.
+            num_videos: N; None: as many as other arguments say, or 1.
+            num_frames: T; None: as many as drawings or control videos have, or ``default_frames``.
+            fps: for all videos or for each.
+            default_frames: T if nothing else says it.
+            several_scenes: whether captions may change along a video.
+            control_channels: C of the control videos.
+            curves: see the class.
+            others: further attributes of the class.
+
+        Raises:
+            ValueError: arguments do not belong together; the message says which and what to change.
+        """
+        plots = None if captions is None else _plots(captions, several_scenes)
+        curves = None if curves is None else list(curves)
+        sketches, strokes, control, frames, latents, generator = (
+            others.get(name) for name in ("sketches", "strokes", "control", "frames", "latents", "generator")
+        )
+        drawn = check_drawings(sketches, curves, num_frames, strokes)
+        check_videos(frames=frames)
+        check_videos(control_channels, control=control)
+        count = number_of_videos(
+            {
+                "captions": plots,
+                "control": control,
+                "frames": frames,
+                "sketches": videos_drawn(sketches),
+                "curves": curves,
+                "strokes": strokes,
+                "latents": None if latents is None else list(latents),
+                "generator": generator,
+                "fps": fps,
+            },
+            num_videos,
+        )
+        shown = drawn if control is None else control.shape[1]
+        if control is not None and num_frames not in (None, shown):
+            raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
+        length = next(number for number in (shown, num_frames, default_frames) if number is not None)
+        rates = np.broadcast_to(np.asarray(fps, np.float64), count).tolist()
+        request = cls(plots, count, length, rates, curves=curves, **others)
+        request._check_settings()
+        return request
+
+    def _check_settings(self) -> None:
+        if not all(rate > 0 for rate in self.fps):
+            wrong = next(rate for rate in self.fps if not rate > 0)
+            raise ValueError(f"fps is {wrong}; it must be above 0")
+        for name in ("num_frames", "num_inference_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.output_type not in OUTPUT_TYPES:
+            raise ValueError(f"output_type is {self.output_type!r}; choose np, pt, pil or latent")
+
+    @property
+    def captions(self) -> list[str] | None:
+        """What each video shows first, which is all where captions do not change; None: anything."""
+        return None if self.plots is None else [plot[0][1] for plot in self.plots]
+
+    @property
+    def generators(self) -> Sequence[torch.Generator | None]:
+        """The source of each video's randomness."""
+        return self.generator if isinstance(self.generator, list) else [self.generator] * self.num_videos
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the user has drawn all frames."""
+        return self.curves is not None or isinstance(self.sketches, np.ndarray)
+
+    def rates(self, device: torch.device) -> Tensor:
+        """Frame rates (N,) float32."""
+        return torch.tensor(self.fps, dtype=torch.float32, device=device)
+
+
+def _plots(captions: str | Sequence[Plot], several_scenes: bool) -> list[Scenes]:
+    plots: list[Scenes] = []
+    for plot in [captions] if isinstance(captions, str) else captions:
+        scenes: list[tuple[int, Any]] = [(0, plot)] if isinstance(plot, str) or not several_scenes else list(plot)
+        for caption in [caption for _, caption in scenes] or [""]:
+            if not isinstance(caption, str) or not caption.strip():
+                raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
+        plots.append(scenes)
+    return plots
+
+
+def check_videos(channels: int = 3, **videos: np.ndarray | None) -> None:
+    """Raise a ValueError if one of a user's videos, by the argument's name, is not square uint8 (N, T, H, H, C)."""
+    for name, frames in videos.items():
+        if frames is None:
+            continue
+        square = frames.ndim == 5 and frames.shape[2] == frames.shape[3] and frames.shape[4] == channels
+        if not square or frames.dtype != np.uint8:
+            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected square uint8 (N, T, H, H, {channels})")
+
+
+def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
+    """N, which all arguments that hold something for every video must agree upon; 1 if none of them says it.
+
+    Raises:
+        ValueError: they disagree, or are empty.
+    """
+    counts = {name: len(value) for name, value in arguments.items() if isinstance(value, Sequence | np.ndarray)}
+    if num_videos is not None:
+        counts["num_videos"] = num_videos
+    count = next(iter(counts.values()), 1)
+    if count < 1 or any(number != count for number in counts.values()):
+        raise ValueError(f"numbers of videos disagree or are zero: {', '.join(f'{n} {c}' for n, c in counts.items())}")
+    return count

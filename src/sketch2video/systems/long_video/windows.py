@@ -1,0 +1,104 @@
+"""One long video as overlapping windows that a network of short clips can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sketch2video.diffusion.samplers import sample
+from sketch2video.diffusion.windows import cut_windows, merge_windows
+from sketch2video.pipelines.callbacks import StepEnd
+from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
+from sketch2video.text.encoder import TextCondition
+
+WINDOWS_AT_ONCE = 16
+"""Windows that the network sees together; bounds the memory of long videos."""
+
+
+class Guidance(NamedTuple):
+    """How strongly captions and drawings are followed; see :meth:`LongVideoPipeline.__call__`."""
+
+    guidance_scale: float
+    control_guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One video of T frames as W windows of K frames.
+
+    Attributes:
+        starts: first frames of the windows.
+        weights: (K,), by which they are merged.
+        text: captions, a row for each; None: the video has none.
+        control: (1, T, 1, S, S) in [0, 1], the drawing.
+        fps: (1,).
+    """
+
+    starts: list[int]
+    weights: Tensor
+    text: TextCondition | None
+    control: Tensor
+    fps: Tensor
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.control.shape[1]
+
+    def cut(self, video: Tensor, some: slice) -> Tensor:
+        """Some of the windows (., K, ...) of a video (1, T, ...), equation (18)."""
+        return cut_windows(video, self.starts[some], len(self.weights))[0]
+
+    def merge(self, parts: Tensor) -> Tensor:
+        """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
+        return merge_windows(parts[None], self.starts, self.weights, self.frames)
+
+
+class WindowPainter(SketchToVideoPipeline):
+    """The sketch system on one video's windows: inter-frame consistency, equations (17) to (19)."""
+
+    def denoise_windows(
+        self,
+        windows: Windows,
+        latents: Tensor,
+        guidance: Guidance,
+        num_inference_steps: int,
+        generator: torch.Generator | None,
+        begun: int = 0,
+        on_step_end: StepEnd | None = None,
+    ) -> Tensor:
+        """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
+
+        What is merged are the network's predictions, at the same noisy video for all windows. As a step of a sampler is
+        linear in its prediction, that is to merge the windows' next steps, the noise that a sampler adds left out.
+
+        Args:
+            windows: of the video.
+            latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
+            guidance, num_inference_steps, generator: see :meth:`paint`.
+            begun, on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
+        """
+
+        def predict(video: Tensor, time: Tensor) -> Tensor:
+            found = []
+            for first in range(0, len(windows.starts), WINDOWS_AT_ONCE):
+                some = slice(first, first + WINDOWS_AT_ONCE)
+                text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
+                parts = windows.cut(video, some)
+                rates = windows.fps.expand(len(parts))
+                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
+            return windows.merge(torch.cat(found))
+
+        return sample(
+            self.scheduler,
+            predict,
+            latents,
+            num_inference_steps,
+            generator,
+            self.until_interrupted,
+            begun,
+            on_step_end,
+        )
