@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 import shlex
@@ -225,6 +226,26 @@ def test_python_blocks_parse_and_their_imports_resolve(page: Path) -> None:
                 module = importlib.import_module(str(node.module))
                 missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 assert missing == [], f"{page.name}: from {node.module} import {', '.join(missing)}"
+
+
+@EACH_PAGE
+def test_pipelines_are_called_with_arguments_that_they_have(page: Path) -> None:
+    for block in blocks(page, "python"):
+        found = re.search(r"pipe = (\w+)\.from_pretrained", block)
+        kind = getattr(importlib.import_module("sketch2video.systems"), found[1] if found else "SketchToVideoPipeline")
+        calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+        calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "pipe"]
+        if "load_adapted_diffusion" not in block:
+            known = inspect.signature(kind.__call__).parameters
+            assert {word.arg for call in calls for word in call.keywords} <= known.keys()
+
+
+def test_the_table_of_arguments_is_that_of_the_call() -> None:
+    text = (ROOT / "docs/sketch_ldm.md").read_text()
+    rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)=?`", row) if "/" not in row}
+    known = inspect.signature(find_system("sketch_ldm").pipeline_class.__call__).parameters.keys()
+    assert named == known - {"self", "return_dict", "callback_on_step_end_tensor_inputs"}
 
 
 @EACH_PAGE
