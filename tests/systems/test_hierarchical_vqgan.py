@@ -12,7 +12,6 @@ from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.systems.hierarchical_vqgan.pipeline import HierarchicalVQGANPipeline, assemble
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.tokens.sampling import TokenSampling
 from tests.conftest import tiny_vqgan_pipeline
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
@@ -114,11 +113,11 @@ def test_parts_become_a_pipeline(pipeline: HierarchicalVQGANPipeline, tmp_path: 
     pipeline.vqgan.save_pretrained(tmp_path / "vqgan")
     pipeline.transformer.save_pretrained(tmp_path / "transformer")
     parts = {"text_encoder": tmp_path / "text", "vqgan": tmp_path / "vqgan"}
-    sampling = TokenSampling(0.9, 0, 0.95)
+    sampling = {"temperature": 0.9, "top_k": 0, "top_p": 0.95}
     how = {"guidance_scale": 2.0, "control_guidance_scale": 0.5}
-    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling, **how)
+    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", **sampling, **how)
     assert {name: load_pipeline(tmp_path / "model").config[name] for name in how} == how
-    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling)
+    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", **sampling)
     both = [
         each(CAPTIONS, num_frames=2, generator=seeds(1, 2)).frames
         for each in (pipeline, load_pipeline(tmp_path / "model"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sketch2video.controls import check_controls
-from sketch2video.params import load_params
 from sketch2video.systems.spec import SHARED
 
 
@@ -20,7 +18,6 @@ def run_stage(name: str, system: str) -> dict[str, float]:
     Raises:
         UserError: there is no such stage, or it cannot be done.
     """
-    check_controls(load_params())
     if name in ("assemble", "evaluate") and system != SHARED:
         from sketch2video.stages import pipeline
 

@@ -12,9 +12,7 @@ VQGAN = model_folder(NAME, "vqgan")
 
 
 def _assembled(params: Params) -> dict[str, Any]:
-    # What loads libraries is imported where it is needed.
-    from sketch2video.controls import find_control
-    from sketch2video.tokens.sampling import TokenSampling
+    from sketch2video.controls import find_control  # whose files load pandas
 
     section = params.token_transformer
     return {
@@ -22,7 +20,9 @@ def _assembled(params: Params) -> dict[str, Any]:
         "vqgan": VQGAN,
         "token_transformer": model_folder(NAME, "token_transformer"),
         "curve_vae": CURVE_VAE if find_control(section.control).draws else None,
-        "sampling": TokenSampling(section.temperature, section.top_k, section.top_p),
+        "temperature": section.temperature,
+        "top_k": section.top_k,
+        "top_p": section.top_p,
         "guidance_scale": params.evaluate.guidance_scale,
         "control_guidance_scale": params.evaluate.control_guidance_scale,
     }

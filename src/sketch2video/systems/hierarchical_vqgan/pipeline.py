@@ -269,9 +269,7 @@ def assemble(
     vqgan: Path,
     token_transformer: Path,
     curve_vae: Path | None = None,
-    sampling: TokenSampling | None = None,
-    guidance_scale: float = 1.5,
-    control_guidance_scale: float = 1.0,
+    **sampling: Any,
 ) -> None:
     """Write the pipeline folder that is made of the trained parts, atomically.
 
@@ -279,25 +277,20 @@ def assemble(
         output: the folder.
         text_encoder, vqgan, token_transformer: folders of the parts.
         curve_vae: likewise, where the transformers follow sketches.
-        sampling: how tokens are drawn unless a call says otherwise; None: as the transformers say.
-        guidance_scale, control_guidance_scale: of calls that do not say.
+        sampling: defaults of calls, which else are those of the class: ``temperature``, ``top_k``, ``top_p``,
+            ``guidance_scale``, ``control_guidance_scale``.
 
     Raises:
         UserError: a part is missing or damaged.
     """
     tokenizer, encoder = load_text_encoder(text_encoder)
-    sampling = sampling or TokenSampling()
     pipeline = HierarchicalVQGANPipeline(
         tokenizer=tokenizer,
         text_encoder=encoder,
         vqgan=load_vqgan(vqgan),
         transformer=load_frozen(TokenTransformer, token_transformer, "train_token_transformer"),
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae") if curve_vae else None,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        guidance_scale=guidance_scale,
-        control_guidance_scale=control_guidance_scale,
+        **sampling,
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)
