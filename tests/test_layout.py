@@ -2,6 +2,7 @@
 
 import ast
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,19 @@ def test_the_package_does_not_import_the_flows():
             for alias in node.names
         }
         assert not [name for name in names if name.split(".")[0] in ("flows", "benchmarks", "tests")], file
+
+
+def test_no_file_is_long():
+    lengths = {
+        file: len(file.read_text(encoding="utf-8").splitlines()) for file in (*FILES, *Path("flows").glob("*.py"))
+    }
+    assert {file: length for file, length in lengths.items() if length > 400} == {}
+
+
+def test_no_two_folders_have_files_of_one_name_that_mean_different_things():
+    """Names that several folders use mean the same in each."""
+    same = {"__init__", "network", "training", "sampling", "stage", "pipeline", "registry", "strokes", "measure"}
+    found = {}
+    for file in FILES:
+        found.setdefault(file.stem, []).append(file.parent.relative_to(PACKAGE).as_posix())
+    assert {name: folders for name, folders in found.items() if len(folders) > 1 and name not in same} == {}
