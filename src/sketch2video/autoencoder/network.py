@@ -21,7 +21,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.blocks import LayerNorm2d
 from sketch2video.networks.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
@@ -53,7 +53,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, local: bool = False, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = PlaceNorm(channels) if local else nn.GroupNorm(8, channels)
+        self.norm = LayerNorm2d(channels) if local else nn.GroupNorm(8, channels)
         self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
         self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
         nn.init.zeros_(self.second.weight)

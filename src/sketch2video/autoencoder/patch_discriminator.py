@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.blocks import LayerNorm2d
 
 WIDEST = 8
 """Channels grow to at most this many times those of the first layer."""
@@ -32,7 +32,7 @@ class PatchDiscriminator(nn.Module):
             narrow, wide = (width * min(2**power, WIDEST) for power in (layer - 1, layer))
             stride = 2 if layer < halvings else 1
             self.layers.append(nn.Conv2d(narrow, wide, 4, stride=stride, padding=1))
-            self.layers.append(PlaceNorm(wide))
+            self.layers.append(LayerNorm2d(wide))
             self.layers.append(nn.LeakyReLU(0.2))
         self.layers.append(nn.Conv2d(width * min(2**halvings, WIDEST), 1, 4, padding=1))
 
