@@ -1,4 +1,4 @@
-"""The patch discriminator: is this patch of a picture a real one?
+"""The patch discriminator, which classifies patches of pictures as real or generated.
 
 PatchGAN of Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", section 3.2.2.
 """
@@ -16,8 +16,8 @@ WIDEST = 8
 class PatchDiscriminator(nn.Module):
     """Pictures to one logit a patch: 4x4 convolutions, normalised and rectified with a slope of 0.2.
 
-    The normalisation is over the channels of each place by itself. Over a whole picture, as batch, instance or group
-    normalisation do it, every logit would know of every pixel, and none would judge its patch alone.
+    The normalisation is over the channels of each position. With batch, instance or group normalisation, which are over
+    a whole picture, every logit would depend on every pixel instead of on its patch alone.
 
     Args:
         width: channels after the first layer, doubled by each further one.

@@ -103,7 +103,7 @@ def _still_shard(
     def render(image_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         rng, size = synthetic.scene_rng(settings["seed"], image_id), settings["size"]
         scene = synthetic.sample_scene(rng, [what_of[image_id]])
-        frames = synthetic.render_moments(scene, size, rng.uniform(0, 1, 1)).frames
+        frames = synthetic.render_at(scene, size, rng.uniform(0, 1, 1)).frames
         facts = {
             "path_to_image": f"synthetic/{image_id}",
             "caption": synthetic.still_caption_of(scene, rng),
