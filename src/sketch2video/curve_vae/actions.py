@@ -52,7 +52,7 @@ def long_curves(
     Raises:
         ValueError: captions, first frames, frame rates, frames and overlap are inconsistent.
 
-    All clips of a training have the same number of frames, so that the rate says how many seconds an action takes. An
+    All clips of a training have the same number of frames, so that the rate determines the duration of an action. An
     action that is stretched over more frames is one of the same kind in slow motion. The rate of an equally slow clip
     would be far below those of the training.
     """
