@@ -76,11 +76,11 @@ def read_msrvtt(folder: Path | str, seed: int) -> Source:
         videos |= {video["video_id"]: video for video in content["videos"]}
         for sentence in content["sentences"]:
             captions.setdefault(sentence["video_id"], set()).add(" ".join(sentence["caption"].split()))
-    folders = [root / folder_name for folder_name in VIDEOS if (root / folder_name).is_dir()]
+    folders = [root / part for part in VIDEOS if (root / part).is_dir()]
     source = Source(" and ".join(path.relative_to(root).as_posix() for path in files), root, root)
     for number, (video_id, video) in enumerate(videos.items(), 1):
         name = f"{video_id}.mp4"
-        path = next((folder_name / name for folder_name in folders if (folder_name / name).exists()), folders[0] / name)
+        path = next((one / name for one in folders if (one / name).exists()), folders[0] / name)
         source.add(
             SourceRow(
                 row=number,
@@ -108,7 +108,7 @@ def annotation_files(folder: Path) -> list[Path]:
 
 
 def _first(folder: Path, name: str) -> list[Path]:
-    return [path for folder_name in ANNOTATIONS if (path := folder / folder_name / name).is_file()][:1]
+    return [path for part in ANNOTATIONS if (path := folder / part / name).is_file()][:1]
 
 
 def _drawn(captions: set[str], key: str) -> str:
