@@ -122,7 +122,7 @@ def videos_of(source: Path) -> list[Path]:
         found = read_captions(table.parent, table.name)
         if found.rejected:
             first = found.rejected[0]
-            raise UserError(f"{table}, line {first.row}: {first.reason}; mend or remove the row")
+            raise UserError(f"{table}, line {first.row}: {first.reason}; fix or remove the row")
         return list(dict.fromkeys(table.parent / row.path for row in found.rows))
     if not source.is_dir():
         raise UserError(f"{source} is not there; give a CSV of captions, or a folder of videos")

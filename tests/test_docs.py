@@ -316,3 +316,28 @@ METAPHORS = re.compile(
 def test_words_are_those_of_the_field(path: Path) -> None:
     """Fix, receive, input, frames, index: the terms of docs/concepts.md and of the libraries that users know."""
     assert METAPHORS.findall(path.read_text()) == []
+
+
+OLD_TERMS = re.compile(r"(?<![A-Za-z])(mend(?:s|ed|ing)?|told|moments)(?![A-Za-z])", re.IGNORECASE)
+CAPTIONS_AS_PLOTS = re.compile(r"(?<![A-Za-z])plots?(?![A-Za-z])", re.IGNORECASE)
+
+SAVED_OR_STANDARD = {
+    ("judges/scenes_judge.py", "moments"),  # an argument in the config of a saved network
+    ("tokens/vqgan/network.py", "told"),  # a submodule, so a prefix of names in saved weights
+    ("training/checkpoints.py", "moments"),  # of an optimizer
+    ("steadiness/combined_tuning.py", "moments"),  # of an optimizer
+}
+"""Files of the package, and the terms that they need."""
+
+
+@pytest.mark.parametrize(("terms", "folders"), [(OLD_TERMS, [""]), (CAPTIONS_AS_PLOTS, ["pipelines", "systems"])])
+def test_docstrings_comments_and_names_use_the_terms_of_the_field(terms: re.Pattern[str], folders: list[str]) -> None:
+    """Fix, receive, frames or times, prompts: in the whole text of the modules, names with underscores included."""
+    package = ROOT / "src/sketch2video"
+    used = {
+        (path.relative_to(package).as_posix(), word.lower())
+        for folder in folders
+        for path in (package / folder).rglob("*.py")
+        for word in terms.findall(path.read_text())
+    }
+    assert sorted(used - SAVED_OR_STANDARD) == []

@@ -201,10 +201,10 @@ def test_paths_that_cannot_be_written_are_clear_lines(tmp_path):
             make(partial)
 
     for path, make, says in (
-        (tmp_path / "file/x/y", Path.touch, "file/x: Not a directory; a file stands where a folder is expected"),
+        (tmp_path / "file/x/y", Path.touch, "file/x: Not a directory; a file is where a folder is expected"),
         (tmp_path / "file/x", Path.touch, "file: File exists; move what is there away"),
         (tmp_path / "folder", Path.touch, "Is a directory; name a file, or move the folder away"),
-        (tmp_path / "file", Path.mkdir, "Not a directory; a file stands where a folder is expected"),
+        (tmp_path / "file", Path.mkdir, "Not a directory; a file is where a folder is expected"),
         (tmp_path / ("a" * 300), pytest.fail, "File name too long; shorten the name"),
     ):
         with pytest.raises(UserError) as error:

@@ -1,7 +1,7 @@
-"""What results depend on besides parameters and inputs: the code that made them, as text without comments.
+"""Digests of code: what results depend on besides parameters and inputs.
 
 A module's code is its own and that of everything of this package that it imports (:func:`imported_files`), so that
-nobody has to list it.
+no list has to be maintained.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ NOT_RESULTS = frozenset(
     {"errors.py", "params", "files.py", "code.py", "training/pictures.py", "tracking", "stages", "cli"}
     | {"systems/registry.py", "systems/spec.py"}
 )
-"""Code that decides nothing about results: messages, the reading of values that are compared themselves, pictures, and
-what calls the rest."""
+"""Code that does not affect results: error messages, reading of parameters (which are compared by value), previews, and
+the code that calls the rest."""
 
 
 def imported_files(entry: Path) -> set[Path]:
     """A file and all files of this package that it imports, directly or not, within functions, too.
 
-    A name that a package only re-exports leads to the file that defines it. ``NOT_RESULTS`` are left out.
+    For a name that a package re-exports, the file that defines it counts. ``NOT_RESULTS`` are excluded.
 
     Args:
         entry: a Python file; need not be of this package.
@@ -49,11 +49,11 @@ def code_digest(*entries: ModuleType | Path | str) -> str:
 
 
 def code_of(path: Path) -> str:
-    """What a source file does: its syntax tree without comments, docstrings and formatting."""
+    """Syntax tree of a source file without comments, docstrings and formatting, as text."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A string that stands alone does nothing, be it of a function or of the constant before it.
+            # A string that is a statement has no effect: the docstring of a function or of the constant before it.
             node.body = [one for one in node.body if not _is_text(one)] or [ast.Pass()]
     return ast.dump(tree)
 
@@ -86,7 +86,7 @@ def _imports(file: Path) -> Iterator[Path]:
 
 
 def defining_file(module: str, name: str) -> Path:
-    """The file of this package that defines what ``from module import name`` gives.
+    """The file of this package that defines the ``name`` of ``from module import name``.
 
     Raises:
         ModuleNotFoundError: there is no such file.

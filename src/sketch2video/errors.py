@@ -1,7 +1,8 @@
-"""The one exception for mistakes that a user can fix, and how exceptions of libraries become it at a border.
+"""The one exception for mistakes that a user can fix, and the conversion of library exceptions to it at a border.
 
-A border is where a person's request enters: a command, or a flow. Behind it code raises whatever fits; what reaches the
-border because of a file, a disk or a server leaves it as one line. Everything else is a bug and keeps its traceback.
+A border is an entry point for users: a command, or a flow. Code behind it raises the exceptions that fit. An exception
+that a file, a disk or a server causes is reported at the border as one line. Any other is a bug and keeps its
+traceback.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _FIXES = {
     errno.EPERM: _READ_ONLY,
     errno.EROFS: "choose a folder that can be written",
     errno.EISDIR: "name a file, or move the folder away",
-    errno.ENOTDIR: "a file stands where a folder is expected; choose another path",
+    errno.ENOTDIR: "a file is where a folder is expected; choose another path",
     errno.EEXIST: "move what is there away, or choose another path",
     errno.ENOTEMPTY: "move what is there away, or choose another path",
     errno.ENOENT: "check the path",
@@ -76,11 +77,11 @@ _LIBRARIES = {
     ),
     "pyarrow.ArrowException": ("a table cannot be read or written", "check the file"),
 }
-"""Exceptions by package and name (the modules between change), each with what it says and the fix."""
+"""Exceptions by package and name (the modules between change), each with its description and the fix."""
 
 
 def printable(text: object) -> str:
-    """A name as it can stand in one line of UTF-8 text: what cannot be printed becomes an escape such as ``\\n``."""
+    """A name as one line of UTF-8 text: characters that cannot be printed become escapes such as ``\\n``."""
     return "".join(
         letter.encode("unicode_escape").decode() if category(letter) in _UNPRINTABLE else letter for letter in str(text)
     )
@@ -99,7 +100,7 @@ def _file_fault(error: OSError) -> str:
 
 
 def refusal(error: BaseException) -> UserError | None:
-    """An exception as a :class:`UserError` that says the same; None if it is a bug of this program."""
+    """An exception as a :class:`UserError` with the same content; None if it is a bug of this program."""
     if isinstance(error, UserError):
         return error
     names = [f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in type(error).__mro__]
@@ -118,7 +119,7 @@ def refusal(error: BaseException) -> UserError | None:
 
 @contextmanager
 def border(program: str) -> Iterator[None]:
-    """End the process with one line on stderr and exit code 2 if the block raises what a user can fix."""
+    """End the process with one line on stderr and exit code 2 if the block raises an error that a user can fix."""
     try:
         try:
             yield
@@ -136,7 +137,7 @@ def border(program: str) -> Iterator[None]:
 
 
 def _flush_output() -> None:
-    """Write what is left for stdout, so that a full disk is noticed before the interpreter ends."""
+    """Flush stdout, so that a full disk is noticed before the interpreter ends."""
     if sys.stdout is None:  # closed by the caller
         return
     try:
@@ -149,14 +150,14 @@ def _flush_output() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether what reads this process's stdout has had enough, as in `| head`."""
+    """Whether the reader of this process's stdout has closed it, as in `| head`."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _discard_output() -> None:
-    """Lead stdout to nowhere: the interpreter flushes it once more at its end, and would fail again."""
+    """Redirect stdout to the null device: the interpreter flushes it once more at its end, and would fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

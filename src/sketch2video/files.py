@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and fingerprints of their content."""
+"""Atomic writing of files, and digests of their content."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PIPELINE = "pipeline"
 """The folder of a system's assembled pipeline, beside those of its parts."""
 
 CODE = "code.json"
-"""In the folder of a trained part: digest of the code that it was made by, so that DVC makes again what is made from it
-once that changes."""
+"""In the folder of a trained part: digest of the code that made it, so that DVC repeats dependent stages when the code
+changes."""
 
 PARTIAL_MARK = ".partial-"
 """How the names of files that are being written begin; see :func:`partial_prefix`."""
 
 STALE = 3600.0
-"""Seconds without a change after which a partial file of a machine whose processes cannot be seen counts as left."""
+"""Seconds without a change after which a partial file of another machine counts as abandoned."""
 
 _LONGEST_SUFFIX = 16
 _ASIDE = "old-"
@@ -42,7 +42,7 @@ _OUTPUT_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; move it into place when the block ends well.
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     The block creates a file or a folder at the temporary path. If it raises, or the process is killed, ``path`` keeps
     its old content; what a killed process left is removed by :func:`remove_partial`. Processes that replace the same
@@ -133,7 +133,7 @@ def _started(process: int) -> int | None:
 
 @cache
 def _machine() -> str:
-    """A name for what this process sees the processes of: the running system, and its part of it in a container."""
+    """A name for the set of processes that this one can see: the running system, and the container within it."""
     system = [platform.node()]
     with suppress(OSError):
         system = [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]  # noqa: PTH115
@@ -151,7 +151,7 @@ def _boot_time() -> float:
 
 
 def _publish(partial: Path, path: Path) -> None:
-    """Move a finished file or folder to its name; at no time is neither the old one nor the new one there."""
+    """Move a finished file or folder to its name; at all times either the old one or the new one exists."""
     if not partial.is_dir():
         partial.replace(path)
         return
@@ -205,7 +205,7 @@ def _replace_in_two_steps(partial: Path, path: Path) -> None:
 
 
 def _put_back(aside: Path) -> None:
-    """Give what was moved aside its name again, unless something else has it by now."""
+    """Rename what was moved aside back, unless the name is in use again."""
     with suppress(OSError):
         for old in aside.iterdir():
             if not os.path.lexists(aside.parent / old.name):
@@ -282,7 +282,7 @@ def sha256_of_value(value: Any) -> str:
 
 
 def fingerprint(paths: Iterable[Path | str]) -> str:
-    """Hexadecimal SHA-256 over names and bytes of files; folders stand for all files below them but ``CODE``."""
+    """Hexadecimal SHA-256 over names and bytes of files; a folder contributes all files below it but ``CODE``."""
     digest: dict[str, str] = {}
     for path in map(Path, paths):
         if not path.exists():

@@ -1,4 +1,4 @@
-"""What a long run needs, looked at before it starts: ``sketch2video check``."""
+"""Checks before a long run: ``sketch2video check``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sketch2video.tracking.store import check_store, tracking_uri
 
 
 def check(params: Params, prompts: Path | None = None) -> None:
-    """Refuse what would end the graph, or the generation after it, hours later.
+    """Detect errors that would stop the graph, or the generation after it, hours later.
 
     Args:
         params: their folders of videos and of pairs must be such that DVC can hash them, and there must be the controls
             that they name.
-        prompts: a prompts file; None: it is yet to be made.
+        prompts: a prompts file; None: it does not exist yet.
 
     Raises:
         UserError: a control, a folder, the prompts file or the store of runs cannot be used.

@@ -26,7 +26,7 @@ from sketch2video.inputs.yaml_files import UNFIT, naming_fault, read_yaml, unfit
 from sketch2video.params import parse_params
 
 SYNTHETIC = "synthetic"
-"""The name of the embedded source, in place of a CSV's path."""
+"""The name of the embedded source, in prefix of a CSV's path."""
 
 
 def profile_names(profiles: Path | str = "profiles") -> list[str]:
@@ -38,7 +38,7 @@ def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path 
     """Write a profile's differences into a parameter file; see :func:`edit_params`.
 
     Raises:
-        UserError: there is no such profile, or what it says is not valid.
+        UserError: there is no such profile, or its values are not valid.
     """
     path = Path(profiles) / f"{name}.yaml"
     if name not in profile_names(profiles):
@@ -53,12 +53,12 @@ def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path 
 
 
 def set_source(source: str, params: Path | str = "params.yaml") -> None:
-    """Let ``ingest`` read captioned videos, or the embedded scenes again; see :func:`wanted_source`."""
-    edit_params({"ingest": wanted_source(source)}, params, source=brief(source))
+    """Set whether ``ingest`` reads captioned videos or the embedded scenes; see :func:`source_params`."""
+    edit_params({"ingest": source_params(source)}, params, source=brief(source))
 
 
-def wanted_source(source: str) -> dict[str, str]:
-    """What ``ingest`` of the parameters says for a source.
+def source_params(source: str) -> dict[str, str]:
+    """The values of the section ``ingest`` for a source.
 
     Args:
         source: path of a CSV with the columns ``path_to_video,caption[,label][,split][,path_to_control]``, a folder of
@@ -100,7 +100,7 @@ def _data_set(folder: Path) -> str:
 
 
 def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yaml", source: str = "edit") -> None:
-    """Merge ``differences`` into a parameter file: comments and order stay, the result is checked, the write is atomic.
+    """Merge ``differences`` into a parameter file: comments and order are kept; checked and atomic.
 
     Args:
         differences: nested as in the file; every key must exist there.
@@ -108,7 +108,7 @@ def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yam
         source: named in error messages.
 
     Raises:
-        UserError: a key is unknown, or the result would not be valid; the file then stays as it was.
+        UserError: a key is unknown, or the result would not be valid; the file is then unchanged.
     """
     values = _load(Path(params))
     if not isinstance(values, Mapping):
@@ -121,18 +121,18 @@ def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yam
         partial.write_text(text.getvalue(), encoding="utf-8")
 
 
-def _merge(values: Any, differences: Mapping[str, Any], source: str, place: str = "") -> None:
+def _merge(values: Any, differences: Mapping[str, Any], source: str, prefix: str = "") -> None:
     for key, value in differences.items():
         if key not in values:
-            raise UserError(f"{source}: unknown key {brief(f'{place}{key}')}; remove it or correct its spelling")
+            raise UserError(f"{source}: unknown key {brief(f'{prefix}{key}')}; remove it or correct its spelling")
         if isinstance(values[key], Mapping) and isinstance(value, Mapping):
-            _merge(values[key], value, source, f"{place}{key}.")
+            _merge(values[key], value, source, f"{prefix}{key}.")
         else:
             values[key] = value
 
 
 def _plain(value: Any) -> Any:
-    """The same values in Python's own types, which strict models ask for."""
+    """The same values in Python's own types, which strict models require."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     for kind in (bool, int, float, str):
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 
 def _load(path: Path) -> Any:
-    read_yaml(path)  # first, since it names whatever is wrong
+    read_yaml(path)  # first, since its messages name the fault
     with naming_fault(path):
         return _yaml().load(read_text(path))
 
@@ -163,7 +163,7 @@ _Representer.add_representer(float, _Representer.represent_float)
 
 
 class _Constructor(RoundTripConstructor):
-    """Names the place of a value that does not fit its tag."""
+    """Reports the position of a value that does not fit its tag."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:

@@ -1,6 +1,6 @@
-"""Frames of captioned videos straight from the files: nothing is decoded beforehand, and little of what is not needed.
+"""Dataset of captioned videos that decodes frames on the fly, and little more than the requested ones.
 
-By itself, or for a training of one's own::
+Usage::
 
     tokenizer = AutoTokenizer.from_pretrained("openai/clip-vit-base-patch32")
     videos = CaptionedVideos("videos/captions.csv", tokenizer, frames=8, size=64, draws=100)
@@ -8,9 +8,9 @@ By itself, or for a training of one's own::
         batch["frames"]  # uint8 (16, 8, 64, 64, 3)
         batch["tokens"], batch["mask"]  # int64 and bool (16, L)
 
-Which frames a sample has follows from the seed and the sample's number alone, whatever worker takes it and whatever was
-taken before. So :func:`batches`, which reads ahead in a thread, and the training loop, to which this is a
-:class:`~sketch2video.data.clips.datasets.Dataset` like others, go on after an interruption as if there had been none.
+The frames of a sample are a function of the seed and the sample's number alone, independent of the worker and of
+earlier samples. So :func:`batches`, which prefetches in a thread, and the training loop, to which this is a
+:class:`~sketch2video.data.clips.datasets.Dataset` like others, resume exactly after an interruption.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sketch2video.media.shown import shown_square
 from sketch2video.text.encoder import tokenise
 
 OPEN_FILES = 16
-"""Videos that are kept open, those used last."""
+"""Number of videos that are kept open, the most recently used ones."""
 
 
 class Sample(NamedTuple):
@@ -46,9 +46,9 @@ class Sample(NamedTuple):
 
     Attributes:
         frames: uint8 (T, S, S, 3) RGB.
-        numbers: int64 (T,), of the frames in the video, ascending.
-        seconds: float32 (T,), when they are shown.
-        clip: the place of the row in ``CaptionedVideos.clips``.
+        numbers: int64 (T,), indices of the frames in the video, ascending.
+        seconds: float32 (T,), timestamps of the frames.
+        clip: index of the row in ``CaptionedVideos.clips``.
         caption: of the row.
     """
 
@@ -70,13 +70,14 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
         tokenizer: for the captions.
         frames: T, at least 1.
         size: S, pixels; the middle square of a frame is resized to it as ``ingest`` does.
-        stride: None for T different frames at random, in order of time; else a random run of one in ``stride`` frames.
+        stride: None for T different frames at random, in temporal order; else a random run of every ``stride``-th
+            frame.
         draws: samples of each clip in an epoch.
-        seed: of what is drawn.
+        seed: of the random choice of frames.
 
     Attributes:
         clips: the usable rows.
-        rejected: the rows that are left out, with the reasons.
+        rejected: the rows that are skipped, with the reasons.
 
     Raises:
         UserError: the CSV cannot be read or has no usable row.
@@ -105,7 +106,7 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
             raise UserError(f"{captions} has no usable row (line {first.row}: {first.reason}); fix the rows")
         self.frames, self.size, self.stride = frames, size, stride
         self.draws, self.seed = draws, seed
-        # All at once and here: a tokenizer that has used its threads may hang in a forked worker.
+        # All captions at once, before workers start: a tokenizer that has used its threads may hang in a forked worker.
         self._tokens, self._mask = tokenise(tokenizer, [clip.caption for clip in self.clips])
         self._readers = _Readers()
 
@@ -115,15 +116,15 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         if not 0 <= number < len(self):
             raise IndexError(f"samples are numbered 0 to {len(self) - 1}, not {number}")
-        draw, place = divmod(number, len(self.clips))
-        clip = self.clips[place]
+        draw, index = divmod(number, len(self.clips))
+        clip = self.clips[index]
         reader = self._readers(self.folder / clip.path)
-        numbers = self._draw(np.random.default_rng([self.seed, place, draw]), reader)
+        numbers = self._draw(np.random.default_rng([self.seed, index, draw]), reader)
         return Sample(
             frames=reader.frames(numbers.tolist(), partial(shown_square, size=self.size)),
             numbers=numbers,
             seconds=reader.index.seconds[numbers].astype(np.float32),
-            clip=place,
+            clip=index,
             caption=clip.caption,
         )
 
@@ -139,7 +140,7 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
         """Samples as a batch, with an axis of N in front; captions are padded to the longest of them.
 
         Returns:
-            ``frames``, ``numbers`` and ``seconds`` as in :class:`Sample`; ``index``: int64 (N,), the clips' places;
+            ``frames``, ``numbers`` and ``seconds`` as in :class:`Sample`; ``index``: int64 (N,), the clips' indices;
             ``tokens``: int64 (N, L); ``mask``: bool (N, L), True at the tokens of the caption.
         """
         clips = torch.tensor([sample.clip for sample in samples])
@@ -181,7 +182,7 @@ def batches(
 
 
 class _Readers:
-    """Open videos by path: those used last, and the indices of all, which are small."""
+    """Open videos by path: the most recently used ones, and the frame indices of all, which are small."""
 
     def __init__(self) -> None:
         self._indices: dict[Path, FrameIndex] = {}
@@ -191,8 +192,8 @@ class _Readers:
 
     def __call__(self, path: Path) -> FrameReader:
         if self._process != os.getpid():  # a forked worker: its parent reads from the same open files
-            # They are kept, and those of lost objects are, too: closing them here would wait for threads that only the
-            # parent has.
+            # They are kept, and those of deleted objects are, too: closing them here would wait for threads that only
+            # the parent has.
             gc.freeze()
             self._inherited, self._open, self._process = self._open, OrderedDict(), os.getpid()
         if path not in self._open:

@@ -17,7 +17,7 @@ from benchmarks.identity import (
     identity,
     shape_distance,
 )
-from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_moments, sample_scene
+from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_at, sample_scene
 
 SIZE, FRAMES = 64, 8
 RAMP = np.linspace(0, 1, FRAMES)
@@ -34,7 +34,7 @@ def rendered(one, **changed):
     parts = []
     for t in range(FRAMES):
         values = {name: float(values[t]) for name, values in changed.items()}
-        parts.append(render_moments(replace(one, objects=(replace(one.objects[0], **values),)), SIZE, RAMP[t : t + 1]))
+        parts.append(render_at(replace(one, objects=(replace(one.objects[0], **values),)), SIZE, RAMP[t : t + 1]))
     return np.concatenate([p.frames for p in parts]), np.concatenate([p.masks for p in parts]) > 0
 
 

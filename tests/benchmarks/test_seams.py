@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.seams import Changes, Seam, borders, changes, seams
-from sketch2video.scenes.synthetic import combinations, render_moments, sample_scene
+from sketch2video.scenes.synthetic import combinations, render_at, sample_scene
 
 SIZE, FRAMES, VIDEOS = 48, 24, 10
 WINDOWS = [0, 8, 16], 8
@@ -16,7 +16,7 @@ ELSEWHERE = [[4, 12], [6, 20], [11], [5, 10, 19]]
 def rendered(times):
     """Objects that move over still ground, at some moments of the scenes."""
     scenes = [sample_scene(np.random.default_rng([5, i]), [combinations()[(43 * i) % 216]]) for i in range(VIDEOS)]
-    return np.stack([render_moments(scene, SIZE, times).frames for scene in scenes])
+    return np.stack([render_at(scene, SIZE, times).frames for scene in scenes])
 
 
 @pytest.fixture(scope="module")

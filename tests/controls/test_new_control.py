@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.autoencoder.latents import encode_latents
-from sketch2video.autoencoder.training import at_moments, clip_dataset, train_autoencoder
+from sketch2video.autoencoder.training import clip_dataset, frames_at, train_autoencoder
 from sketch2video.controls import SKETCH, Control, register_control, unregister_control
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.data.clips.shards import ShardReader, read_table, write_table
@@ -185,7 +185,7 @@ def test_the_autoencoder_weighs_the_lines_that_its_decoder_sees_or_else_those_of
     found = {}
     for control in (SKETCH, DEPTH, EDGES):
         batch = clip_dataset(control, scenes / "clips", scenes / "curves", "train").batch(range(4))
-        found[control.name] = at_moments(control, batch, torch.tensor([0, 1, 2, 3]))
+        found[control.name] = frames_at(control, batch, torch.tensor([0, 1, 2, 3]))
     drawn = found["sketch"][1]
     assert torch.equal(found["depth"][1], drawn)
     assert torch.equal(found["edges"][1], found["edges"][2])

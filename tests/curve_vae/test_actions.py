@@ -56,7 +56,7 @@ def test_spans_share_the_overlap_and_no_more() -> None:
     ("firsts", "frames", "overlap"), [([1, 5], 10, 2), ([0, 5, 6], 10, 2), ([0, 5], 6, 2), ([0], 5, 0), ([], 5, 1)]
 )
 def test_captions_that_do_not_go_together_are_refused(firsts: list[int], frames: int, overlap: int) -> None:
-    with pytest.raises(ValueError, match="do not go together"):
+    with pytest.raises(ValueError, match="are inconsistent"):
         action_spans(firsts, frames, overlap)
 
 

@@ -22,7 +22,7 @@ def test_place_size_and_life_are_kept_as_they_are() -> None:
     parts, life = vae.decode(latents, times)
     torch.testing.assert_close(life, sets.life)
     torch.testing.assert_close(
-        vae.decode(moved, times)[0].place[..., 0] - parts.place[..., 0], torch.full((2, 4, 8), 0.3)
+        vae.decode(moved, times)[0].position[..., 0] - parts.position[..., 0], torch.full((2, 4, 8), 0.3)
     )
     grown = vae.decode(larger, times)[0]
     assert ((grown.log_size - parts.log_size).mean(-1) > 0).float().mean() > 0.5

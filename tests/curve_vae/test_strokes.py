@@ -5,6 +5,7 @@ import torch
 
 from sketch2video.curve_vae.strokes import (
     alive,
+    decompose,
     frame_times,
     from_series,
     into_slots,
@@ -12,7 +13,6 @@ from sketch2video.curve_vae.strokes import (
     rms_distance,
     stroke_sets,
     strokes_needed,
-    take_apart,
     to_series,
 )
 from sketch2video.curves import CurveSequence
@@ -21,18 +21,18 @@ from tests.curve_vae.sets import smooth, strokes
 
 def test_place_is_the_mean_of_a_strokes_points_and_size_their_spread() -> None:
     coefficients = smooth(3, frames=5)[0][:, None]
-    parts = take_apart(coefficients)
+    parts = decompose(coefficients)
     points = CurveSequence(coefficients.numpy(), np.ones((5, 1), np.float32)).points(20001)  # the trapezoid rule over u
     weight = np.r_[0.5, np.ones(19999), 0.5][:, None] / 20000
     mean = (points * weight).sum(2)
     spread = np.sqrt((((points - mean[:, :, None]) ** 2) * weight).sum((2, 3)))
-    np.testing.assert_allclose(parts.place, mean, atol=1e-5)
+    np.testing.assert_allclose(parts.position, mean, atol=1e-5)
     np.testing.assert_allclose(parts.log_size.exp(), spread, rtol=1e-4)
     torch.testing.assert_close(parts.coefficients(), coefficients)
 
 
 def test_a_dot_has_a_finite_size() -> None:
-    parts = take_apart(torch.zeros(1, 2, 4))
+    parts = decompose(torch.zeros(1, 2, 4))
     assert torch.isfinite(parts.log_size).all()
     assert (parts.coefficients() == 0).all()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.data import CAPTION_TOKENS, CurveDataset
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
-from sketch2video.curve_vae.strokes import take_apart
+from sketch2video.curve_vae.strokes import decompose
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.curves import CurveSequence
 from sketch2video.data.clips.shards import read_table, shard_path, write_shard
@@ -40,7 +40,7 @@ def run(project: Path, steps: int, prior_steps: int, name: str = "vae") -> dict[
 
 
 def errors(hypothesis: Tensor, actual: Tensor, visible: Tensor) -> list[float]:
-    return [one.item() for one in stroke_errors(take_apart(hypothesis), actual, visible)]
+    return [one.item() for one in stroke_errors(decompose(hypothesis), actual, visible)]
 
 
 def pair() -> tuple[Tensor, Tensor, Tensor]:
@@ -66,7 +66,7 @@ def test_each_error_sees_its_own_cause() -> None:
     assert errors(moved, actual, visible) == pytest.approx([0.05, 0, 0, 0], abs=2e-4)
 
     larger = torch.cat([actual[..., :1], 1.1 * actual[..., 1:]], dim=-1)
-    spread = take_apart(actual).log_size.exp()[visible].mean().item()
+    spread = decompose(actual).log_size.exp()[visible].mean().item()
     place, size, shape, _ = errors(larger, actual, visible)
     assert [place, size, shape] == pytest.approx([0, spread * math.log(1.1), 0], abs=2e-4)
 
@@ -77,8 +77,8 @@ def test_each_error_sees_its_own_cause() -> None:
 
 def test_shapes_are_compared_by_the_slopes_of_lines() -> None:
     actual, hypothesis, visible = pair()
-    true = take_apart(actual)
-    bent = take_apart(hypothesis)._replace(place=true.place, log_size=true.log_size)
+    true = decompose(actual)
+    bent = decompose(hypothesis)._replace(position=true.position, log_size=true.log_size)
     found = errors(bent.coefficients(), actual, visible)
     pen = np.linspace(0, 1, 20_001)[1:-1:2]
     harmonic = np.arange(1, actual.shape[-1])
@@ -98,7 +98,7 @@ def test_errors_bound_the_distance_of_points() -> None:
 def test_errors_of_strokes_that_are_not_visible_are_zero_and_have_a_gradient() -> None:
     actual, hypothesis, visible = pair()
     hypothesis.requires_grad_()
-    total = sum(stroke_errors(take_apart(hypothesis), actual, torch.zeros_like(visible)))
+    total = sum(stroke_errors(decompose(hypothesis), actual, torch.zeros_like(visible)))
     total.backward()
     assert total.item() == 0
     assert (hypothesis.grad == 0).all()

@@ -119,7 +119,7 @@ def test_paths_are_relative_to_the_csv(tmp_path):
         (b'path_to_video,caption\na.mp4,"' + b"x" * 200_000, "not a CSV"),
     ],
 )
-def test_a_csv_that_cannot_be_used_is_the_users_to_mend(tmp_path, content, message):
+def test_a_csv_that_cannot_be_used_is_the_users_to_fix(tmp_path, content, message):
     if content is not None:
         (tmp_path / "captions.csv").write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:

@@ -49,7 +49,7 @@ def test_what_dvc_cannot_hash_is_named_with_the_fault(tmp_path):
         os.fsdecode(b"\xe4rger"): "has a name that is not UTF-8",
         "pipe": "is a pipe",
         "socket": "is a socket",
-        ".dvcignore": "must not lie in it",
+        ".dvcignore": "must not be in it",
     }
     with pytest.raises(UserError, match="and 4 more") as error:
         refuse_unhashable(tmp_path)

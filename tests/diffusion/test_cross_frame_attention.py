@@ -47,7 +47,7 @@ def test_frames_see_those_of_their_window_and_no_others(kind: FrameAttention) ->
 def test_batches_that_are_not_made_of_windows_are_refused() -> None:
     attn = Attention(query_dim=6, heads=2, dim_head=3)
     attn.set_processor(CrossFrameAttention(AttnProcessor2_0(), "first_and_own", frames=3))
-    with pytest.raises(ValueError, match="4 frames is not made of windows of 3"):
+    with pytest.raises(ValueError, match="4 frames does not consist of windows of 3"):
         attn(torch.randn(4, 5, 6))
 
 

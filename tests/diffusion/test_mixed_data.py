@@ -48,7 +48,7 @@ def test_a_step_on_single_frames_sees_as_many_frames_as_one_on_clips(folder: Pat
     kinds = {True: 0, False: 0}
     for position in range(40):
         batch = batch_at(data, 0, position, 2)
-        single = data.sees_single_frames(0, position)
+        single = data.is_on_single_frames(0, position)
         kinds[single] += 1
         assert batch["latents"].shape == ((8, 1, 2, 2, 2) if single else (2, FRAMES, 2, 2, 2))
         assert batch["control"].shape[:2] == batch["latents"].shape[:2]
@@ -80,11 +80,11 @@ def test_no_more_than_one_frame_of_a_clip_is_read(folder: Path, monkeypatch: pyt
 
 def test_the_first_steps_see_single_frames_and_accumulated_batches_are_alike(folder: Path) -> None:
     data = mixed(folder, image_steps=3, image_share=0.3, accumulation=2)
-    kinds = [data.sees_single_frames(0, position) for position in range(400)]
+    kinds = [data.is_on_single_frames(0, position) for position in range(400)]
     assert kinds[0::2] == kinds[1::2]
     assert all(kinds[:6])
     assert np.mean(kinds[6:]) == pytest.approx(0.3, abs=0.08)
-    assert not any(mixed(folder, image_steps=3).sees_single_frames(0, position) for position in range(3, 99))
+    assert not any(mixed(folder, image_steps=3).is_on_single_frames(0, position) for position in range(3, 99))
 
 
 def test_a_batch_is_a_function_of_seed_and_position(folder: Path) -> None:

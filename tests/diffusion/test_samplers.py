@@ -225,7 +225,7 @@ def test_diffusers_users_exchange_the_scheduler(pipeline, monkeypatch) -> None:
     assert (sampled(pipeline, 100) - exact("epsilon")).square().mean().sqrt() < 0.05
 
 
-def test_a_scheduler_for_other_predictions_is_refused_with_the_mend(pipeline, monkeypatch) -> None:
+def test_a_scheduler_for_other_predictions_is_refused_with_the_fix(pipeline, monkeypatch) -> None:
     know(pipeline, monkeypatch, "flow")
     pipeline.set_sampler("euler")
     config = pipeline.scheduler.config
@@ -237,9 +237,9 @@ def test_a_scheduler_for_other_predictions_is_refused_with_the_mend(pipeline, mo
     settings = str(refused.value).partition("scheduler.config, ")[2].partition(")")[0]
     chosen = eval(f"dict({settings})")
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(config, **chosen)
-    mended = sampled(pipeline, 6)
+    fixed = sampled(pipeline, 6)
     pipeline.set_sampler("dpm++")
-    torch.testing.assert_close(mended, sampled(pipeline, 6))
+    torch.testing.assert_close(fixed, sampled(pipeline, 6))
     pipeline.scheduler = DDIMScheduler()
     with pytest.raises(ValueError, match=r"samples epsilon, but .* flow"):
         sampled(pipeline, 6)

@@ -194,7 +194,7 @@ def test_an_image_prior_has_no_time_in_single_frames(inputs) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"known": torch.zeros(2, 3, 4, 4, 8)}, "known and known_mask belong together"),
+        ({"known": torch.zeros(2, 3, 4, 4, 8)}, "give both known and known_mask"),
         ({"known": torch.zeros(2, 3, 4, 4, 8), "known_mask": torch.ones(2, 3).bool()}, "known_frames=True"),
         ({"latents": torch.zeros(2, 3, 5, 4, 8)}, r"expected \(N, T, 4, h, w\)"),
         ({"latents": torch.zeros(2, 3, 4, 3, 8)}, "patches of 2"),

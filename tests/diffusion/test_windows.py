@@ -58,7 +58,7 @@ def test_all_frames_are_covered_and_the_last_window_ends_with_the_video() -> Non
 
 @pytest.mark.parametrize("numbers", [(0, 4, 2), (8, 0, 1), (8, 4, 0), (8, 4, 5), (8, 4, -1)])
 def test_impossible_windows_are_refused(numbers: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="do not go together"):
+    with pytest.raises(ValueError, match="are inconsistent"):
         window_starts(*numbers)
 
 
@@ -102,9 +102,9 @@ def test_windows_are_the_frames_of_the_video() -> None:
 
 @pytest.mark.parametrize("starts", [[], [-1], [0, 6]])
 def test_windows_outside_of_the_video_are_refused(starts: list[int]) -> None:
-    with pytest.raises(ValueError, match="do not lie in a video of 9"):
+    with pytest.raises(ValueError, match="are not within a video of 9"):
         cut_windows(drawn(1, 9), starts, 4)
-    with pytest.raises(ValueError, match="do not lie in a video of 9"):
+    with pytest.raises(ValueError, match="are not within a video of 9"):
         merge_windows(drawn(1, len(starts), 4), starts, torch.ones(4), 9)
 
 
@@ -187,7 +187,7 @@ def test_weights_that_are_zero_everywhere_for_a_frame_are_refused() -> None:
 
 
 def test_weights_of_another_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="do not go with windows"):
+    with pytest.raises(ValueError, match="do not fit windows"):
         merge_windows(drawn(1, 2, 4, 3), [0, 2], torch.ones(3), 6)
     with pytest.raises(ValueError, match="2 windows and 3 starts"):
         merge_windows(drawn(1, 2, 4, 3), [0, 1, 2], torch.ones(4), 6)

@@ -271,6 +271,6 @@ def test_five_videos_are_few_but_no_error(world, tmp_path):
     assert "There is no test split" in (tmp_path / "reports" / "index.html").read_text()
 
 
-def test_no_clip_at_all_is_the_users_to_mend(world, tmp_path):
+def test_no_clip_at_all_is_the_users_to_fix(world, tmp_path):
     with pytest.raises(UserError, match="no clip"):
         run(world, tmp_path, Copier(world.clips), world.table.head(0))

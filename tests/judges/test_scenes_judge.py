@@ -14,10 +14,10 @@ from sketch2video.scenes.synthetic import combinations, render_scene, sample_sce
 from sketch2video.sketches import extract_sketches
 
 
-def real_clips(number, size=64, frames=16, moving_ground=False):
+def real_clips(number, size=64, frames=16, moving_background=False):
     """Scenes from a seed that neither ingest nor the judges' training uses, every attribute equally often."""
     words = [combinations()[(37 * i) % 216] for i in range(number)]
-    scenes = [sample_scene(np.random.default_rng([99, i]), [what], moving_ground) for i, what in enumerate(words)]
+    scenes = [sample_scene(np.random.default_rng([99, i]), [what], moving_background) for i, what in enumerate(words)]
     return np.stack([render_scene(scene, size, frames).frames for scene in scenes]), words
 
 
@@ -39,9 +39,9 @@ def test_the_video_judge_is_right_about_real_clips():
     assert share_right(judge_clips(load_judge("video"), clips), words) >= 0.95
 
 
-@pytest.mark.parametrize(("size", "frames", "moving_ground"), [(96, 9, False), (64, 24, True)])
-def test_the_video_judge_takes_other_sizes_lengths_and_grounds(size, frames, moving_ground):
-    clips, words = real_clips(24, size, frames, moving_ground)
+@pytest.mark.parametrize(("size", "frames", "moving_background"), [(96, 9, False), (64, 24, True)])
+def test_the_video_judge_takes_other_sizes_lengths_and_grounds(size, frames, moving_background):
+    clips, words = real_clips(24, size, frames, moving_background)
     assert share_right(judge_clips(load_judge("video"), clips), words) >= 0.9
 
 

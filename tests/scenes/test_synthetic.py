@@ -95,13 +95,13 @@ def test_captions_vary_and_are_true():
 
 def test_two_objects_and_moving_ground():
     scene = scene_of(
-        Combination("star", "blue", "growing"), Combination("square", "red", "left to right"), moving_ground=True
+        Combination("star", "blue", "growing"), Combination("square", "red", "left to right"), moving_background=True
     )
     rendered = render_scene(scene, 64, 6)
     assert rendered.outlines.shape == (6, 2, 128, 2)
     assert set(np.unique(rendered.masks)) == {0, 1, 2}
     assert scene.combination is None
     still = scene_of(Combination("star", "blue", "growing"))
-    assert not still.ground_velocity[0]
+    assert not still.background_velocity[0]
     ground = rendered.frames[:, :4, :4].astype(float)
     assert np.abs(ground[0] - ground[-1]).mean() > 0.5, "the ground stands still"

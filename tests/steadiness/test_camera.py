@@ -42,7 +42,7 @@ def test_a_still_camera_stays_exactly_still_whatever_moves(motion):
 def test_the_ground_is_followed_and_not_the_object():
     scene = sample_scene(np.random.default_rng(3), [Combination("star", "blue", "left to right")], True, frames=8)
     moved = corners(camera_path(render_scene(scene, 64, 8).frames), 64, 64)[-1]
-    np.testing.assert_allclose(moved, np.broadcast_to(np.multiply(scene.ground_velocity, 64), (4, 2)), atol=0.7)
+    np.testing.assert_allclose(moved, np.broadcast_to(np.multiply(scene.background_velocity, 64), (4, 2)), atol=0.7)
 
 
 def test_a_picture_is_seen_from_where_its_points_lie():

@@ -6,9 +6,9 @@ from sketch2video.scenes.synthetic import Combination, render_scene, sample_scen
 from sketch2video.steadiness.foreground import moving_foreground
 
 
-def scene(motion, shape="square", *, moving_ground=False, frames=12, size=64):
+def scene(motion, shape="square", *, moving_background=False, frames=12, size=64):
     what = [Combination(shape, "red", motion)]
-    return render_scene(sample_scene(np.random.default_rng(1), what, moving_ground, frames=frames), size, frames)
+    return render_scene(sample_scene(np.random.default_rng(1), what, moving_background, frames=frames), size, frames)
 
 
 def iou(found, truth):
@@ -22,12 +22,12 @@ def test_objects_are_found_over_still_ground(motion):
 
 
 def test_objects_are_found_under_a_moving_camera():
-    rendered = scene("right to left", "heart", moving_ground=True)
+    rendered = scene("right to left", "heart", moving_background=True)
     assert iou(moving_foreground(rendered.frames), rendered.masks > 0) > 0.8
 
 
 def test_objects_are_found_in_a_long_clip_where_the_camera_moves_slowly():
-    rendered = scene("left to right", moving_ground=True, frames=64)
+    rendered = scene("left to right", moving_background=True, frames=64)
     assert iou(moving_foreground(rendered.frames), rendered.masks > 0) > 0.8
 
 
@@ -67,7 +67,7 @@ def test_a_pan_over_a_landscape_is_no_foreground():
 
 
 def test_the_same_frames_have_the_same_masks():
-    frames = scene("in a circle", "star", moving_ground=True, frames=6, size=48).frames
+    frames = scene("in a circle", "star", moving_background=True, frames=6, size=48).frames
     first = moving_foreground(frames)
     cv2.setRNGSeed(99)
     assert first.any()

@@ -110,7 +110,7 @@ REFUSED = {
         f'<!DOCTYPE svg [<!ENTITY a0 "{"a" * 99}">{ENTITIES}]>' + document('<path d="&a9;"/>'),
         "cannot be read as an SVG",
     ),
-    "groups in groups": (document("<g>" * 10000 + HOOK + "</g>" * 10000), "within each other"),
+    "groups in groups": (document("<g>" * 10000 + HOOK + "</g>" * 10000), "levels of nested elements"),
     "use of use of use": (document(f'<defs><path id="a0" d="M0 0h9"/>{LAUGHS}</defs><use href="#a11"/>'), "elements"),
     "masks of masks": (document(f'{MASKS}<path mask="url(#m0)" d="M0 0h9"/>'), "elements"),
     "clips of clips": (
@@ -118,7 +118,7 @@ REFUSED = {
             "".join(f'<clipPath id="c{i}" clip-path="url(#c{i + 1})"/>' for i in range(500))
             + '<path clip-path="url(#c0)" d="M0 0h9"/>'
         ),
-        "within each other",
+        "levels of nested elements",
     ),
     "selectors in selectors": (
         document(f"<style>{':not(' * 5000}a{')' * 5000}{{stroke:red}}</style>{HOOK}"),

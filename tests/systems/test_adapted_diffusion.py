@@ -334,7 +334,7 @@ def test_an_adapter_of_ink_takes_drawings(pipe: AdaptedDiffusionPipeline, folder
         ({"condition": poses() / 255}, "float64"),
         ({"condition": poses(), "captions": " "}, "give words"),
         ({"condition": poses(), "captions": [(1, "a")]}, "let the first begin at 0"),
-        ({"condition": poses(), "window": 3, "stride": 4}, "do not go together"),
+        ({"condition": poses(), "window": 3, "stride": 4}, "are inconsistent"),
         ({"num_frames": 2, "output_type": "gif"}, "output_type is 'gif'"),
         ({"num_frames": 2, "num_inference_steps": 0}, "num_inference_steps is 0"),
     ],

@@ -1,1 +1,1 @@
-"""Pictures to latents and back."""
+"""The frame autoencoder: pictures to latents and back."""

@@ -1,4 +1,4 @@
-"""A generator and a discriminator: their losses, and how much the adversarial one should weigh."""
+"""Losses of a generator and a discriminator, and the adaptive weight of the adversarial loss."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sketch2video.networks.processes import average
 LARGEST_WEIGHT = 1e4
 
 DISCRIMINATOR_SCALE = 0.01
-"""Of a discriminator's loss where it is added to its generator's. AdamW takes the same steps at any scale, but the
-training loop clips all gradients together, and the discriminator's, at full scale up to a hundred times as long, would
-shrink the generator's."""
+"""Weight of a discriminator's loss where it is added to its generator's. AdamW takes the same steps at any scale, but
+the training loop clips all gradients together, and the discriminator's, whose norm is up to a hundred times as large,
+would shrink the generator's."""
 
 
 Generator = TypeVar("Generator", bound=nn.Module)
@@ -37,7 +37,7 @@ class Adversaries(nn.Module, Generic[Generator, Discriminator]):
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """The discriminator's hinge loss of logits of any shape: scalar, 2 where it knows nothing (Lim & Ye 2017, eq. 3).
+    """The discriminator's hinge loss of logits of any shape: scalar, 2 for zero logits (Lim & Ye 2017, eq. 3).
 
     Args:
         real: logits of real pictures or videos.
@@ -47,12 +47,12 @@ def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def hinge_generator_loss(fake: Tensor) -> Tensor:
-    """The generator's loss of the discriminator's logits of what it made: scalar (Lim & Ye 2017, eq. 4)."""
+    """The generator's loss, of the discriminator's logits of generated samples: scalar (Lim & Ye 2017, eq. 4)."""
     return -fake.mean()
 
 
 def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: Tensor) -> Tensor:
-    """The weight at which the adversarial gradient is as long as the reconstruction's at the generator's last layer.
+    """The weight at which adversarial and reconstruction gradient have the same norm at the generator's last layer.
 
     λ of Esser et al. 2021, "Taming Transformers for High-Resolution Image Synthesis", eq. 7.
 
@@ -63,16 +63,16 @@ def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_
     Returns:
         A scalar in [0, 10,000] without a gradient.
     """
-    wanted, adversarial = (
+    reconstruction, adversarial = (
         average(torch.autograd.grad(loss, last_layer, retain_graph=True)[0]).norm()
         for loss in (reconstruction_loss, adversarial_loss)
     )
-    return (wanted / (adversarial + 1e-6)).clamp(0, LARGEST_WEIGHT).detach()
+    return (reconstruction / (adversarial + 1e-6)).clamp(0, LARGEST_WEIGHT).detach()
 
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Within the block a network's parameters take no part in the graphs that are made."""
+    """Within the block a network's parameters receive no gradients."""
     network.requires_grad_(False)
     try:
         yield

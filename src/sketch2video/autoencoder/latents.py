@@ -1,4 +1,4 @@
-"""Encode every clip once with the frozen autoencoder, so that the video LDM's training never touches pixels."""
+"""Encode every clip once with the frozen autoencoder, so that the video LDM is trained without pixels."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def encode_latents(
 ) -> dict[str, float]:
     """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
 
-    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip whose frames and the
-    autoencoder are unchanged is not encoded again. Images are encoded likewise, as clips of one frame, into the folder
-    ``images`` of the latents.
+    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip is not encoded again
+    while its frames and the autoencoder are unchanged. Images are encoded likewise, as clips of one frame, into the
+    folder ``images`` of the latents.
 
     Args:
         output: folder that gets the shards.
         autoencoder: folder of the model.
         clips: folder of shards with ``frames``.
-        images: folder of shards with ``frames`` of one moment each, and ``images.parquet``; None: there are none.
+        images: folder of shards with ``frames`` of one frame each, and ``images.parquet``; None: there are none.
 
     Returns:
         The statistics, as ``mean_<channel>`` and ``std_<channel>``.

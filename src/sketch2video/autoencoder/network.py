@@ -1,10 +1,10 @@
-"""The frame autoencoder: frame <-> latent, with a decoder that may see a control picture, such as the sketch.
+"""The frame autoencoder, whose decoder may be conditioned on a control picture such as the sketch.
 
-What the sketch already says, the latent need not carry: given the ink at every scale, the decoder puts edges where the
-drawing has them, and a latent of a few channels is left with colour, shading and ground. Resolution changes by folding
+The latent need not encode what the sketch contains: given the ink at every scale, the decoder puts edges where the
+drawing has them, and a latent of a few channels encodes colour, shading and background. Resolution changes by folding
 pixels into channels and back (space-to-depth; Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution",
-eq. 4), which loses nothing and is the cheapest way on a CPU. The posterior is a diagonal Gaussian as in Kingma &
-Welling 2014, with a small KL weight that only keeps the latent's scale bounded (Rombach et al. 2022, section 3.1).
+eq. 4), which is lossless and the fastest method on a CPU. The posterior is a diagonal Gaussian as in Kingma &
+Welling 2014, with a small KL weight that keeps the scale of the latent bounded (Rombach et al. 2022, section 3.1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.blocks import LayerNorm2d
 from sketch2video.networks.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
@@ -43,17 +43,17 @@ class Posterior(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity.
+    """Two convolutions with a skip connection; the second starts at zero, so that a deep stack starts as the identity.
 
     Args:
         channels: C.
-        local: whether the normalisation is of each place by itself, so that nothing beyond the kernels' reach counts.
+        local: whether each position is normalised by itself, so that the receptive field is that of the kernels.
         kernel: of the convolutions, odd.
     """
 
     def __init__(self, channels: int, local: bool = False, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = PlaceNorm(channels) if local else nn.GroupNorm(8, channels)
+        self.norm = LayerNorm2d(channels) if local else nn.GroupNorm(8, channels)
         self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
         self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
         nn.init.zeros_(self.second.weight)
@@ -74,8 +74,8 @@ def encoder_trunk(channels: Sequence[int], blocks: int, local: bool = False) -> 
     Args:
         channels: of the resolutions, finest first.
         blocks: at the coarsest.
-        local: whether a feature shall know of what is near it alone: no normalisation over the picture, and no wide
-            kernels at the coarsest resolution, where they reach farthest.
+        local: whether the receptive field is kept small: no normalisation over the picture, and no large kernels at
+            the coarsest resolution, where they reach farthest.
     """
     trunk = nn.Sequential()
     for fine, coarse in pairwise(channels):
@@ -101,7 +101,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: C, channels of the latent.
         halvings: the latent is 2**halvings times smaller than the frame along both axes.
         width: channels at the latent's resolution; half of them at each doubling of the resolution.
-        control_channels: of the picture that the decoder sees: 1 for a sketch, 3 for colours, 0 for none.
+        control_channels: of the control picture of the decoder: 1 for a sketch, 3 for colours, 0 for none.
         blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
         control: name of these pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
@@ -134,7 +134,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             self.enlarge.append(enlargement(channels, level))
 
     def __getattr__(self, name: str) -> Any:
-        # diffusers answers with values of the config before it looks for modules, and here both have a `control`.
+        # diffusers looks attributes up in the config before it looks for modules, and here both have a `control`.
         modules = self.__dict__.get("_modules", {})
         return modules[name] if name in modules else super().__getattr__(name)
 
@@ -157,13 +157,13 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             raise ValueError(
                 f"frames are {tuple(frames.shape[-2:])}, but both sides must be multiples of {self.factor}"
             )
-        moments = self.encoder_out(self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, 2))))
-        mean, log_variance = moments.float().chunk(2, dim=1)
+        statistics = self.encoder_out(self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, 2))))
+        mean, log_variance = statistics.float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
     @apply_forward_hook
     def decode(self, latents: Tensor, control: Tensor | None = None) -> Tensor:
-        """Frames of latents.
+        """Decode latents.
 
         Args:
             latents: (N, C, h, w).
@@ -171,16 +171,16 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
                 channels.
 
         Returns:
-            (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
+            (N, 3, H, W), about [-1, 1]; not clamped, so that a loss has a gradient everywhere.
         """
         x = self.decoder_in(latents)
         channels = self.config.control_channels
         if channels and control is None:
             height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
             control = latents.new_zeros(len(latents), channels, height, width)
-        for place, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
+        for level, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
             if channels:
-                x = x + self.control[place](control)
+                x = x + self.control[level](control)
             x = enlarge(blocks(x))
         return x
 
@@ -190,7 +190,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
 
 
 class _ControlFeatures(nn.Sequential):
-    """The control picture folded to a decoder level's resolution: every pixel of it is still there, as a channel."""
+    """The control picture folded to a decoder level's resolution: without loss, as channels."""
 
     def __init__(self, control_channels: int, fold: int, channels: int) -> None:
         super().__init__(nn.PixelUnshuffle(fold), nn.Conv2d(control_channels * fold**2, channels, 3, padding=1))

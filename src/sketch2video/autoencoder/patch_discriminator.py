@@ -1,4 +1,4 @@
-"""The patch discriminator: is this patch of a picture a real one?
+"""The patch discriminator, which classifies patches of pictures as real or generated.
 
 PatchGAN of Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", section 3.2.2.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.blocks import LayerNorm2d
 
 WIDEST = 8
 """Channels grow to at most this many times those of the first layer."""
@@ -16,8 +16,8 @@ WIDEST = 8
 class PatchDiscriminator(nn.Module):
     """Pictures to one logit a patch: 4x4 convolutions, normalised and rectified with a slope of 0.2.
 
-    The normalisation is over the channels of each place by itself. Over a whole picture, as batch, instance or group
-    normalisation do it, every logit would know of every pixel, and none would judge its patch alone.
+    The normalisation is over the channels of each position. With batch, instance or group normalisation, which are over
+    a whole picture, every logit would depend on every pixel instead of on its patch alone.
 
     Args:
         width: channels after the first layer, doubled by each further one.
@@ -32,7 +32,7 @@ class PatchDiscriminator(nn.Module):
             narrow, wide = (width * min(2**power, WIDEST) for power in (layer - 1, layer))
             stride = 2 if layer < halvings else 1
             self.layers.append(nn.Conv2d(narrow, wide, 4, stride=stride, padding=1))
-            self.layers.append(PlaceNorm(wide))
+            self.layers.append(LayerNorm2d(wide))
             self.layers.append(nn.LeakyReLU(0.2))
         self.layers.append(nn.Conv2d(width * min(2**halvings, WIDEST), 1, 4, padding=1))
 

@@ -1,11 +1,11 @@
-"""The perceptual term of the autoencoder's loss: distances between features of a network of its own.
+"""The perceptual term of the autoencoder's loss: distances between features of a frozen network.
 
-Without a download there is no network that was trained on photographs, so the default is a small convolutional network
-whose filters are random, orthogonal and fixed by a seed: nothing was learned. Random filters followed by rectification
+The default needs no download: a small convolutional network whose filters are random, orthogonal and fixed by a seed.
+    Random filters followed by rectification
 still measure edges and texture and where they are, at several scales (He, Wang & Hopcroft 2016, "A Powerful Generative
-Model Using Random Weights for the Deep Image Representation"), which a plain pixel loss does not. Who has VGG16's
-weights can name them, and the term becomes that of Johnson et al. 2016 on relu1_2, relu2_2 and relu3_3. The judge that
-scores videos is never used here.
+Model Using Random Weights for the Deep Image Representation"), which a plain pixel loss does not. With VGG16's
+weights, the term is that of Johnson et al. 2016 on relu1_2, relu2_2 and relu3_3. The judges that score videos are
+never used here.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class PerceptualDistance(nn.Module):
     def forward(self, frames: Tensor, target: Tensor) -> Tensor:
         """Distance between two batches (N, 3, H, W) in [-1, 1]: scalar, at least 0."""
         with torch.no_grad():
-            wanted = self.features(target)
-        pairs = zip(self.features(frames), wanted, strict=True)
+            expected = self.features(target)
+        pairs = zip(self.features(frames), expected, strict=True)
         return torch.stack([(got - want).square().sum(1).mean() for got, want in pairs]).sum()
 
 

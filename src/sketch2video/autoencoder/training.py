@@ -24,7 +24,7 @@ from sketch2video.training.pictures import save_sheet, to_uint8
 HELD_OUT_FRAMES = 256
 FRAMES_AT_ONCE = 32
 CONTROL_DROPOUT = 0.1
-"""Share of frames whose decoder sees a blank picture, so that latents can be decoded without any, too."""
+"""Share of frames that are decoded with a blank control picture, so that latents can also be decoded without one."""
 
 
 def train_autoencoder(
@@ -41,11 +41,11 @@ def train_autoencoder(
 
     Args:
         params: all parameters; the sections ``autoencoder`` and ``base`` are read.
-        logger: told about the loss curve and pictures.
+        logger: receives the loss curve and pictures.
         output: folder that gets the model.
-        control: name of the pictures that the decoder sees.
-        clips, curves: folders of shards; the curves say where lines are unless the decoder sees other ones.
-        checkpoints: where checkpoints lie.
+        control: name of the control of the decoder.
+        clips, curves: folders of shards; the curves give the lines unless the control does.
+        checkpoints: folder of all checkpoints.
 
     Returns:
         Metrics: ``loss``, and of held-out frames ``psnr`` (dB), ``ssim`` and, where the decoder sees pictures,
@@ -82,9 +82,9 @@ def train_autoencoder(
 class AutoencoderTask(Task):
     """Reconstruction of a random frame of every clip of a batch.
 
-    The loss is the mean absolute error, plus a perceptual term, plus a slight KL term (Rombach et al. 2022,
+    The loss is the mean absolute error, plus a perceptual term, plus a small KL term (Rombach et al. 2022,
     section 3.1 and appendix G). Errors near the drawing's lines weigh more: lines are a few percent of the pixels, but
-    it is by its outline that a shape is told.
+    shapes are recognised by their outlines.
 
     Args:
         section: parameters of the autoencoder.
@@ -112,8 +112,8 @@ class AutoencoderTask(Task):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
         samples, length = batch["frames"].shape[:2]
-        moments = draw(partial(torch.randint, length), [samples], generator)
-        frames, ink, control = at_moments(self.control, batch, moments)
+        times = draw(partial(torch.randint, length), [samples], generator)
+        frames, ink, control = frames_at(self.control, batch, times)
         weight = line_weights(ink, self.section.line_weight)
         if control is not None:
             blank = draw(torch.rand, [samples], generator) < CONTROL_DROPOUT
@@ -129,7 +129,7 @@ class AutoencoderTask(Task):
         return loss, {"error": error, "perceptual": perceptual, "kl": kl}
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out frames, what the decoder sees beside the latent, and their reconstructions."""
+        """Held-out frames, the control pictures of the decoder, and the reconstructions."""
         frames, control = self._held_out(slice(0, None, max(1, len(self.held_out["frames"]) // 8)))
         path = folder / f"autoencoder-{step:06d}.png"
         seen = [] if control is None else [self.control.shown(control)]
@@ -183,20 +183,20 @@ def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> Sha
     return ShardDataset(table, arrays | control.arrays(clips, curves))
 
 
-def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """One frame of every clip of a batch.
 
     Args:
         control: the pictures that the decoder sees.
         batch: of :func:`clip_dataset`.
-        moments: (N,) int64, which frame of each clip.
+        times: (N,) int64, index of the frame of each clip.
 
     Returns:
         Frames (N, 3, H, W) in [-1, 1], their lines (N, 1, H, W) in [0, 1], which are those of the control or else of
         the curves, and what the decoder sees (N, C, H, W) in [0, 1], or None.
     """
-    each = torch.arange(len(moments), device=moments.device)
-    chosen = {name: array[each, moments][:, None] for name, array in batch.items() if array.ndim > 1}
+    each = torch.arange(len(times), device=times.device)
+    chosen = {name: array[each, times][:, None] for name, array in batch.items() if array.ndim > 1}
     frames = to_network(chosen["frames"])[:, 0]
     height, width = frames.shape[-2:]
     pictures = control.pictures(chosen, height, width)
@@ -208,10 +208,10 @@ def at_moments(control: Control, batch: Batch, moments: Tensor) -> tuple[Tensor,
 
 
 def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:
-    """Frames of the test split, spread over clips and moments: ``frames`` and, if there is any, ``control``."""
+    """Frames of the test split, spread over clips and times: ``frames`` and, if there is any, ``control``."""
     dataset = clip_dataset(control, clips, curves, "test")
-    places = torch.linspace(0, len(dataset) - 1, min(HELD_OUT_FRAMES, len(dataset))).round().long().tolist()
-    batch = dataset.batch(places)
-    moments = torch.arange(len(places)) * 5 % batch["frames"].shape[1]  # 5 is prime to usual lengths: all come up
-    frames, _, pictures = at_moments(control, batch, moments)
+    indices = torch.linspace(0, len(dataset) - 1, min(HELD_OUT_FRAMES, len(dataset))).round().long().tolist()
+    batch = dataset.batch(indices)
+    times = torch.arange(len(indices)) * 5 % batch["frames"].shape[1]  # 5 is coprime to usual lengths: all frames occur
+    frames, _, pictures = frames_at(control, batch, times)
     return {"frames": frames} | ({} if pictures is None else {"control": pictures})

@@ -83,14 +83,14 @@ def source(
     from sketch2video.data.sources.layouts import read_source
     from sketch2video.data.sources.preview import preview
     from sketch2video.params import load_params
-    from sketch2video.profiles import edit_params, wanted_source
+    from sketch2video.profiles import edit_params, source_params
 
-    wanted = wanted_source(captions)
-    ingest = load_params().ingest.model_copy(update=wanted)
+    changes = source_params(captions)
+    ingest = load_params().ingest.model_copy(update=changes)
     lines = []
     if ingest.source not in ("synthetic", "sprites"):
         lines = preview(read_source(ingest), ingest.min_frames, ingest.max_rejected)
-    edit_params({"ingest": wanted}, source=captions)
+    edit_params({"ingest": changes}, source=captions)
     typer.echo(f"params.yaml now takes its videos from {printable(captions)}; `dvc repro` does the rest")
     for line in lines:
         typer.echo(line)

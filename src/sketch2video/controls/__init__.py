@@ -1,4 +1,4 @@
-"""What a system can be made to follow: one object a control, found by its name."""
+"""Controls: the pictures that a system can follow, one object each, found by name."""
 
 from sketch2video.controls.control import AFTER_CONTROL, Control, Way
 from sketch2video.controls.none import NONE

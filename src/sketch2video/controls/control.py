@@ -1,7 +1,7 @@
-"""What a control is: the pictures that a system's decoder and denoiser see beside the latent, frame by frame.
+"""The base class of controls: pictures that condition a system's decoder and denoiser, frame by frame.
 
-All that the sketch system, the text-only system and one that follows maps or poses differ in stands in one object of
-:class:`Control`. To add a control, define a subclass and register an object of it
+A :class:`Control` object holds all differences between the sketch system, the text-only system and one that follows
+maps or poses. To add a control, define a subclass and register an object of it
 (:func:`~sketch2video.controls.register_control`) before a system is trained or loaded.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Way:
-    """How an evaluation generates clips from captions and pictures of the real clips, and what reports call it.
+    """How an evaluation generates clips from captions and pictures of the real clips, and its names in reports.
 
     Attributes:
         name: of the way; names of its scores end with ``_<name>``.
@@ -54,15 +54,15 @@ AFTER_CONTROL = Way(
 
 
 class Control(ABC):
-    """Pictures that a system follows. Objects have no state: what they give depends on their arguments alone.
+    """Pictures that a system follows. Objects have no state: results depend on the arguments alone.
 
     Attributes:
         name: in parameters, in configs of networks and in names of checkpoints; letters, digits and underscores.
         channels: C of the pictures; 0 if there are none.
         lines: whether the pictures are line drawings, ink 1 on 0 with C = 1. Errors near lines weigh more in losses,
             lines stay as dark as they are when pictures shrink, and people see them as black on white.
-        draws: whether the system draws first: a pipeline makes curves of the caption unless it is given any, and
-            answers with them.
+        draws: whether the system draws first: a pipeline generates curves from the caption unless curves are given,
+            and returns them.
         way: how an evaluation generates with pictures of the real clips; None: from captions alone.
     """
 
@@ -102,7 +102,7 @@ class Control(ABC):
             batch: the arrays of :meth:`arrays`, with two leading axes N and T; other arrays are not read.
             height, width: H and W of the pictures, px.
             corruption: share of the clips that are corrupted, in [0, 1].
-            generator: the only source of randomness; None: nothing is corrupted.
+            generator: the only source of randomness; None: no corruption.
 
         Returns:
             (N, T, C, H, W) float32 in [0, 1]; None if C is 0.
@@ -135,7 +135,7 @@ class Control(ABC):
         return {} if pictures is None else {"control": (pictures * 255).round().byte().movedim(-3, -1).numpy()}
 
     def shown(self, pictures: Tensor) -> np.ndarray:
-        """Pictures (..., C, H, W) in [0, 1] as people see them: uint8 (..., H, W, 3).
+        """Pictures (..., C, H, W) in [0, 1] for display: uint8 (..., H, W, 3).
 
         Lines are black on white, three channels are RGB, and of any others the mean is grey.
         """

@@ -1,4 +1,4 @@
-"""No control: networks see the latent, the caption and the frame rate alone."""
+"""No control: the conditions are the caption and the frame rate alone."""
 
 from __future__ import annotations
 

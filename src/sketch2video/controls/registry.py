@@ -1,4 +1,4 @@
-"""Controls by their names, which parameters and the configs of networks hold.
+"""Registry of controls by name; parameters and configs of networks hold the names.
 
 To add one: a file in this folder with a :class:`~sketch2video.controls.control.Control` object.
 """
@@ -18,7 +18,7 @@ from sketch2video.errors import UserError, printable
 from sketch2video.params import Params
 
 GROUP = "sketch2video.controls"
-"""Entry points by which an installed package brings a control; each names a :class:`Control` object."""
+"""Entry points by which an installed package provides a control; each names a :class:`Control` object."""
 
 
 def _discovered() -> dict[str, Control]:
@@ -57,7 +57,7 @@ def find_control(name: str, key: str | None = None, *, may_draw: bool = True) ->
 
 
 def register_control(control: Control) -> None:
-    """Let a control be found by its name.
+    """Register a control under its name.
 
     Raises:
         ValueError: its name is taken, or is not made of letters, digits and underscores.
@@ -70,7 +70,7 @@ def register_control(control: Control) -> None:
 
 
 def unregister_control(name: str) -> None:
-    """Forget a control.
+    """Unregister a control.
 
     Raises:
         ValueError: there is none of this name.
@@ -100,7 +100,7 @@ def control_of_network(name: str | None, channels: int) -> Control:
 
 
 def check_controls(params: Params, source: str = "params.yaml") -> None:
-    """Refuse parameters that name no control, before anything is made of them.
+    """Raise if parameters name an unknown control.
 
     Args:
         params: whose keys ``text_ldm.control`` and ``token_transformer.control`` are checked.

@@ -1,4 +1,4 @@
-"""The sketch: the drawing of the curves that were fitted to a clip, or that the curve VAE makes of its caption."""
+"""The sketch: the drawing of curves that were fitted to a clip or generated from its caption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FITTED = Way(
 
 
 class SketchControl(Control):
-    """Drawn curves; see :mod:`~sketch2video.curves.equation.corruption` for what is done to them in training."""
+    """Drawn curves; see :mod:`~sketch2video.curves.equation.corruption` for their corruption in training."""
 
     name = "sketch"
     channels = 1
@@ -49,7 +49,7 @@ class SketchControl(Control):
         corruption: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The curves, corrupted where there is a generator, and drawn."""
+        """The drawing of the curves, which are corrupted if a generator is given."""
         from sketch2video.curves.equation.corruption import corrupt_curves, draw_ink
 
         curves = batch["coefficients"], batch["visibility"]

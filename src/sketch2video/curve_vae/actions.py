@@ -1,8 +1,8 @@
-"""Drawings along which captions change: every caption is an action, and the next one begins as the last one ends.
+"""Drawings with several captions in sequence: every caption is an action, which continues the previous one.
 
-An action is a function of time in [0, 1]: a caption may hold for any number of frames, and what it asks for is then
-slower. The last frames of an action are *known* to the next one (:mod:`~sketch2video.curve_vae.known`): its strokes are
-the same strokes, and go on from where they are.
+An action is a function of time in [0, 1]: a caption may last for any number of frames, and a longer action is
+slower. The last frames of an action are *known* to the next one (:mod:`~sketch2video.curve_vae.known`): it has
+the same strokes, which continue from their positions.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ def long_curves(
     generator: torch.Generator | None = None,
     temperature: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draw one video along which the caption changes.
+    """Generate the drawing of one video with a sequence of captions.
 
-    One caption gives to the last bit what :func:`~sketch2video.curve_vae.sampling.sample_curves` gives.
+    With one caption the result is exactly that of :func:`~sketch2video.curve_vae.sampling.sample_curves`.
 
     Args:
         vae: the network.
         text: C captions.
-        firsts: first frames of the captions, ascending from 0; each holds until the next begins.
+        firsts: first frames of the captions, ascending from 0; each lasts until the next begins.
         frames: of the video, T.
         fps: frames a second, one for all captions or (C,), which the network receives as it is; see below.
-        overlap: frames about the first one of a caption that belong to the action before and to the next; both last
-            half as many frames longer than their captions hold. At most the frames of the shortest caption.
+        overlap: frames around the first one of a caption that belong to the previous and to the next action; both
+            are longer than their captions by half as many frames. At most the frames of the shortest caption.
         generator: source of the noise.
         temperature: scale of the noise; None: ``vae.config.temperature``.
 
     Returns:
         Coefficients (T, slots, 2, K) float32 in frame widths, at most ``config.budget`` numbers a frame, the same
-        harmonics of a slot all along the video; and visibility (T, slots) float32, 0 or 1.
+        harmonics of a slot in all frames; and visibility (T, slots) float32, 0 or 1.
 
     Raises:
-        ValueError: captions, first frames, frame rates, frames and overlap do not go together.
+        ValueError: captions, first frames, frame rates, frames and overlap are inconsistent.
 
-    All clips of a training have the same number of frames, so that the rate says how many seconds an action takes. An
+    All clips of a training have the same number of frames, so that the rate determines the duration of an action. An
     action that is stretched over more frames is one of the same kind in slow motion. The rate of an equally slow clip
     would be far below those of the training.
     """
@@ -102,7 +102,7 @@ def action_spans(firsts: Sequence[int], frames: int, overlap: int) -> list[tuple
     shortest = overlap if len(firsts) > 1 else 1
     if overlap < 1 or list(firsts[:1]) != [0] or any(b - a < shortest for a, b in pairwise([*firsts, frames])):
         raise ValueError(
-            f"captions that begin at frames {list(firsts)} of {frames} and an overlap of {overlap} do not go together;"
+            f"captions that begin at frames {list(firsts)} of {frames} and an overlap of {overlap} are inconsistent;"
             " let the first begin at 0, each last at least as long as the overlap, and the overlap be 1 frame or more"
         )
     before = overlap // 2
@@ -110,7 +110,7 @@ def action_spans(firsts: Sequence[int], frames: int, overlap: int) -> list[tuple
 
 
 def _ending(drawn: Drawn, begin: int, end: int, overlap: int) -> Known:
-    """What an action from ``begin`` to ``end`` knows: the frames that the one before has drawn already."""
+    """The known frames of an action from ``begin`` to ``end``: those that the previous one has drawn."""
     coefficients, visible = (part[:, :, begin:end] for part in drawn)
     drawn_already = torch.arange(end - begin, device=visible.device) < overlap
     return Known(coefficients.clone(), visible & drawn_already, ~visible & drawn_already)

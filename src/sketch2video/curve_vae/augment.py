@@ -1,8 +1,8 @@
-"""Training clips moved, enlarged, turned, mirrored and played backwards: more clips than there are.
+"""Augmentation: training clips are translated, scaled, rotated, mirrored and reversed in time.
 
-The prior sees by how much (Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
-appendix F.2, non-leaking augmentation), and draws with a change of zero: drawings do not wander, and what a caption
-says of directions stays true.
+The prior is conditioned on the augmentation (Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based
+Generative Models", appendix F.2, non-leaking augmentation), and samples with none: samples are not displaced, and the
+directions in captions stay correct.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from sketch2video.curve_vae.strokes import StrokeSet
 from sketch2video.networks.processes import draw
 
 CHANGES = 6
-"""Numbers that describe a change: move x and y (frame widths), logarithm of the scale, angle (radians), and 1 if
-mirrored from left to right, 1 if played backwards, each before the others."""
+"""Numbers that describe a change: translation x and y (frame widths), logarithm of the scale, angle (radians), and 1 if
+mirrored from left to right, 1 if reversed in time, in the order of their application."""
 MOVE = 0.5
-"""Standard deviation of moves, frame widths, beside that of scale and angle."""
+"""Standard deviation of the translation, frame widths, relative to that of log scale and angle."""
 FLIPPED = 0.125
-"""Share of the clips that are mirrored, and of those that are played backwards. With a half of each, a caption alone
-says nothing about the direction in which something moves: the exclusive or of both may not be learned."""
+"""Share of the clips that are mirrored, and of those that are reversed. With a half of each, a caption alone would not
+determine the direction of a motion, and the exclusive or of both may not be learned."""
 
 
 def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> tuple[StrokeSet, Tensor]:
@@ -30,7 +30,7 @@ def augmented(strokes: StrokeSet, spread: float, generator: torch.Generator) -> 
 
 
 def random_changes(count: int, spread: float, generator: torch.Generator) -> Tensor:
-    """Changes of clips: moves, scales and angles normally distributed about none; some are mirrored, some backwards.
+    """Changes of clips: normal translations, log scales and angles; some are mirrored, some reversed in time.
 
     Args:
         count: N.
@@ -50,7 +50,7 @@ def random_changes(count: int, spread: float, generator: torch.Generator) -> Ten
 def changed(strokes: StrokeSet, changes: Tensor) -> StrokeSet:
     """Clips after a change about the middle of the frame and of time.
 
-    A mirrored stroke is drawn from its other end, so that closed ones go round clockwise as all do.
+    A mirrored stroke is drawn from its other end, so that closed ones stay clockwise.
 
     Args:
         strokes: of N clips.

@@ -1,4 +1,4 @@
-"""How the autoencoder of the curve VAE learns single strokes."""
+"""The training task of the autoencoder of the curve VAE, on single strokes."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class AutoencoderTask(Task):
         posterior = self.module.encode(coefficients, life)
         noise = draw(torch.randn, posterior.mean.shape, generator, rows=strokes.present.sum(1))
         parts, _ = self.module.decode(posterior.sample(noise), frame_times(visible.shape[1], visible.device))
-        place, size, shape, motion = stroke_errors(parts, coefficients, visible)
+        position, size, shape, motion = stroke_errors(parts, coefficients, visible)
         nats = total(posterior.kl().sum(-1).sum()) / total(strokes.present.sum()).clamp_min(1)
         weight = self.section.kl_weight * min(1.0, progress / ANNEALING)
-        return place + size + shape + motion + weight * nats, {
-            "place_px": place * self.size,
+        return position + size + shape + motion + weight * nats, {
+            "place_px": position * self.size,
             "size_px": size * self.size,
             "shape": shape,
             "motion": motion,

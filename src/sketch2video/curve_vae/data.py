@@ -15,9 +15,9 @@ from sketch2video.data.clips.datasets import ShardDataset, batch_indices
 from sketch2video.training.loop import Batch
 
 ALIKE = 8
-"""Batches whose clips are spread among them by their numbers of strokes, so that little of a batch is padding."""
+"""Number of batches among which clips are sorted by their numbers of strokes, to reduce padding."""
 CAPTION_TOKENS = 16
-"""Strokes that take as long as a clip's caption."""
+"""Number of strokes with the computational cost of a caption."""
 
 
 class CurveDataset(ShardDataset):
@@ -43,7 +43,7 @@ class CurveDataset(ShardDataset):
         return stroke_sets(*self.curves(indices), self.limit)
 
     def strokes_needed(self) -> int:
-        """The strokes a clip that hold 99% of all; see :func:`~sketch2video.curve_vae.strokes.strokes_needed`."""
+        """Strokes per clip that include 99% of all; see :func:`~sketch2video.curve_vae.strokes.strokes_needed`."""
         return strokes_needed(self.lives, self.limit)
 
     @cached_property
@@ -61,23 +61,23 @@ class CurveDataset(ShardDataset):
         return batch | {name: part[:, :used] for name, part in strokes._asdict().items()}
 
     def batch_at(self, seed: int, position: int, size: int) -> Batch:
-        """Batch number ``position``: of each :data:`ALIKE` batches' clips those with about as many strokes.
+        """Batch number ``position``: among the clips of :data:`ALIKE` batches, those with about equally many strokes.
 
-        A batch has about ``size`` tokens, strokes and :data:`CAPTION_TOKENS` a clip, so that a step takes about as long
-        whatever the data: clips of one stroke come in batches of many.
+        A batch has about ``size`` tokens, strokes and :data:`CAPTION_TOKENS` a clip, so that the cost of a step is
+        about constant: clips of one stroke come in large batches.
 
         See :class:`~sketch2video.data.clips.datasets.Scheduled`.
         """
         count = max(1, round(size / (self.lives.mean() + CAPTION_TOKENS)))
-        turn, place = divmod(position, ALIKE)
+        turn, offset = divmod(position, ALIKE)
         clips = np.array(batch_indices(seed, turn, ALIKE * count, len(self)))
         clips = clips[np.argsort(self.lives[clips], kind="stable")].reshape(ALIKE, count)
-        order = np.random.default_rng([seed, turn]).permutation(ALIKE)  # few and many strokes in turns
-        return self.batch(clips[order[place]].tolist())
+        order = np.random.default_rng([seed, turn]).permutation(ALIKE)  # few and many strokes alternate
+        return self.batch(clips[order[offset]].tolist())
 
 
 class StrokeDataset(CurveDataset):
-    """The same clips, in batches of so many strokes: what is learned from single strokes does not mind their clips."""
+    """The same clips, in batches of so many strokes: for training on single strokes, independent of their clips."""
 
     def batch_at(self, seed: int, position: int, size: int) -> Batch:
         """Batch number ``position``, with about ``size`` strokes."""

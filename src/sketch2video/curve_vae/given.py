@@ -1,4 +1,4 @@
-"""Drawings and strokes of a user → what the prior knows of a clip."""
+"""A user's drawings and strokes as known strokes of a clip, which condition the prior."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sketch2video.curve_vae.strokes import MIN_SIZE, lives_of
 from sketch2video.curves import CurveSequence
 
 ALIKE = 0.5
-"""Two strokes of different drawings may be one stroke that moved where their points, centred, are at most this share of
-the larger one's size apart."""
+"""Two strokes of different drawings can match if the distance of their centred points is at most this share of the
+larger one's size."""
 FARNESS = 0.2
-"""How much the way between two such strokes counts, against the difference of their shapes."""
+"""Weight of the distance between two such strokes, relative to the difference of their shapes."""
 
 
 def known_frames(vae: CurveVAE, drawings: CurveSequence, frames: Sequence[int], num_frames: int) -> Known:
     """One clip of which some frames are drawn.
 
     Args:
-        vae: its config says how many strokes a clip has.
+        vae: its config gives the number of strokes of a clip.
         drawings: a frame for each of ``frames``; a slot that is visible in two of them is one stroke.
         frames: their indices in the clip, ascending.
         num_frames: T.
 
     Returns:
-        For one clip: the strokes that are drawn, and that there are no others in these frames.
+        For one clip: the strokes that are drawn, and no others in these frames.
 
     Raises:
         ValueError: the frames are not those of a clip of T frames, or the drawings have more strokes than a clip may.
@@ -49,10 +49,10 @@ def known_frames(vae: CurveVAE, drawings: CurveSequence, frames: Sequence[int], 
 
 
 def known_strokes(vae: CurveVAE, strokes: CurveSequence) -> Known:
-    """One clip of which some strokes are drawn in all frames; the others are open.
+    """One clip of which some strokes are drawn in all frames; the others are not known.
 
     Args:
-        vae: its config says how many strokes a clip has.
+        vae: its config gives the number of strokes of a clip.
         strokes: T frames; each life of a slot is a stroke.
 
     Raises:
@@ -69,7 +69,7 @@ def known_strokes(vae: CurveVAE, strokes: CurveSequence) -> Known:
 
 
 def together(clips: Sequence[Known]) -> Known:
-    """What is known of several clips, as of one batch."""
+    """The known strokes of several clips, as a batch."""
     return Known(*(torch.cat(parts) for parts in zip(*clips, strict=True)))
 
 
@@ -98,7 +98,7 @@ def linked(drawings: CurveSequence) -> list[dict[int, int]]:
 
 
 def _unlikeness(drawings: CurveSequence, one: dict[int, int], other: dict[int, int]) -> float:
-    """How unlikely it is that ``one`` goes on as ``other``; infinite where it cannot."""
+    """Cost of matching ``one`` with a later ``other``; infinite where they cannot match."""
     last, first = max(one), min(other)
     if last >= first:
         return np.inf

@@ -1,8 +1,8 @@
-"""What is known of a clip's strokes before it is drawn: some of them, or some of their frames.
+"""Known strokes: some strokes of a clip, or some of their frames, are given before it is drawn.
 
-A few drawings instead of all, a stroke redrawn by hand that the others follow, the last frames of the clip before: all
-of these are strokes that are known in some frames. The prior sees, beside a stroke's noisy numbers, the numbers that it
-would have if it went straight from one known frame to the next, and in which frames it is known to be visible or not.
+A few drawings instead of all, a stroke that was redrawn by hand, the last frames of the previous clip: all of these are
+strokes that are known in some frames. The prior receives, beside a stroke's noisy numbers, those of its linear
+interpolation between known frames, and the frames in which it is known to be visible or hidden.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sketch2video.curve_vae.strokes import StrokeSet, to_series
 from sketch2video.networks.processes import draw
 
 KINDS = 4
-"""Ways in which clips of a training are known; see :func:`random_known`."""
+"""The kinds of known strokes and frames in training; see :func:`random_known`."""
 
 
 class Known(NamedTuple):
-    """What is known of S strokes of N clips.
+    """Known strokes: S strokes of N clips.
 
     Attributes:
         coefficients: (N, S, T, 2, K) frame widths; used where a stroke is ``shown``.
@@ -35,12 +35,12 @@ class Known(NamedTuple):
 
     @property
     def strokes(self) -> Tensor:
-        """The strokes that are known somewhere: (N, S) bool."""
+        """The strokes that are known in some frame: (N, S) bool."""
         return self.shown.any(-1)
 
 
 def describe(vae: CurveVAE, known: Known) -> Tensor:
-    """What the prior sees of known strokes: (N, S, known_numbers), zero where nothing is known.
+    """The condition of the prior on known strokes: (N, S, known_numbers), zero where nothing is known.
 
     Whether a frame is known, the whitened latents of the stroke as :func:`between` draws it, and the frames in which it
     is known to be visible and not to be, as series in time.
@@ -58,7 +58,7 @@ def describe(vae: CurveVAE, known: Known) -> Tensor:
 
 
 def tokens_of(described: Tensor, vae: CurveVAE) -> Tensor:
-    """Where the tokens of known strokes will about be: (N, S, 5 + Z), whitened, of what :func:`describe` gives."""
+    """Approximate tokens of known strokes: (N, S, 5 + Z), whitened, from the result of :func:`describe`."""
     return described[..., 1 : 1 + len(vae.mean)]
 
 
@@ -76,7 +76,7 @@ def between(values: Tensor, shown: Tensor) -> Tensor:
     index = torch.arange(frames, device=shown.device).expand_as(shown)
     before = index.masked_fill(~shown, -1).cummax(1).values
     after = frames - 1 - index.masked_fill(~shown.flip(1), -1).cummax(1).values.flip(1)
-    after = torch.where(after >= frames, before, after)  # nothing is shown later
+    after = torch.where(after >= frames, before, after)  # not shown in a later frame
     before = torch.where(before < 0, after, before)
     share = (index - before) / (after - before).clamp_min(1)
     tail = [1] * (values.ndim - 2)
@@ -85,12 +85,12 @@ def between(values: Tensor, shown: Tensor) -> Tensor:
 
 
 def random_known(strokes: StrokeSet, share: float, generator: torch.Generator) -> Known:
-    """Let a share of training clips be known in part: by the first and last frame, by the first frames, by some frames,
-    or by some strokes in all frames, each as likely.
+    """Known strokes for a share of training clips: the first and last frame, the first frames, some frames, or some
+    strokes in all frames, with equal probability.
 
     Args:
         strokes: of the clips.
-        share: probability in [0, 1] that something of a clip is known.
+        share: probability in [0, 1] that a clip has known strokes or frames.
         generator: source of the choices.
     """
     device = generator.device
@@ -116,12 +116,12 @@ def random_known(strokes: StrokeSet, share: float, generator: torch.Generator) -
 
 
 def hold(coefficients: Tensor, visible: Tensor, known: Known) -> tuple[Tensor, Tensor]:
-    """Strokes that pass exactly through what is known; between known frames the correction goes over evenly.
+    """Correct strokes to agree exactly with known ones; between known frames the correction is interpolated linearly.
 
     Args:
-        coefficients: (N, S, T, 2, K), drawn with ``known`` in sight.
+        coefficients: (N, S, T, 2, K), sampled with ``known`` as a condition.
         visible: (N, S, T) bool.
-        known: what they must agree with.
+        known: the known strokes.
 
     Returns:
         Both, corrected.

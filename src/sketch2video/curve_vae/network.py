@@ -14,43 +14,43 @@ from sketch2video.curve_vae.prior import StrokeFlow
 from sketch2video.curve_vae.strokes import (
     Parts,
     StrokeSet,
+    decompose,
     frame_times,
     from_series,
     known_numbers,
     rms_distance,
-    take_apart,
     to_series,
 )
 from sketch2video.text.encoder import TextCondition
 
 GIVEN = 5
-"""Numbers of a stroke that are kept as they are: place x and y, log size, birth and death."""
+"""Number of values of a stroke that are not encoded: position x and y, log size, birth and death."""
 MIDDLE = (0.5, 0.5, -2.0)
 SCALE = (0.3, 0.3, 0.5)
-"""Middle and scale of place x and y (frame widths) and log size: a network works with numbers about one."""
+"""Mean and scale of position x and y (frame widths) and log size, by which they are normalised."""
 MOTION_GAIN = 4.0
-"""Motion about a stroke's mean place is smaller than that place by about this factor."""
+"""Motion relative to a stroke's mean position is smaller than that position by about this factor."""
 LOG_VARIANCE_RANGE = (-10.0, 4.0)
 EFFECT_UNIT = 1 / 64
-"""Frame widths: the unit of how far a latent number moves what is drawn."""
+"""Frame widths: the unit of the distance by which a latent number moves the drawing."""
 OUTSIDE = 0.25
-"""How far before its clip a stroke is born that the first frame shows, and how far after it one dies that the last
-frame shows, as a share of the clip: a birth that is drawn a little late does not leave the first frame empty."""
+"""Offset of the birth of a stroke that is visible in the first frame, and of the death of one that is visible in the
+last frame, as a share of the clip: with a small error of the birth, the first frame is not empty."""
 LEAST_EFFECT, LIFE_EFFECT = 0.02, 1.5
-"""The least that is assumed of any number, and what is assumed of birth and death, which move no point."""
+"""Smallest distance that is assumed for a number, and the one for birth and death, which move no point."""
 LEAST_SPREAD = 0.25
-"""The least standard deviation that is assumed of birth and death, whose unit is half the clip: where strokes live all
-through their clips, one that does not would be thousands of deviations away."""
+"""Smallest standard deviation that is assumed for birth and death, whose unit is half the clip: if nearly all strokes
+span their clips, one that does not would be thousands of deviations away."""
 STEP = 0.3
-"""Standard deviations by which a number is changed to see what it moves."""
+"""Standard deviations by which a number is changed to measure its effect."""
 
 
 class Posterior(NamedTuple):
-    """Strokes as latents: what is kept as it is, and a diagonal Gaussian over the rest.
+    """Posterior of strokes: values that are not encoded, and a diagonal Gaussian over the latent.
 
     Attributes:
-        given: (..., 5) mean place and log size through the stroke's life, scaled; birth and death, the middle of the
-            clip at 0, its ends at -1 and 1.
+        given: (..., 5) mean position and log size over the stroke's lifetime, scaled; birth and death, the middle of
+            the clip at 0, its ends at -1 and 1.
         mean: (..., Z)
         log_variance: (..., Z)
     """
@@ -64,7 +64,7 @@ class Posterior(NamedTuple):
         return torch.cat([self.given, self.mean + torch.exp(0.5 * self.log_variance) * noise], dim=-1)
 
     def mode(self) -> Tensor:
-        """The likeliest latents (..., 5 + Z)."""
+        """The mode: latents (..., 5 + Z)."""
         return torch.cat([self.given, self.mean], dim=-1)
 
     def kl(self) -> Tensor:
@@ -77,15 +77,15 @@ class CurveVAE(ModelMixin, ConfigMixin):
 
     Args:
         strokes: S, most strokes of a clip, each from its birth to its death.
-        slots: most strokes of a frame, the slots of the curves that :meth:`sample` gives.
+        slots: most strokes of a frame, the slots of the curves that are sampled.
         harmonics: K, most harmonics of a stroke.
         text_width: width of the text encoder's hidden states.
-        latent_dim: Z, numbers of a stroke's latent besides place, size, birth and death.
-        hidden: width of encoder and decoder, which see one stroke at a time.
+        latent_dim: Z, numbers of a stroke's latent besides position, size, birth and death.
+        hidden: width of encoder and decoder, which process single strokes.
         time_terms: J, terms of the series in time.
         width, layers, heads: of the prior; see :class:`~sketch2video.curve_vae.prior.StrokeFlow`.
-        budget: most numbers a frame that :meth:`sample` gives, visibilities counted.
-        num_inference_steps, guidance_scale, temperature, stroke_quantile: of sampling, where a call does not say; see
+        budget: most numbers a frame of sampled curves, visibilities included.
+        num_inference_steps, guidance_scale, temperature, stroke_quantile: the defaults of sampling; see
             :func:`~sketch2video.curve_vae.sampling.sample_curves`.
     """
 
@@ -128,12 +128,12 @@ class CurveVAE(ModelMixin, ConfigMixin):
         self.prior = StrokeFlow(
             strokes, numbers, known_numbers(numbers, time_terms), text_width, width=width, layers=layers, heads=heads
         )
-        # Harmonics of a line with corners fall like 1 / k^2; after this all of them are of the same order.
+        # Harmonics of a line with corners fall like 1 / k^2; with this factor all of them are of the same order.
         falling = torch.arange(1, harmonics, dtype=torch.float32).pow(-1.5)
         self.register_buffer("harmonic_scale", falling, persistent=False)
         self.register_buffer("motion_middle", torch.tensor(MIDDLE), persistent=False)
         self.register_buffer("motion_scale", torch.tensor(SCALE), persistent=False)
-        # What the prior works with is (latents - mean) / scale; see whiten.
+        # The prior works with (latents - mean) / scale; see whiten.
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("scale", torch.ones(numbers))
 
@@ -153,17 +153,17 @@ class CurveVAE(ModelMixin, ConfigMixin):
         return Posterior(given, mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
     def series(self, coefficients: Tensor, terms: int) -> tuple[Tensor, Tensor]:
-        """Strokes as series in time, scaled to numbers about one.
+        """Strokes as series in time, normalised.
 
         Args:
             coefficients: (..., T, 2, K) frame widths.
             terms: J, of the series.
 
         Returns:
-            Of place x, y and log size (..., J, 3), and of the shape (..., J, 2 (K - 1)).
+            Of position x, y and log size (..., J, 3), and of the shape (..., J, 2 (K - 1)).
         """
-        place, log_size, shape = take_apart(coefficients)
-        motion = (torch.cat([place, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
+        position, log_size, shape = decompose(coefficients)
+        motion = (torch.cat([position, log_size[..., None]], dim=-1) - self.motion_middle) / self.motion_scale
         return to_series(motion, terms), to_series((shape / self.harmonic_scale).flatten(-2), terms)
 
     def from_series(self, motion: Tensor, shape: Tensor, times: Tensor) -> Parts:
@@ -181,10 +181,10 @@ class CurveVAE(ModelMixin, ConfigMixin):
             times: (T,) shares of the clip, in [0, 1].
 
         Returns:
-            Strokes with leading axes (..., T), and their lives (..., 2) in [0, 1], which may be empty.
+            Strokes with leading axes (..., T), and their lifetimes (..., 2) in [0, 1], which may be empty.
         """
         hidden = self.decoder(torch.cat([latents[..., GIVEN:], latents[..., 2:GIVEN]], dim=-1))
-        # In bfloat16 points would tremble by a tenth of a pixel.
+        # In bfloat16 points would jitter by a tenth of a pixel.
         with torch.autocast(latents.device.type, enabled=False):
             given = latents[..., :GIVEN].float()
             moving = self.motion_out(hidden.float()).unflatten(-1, (-1, 3))
@@ -194,11 +194,11 @@ class CurveVAE(ModelMixin, ConfigMixin):
 
     @apply_forward_hook
     def number_of_strokes(self, text: TextCondition, fps: Tensor) -> Tensor:
-        """Logits (N, S + 1) of how many strokes a clip has; see :meth:`StrokeFlow.count`."""
+        """Logits (N, S + 1) of the number of strokes of a clip; see :meth:`StrokeFlow.count`."""
         return self.prior.count(len(text.hidden), text.hidden, text.mask, fps)
 
     def whitened(self, latents: Tensor) -> Tensor:
-        """What the prior works with: latents (..., 5 + Z) about zero, each in its own scale; see :meth:`whiten`."""
+        """Latents (..., 5 + Z) normalised for the prior, by the mean and scale of each number; see :meth:`whiten`."""
         return (latents - self.mean) / self.scale
 
     def unwhitened(self, tokens: Tensor) -> Tensor:
@@ -207,10 +207,10 @@ class CurveVAE(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def whiten(self, strokes: StrokeSet, power: float = 0.5) -> None:
-        """Set the scale of the prior's numbers by how far each of them moves what is drawn.
+        """Set the scale of the prior's numbers by the distance that each of them moves the drawing.
 
         A latent dimension of a VAE has a standard deviation of about one whether it moves a stroke by ten pixels or by
-        a tenth of one, and a flow that sees all alike spends its capacity on what nobody sees. Number d gets the
+        a tenth of one, and a flow with equal weights spends its capacity on invisible differences. Number d gets the
         standard deviation ``e_d ** power``, where ``e_d`` is the distance, in 64ths of a frame width, by which one
         standard deviation of it moves a stroke's points. A power of 0 whitens, 1 keeps distances as they are.
 
@@ -244,12 +244,12 @@ def span_of(life: Tensor) -> Tensor:
 
 
 def life_of(span: Tensor) -> Tensor:
-    """Birth and death (..., 2) in [0, 1] of numbers of a latent; a life outside of the clip is empty."""
+    """Birth and death (..., 2) in [0, 1] of numbers of a latent; a lifetime outside of the clip is empty."""
     return ((span + 1) / 2).clamp(0, 1)
 
 
 def _small(width: int, numbers: int) -> nn.Linear:
-    """An output layer whose numbers start near zero."""
+    """An output layer with small initial weights."""
     layer = nn.Linear(width, numbers)
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)

@@ -2,9 +2,9 @@
 
 Flow matching on straight lines (Lipman et al. 2023), in the conventions of
 :mod:`~sketch2video.networks.flow_matching`. Every stroke is a token; tokens have no order and no embedding of an index.
-What tells them apart is their noise, and the noise that a stroke is learned from is chosen by optimal transport within
-the clip (:func:`coupled_noise`): a token whose noise lies to the left becomes a stroke to the left, and need not find
-out at every step anew which of the strokes it is to be.
+They are distinguished by their noise. In training the noise of a stroke is chosen by optimal transport within the clip
+(:func:`coupled_noise`): a token whose noise is on the left becomes a stroke on the left, so the assignment of tokens to
+strokes is consistent over all steps.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from sketch2video.networks.blocks import ConditionedBlock, timestep_features, ze
 from sketch2video.networks.caption_condition import CaptionAndRate
 
 TIME_FEATURES = 64
-PLACE_OCTAVES = 5
+POSITION_OCTAVES = 5
 LATTICE = (0.7548776662466927, 0.5698402909980532)
 """1 / g and 1 / g^2 of g^3 = g + 1 (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences")."""
 
 
 class StrokeFlow(nn.Module):
-    """Velocity of a set of strokes, and how many there are; see the module.
+    """Velocity of a set of strokes, and the number of strokes; see the module.
 
     Args:
         strokes: S, the most of a clip.
-        numbers: D, of a token; the first two are a stroke's place.
-        known_numbers: numbers that describe what is known of a stroke; see :mod:`~sketch2video.curve_vae.known`.
+        numbers: D, of a token; the first two are a stroke's position.
+        known_numbers: size of the condition on a known stroke; see :mod:`~sketch2video.curve_vae.known`.
         text_width: width of the text encoder's hidden states.
         width: of the tokens.
         layers: blocks.
@@ -52,7 +52,7 @@ class StrokeFlow(nn.Module):
         super().__init__()
         self.strokes = strokes
         self.count_out = nn.Sequential(nn.SiLU(), nn.Linear(width, strokes + 1))
-        self.token_in = nn.Linear(numbers + 4 * PLACE_OCTAVES, width)
+        self.token_in = nn.Linear(numbers + 4 * POSITION_OCTAVES, width)
         self.known_in = nn.Linear(known_numbers, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.number_in = nn.Linear(TIME_FEATURES, width)
@@ -82,23 +82,23 @@ class StrokeFlow(nn.Module):
             text: (N, L, text_width); None: no sample has a caption.
             text_mask: (N, L) bool; a row without any True has no caption.
             fps: (N,) frames a second, 0 where unknown; None: unknown for all.
-            known: (N, S, known_numbers), zero for strokes of which nothing is known; None: nothing is known.
+            known: (N, S, known_numbers), zero for strokes that are not known; None: none is known.
             present: (N, S) bool, the tokens that are strokes, at least one a clip; None: all. The others have no
-                influence, and their velocity means nothing.
+                influence, and their velocity is undefined.
             changes: (N, CHANGES), how training clips were changed; see :mod:`~sketch2video.curve_vae.augment`. None:
-                not at all.
+                no augmentation.
 
         Returns:
             (N, S, D)
         """
         words, mask = self.caption.tokens(len(tokens), text, text_mask)
         condition = self.caption.vector(words, mask, fps) + self.time_in(timestep_features(time, TIME_FEATURES))
-        # Attention takes means: without this a token cannot tell whether it is one of two strokes or of ten.
+        # Attention averages: without this a token cannot determine whether it is one of two strokes or of ten.
         number = tokens.new_full((len(tokens),), tokens.shape[1]) if present is None else present.sum(1)
         condition = condition + self.number_in(timestep_features(number / self.strokes, TIME_FEATURES))
         if changes is not None:
             condition = condition + self.change_in(changes)
-        x = self.token_in(torch.cat([tokens, _place_features(tokens[..., :2])], dim=-1))
+        x = self.token_in(torch.cat([tokens, _position_features(tokens[..., :2])], dim=-1))
         if known is not None:
             x = x + self.known_in(known)
         x = x[:, None]
@@ -108,28 +108,29 @@ class StrokeFlow(nn.Module):
         return self.out(self.norm(x[:, 0]) * (1 + scale) + shift)
 
     def count(self, samples: int, text: Tensor | None, text_mask: Tensor | None, fps: Tensor | None) -> Tensor:
-        """Logits (N, S + 1) of how many strokes a clip has; see :meth:`forward` for the arguments."""
+        """Logits (N, S + 1) of the number of strokes of a clip; see :meth:`forward` for the arguments."""
         words, mask = self.caption.tokens(samples, text, text_mask)
         return self.count_out(self.caption.vector(words, mask, fps))
 
 
-def _place_features(place: Tensor) -> Tensor:
-    """Sines and cosines of places (..., 2) at octaves from a few strokes' distance on: (..., 4 * PLACE_OCTAVES)."""
-    octaves = 2.0 ** torch.arange(PLACE_OCTAVES, device=place.device, dtype=place.dtype)
-    angles = (place[..., None] * (math.pi / 16 * octaves)).flatten(-2)
+def _position_features(position: Tensor) -> Tensor:
+    """Sines and cosines of positions (..., 2) at octaves of a few strokes' distance: (..., 4 * POSITION_OCTAVES)."""
+    octaves = 2.0 ** torch.arange(POSITION_OCTAVES, device=position.device, dtype=position.dtype)
+    angles = (position[..., None] * (math.pi / 16 * octaves)).flatten(-2)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def spread_noise(noise: Tensor) -> Tensor:
-    """Standard normal tokens whose places are spread evenly, as strokes over a drawing are; to sample from.
+    """Standard normal tokens with evenly spread positions, for sampling.
 
-    The places of a clip are points of Roberts' sequence (a lattice in the golden ratio's generalisation to two
-    dimensions, shifted at random), through the normal distribution's quantile function: each by itself is standard
-    normal as before, but no part of a drawing is left without noise that is near. A network that is trained on
-    independent noise knows such sets, and draws them better than others; one that is trained on these alone knows less.
+    The positions of a clip are points of Roberts' sequence (a lattice in the golden ratio's generalisation to two
+    dimensions, shifted at random), through the normal distribution's quantile function: each marginal is
+    standard normal, but every part of a drawing has noise nearby. A network that is trained on independent noise
+    generalises to such sets, and samples from them better than from others; one that is trained on these alone is
+    worse.
 
     Args:
-        noise: (N, S, D) standard normal; the first token's place is the shift.
+        noise: (N, S, D) standard normal; the first token's position is the shift.
 
     Returns:
         The shape of ``noise``.
@@ -137,24 +138,24 @@ def spread_noise(noise: Tensor) -> Tensor:
     index = torch.arange(noise.shape[1], device=noise.device, dtype=torch.float64)
     start = torch.special.ndtr(noise[:, :1, :2].double())
     points = (start + index[:, None] * start.new_tensor(LATTICE)).frac()
-    places = torch.special.ndtri(points.clamp(1e-4, 1 - 1e-4)).to(noise.dtype)
-    return torch.cat([places, noise[..., 2:]], dim=-1)
+    positions = torch.special.ndtri(points.clamp(1e-4, 1 - 1e-4)).to(noise.dtype)
+    return torch.cat([positions, noise[..., 2:]], dim=-1)
 
 
 def coupled_noise(strokes: Tensor, noise: Tensor, present: Tensor, first: Tensor | None = None) -> Tensor:
-    """Noise tokens in the order that carries each to a stroke near it: optimal transport within every clip.
+    """Permute noise tokens so that each is paired with a near stroke: optimal transport within every clip.
 
-    The cost is the squared distance of places alone (Tong et al. 2024, "Improving and generalizing flow-based
+    The cost is the squared distance of positions alone (Tong et al. 2024, "Improving and generalizing flow-based
     generative models with minibatch optimal transport", within one set instead of a batch). Tokens are exchangeable, so
-    the noise of a clip stays a sample of the standard normal. With all numbers in the cost, a token could not see at
-    noise which stroke it was assigned to.
+    the noise of a clip stays a sample of the standard normal. With all numbers in the cost, the assignment could
+    not be inferred from the noise.
 
     Args:
         strokes: (N, S, D), the data.
         noise: (N, S, D) standard normal.
-        present: (N, S) bool, the tokens that are strokes; the noise of the others stays where it is.
-        first: (N, S) bool, strokes that choose their noise before the others, as in sampling, where the others are not
-            there yet; None: none.
+        present: (N, S) bool, the tokens that are strokes; the noise of the others is not permuted.
+        first: (N, S) bool, strokes that are assigned before the others, as in sampling, where the others are not
+            known; None: none.
 
     Returns:
         (N, S, D), each clip's noise permuted.

@@ -1,4 +1,4 @@
-"""How the prior of the curve VAE learns sets of strokes."""
+"""The training task of the prior of the curve VAE, on sets of strokes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from sketch2video.training.loop import Batch, Task
 from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet
 
 COUNT_WEIGHT = 0.02
-"""Of the nats of the number of strokes beside the squared error of the velocity."""
+"""Weight of the cross-entropy of the number of strokes, relative to the squared error of the velocity."""
 COUNT_SPREAD = 0.05
-"""Standard deviation of the numbers of strokes that the prior learns, as a share of the true ones."""
+"""Standard deviation of the smoothed targets for the number of strokes, as a share of the true number."""
 RATE_SPREAD = 0.2
-"""Standard deviation of the logarithm of frame rates about the true ones: exact rates tell training clips apart, which
-would then be learned by heart."""
+"""Standard deviation of the noise on the logarithm of frame rates: exact rates identify training clips, which the prior
+would then memorise."""
 HELD_OUT_CLIPS = 256
 PREVIEW_CLIPS = 8
 
 
 class PriorTask(Task):
-    """Flow matching of sets of strokes: the prior learns what the caption, and what is known, leave open.
+    """Flow matching of sets of strokes, conditioned on captions and known strokes.
 
     Args:
         vae: its prior is trained; the rest is frozen.
@@ -113,7 +113,7 @@ class PriorTask(Task):
         return {"flow_test": float(flow), "count_test": float(count)}
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out captions: what was fitted to the real clip, and what is generated; as a sheet and as a GIF."""
+        """Held-out captions: curves fitted to the real clip, and generated ones, as a contact sheet and as a GIF."""
         indices = evenly(PREVIEW_CLIPS, len(self.held_out))
         batch, text = self._held_out(indices)
         coefficients, visibility = (torch.from_numpy(part) for part in self.held_out.curves(indices))
@@ -134,10 +134,10 @@ class PriorTask(Task):
 
 
 def about(numbers: Tensor, logits: Tensor) -> Tensor:
-    """Targets (N, S + 1) for logits that say how many strokes there are: a bell about the true numbers (N,).
+    """Smoothed targets (N, S + 1) for the logits of the number of strokes: a Gaussian around the true numbers (N,).
 
-    A stroke more or less of twenty is no other drawing, and numbers that are learned exactly are learned by heart. One
-    stroke stays one.
+    One stroke more or less of twenty does not change a drawing, and exact numbers would be memorised. A single stroke
+    is not smoothed.
     """
     apart = torch.arange(logits.shape[-1], device=logits.device) - numbers[:, None]
     spread = COUNT_SPREAD * numbers[:, None].clamp_min(1)

@@ -1,4 +1,4 @@
-"""From captions to curves: the prior writes a set of strokes, the decoder draws them."""
+"""From captions to curves: the prior samples a set of strokes, the decoder draws them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sketch2video.text.encoder import TextCondition
 Generators = torch.Generator | list[torch.Generator] | None
 
 GUIDED = 0.6
-"""Time up to which samples are guided. At higher noise, guidance narrows what is drawn and makes it worse (Kynkäänniemi
+"""Time up to which samples are guided. At higher noise, guidance reduces diversity and quality (Kynkäänniemi
 et al. 2024, "Applying guidance in a limited interval improves sample and distribution quality in diffusion models")."""
 
 
@@ -52,19 +52,19 @@ def sample_curves(
 
     Args:
         vae: the network.
-        text: N captions; the empty one draws anything.
+        text: N captions; the empty one is unconditional.
         num_frames: T.
         fps: frames a second, one for all or (N,).
         generator: source of the noise; one for each caption makes a sample independent of its batch.
-        known: strokes and frames that are given, for the vae's ``strokes`` and T frames; the drawing agrees with them
-            exactly. None: nothing is given.
+        known: known strokes and frames, for the vae's ``strokes`` and T frames; the drawing agrees with them
+            exactly. None: none.
         temperature: scale of the noise; below 1 samples are more typical and less varied. None:
             ``vae.config.temperature``.
         num_inference_steps: Euler steps; None: ``vae.config.num_inference_steps``.
         guidance_scale: of classifier-free guidance; None: ``vae.config.guidance_scale``.
-        stroke_quantile: draw as many strokes as this quantile of the number that the prior expects for the caption. A
-            low one leaves out drawings that tracking left in pieces. None: ``vae.config.stroke_quantile``, and if that
-            is None, a number at random.
+        stroke_quantile: the number of strokes is this quantile of the distribution that the prior predicts for the
+            caption. A low one avoids drawings that tracking has broken into pieces. None:
+            ``vae.config.stroke_quantile``, and if that is None, a number at random.
 
     Returns:
         Coefficients (N, T, slots, 2, K) float32 in frame widths, at most ``vae.config.budget`` numbers a frame, and
@@ -80,7 +80,7 @@ def as_curves(vae: CurveVAE, drawn: Drawn, first: Tensor | None = None) -> tuple
     """Strokes in slots, within the budget; see :func:`sample_curves`.
 
     Args:
-        vae: its config says how many slots and numbers.
+        vae: its config gives the number of slots and the budget.
         drawn: the strokes.
         first: (N, S) bool, those that come first.
     """
@@ -120,7 +120,7 @@ def sample_strokes(
     seen = None
     if known is not None:
         seen = describe(vae, known)
-        # Noise as it is coupled in training: known strokes choose theirs, the others take what is left.
+        # Noise is coupled as in training: known strokes are assigned first, the others take the rest.
         noise = coupled_noise(tokens_of(seen, vae), noise, present, given)
     tokens = flow_to_strokes(
         vae,
@@ -160,7 +160,7 @@ def flow_to_strokes(
     steps: int,
     guidance_scale: float,
 ) -> Tensor:
-    """Tokens (N, S, D) that the prior carries ``noise`` to, by Euler's method, guided from :data:`GUIDED` on.
+    """Integrate the prior from ``noise`` to tokens (N, S, D) by Euler's method, guided from :data:`GUIDED` on.
 
     Args:
         vae: the network.
@@ -168,10 +168,9 @@ def flow_to_strokes(
         present: (N, S) bool, the tokens that are strokes.
         text: the captions.
         fps: (N,).
-        known: of :func:`~sketch2video.curve_vae.known.describe`; None: nothing is known.
+        known: as returned by :func:`~sketch2video.curve_vae.known.describe`; None: no known strokes.
         steps: of equal length in time.
-        guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (classifier-free guidance, Ho & Salimans 2022); 1 is the plain
-            model.
+        guidance_scale: w of ``v(-) + w (v(c) - v(-))`` (classifier-free guidance, Ho & Salimans 2022); 1: no guidance.
     """
     attended = at_least_one(present)
     tokens = noise

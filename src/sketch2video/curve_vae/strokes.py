@@ -1,8 +1,8 @@
-"""A clip as a set of strokes: what the networks of curves read and write.
+"""A clip as a set of strokes, the representation of the curve VAE.
 
-A *stroke* here is one life of a slot of a :class:`~sketch2video.curves.CurveSequence`: from the frame in which it
+A *stroke* here is one lifetime of a slot of a :class:`~sketch2video.curves.CurveSequence`: from the frame in which it
 appears to the one in which it disappears. Strokes have no order. Where a stroke is not visible, it is held at its
-nearest visible state, so that it is a function of the whole clip and its birth and death are two numbers of their own.
+nearest visible state, so that it is a function of the whole clip, and birth and death are two separate numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StrokeSet(NamedTuple):
         coefficients: (N, S, T, 2, K) float32, frame widths, held where a stroke is not visible; zero where there is no
             stroke.
         life: (N, S, 2) float32, birth and death as shares of the clip in [0, 1]. A stroke is visible in the frames
-            whose middle lies between them.
+            whose middle is between them.
         present: (N, S) bool, whether there is a stroke.
     """
 
@@ -42,31 +42,31 @@ class StrokeSet(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Strokes taken apart, any leading axes.
+    """Components of strokes, any leading axes.
 
     Attributes:
-        place: (..., 2) centroid, frame widths.
+        position: (..., 2) centroid, frame widths.
         log_size: (...,) natural logarithm of the root mean square distance from the centroid, frame widths.
         shape: (..., 2, K - 1) harmonics k >= 1 over the size.
     """
 
-    place: Tensor
+    position: Tensor
     log_size: Tensor
     shape: Tensor
 
     def coefficients(self) -> Tensor:
-        """The strokes put together again: (..., 2, K) frame widths."""
-        return torch.cat([self.place[..., None], self.shape * self.log_size.exp()[..., None, None]], dim=-1)
+        """The strokes of these components: (..., 2, K) frame widths."""
+        return torch.cat([self.position[..., None], self.shape * self.log_size.exp()[..., None, None]], dim=-1)
 
 
-def take_apart(coefficients: Tensor) -> Parts:
-    """Split coefficients (..., 2, K) into place, size and shape; the inverse of :meth:`Parts.coefficients`.
+def decompose(coefficients: Tensor) -> Parts:
+    """Split coefficients (..., 2, K) into position, size and shape; the inverse of :meth:`Parts.coefficients`.
 
     By Parseval the mean square distance of a stroke from its centroid is half the sum of its squared harmonics k >= 1.
     """
-    place, harmonics = coefficients[..., 0], coefficients[..., 1:]
+    position, harmonics = coefficients[..., 0], coefficients[..., 1:]
     size = harmonics.square().sum((-2, -1)).div(2).sqrt().clamp_min(MIN_SIZE)
-    return Parts(place, size.log(), harmonics / size[..., None, None])
+    return Parts(position, size.log(), harmonics / size[..., None, None])
 
 
 def frame_times(frames: int, device: torch.device | None = None) -> Tensor:
@@ -120,7 +120,7 @@ def rms_distance(difference: Tensor) -> Tensor:
 
 
 def stroke_sets(coefficients: np.ndarray, visibility: np.ndarray, limit: int) -> StrokeSet:
-    """Curves of clips as sets of strokes, the most ink first; what is beyond the limit is left out.
+    """Curves of clips as sets of strokes, the most ink first; strokes beyond the limit are dropped.
 
     Args:
         coefficients: (N, T, S, 2, K) float32, frame widths.
@@ -133,7 +133,7 @@ def stroke_sets(coefficients: np.ndarray, visibility: np.ndarray, limit: int) ->
 
 
 def lives_of(visibility: np.ndarray) -> np.ndarray:
-    """Slot, first frame and end (the frame after the last) of every life in visibility (T, S): int64 (L, 3)."""
+    """Slot, first frame and end (the frame after the last) of every lifetime in visibility (T, S): int64 (L, 3)."""
     seen = np.pad(visibility.T > VISIBLE, ((0, 0), (1, 1))).astype(np.int8)
     steps = np.diff(seen, axis=1)
     slots, births = np.nonzero(steps == 1)
@@ -158,11 +158,11 @@ def _strokes_of(
 
 
 def strokes_needed(counts: np.ndarray, limit: int, share: float = 0.99) -> int:
-    """The fewest strokes a clip, from 1 to ``limit``, that hold ``share`` of all lives.
+    """The smallest number of strokes per clip, from 1 to ``limit``, that includes ``share`` of all lifetimes.
 
     Args:
-        counts: (N,) lives of each clip.
-        limit: the most.
+        counts: (N,) lifetimes of each clip.
+        limit: largest number.
         share: in [0, 1].
     """
     for strokes in range(1, limit):
@@ -172,16 +172,16 @@ def strokes_needed(counts: np.ndarray, limit: int, share: float = 0.99) -> int:
 
 
 def into_slots(coefficients: Tensor, visible: Tensor, slots: int, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Strokes in slots by the rule of curves: earlier births first, then the longer, each in the first free slot.
+    """Assign strokes to slots: earlier births first, then the longer, each to the first free slot.
 
-    A slot rests for a frame between two lives where it can, so that they do not look like one stroke that jumps. Where
-    more strokes are visible than there are slots, those with the least ink are left out.
+    A slot is empty for a frame between two strokes if possible, so that they do not look like one stroke that jumps.
+    Where more strokes are visible than there are slots, those with the least ink are dropped.
 
     Args:
         coefficients: (S, T, 2, K) of one clip, frame widths.
-        visible: (S, T) bool; every run of frames is a life of its own.
+        visible: (S, T) bool; every run of frames is a separate lifetime.
         slots: of the result.
-        first: (S,) bool, strokes that come before the others, in the order that they have; None: none.
+        first: (S,) bool, strokes that are assigned first, in their order; None: none.
 
     Returns:
         (T, slots, 2, K), zero where nothing is visible, and (T, slots) float32 visibility, 0 or 1.
@@ -213,7 +213,7 @@ def into_slots(coefficients: Tensor, visible: Tensor, slots: int, first: Tensor 
 
 
 def _slots_of(lives: Sequence[tuple[int, int, int]], frames: int, slots: int) -> dict[int, int] | int:
-    """The slot of each life (name, first frame, end), or the name of the first that finds none."""
+    """The slot of each life (name, first frame, end), or the name of the first without a free one."""
     taken = np.zeros((frames + 2, slots), bool)  # a frame before and one after
     found = {}
     for name, birth, end in lives:
@@ -228,5 +228,5 @@ def _slots_of(lives: Sequence[tuple[int, int, int]], frames: int, slots: int) ->
 
 
 def known_numbers(numbers: int, time_terms: int) -> int:
-    """How many numbers describe a known stroke to the prior; see :func:`~sketch2video.curve_vae.known.describe`."""
+    """Size of the prior's condition on a known stroke; see :func:`~sketch2video.curve_vae.known.describe`."""
     return 1 + numbers + 2 * time_terms

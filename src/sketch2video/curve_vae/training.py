@@ -1,4 +1,4 @@
-"""How the curve VAE is trained: the autoencoder of strokes first, then the prior over sets of its latents."""
+"""Training of the curve VAE: the autoencoder of strokes first, then the prior over sets of its latents."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def train_curve_vae(
         output: folder that gets the model.
         curves: folder of shards.
         text_encoder: folder of the frozen text encoder.
-        checkpoints: where checkpoints lie. Parameters of the prior alone do not train the autoencoder again.
+        checkpoints: folder of all checkpoints. Parameters of the prior alone do not train the autoencoder again.
 
     Returns:
         Metrics. Of the autoencoder on held-out clips: ``loss``; ``reconstruction_px``, the mean distance in px between
         points of the fitted and of the reconstructed strokes at the same pen position; ``strokes_kept``, the share of
-        strokes that ``curve_vae.strokes`` leaves; ``rendered_discrepancy`` of the reconstructed drawings from the
-        fitted ones (0 is perfect, 1 an empty page); ``kl``, nats a stroke. Of the prior: ``prior_loss`` at the end of
-        the training, and of held-out clips ``prior_flow_test``, the squared error of the velocity, and
-        ``prior_count_test``, the nats of the number of strokes.
+        strokes within ``curve_vae.strokes``; ``rendered_discrepancy`` of the reconstructed drawings from the
+        fitted ones (0 is perfect, 1 an empty drawing); ``kl``, nats a stroke. Of the prior: ``prior_loss`` at the end
+        of the training, and of held-out clips ``prior_flow_test``, the squared error of the velocity, and
+        ``prior_count_test``, the cross-entropy of the number of strokes in nats.
 
     Raises:
         UserError: an input is missing or damaged, or a training fails; see
@@ -162,6 +162,6 @@ def train_prior(
 
 
 def _settings(params: Params, names: set[str]) -> dict[str, Any]:
-    """What a training's checkpoints depend on."""
+    """The settings on which the checkpoints of a training depend."""
     section = params.curve_vae.model_dump(include=names)
     return {"curve_vae": section, "base": params.base.deciding()}

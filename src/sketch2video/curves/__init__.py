@@ -1,4 +1,4 @@
-"""The equation: a drawing through time as fewer than 300 numbers a frame."""
+"""The equation: drawings through time as curves with fewer than 300 numbers a frame."""
 
 from sketch2video.curves.equation.measure import FitError, fit_error
 from sketch2video.curves.equation.render import render_ink

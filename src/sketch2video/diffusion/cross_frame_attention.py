@@ -1,8 +1,8 @@
-"""Frames that see each other in a network of single pictures: its self-attention looks at another frame, too.
+"""Cross-frame attention: self-attention of an image network that also attends to another frame.
 
 Wu et al. 2023, "Tune-A-Video" (sparse causal attention: the first frame and the one before), and Khachatryan et al.
-2023, "Text2Video-Zero" (the first frame). No weight is added: keys and values are made of other frames by the layers
-that make them of a frame's own.
+2023, "Text2Video-Zero" (the first frame). No weights are added: the same layers compute keys and values
+of the other frames.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 FrameAttention = Literal["own", "first_and_own", "first_and_former"]
-"""Whose keys and values a frame sees: its own, as in a network of pictures; those of its window's first frame and its
-own, where without any training it keeps what its own noise says; those of the first and of the frame before, which
-Tune-A-Video trains."""
+"""The frames whose keys and values a frame attends to: itself, as in an image network; the first one of its window and
+itself, which works without training; the first frame and the previous one, which Tune-A-Video trains."""
 
 Processor = Callable[..., Tensor]
 
 
 class CrossFrameAttention:
-    """A processor of diffusers' attention that shows each frame two frames of its window.
+    """A processor of diffusers' attention in which each frame attends to two frames of its window.
 
     Args:
-        processor: the one that does the attention.
+        processor: the one that computes the attention.
         kind: not ``own``.
-        frames: of a window, K; a batch is made of whole windows, each of which sees itself alone.
+        frames: of a window, K; a batch consists of whole windows; attention is within a window.
     """
 
     def __init__(self, processor: Processor, kind: FrameAttention, frames: int) -> None:
@@ -47,10 +46,10 @@ class CrossFrameAttention:
         """Attention of tokens (N * K, L, C) to the 2 L tokens that each of them may see.
 
         Raises:
-            ValueError: the batch is not made of whole windows.
+            ValueError: the batch does not consist of whole windows.
         """
         if len(hidden_states) % self.frames:
-            raise ValueError(f"a batch of {len(hidden_states)} frames is not made of windows of {self.frames}")
+            raise ValueError(f"a batch of {len(hidden_states)} frames does not consist of windows of {self.frames}")
         if encoder_hidden_states is None:
             windows = hidden_states.unflatten(0, (-1, self.frames))
             frame = torch.arange(self.frames, device=hidden_states.device)
@@ -60,12 +59,12 @@ class CrossFrameAttention:
 
 
 def attend_across_frames(unet: UNet2DConditionModel, kind: FrameAttention, frames: int) -> None:
-    """Let a network's self-attention see frames by ``kind``, until this function is called again.
+    """Set the frame attention of a network, until this function is called again.
 
     Args:
-        unet: its attention to text, and whatever processors it has, stay.
-        kind: ``own`` takes cross-frame attention away.
-        frames: of the windows that its batches are made of, K.
+        unet: its attention to text, and its other processors, are kept.
+        kind: ``own`` removes cross-frame attention.
+        frames: of the windows in its batches, K.
 
     Raises:
         ValueError: there is no such kind.

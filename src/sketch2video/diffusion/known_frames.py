@@ -1,8 +1,8 @@
-"""What a video LDM learns key frames and interpolation from: clips at two frame rates, some of their frames known.
+"""Training samples for key frames and interpolation: clips at two frame rates, some of their frames known.
 
 Long videos begin with key frames at a low frame rate, and windows of neighbouring frames are then filled in between
-known ones (:mod:`sketch2video.pipelines.key_frames`). Both are shown in training: a step may see every second frame of
-its clips at half their frame rate, or a piece of each clip with some frames known.
+known ones (:mod:`sketch2video.pipelines.key_frames`). Both occur in training: a step may be on every second frame of
+its clips at half their frame rate, or on a piece of each clip with some frames known.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from sketch2video.params import MixtureParams
 Batch = dict[str, Tensor]
 
 PIECES = 0.5
-"""Share of the clips with known frames that are pieces of clips: windows never show the whole of an action."""
+"""Share of the clips with known frames that are pieces of clips: windows never span a whole action."""
 
 
 class SeenClips(NamedTuple):
-    """What a step sees of its clips.
+    """The frames of a batch of clips that a step is trained on.
 
     Attributes:
-        batch: the clips' arrays, with as many frames as are seen, and their frame rates.
-        known: (N, T) bool, frames that are shown without noise and bring no loss; None: no clip has any.
+        batch: the clips' arrays with the chosen frames, and their frame rates.
+        known: (N, T) bool, frames that are given without noise and excluded from the loss; None: no clip has any.
     """
 
     batch: Batch
@@ -34,12 +34,12 @@ class SeenClips(NamedTuple):
 
 
 def seen_clips(batch: Batch, mixture: MixtureParams, generator: torch.Generator) -> SeenClips:
-    """Choose what a step sees; nothing random is drawn for what is switched off.
+    """Choose the frames that a step is trained on; no random numbers are drawn for what is switched off.
 
     Args:
         batch: ``latents`` (N, T, C, h, w), ``fps`` (N,) and other arrays, each with the frames as its second axis if
             it has two.
-        mixture: how often clips are seen otherwise than whole and alone.
+        mixture: shares of clips that are not whole, or have known frames.
         generator: the only source of randomness, on the tensors' device.
     """
     samples, frames = batch["latents"].shape[:2]
@@ -64,12 +64,12 @@ def some_frames(batch: Batch, which: slice) -> Batch:
 
 
 def known_masks(samples: int, frames: int, share: float, generator: torch.Generator) -> Tensor:
-    """Which frames are known: of each clip that shows any every second one, the first k, or random ones, alike often.
+    """Which frames are known: every second one, the first k, or random ones, with equal probability.
 
     Args:
         samples: N.
         frames: T, at least 2.
-        share: probability that a clip shows any.
+        share: probability that a clip has any.
         generator: the only source of randomness.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Steps on single frames among steps on clips: an image prior, and words that no clip shows.
+"""Training steps on single frames among steps on clips, for an image prior and for words that occur in no clip.
 
 Video Diffusion Models (Ho et al. 2022, section 3.1) train on clips and single frames together, Make-A-Video (Singer et
-al. 2022, section 3) on images first. Here a step sees either clips or single frames, as many frames in all: of random
-clips, and captioned images.
+al. 2022, section 3) on images first. Here a step is either on clips or on as many single frames,
+which are taken from random clips and from captioned images.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sketch2video.data.clips.shards import ShardReader
 from sketch2video.params import MixtureParams
 
 _CHOICE, _PICTURES = 1, 2
-"""Streams of random numbers of a step: whether it sees single frames, and which."""
+"""Streams of random numbers of a step: whether it is on single frames, and which."""
 
 
 class MixedDataset:
-    """Clips by number, and what every step of a training sees of clips and images.
+    """Clips by number, and the batches of clips and images of a training.
 
     Args:
         clips: the clips, with ``latents`` and ``fps``.
         images: one row an image, with ``shard`` and ``row``; may be empty.
         latents: the images' latents, one frame each.
-        mixture: how many steps see single frames.
+        mixture: how many steps are on single frames.
         frames: T of the clips.
         accumulation: batches a step.
 
@@ -60,7 +60,7 @@ class MixedDataset:
         """Clips; see :class:`~sketch2video.data.clips.datasets.Dataset`."""
         return self.clips.batch(indices)
 
-    def sees_single_frames(self, seed: int, position: int) -> bool:
+    def is_on_single_frames(self, seed: int, position: int) -> bool:
         """Whether batch number ``position`` belongs to a step on single frames."""
         step = position // self.accumulation
         if step < self.mixture.image_steps:
@@ -68,37 +68,37 @@ class MixedDataset:
         return bool(np.random.default_rng([seed, step, _CHOICE]).random() < self.mixture.image_share)
 
     def batch_at(self, seed: int, position: int, size: int) -> dict[str, torch.Tensor]:
-        """See :class:`~sketch2video.data.clips.datasets.Scheduled`: images and clips come up equally often."""
-        if not self.sees_single_frames(seed, position):
+        """See :class:`~sketch2video.data.clips.datasets.Scheduled`: images and clips are equally likely."""
+        if not self.is_on_single_frames(seed, position):
             return self.clips.batch(batch_indices(seed, position, size, len(self.clips)))
         rng = np.random.default_rng([seed, position, _PICTURES])
         chosen = rng.integers(len(self.clips) + len(self.images), size=size * self.frames)
-        moments = rng.integers(self.frames, size=len(chosen))
-        return self.single_frames(chosen.tolist(), moments.tolist())
+        times = rng.integers(self.frames, size=len(chosen))
+        return self.single_frames(chosen.tolist(), times.tolist())
 
-    def single_frames(self, chosen: Sequence[int], moments: Sequence[int]) -> dict[str, torch.Tensor]:
+    def single_frames(self, chosen: Sequence[int], times: Sequence[int]) -> dict[str, torch.Tensor]:
         """Single frames of clips, and images.
 
         Args:
-            chosen: numbers of clips, or of images behind those of the clips.
-            moments: the frame of each, of no meaning for images.
+            chosen: numbers of clips, or of images after those of the clips.
+            times: the index of each one's frame, ignored for images.
         """
-        places, clips = torch.as_tensor(chosen, dtype=torch.long), len(self.clips)
-        pictured = places < clips
-        single = list(zip(chosen, moments, strict=True))
+        indices, clips = torch.as_tensor(chosen, dtype=torch.long), len(self.clips)
+        pictured = indices < clips
+        single = list(zip(chosen, times, strict=True))
         arrays = {name: np.stack([self._frame(name, *each) for each in single]) for name in self.clips.readers}
         return {
-            "index": places,
-            "fps": self.clips.columns["fps"][places.clamp(max=clips - 1)] * pictured,
+            "index": indices,
+            "fps": self.clips.columns["fps"][indices.clamp(max=clips - 1)] * pictured,
             "pictured": pictured,
             **{name: torch.from_numpy(array)[:, None] for name, array in arrays.items()},
         }
 
-    def _frame(self, name: str, number: int, moment: int) -> np.ndarray:
+    def _frame(self, name: str, number: int, time: int) -> np.ndarray:
         """One frame of an array; zeros if it is not the latents and the number is that of an image."""
         table, reader = self.clips.table, self.clips.readers[name]
         if number >= len(table):
             if name != "latents":
                 return np.zeros_like(self._frame(name, 0, 0))
-            number, moment, table, reader = number - len(table), 0, self.images, self.latents
-        return reader.frame(name, int(table["shard"].iloc[number]), int(table["row"].iloc[number]), moment)
+            number, time, table, reader = number - len(table), 0, self.images, self.latents
+        return reader.frame(name, int(table["shard"].iloc[number]), int(table["row"].iloc[number]), time)

@@ -1,7 +1,7 @@
-"""What the video LDM's network learns to predict: the velocity of a flow, or that or the noise of a diffusion process.
+"""Objectives of the video LDM: the velocity of a flow, or the velocity or the noise of a diffusion process.
 
-All say the same of a noisy clip, data and noise mixed; they differ in the mixture, in which times are learned how often
-and in what an error costs.
+All predictions are equivalent for a given mixture of data and noise; they differ in the mixture, in the distribution of
+times and in the weights of errors.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SCHEDULE = "squaredcos_cap_v2"
 """diffusers' name of the cosine schedule (Nichol & Dhariwal 2021)."""
 
 LEAST_SIGNAL = 0.02
-"""What is left of the signal's amplitude at the last level. Data are got from predicted noise by dividing by it, and
-the cosine's own 0.00001 would multiply errors by 100,000; latent diffusion (Rombach et al. 2022) leaves 0.068."""
+"""Amplitude of the signal at the last level. Data are computed from predicted noise by dividing by it, and the cosine
+schedule's 0.00001 would multiply errors by 100,000; latent diffusion (Rombach et al. 2022) keeps 0.068."""
 
 
 class LearningObjective(ABC):
-    """Noisy clips and what the network should say of them. ``data`` and ``noise`` are (N, ...), ``time`` is (N,)."""
+    """Noisy clips and the targets of the network. ``data`` and ``noise`` are (N, ...), ``time`` is (N,)."""
 
     @abstractmethod
     def times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Times to learn from: (count,) float32 in [0, 1], on the generator's device."""
+        """Times for training: (count,) float32 in [0, 1], on the generator's device."""
 
     @abstractmethod
     def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
@@ -41,15 +41,15 @@ class LearningObjective(ABC):
 
     @abstractmethod
     def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """The prediction that costs nothing."""
+        """The target of the prediction."""
 
     @abstractmethod
     def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """The data and the noise that a prediction at ``mixed`` amounts to."""
+        """The data and the noise that a prediction at ``mixed`` implies."""
 
     @abstractmethod
     def sampling_times(self, steps: int) -> list[float]:
-        """The times at which a video is denoised in so many steps, from noise on, without the end."""
+        """The times at which the network is evaluated in so many steps, from noise on, without the end."""
 
 
 class FlowMatching(LearningObjective):
@@ -99,7 +99,7 @@ class Diffusion(LearningObjective):
         self.process = DDPMScheduler(LEVELS, trained_betas=betas, prediction_type=prediction)
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Every level as often."""
+        """Uniform over the levels."""
         return draw(partial(torch.randint, LEVELS), [count], generator) / LEVELS
 
     def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
@@ -131,12 +131,12 @@ def find_objective(name: Objective, shift: float) -> LearningObjective:
 def shifted_betas(shift: float) -> list[float]:
     """The betas of a diffusion process whose ratio of noise to signal is ``shift`` times that of the cosine schedule.
 
-    The frames of a clip show the same thing many times over; averaged, T of them have the signal-to-noise ratio of one
-    frame with 1 / sqrt(T) of the noise. So, as pictures of a higher resolution (Hoogeboom et al. 2023, "Simple
+    The frames of a clip are redundant; the mean of T of them has the signal-to-noise ratio of one frame with
+    1 / sqrt(T) of the noise. So, as pictures of a higher resolution (Hoogeboom et al. 2023, "Simple
     diffusion": log SNR + 2 log(64 / resolution)), they need sqrt(T) times the noise, which is 4 for 16 frames:
     log SNR - 2 log(shift). A flow's times that are shifted by as much
     (:func:`~sketch2video.networks.flow_matching.shifted`) have their ratio t / (1 - t) multiplied by the same number.
-    Only near the last level it is less, where ``LEAST_SIGNAL`` is left.
+    Near the last level it is less, since ``LEAST_SIGNAL`` is kept.
 
     Returns:
         ``LEVELS`` numbers, for ``trained_betas`` of diffusers' schedulers.

@@ -1,9 +1,9 @@
-"""Samplers by name: diffusers' schedulers, set up for what the network was trained to predict.
+"""Samplers by name: diffusers' schedulers, configured for the objective of the network.
 
 ``euler`` and ``heun`` follow a flow in steps of first and second order; ``ddim`` (Song et al. 2021) and ``ddpm`` (Ho et
-al. 2020, which adds noise in every step) lead a diffusion process back; ``dpm++`` (DPM-Solver++ 2M, Lu et al. 2022) and
-``unipc`` (Zhao et al. 2023) are of second order and do both. One step is one pass through the network, but for Heun's,
-which are two each, except the last.
+al. 2020, which adds noise in every step) reverse a diffusion process; ``dpm++`` (DPM-Solver++ 2M, Lu et al. 2022) and
+``unipc`` (Zhao et al. 2023) are of second order and sample both. One step is one evaluation of the network, except for
+Heun's, which takes two per step but the last.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SCHEDULERS: dict[str, Callable[..., SchedulerMixin]] = {
     "ddpm": DDPMScheduler,
 }
 FLOWS = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)
-"""Those that know nothing but flows."""
+"""Schedulers for flows only."""
 
 
 def make_scheduler(name: str, objective: Objective, shift: float) -> SchedulerMixin:
@@ -72,7 +72,7 @@ def default_scheduler(objective: Objective, shift: float) -> SchedulerMixin:
 
 
 def solver_settings(objective: Objective, shift: float) -> dict[str, Any]:
-    """What diffusers' schedulers, but for those of ``FLOWS``, must be told of an objective.
+    """Settings of diffusers' schedulers, other than those of ``FLOWS``, for an objective.
 
     Diffusion starts from the last level ("trailing"), which is all but noise (Lin et al. 2024, "Common diffusion noise
     schedules and sample steps are flawed").
@@ -83,7 +83,7 @@ def solver_settings(objective: Objective, shift: float) -> dict[str, Any]:
 
 
 def check_scheduler(scheduler: SchedulerMixin, objective: Objective, shift: float) -> None:
-    """Raise a ValueError if a scheduler takes the network's predictions for something else."""
+    """Raise a ValueError if a scheduler is configured for another prediction type than the network's."""
     config = scheduler.config
     flow = isinstance(scheduler, FLOWS) or (
         bool(config.get("use_flow_sigmas")) and config.get("prediction_type") == "flow_prediction"
@@ -92,18 +92,18 @@ def check_scheduler(scheduler: SchedulerMixin, objective: Objective, shift: floa
     if predicted == objective:
         return
     name = type(scheduler).__name__
-    mend = f'choose one with set_sampler, such as set_sampler("{SAMPLERS[objective][0]}")'
+    fix = f'choose one with set_sampler, such as set_sampler("{SAMPLERS[objective][0]}")'
     if objective == "flow" and "use_flow_sigmas" in config:
         settings = ", ".join(f"{key}={value!r}" for key, value in solver_settings(objective, shift).items())
-        mend = f"write {name}.from_config(pipe.scheduler.config, {settings}), or {mend}"
-    raise ValueError(f"{name} samples {predicted}, but the network was trained with objective {objective}; {mend}")
+        fix = f"write {name}.from_config(pipe.scheduler.config, {settings}), or {fix}"
+    raise ValueError(f"{name} samples {predicted}, but the network was trained with objective {objective}; {fix}")
 
 
 def begin(scheduler: SchedulerMixin, steps: int, device: torch.device) -> Tensor:
-    """Get a scheduler ready for so many steps.
+    """Set the timesteps of a scheduler for so many steps.
 
     Returns:
-        Its timesteps, of which the network is told the thousandth part; more than ``steps`` where some of them take two
+        Its timesteps, which the network receives divided by 1000; more than ``steps`` where some of them take two
         passes.
     """
     if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
@@ -111,14 +111,14 @@ def begin(scheduler: SchedulerMixin, steps: int, device: torch.device) -> Tensor
     else:
         scheduler.set_timesteps(steps, device=device)
     if scheduler.config.get("use_flow_sigmas"):
-        # Its own timesteps are these, cut to integers: not where the steps are taken, and many steps share one.
+        # Its own timesteps are these, truncated to integers, which are not the exact times and may repeat.
         scheduler.timesteps = scheduler.sigmas[:-1].to(device) * scheduler.config.num_train_timesteps
     elif isinstance(scheduler, DDIMScheduler) and scheduler.config.timestep_spacing == "trailing":
-        # Its steps are so many whole levels long. Were its timesteps not, too, the last step could end in noise.
+        # Its steps are a whole number of levels long. If its timesteps were not, the last step could end in noise.
         stride = scheduler.config.num_train_timesteps // steps
         scheduler.timesteps = torch.arange(steps, 0, -1, device=device) * stride - 1
     elif (scheduler.timesteps < 0).any():
-        # For some numbers of steps, such as 61, rounding adds a timestep of -1, which is taken for the last level.
+        # For some numbers of steps, such as 61, rounding adds a timestep of -1, which would index the last level.
         scheduler.timesteps = scheduler.timesteps[:-1]
         if hasattr(scheduler, "sigmas"):
             scheduler.sigmas = torch.cat([scheduler.sigmas[:-2], scheduler.sigmas[-1:]])
@@ -134,18 +134,18 @@ def first_index(scheduler: SchedulerMixin, timesteps: Tensor, timestep: float) -
         timestep: of the mixture of data and noise that sampling begins with, or above.
     """
     index = int((timesteps > timestep).sum())
-    # Heun's second pass of a step is at the timestep of the next step's first pass, and comes before it.
+    # The second evaluation of a Heun step is at the timestep of the next step's first one, and comes before it.
     passes = 2 if isinstance(scheduler, FlowMatchHeunDiscreteScheduler) else 1
     return min(index + index % passes, len(timesteps))
 
 
 def initial_noise(scheduler: SchedulerMixin, noise: Tensor) -> Tensor:
-    """Normal noise as large as a scheduler that :func:`begin` got ready wants it to start from."""
+    """Normal noise with the scale from which a scheduler starts after :func:`begin`."""
     return noise * getattr(scheduler, "init_noise_sigma", 1.0)
 
 
 def network_input(scheduler: SchedulerMixin, latents: Tensor, timestep: Tensor) -> Tensor:
-    """Latents as the network should see them."""
+    """Latents scaled for the network."""
     return scheduler.scale_model_input(latents, timestep) if hasattr(scheduler, "scale_model_input") else latents
 
 
@@ -156,7 +156,7 @@ def step(
     latents: Tensor,
     generator: torch.Generator | list[torch.Generator] | None,
 ) -> Tensor:
-    """Latents after one step; the generator is of the noise that some samplers add."""
+    """Latents after one step; the generator is for the noise that some samplers add."""
     known = inspect.signature(scheduler.step).parameters
     more = {"generator": generator} if "generator" in known else {}
     return scheduler.step(prediction, timestep, latents, return_dict=False, **more)[0]
@@ -175,16 +175,16 @@ def sample(
     """Latents without noise, from noise or from a mixture of data and noise.
 
     Args:
-        scheduler: what leads from noise to data.
-        predict: what the network says of noisy latents at a time in [0, 1], a scalar.
-        latents: standard normal noise; where sampling has ``begun``, the mixture that the first step left to be taken
-            starts from.
+        scheduler: the sampler.
+        predict: the prediction of the network for noisy latents at a time in [0, 1], a scalar.
+        latents: standard normal noise; where sampling has ``begun``, the mixture from which the first remaining
+            step starts.
         steps: from noise on; see :func:`begin`.
-        generator: of the noise that some samplers add.
-        progress: shows how far it is, such as ``tqdm``; it is given the timesteps, and may end before the last.
-        begun: timesteps that are left out, from noise on, as :func:`first_index` says.
-        on_step_end: is called with a timestep and ``latents`` after it, which the next step begins with as they come
-            back; None: nothing is called.
+        generator: for the noise that some samplers add.
+        progress: wraps the timesteps, such as ``tqdm``; it may end before the last.
+        begun: number of timesteps to skip at the start; see :func:`first_index`.
+        on_step_end: called with a timestep and ``latents`` after it; returns the latents for the next step. None: no
+            callback.
     """
     timesteps = begin(scheduler, steps, latents.device)
     if not begun:

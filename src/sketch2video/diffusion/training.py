@@ -54,18 +54,18 @@ def train_video_ldm(
 
     Args:
         params: all parameters; the sections ``video_ldm`` and ``base`` are read.
-        logger: told about the loss curve and pictures.
+        logger: receives the loss curve and pictures.
         output: folder that gets the model.
-        control: name of the pictures that the network sees.
-        mixture: what it is trained on beside whole clips; None: nothing.
-        latents, clips, curves: folders of shards; of clips and curves what the control needs is read.
+        control: name of the control of the network.
+        mixture: training samples other than whole clips; None: only whole clips.
+        latents, clips, curves: folders of shards; of clips and curves only the arrays of the control are read.
         images: folder of captioned images, whose latents are in that of the clips; None: there are none.
-        text_encoder, autoencoder: folders of the frozen models; the autoencoder only draws the pictures.
-        checkpoints: where checkpoints lie.
+        text_encoder, autoencoder: folders of the frozen models; the autoencoder is used for previews only.
+        checkpoints: folder of all checkpoints.
 
     Returns:
         Metrics: ``loss``, and of held-out clips, at fixed times and noise, the loss with all conditions
-        (``loss_test``), without the control pictures and without the text: what a condition is worth to the network. If
+        (``loss_test``), without the control pictures and without the text, which measure the use of a condition. If
         it learns known frames, also ``loss_test_between``: that of the frames between every second one, which is known.
 
     Raises:
@@ -137,25 +137,25 @@ def train_video_ldm(
 
 
 class VideoLDMTask(Task):
-    """Predict velocities or noise (:mod:`~sketch2video.diffusion.objectives`); conditions go missing at random.
+    """Predict velocities or noise (:mod:`~sketch2video.diffusion.objectives`); conditions are dropped at random.
 
-    Errors near the drawing weigh more than those of the ground, which has most of the positions and little to do with
-    the caption. The weights are functions of what the network is given, so the best prediction stays the same one: the
-    mean over all clips that the conditions allow.
+    Errors near the drawing have larger weights than those of the background, which covers most of the positions and is
+    mostly unrelated to the caption. The weights are functions of the network's input, so the optimal prediction, the
+    conditional mean, does not change.
 
-    So does what of an error is not the same in all frames. What stands still is guessed from all frames at once, and
-    most of the error is what cannot be guessed, the same in every frame; it drowns the far smaller part by which frames
-    differ, although that part is what the eye sees waver. A weighted mean of squares still has its least at the mean.
+    The part of an error that varies between frames has a larger weight, too. Most of the error is static: it is the
+    same in all frames and cannot be predicted. It dominates the much smaller varying part, which is visible as flicker.
+    The minimum of a weighted mean of squares is still at the conditional mean.
 
     Args:
         transformer: the network; its config holds the latents' statistics.
         section: parameters of the video LDM.
-        control: the pictures that the network sees.
-        autoencoder: frozen, for the pictures.
+        control: the control of the network.
+        autoencoder: frozen, for previews.
         text: captions of the training clips, in the order of the dataset's ``index``.
         held_out_text: captions of the held-out clips.
         held_out: the held-out clips.
-        mixture: what is seen beside whole clips; None: nothing.
+        mixture: training samples other than whole clips; None: only whole clips.
     """
 
     module: VideoTransformer
@@ -189,7 +189,7 @@ class VideoLDMTask(Task):
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and what is drawn from."""
+        """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and the arrays of the control."""
         section, device, known = self.section, generator.device, None
         if self.mixture and batch["latents"].shape[1] > 1:
             batch, known = seen_clips(batch, self.mixture, generator)
@@ -221,7 +221,7 @@ class VideoLDMTask(Task):
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control.lines and pictures is not None:
-            # Where the network does not see the drawing, weights must not tell of it: they would bias what it learns.
+            # Without the drawing as a condition, weights must not depend on it: they would bias the prediction.
             weight += section.ink_weight * near_ink(pictures, error.shape[-2:]) * seen.view(-1, 1, 1, 1)
         if known is not None:
             unknown = ~frame_mask(known)[..., 0].expand_as(error)
@@ -231,13 +231,13 @@ class VideoLDMTask(Task):
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""
-        places = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
+        indices = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
         variants: dict[str, dict[str, Any]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
         if self.control.channels:
             variants["loss_test_without_control"] = {"control": None}
         generator = torch.Generator().manual_seed(0)
         totals: dict[str, float] = {}
-        for part in places.split(HELD_OUT_BATCH):
+        for part in indices.split(HELD_OUT_BATCH):
             data, conditions = self._held_out_conditions(part.tolist())
             if self.module.config.known_frames:
                 known = (torch.arange(data.shape[1], device=data.device) % 2 == 0).expand(len(data), -1)
@@ -250,14 +250,14 @@ class VideoLDMTask(Task):
                     prediction = self.module(latents, time, **{**conditions, **changes})
                     error = (prediction.float() - target).square()
                     judged = error[:, 1::2] if "known" in changes else error
-                    value = float(judged.mean((1, 2, 3, 4)).sum()) / len(places) / len(HELD_OUT_TIMES)
+                    value = float(judged.mean((1, 2, 3, 4)).sum()) / len(indices) / len(HELD_OUT_TIMES)
                     totals[name] = totals.get(name, 0.0) + value
         return totals
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out clips: real, the pictures that are given, and what is generated; as a contact sheet and as a GIF."""
-        places = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
-        data, conditions = self._held_out_conditions(places.tolist())
+        """Held-out clips: real frames, control pictures and generated frames, as a contact sheet and as a GIF."""
+        indices = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
+        data, conditions = self._held_out_conditions(indices.tolist())
         latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
         times = [latents.new_full((len(latents),), time) for time in self.objective.sampling_times(PREVIEW_STEPS)]
         for time, following in itertools.zip_longest(times, times[1:]):
@@ -280,17 +280,17 @@ class VideoLDMTask(Task):
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _held_out_conditions(self, places: list[int]) -> tuple[Tensor, dict[str, Any]]:
+    def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, dict[str, Any]]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""
         device = self.module.device
-        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(places).items()}
+        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(indices).items()}
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         text = captions_of(self.held_out_text, batch["index"], device)
         pictures = self._pictures(batch, data)
         return data, {"control": pictures, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
 
     def _pictures(self, batch: Batch, data: Tensor, generator: torch.Generator | None = None) -> Tensor | None:
-        """The control pictures of a batch with latents ``data``, corrupted where there is a generator."""
+        """The control pictures of a batch with latents ``data``, corrupted if a generator is given."""
         height, width = (side * int(self.module.config.factor) for side in data.shape[-2:])
         return self.control.pictures(batch, height, width, self.section.sketch_corruption, generator)
 
@@ -303,11 +303,11 @@ class VideoLDMTask(Task):
 
 
 def wavering(residual: Tensor, known: Tensor | None = None) -> Tensor:
-    """Mean square over channels of what of an error is not in all frames alike: (N, T, h, w).
+    """Mean square over channels of the difference of an error from its mean over frames: (N, T, h, w).
 
     Args:
         residual: (N, T, C, h, w).
-        known: (N, T) bool, True at frames that do not count; None: all count.
+        known: (N, T) bool, True at frames that are ignored; None: no frame is ignored.
     """
     counts = torch.ones_like(residual[:, :, :1]) if known is None else (~frame_mask(known)).to(residual.dtype)
     mean = (counts * residual).sum(1, keepdim=True) / counts.sum(1, keepdim=True)

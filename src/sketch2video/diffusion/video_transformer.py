@@ -1,11 +1,10 @@
 """The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
 
-Every patch is a token, and a token starts from its patch and from the piece of the control picture (a sketch, a map, or
-none at all) that the patch covers.
-Blocks look at one frame and at the whole video by turns. Text enters by cross-attention and, pooled, together with the
-time and the frame rate as the modulation of every block; on small data the pooled way is the one by which colours are
-learned. Each condition can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022). Frames that
-are known already can be given in the place of noisy ones; the others are then denoised to go with them.
+Every patch is a token, which embeds the patch and the part of the control picture (a sketch, a map, or none) that the
+patch covers. Blocks alternate between attention within a frame and over the whole video. Text enters by cross-attention
+and, pooled, together with the time and the frame rate as the modulation of every block; on small data colours are
+learned from the pooled text. Each condition can be missing per sample, which classifier-free guidance needs (Ho &
+Salimans 2022). Known frames can be given instead of noisy ones; the others are then denoised consistently with them.
 """
 
 from __future__ import annotations
@@ -45,20 +44,19 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         heads: attention heads, a divisor of D.
         text_width: width of the text encoder's hidden states.
         control_channels: of the control pictures: 1 for a sketch, 3 for colours, 0 for a network without any.
-        sample_size, sample_frames: S and T of the training clips, px and frames; any other ones work, too.
-        objective: what the training made it predict; see :mod:`~sketch2video.diffusion.objectives`.
-        time_shift: by which the times of training were shifted, and those of sampling should be; see
+        sample_size, sample_frames: S and T of the training clips, px and frames; other values work, too.
+        objective: the prediction target of the training; see :mod:`~sketch2video.diffusion.objectives`.
+        time_shift: of the times in training, and by default in sampling; see
             :func:`~sketch2video.networks.flow_matching.shifted`, and for diffusion
             :func:`~sketch2video.diffusion.objectives.shifted_betas`.
-        time_mean: whether every block also takes the mean through time at each place; see
+        time_mean: whether every block also receives the mean over time at each position; see
             :class:`~sketch2video.networks.blocks.ConditionedBlock`.
         latent_mean, latent_std: of each channel of the autoencoder's latents over the training clips; the network
             works on ``(latents - mean) / std``. The pipeline reads them from here.
         known_frames: whether some frames may be given as known.
-        image_prior: whether single frames have no place in time and are left alone by attention over the whole video.
-            What they teach then stands when clips come: all weights for time are still at zero, so that every frame of
-            a clip is treated as if it were alone, and motion is learned on top (Singer et al. 2022, "Make-A-Video",
-            section 3.2).
+        image_prior: whether single frames have no position in time and skip attention over the whole video. After
+            training on single frames, all weights for time are then still zero: every frame of a clip is processed by
+            itself, and motion is learned in addition (Singer et al. 2022, "Make-A-Video", section 3.2).
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -119,7 +117,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         known: Tensor | None = None,
         known_mask: Tensor | None = None,
     ) -> Tensor:
-        """What the objective asks for; of a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
+        """The prediction of the objective; for a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
 
         Args:
             latents: (N, T, C, h, w), normalised; h and w multiples of the patch.
@@ -129,16 +127,16 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             text: (N, L, text_width), hidden states of the captions; None: no sample has a caption.
             text_mask: (N, L) bool, True at real tokens; a row without any has no caption. All True if None.
             fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
-            control_mask: (N,) bool, False where a sample has no control pictures after all. All True if None.
-            known: (N, T, C, h, w), frames without noise, which are seen in the place of those of ``latents``; None: no
-                frame is known. The velocity of a known frame means nothing.
-            known_mask: (N, T) bool, False where a frame is not known after all; needed beside ``known``.
+            control_mask: (N,) bool, False where the control pictures of a sample are ignored. All True if None.
+            known: (N, T, C, h, w), frames without noise, which replace those of ``latents``; None: no frame is known.
+                The velocity of a known frame is undefined.
+            known_mask: (N, T) bool, False where a frame of ``known`` is ignored; required with ``known``.
 
         Returns:
             (N, T, C, h, w)
 
         Raises:
-            ValueError: shapes that do not belong together.
+            ValueError: inconsistent shapes.
         """
         patch, factor = self.config.patch, self.config.factor
         if latents.ndim != 5 or latents.shape[2] != self.config.latent_channels:
@@ -152,7 +150,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         if control is not None and control.shape != expected:
             raise ValueError(f"control is {tuple(control.shape)}, expected {expected}")
         if (known is None) != (known_mask is None):
-            raise ValueError("known and known_mask belong together; give both or neither")
+            raise ValueError("give both known and known_mask, or neither")
         if known is not None and known_mask is not None:
             if not self.config.known_frames:
                 raise ValueError("known frames were given to a network without them; make it with known_frames=True")
@@ -183,7 +181,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         return functional.pixel_unshuffle(latents, self.config.patch).movedim(2, -1).flatten(2, 3)
 
     def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
-        """What the control pictures add to every token: (N, T, P, D), or (D,) without any."""
+        """The embedding of the control pictures for every token: (N, T, P, D), or (D,) without any."""
         if control is None:
             return self.no_control
         tokens = self.control_in(control.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, control.shape[:2])
@@ -198,11 +196,11 @@ def frame_mask(mask: Tensor) -> Tensor:
 
 
 class ControlStem(nn.Sequential):
-    """Control picture -> one vector for every token's piece of it: every pixel of the piece is seen by a small MLP.
+    """Embeds the part of a control picture that each token covers, by an MLP on its pixels.
 
     Args:
         channels: of the picture.
-        pixels: how many pixels of it one token covers along an axis.
+        pixels: number of pixels that one token covers along an axis.
         width: D of the vector.
     """
 

@@ -1,7 +1,7 @@
-"""Long videos as overlapping windows that are denoised side by side, each with its own caption, and merged.
+"""Long videos as overlapping windows that are denoised in parallel, each with its own caption, and merged.
 
 Wang et al. 2023, "Gen-L-Video", which is Bar-Tal et al. 2023, "MultiDiffusion", along time. The equations are numbered
-as in the project's fourth paper: (17) is the whole, (18) the cutting, (19) the merging, which is done at every step of
+as in the project's fourth paper: (17) is the method, (18) the windows, (19) the merging, which is done at every step of
 the sampler.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from sketch2video.params import WindowWeights
 
 GAUSSIAN_WIDTH = 0.25
-"""Standard deviation of Gaussian weights, in windows: 0.14 is left at a window's ends."""
+"""Standard deviation of Gaussian weights, in windows: the weight is 0.14 at a window's ends."""
 
 
 def window_starts(frames: int, length: int, stride: int) -> list[int]:
@@ -25,7 +25,7 @@ def window_starts(frames: int, length: int, stride: int) -> list[int]:
     Args:
         frames: of the video, T.
         length: of a window, K.
-        stride: S, at most K, or frames would lie between windows; at K windows do not overlap.
+        stride: S, at most K, so that windows cover all frames; at K windows do not overlap.
 
     Returns:
         Ascending; [0] where the video is not longer than a window.
@@ -35,7 +35,7 @@ def window_starts(frames: int, length: int, stride: int) -> list[int]:
     """
     if frames < 1 or not 1 <= stride <= length:
         raise ValueError(
-            f"{frames} frames, windows of {length} and a stride of {stride} do not go together;"
+            f"{frames} frames, windows of {length} and a stride of {stride} are inconsistent;"
             " all are at least 1, and the stride is at most the windows' length"
         )
     last = max(0, frames - length)
@@ -43,7 +43,7 @@ def window_starts(frames: int, length: int, stride: int) -> list[int]:
 
 
 def window_weights(name: WindowWeights, length: int) -> Tensor:
-    """W of equation (19), the same for all windows and pixels: what its square is relative to others' is what counts.
+    """W of equation (19), the same for all windows and pixels; only the ratios of squares matter.
 
     With k = 0 ... K - 1::
 
@@ -53,7 +53,7 @@ def window_weights(name: WindowWeights, length: int) -> Tensor:
 
     Args:
         name: of the form.
-        length: of the windows as they are cut, K: at most the video's.
+        length: of the windows, K: at most the video's.
 
     Returns:
         (K,) float32 in (0, 1], symmetric.
@@ -85,7 +85,7 @@ def cut_windows(video: Tensor, starts: Sequence[int], length: int) -> Tensor:
         (N, windows, K, ...)
 
     Raises:
-        ValueError: a window lies outside of the video, or there is none.
+        ValueError: a window is outside of the video, or there is none.
     """
     frames = video.shape[1]
     length = min(length, frames)
@@ -96,14 +96,14 @@ def cut_windows(video: Tensor, starts: Sequence[int], length: int) -> Tensor:
 def merge_windows(parts: Tensor, starts: Sequence[int], weights: Tensor, frames: int) -> Tensor:
     """The videos that come nearest to all their windows, equation (19) in closed form.
 
-    The sum of ``|W_i (P_i(v) - v_i)|^2`` is least, for every pixel of every frame apart, where the derivative
-    ``2 sum_i W_i^2 (v - v_i)`` is zero: at the mean of the windows that hold the frame, weighted by the SQUARES of W_i.
-    A frame that one window holds alone comes out as it is there, to the last bit.
+    The sum of ``|W_i (P_i(v) - v_i)|^2`` is minimal, for every pixel of every frame separately, where the
+    derivative ``2 sum_i W_i^2 (v - v_i)`` is zero: at the mean over the windows that contain the frame, weighted by
+    the SQUARES of W_i. A frame that only one window contains is copied exactly.
 
-    A mean has less variance than what it is made of. Where windows are independent, merged noise has the variance
-    ``sum_i W_i^4 / (sum_i W_i^2)^2``, a half under two equal weights, and a sampler takes what is missing for signal.
-    It is merged noise predictions and samples that lose it, as far as their windows disagree. Windows should therefore
-    be cut from one noise, and a sampler's fresh noise be drawn for the video, after merging, or be cut from one, too.
+    A mean has less variance than its terms. Where windows are independent, merged noise has the variance
+    ``sum_i W_i^4 / (sum_i W_i^2)^2``, a half for two equal weights, and a sampler takes the missing variance for
+    signal. Merged predictions and samples lose variance as far as their windows disagree. The noise of windows should
+    therefore be cut from one noise for the whole video, and so should the noise that a sampler adds.
 
     Args:
         parts: (N, windows, K, ...), of any dtype; sums are float32.
@@ -113,10 +113,10 @@ def merge_windows(parts: Tensor, starts: Sequence[int], weights: Tensor, frames:
         frames: of the videos, T.
 
     Returns:
-        (N, T, ...) of the dtype of ``parts``; float32 where that is a whole number's.
+        (N, T, ...) of the dtype of ``parts``; float32 if that is an integer type.
 
     Raises:
-        ValueError: windows, starts, weights and frames do not belong together, or somewhere all weights are zero.
+        ValueError: windows, starts, weights and frames are inconsistent, or all weights of a pixel are zero.
     """
     windows, length = parts.shape[1:3]
     _check_windows(starts, length, frames)
@@ -130,7 +130,7 @@ def merge_windows(parts: Tensor, starts: Sequence[int], weights: Tensor, frames:
         total[:, span] += squares[:, window]
     bare = (total <= 0).transpose(0, 1).flatten(1).any(1)
     if bare.any():
-        raise ValueError(f"frame {int(bare.nonzero()[0])} has no weight in any window, at some pixel at least")
+        raise ValueError(f"frame {int(bare.nonzero()[0])} has no weight in any window, for some pixel")
     merged = torch.zeros(shape, device=parts.device)
     for window, span in enumerate(spans):
         merged[:, span] += squares[:, window] / total[:, span] * parts[:, window]
@@ -138,16 +138,16 @@ def merge_windows(parts: Tensor, starts: Sequence[int], weights: Tensor, frames:
 
 
 def captions_of_windows(captions: Sequence[tuple[int, str]], starts: Sequence[int], length: int) -> list[str]:
-    """h^i of equation (18): for prompts that change along a video, the one that each window is given.
+    """h^i of equation (18): the caption of each window, for captions that change along a video.
 
-    It is the caption that holds at the window's middle frame, the later of two. A caption that holds at the middle of
-    no window is not seen: one should last at least as long as the stride, the first and the last one at least as long
-    as half a window and a frame.
+    It is the caption of the window's middle frame, the later one of two. A caption that does not include the middle
+    frame of any window is not used: captions should last at least as long as the stride, the first and the last one at
+    least half a window and one frame.
 
     Args:
         captions: (first frame, caption), ascending; each holds until the next begins, the first from frame 0 on.
         starts: first frames of the windows.
-        length: of the windows as they are cut: at most the video's.
+        length: of the windows, at most the video's.
 
     Returns:
         One caption a window.
@@ -163,7 +163,7 @@ def captions_of_windows(captions: Sequence[tuple[int, str]], starts: Sequence[in
 
 def _check_windows(starts: Sequence[int], length: int, frames: int) -> None:
     if not starts or min(starts) < 0 or max(starts) + length > frames:
-        raise ValueError(f"windows of {length} frames from {list(starts)} on do not lie in a video of {frames} frames")
+        raise ValueError(f"windows of {length} frames from {list(starts)} on are not within a video of {frames} frames")
 
 
 def _beside(weights: Tensor, parts: Tensor) -> Tensor:
@@ -173,4 +173,4 @@ def _beside(weights: Tensor, parts: Tensor) -> Tensor:
     try:
         return weights.expand_as(parts)
     except RuntimeError as error:
-        raise ValueError(f"weights {tuple(weights.shape)} do not go with windows {tuple(parts.shape)}") from error
+        raise ValueError(f"weights {tuple(weights.shape)} do not fit windows {tuple(parts.shape)}") from error

@@ -1,1 +1,1 @@
-"""Reading what people write: text, tables, YAML, names of files; each fault ends in one line."""
+"""Reading of files that users write: text, tables, YAML, names of files; each fault is reported as one line."""

@@ -1,4 +1,4 @@
-"""Captions in a plain text file, one a line: what `sketch2video captions` prints is what prompts are read from.
+"""Captions in a plain text file, one a line: the format of prompts and of the output of `sketch2video captions`.
 
 Lines end at line feeds, with or without a carriage return before them. Empty lines are skipped, and so are comments,
 which begin with ``#``. A caption that begins with ``#`` or a backslash has a backslash in front.
@@ -20,6 +20,6 @@ def read_caption_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def caption_line(caption: str) -> str:
-    """A caption, not empty, as the line that is read as this caption again."""
+    """Encode a non-empty caption as a line; the inverse of reading."""
     caption = one_line(caption)
     return f"\\{caption}" if caption.startswith(("#", "\\")) else caption

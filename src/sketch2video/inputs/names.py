@@ -1,4 +1,4 @@
-"""Paths that users write in tables: where they lead, how long they are, and in which Unicode form they are found."""
+"""Paths that users write in tables: their targets, lengths and Unicode normalisation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 LONGEST_NAME = 255
-"""Bytes of a file's name; no usual file system takes more."""
+"""Bytes of a file's name; common file systems do not allow more."""
 
 
 def is_too_long(path: str) -> bool:
@@ -20,15 +20,15 @@ def is_inside(root: Path, base: Path, path: str) -> bool:
     """Whether a relative path, with all links followed, stays in a folder.
 
     Args:
-        root: the folder, which is there.
-        base: what the path counts from.
+        root: the folder, which exists.
+        base: the folder that the path is relative to.
         path: as a user wrote it.
     """
     if PurePosixPath(path).is_absolute() or Path(path).is_absolute() or "\0" in path:
         return False
     try:
         return (base / path).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError, ValueError):  # a loop of links; a character that no file's name has
+    except (OSError, RuntimeError, ValueError):  # a loop of links; a character that is not allowed in names
         return False
 
 
@@ -38,7 +38,7 @@ def name_on_disk(folder: Path, path: str) -> str:
     "é" is one character (NFC) or two (NFD); macOS and its archives write the second where a table has the first.
 
     Args:
-        folder: that the path counts from.
+        folder: that the path is relative to.
         path: as a user wrote it.
 
     Returns:
@@ -46,11 +46,11 @@ def name_on_disk(folder: Path, path: str) -> str:
     """
     if path.isascii() or _exists(folder / path):
         return path
-    found, place = [], folder
+    found, parent = [], folder
     for part in PurePosixPath(path).parts:
-        name = part if _exists(place / part) else _names_of(place).get(normalize("NFC", part), part)
+        name = part if _exists(parent / part) else _names_of(parent).get(normalize("NFC", part), part)
         found.append(name)
-        place = place / name
+        parent = parent / name
     return str(PurePosixPath(*found))
 
 
@@ -70,6 +70,6 @@ def _names_of(folder: Path) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _listed(folder: str, changed: int) -> dict[str, str]:
-    """Names in a folder by their composed form; ``changed`` is its time stamp, so that a new listing is made."""
+    """Names in a folder by their composed form; ``changed`` is its time stamp, which invalidates the cache."""
     names = sorted((path.name for path in Path(folder).iterdir()), reverse=True)
     return {normalize("NFC", name): name for name in names}

@@ -1,7 +1,7 @@
-"""CSV tables that people write: one reader for captions, images, pairs, prompts and lists of videos.
+"""Reader of CSV tables that users write: captions, images, pairs, prompts and lists of videos.
 
 A file that cannot be used is an error. A row that cannot be used is kept with its fault, so that a caller can list it
-and go on, or refuse the file (:meth:`Table.whole`).
+and continue, or refuse the file (:meth:`Table.whole`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
-"""What stands between cells, in the order in which it is tried."""
+"""Separators of cells, in the order in which they are tried."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
-"""Excel's own first line, which names the separator."""
+"""Excel's optional first line, which names the separator."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Row:
     Attributes:
         line: its first line in the file, counted from 1.
         values: stripped, by column; "" where the row ends early.
-        fault: why the row cannot be used; None if it can.
+        fault: the reason why the row cannot be used; None if it can.
     """
 
     line: int
@@ -79,13 +79,13 @@ def read_table(
     """Read a CSV in UTF-8 or UTF-16 with commas, semicolons, tabs or bars between its cells.
 
     Names in the header may differ from the columns' in case, and have spaces or hyphens for ``_``. Quotes are strict,
-    and a quote that is never closed costs its own row alone.
+    and a quote that is never closed invalidates only its row.
 
     Args:
         path: the file.
         required: columns that the header has to name.
         optional: further columns, whose names are recognised likewise. Other columns are read under their own names.
-        prefix: of columns whose names go on as the user likes, such as ``label.``.
+        prefix: of columns with arbitrary names, such as ``label.``.
         fix: ends the message if the file cannot be opened.
 
     Raises:
@@ -109,10 +109,10 @@ def read_table(
             f"{path} has no column {', '.join(missing)}; its first line must name {','.join(required)},"
             f" it is {brief(separator.join(cells)) or 'empty'}"
         )
-    # Names of columns that nothing knows are the same if they differ in case alone; labels are the user's own words.
+    # Names of unknown columns are case-insensitive; labels are case-sensitive.
     keys = [name if prefix and name.startswith(prefix) else _normal(name) for name in header if name]
     if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        raise UserError(f"{path} has several columns {brief(', '.join(repeated))}; keep one, no name may stand twice")
+        raise UserError(f"{path} has several columns {brief(', '.join(repeated))}; keep one, no name may occur twice")
     return Table(path, tuple(name for name in header if name), list(_rows(lines, start, header, separator)))
 
 
@@ -143,7 +143,7 @@ def _rows(lines: list[str], start: int, header: list[str], separator: str) -> It
                 first = start + reader.line_num
             return
         except csv.Error as error:
-            # Where the broken row ends is unknown. To go on with the next line loses no other row.
+            # The end of the broken row is unknown. Continuing with the next line loses no other row.
             cells = [cell.strip('"\r\n') for cell in lines[first].split(separator)]
             yield Row(first + 1, _values(cells, header), _broken(error, start + reader.line_num - first))
             start = first + 1
@@ -162,7 +162,7 @@ def _values(cells: list[str], header: list[str]) -> dict[str, str]:
 
 def _fault(cells: list[str], header: list[str], separator: str) -> str | None:
     """Why a row that is well-formed cannot be used."""
-    # Empty cells behind the last column count too: a comma in a caption moves empty cells there.
+    # Empty cells after the last column count, too: a comma in a caption moves empty cells there.
     width = max(number for number, name in enumerate(header, 1) if name)
     if len(cells) > len(header) or any(cell.strip() for cell in cells[width:]):
         return (
@@ -185,7 +185,7 @@ def _fault(cells: list[str], header: list[str], separator: str) -> str | None:
 
 
 def _ending(cell: str) -> str | None:
-    """The ending of a cell that may be a file's name."""
+    """The extension of a cell that may be a file's name."""
     found = re.search(r"\.[a-z][a-z0-9]{1,4}$", cell.strip(' "').lower())
     return found and found[0]
 
@@ -197,12 +197,12 @@ def _broken(error: csv.Error, lines: int) -> str:
             f"not a CSV row: a cell has more than {csv.field_size_limit()} characters; close its quotes or shorten it"
         )
     if lines > 1 or "unexpected end" in str(error):
-        return 'not a CSV row: a quote is opened and not closed in its place; close it, and double " inside quotes'
+        return 'not a CSV row: a quote is opened and not closed in its cell; close it, and double " inside quotes'
     return 'not a CSV row: text follows a closing quote; put quotes around the whole cell, and double " inside it'
 
 
 def _named(cell: str, known: dict[str, str], prefix: str | None) -> str:
-    """The name of a column: as it is known, else as it is written."""
+    """The name of a column: the known spelling, else the one in the file."""
     if prefix and cell.lower().startswith(prefix):
         return prefix + cell[len(prefix) :].strip()
     return known.get(_normal(cell), cell)

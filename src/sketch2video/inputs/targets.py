@@ -1,4 +1,4 @@
-"""Paths that results go to, checked before the work that makes the results."""
+"""Checks of output paths before the work that makes the outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_file_target(path: Path, name: str) -> None:
         name: of the option or parameter, in the message.
 
     Raises:
-        UserError: it is a folder or a device, lies below a file, is too long, or its folder cannot be written.
+        UserError: it is a folder or a device, is below a file, is too long, or its folder cannot be written.
     """
     _check(path, name)
     if path.is_dir():
@@ -44,7 +44,7 @@ def _check(path: Path, name: str) -> None:
 def _check_writable(folder: Path, name: str) -> None:
     """Refuse a folder, there or to be made, that cannot be written."""
     try:
-        nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         if not nearest.is_dir():
             raise UserError(f"{name}: {brief(nearest)} is not a folder; choose another path")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Text files that people write: their encodings, and what of them is shown in a message."""
+"""Text files that users write: their encodings, and their values in messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OTHER_FORMATS = {
 def read_text(path: Path | str, fix: str = "check the path") -> str:
     """Read a text file in UTF-8 or UTF-16, with or without a byte order mark; line ends stay as they are.
 
-    One-byte encodings are refused: nothing in a file tells them apart, and a wrong guess changes the words.
+    One-byte encodings are refused: they cannot be distinguished, and a wrong guess changes the text.
 
     Args:
         path: the file.
@@ -63,7 +63,7 @@ def one_line(text: str) -> str:
 
 
 def is_text(value: object) -> bool:
-    """Whether a value is a string that can be written as UTF-8; JSON's escapes can stand for half a character."""
+    """Whether a value is a string that can be written as UTF-8; JSON's escapes can encode half a character."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -80,7 +80,7 @@ def brief(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, as a part of a message; of what is large or nested only a part."""
+    """A value as Python writes it, as a part of a message; large or nested values are shortened."""
     try:
         return brief(_SHORT.repr(value))
     except ValueError:  # an integer of thousands of digits
@@ -107,7 +107,7 @@ def _encoding_of(head: bytes, path: Path | str) -> str:
 
 
 def _guess(data: bytes, encoding: str, error: UnicodeDecodeError) -> str:
-    """What is wrong with the encoding, and the fix; the end of a message behind an opening bracket."""
+    """What is wrong with the encoding, and the fix; the end of a message after an opening bracket."""
     if not encoding.startswith("utf-8"):
         return f"{encoding.upper()} that is cut off or damaged); save it as UTF-8"
     row = data.count(b"\n", 0, error.start) + 1

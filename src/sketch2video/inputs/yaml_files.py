@@ -1,4 +1,4 @@
-"""YAML files that people edit: strict reading, so that whatever cannot be read is one line that names the place."""
+"""Strict reading of YAML files that users edit: any fault is reported as one line with its position."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_yaml(path: Path | str) -> Any:
 
 @contextmanager
 def naming_fault(path: Path | str) -> Iterator[None]:
-    """Turn what a reader of YAML raises in the block into one line with the file's name."""
+    """Convert exceptions of YAML readers in the block into one line with the file's name."""
     try:
         yield
     except RecursionError as error:
@@ -61,7 +61,7 @@ class _Loader(yaml.SafeLoader):
         self._open: list[str] = []
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node, which may not be an alias of what it stands in."""
+        """Compose a node, which may not be an alias of one that contains it."""
         event: Any = self.peek_event()
         anchor, mark = getattr(event, "anchor", None), event.start_mark
         if anchor is None:
@@ -82,7 +82,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise ComposerError(None, None, f"the key {brief(key.value)} stands there twice", key.start_mark)
+                    raise ComposerError(None, None, f"the key {brief(key.value)} occurs twice", key.start_mark)
                 seen.add(key.value)
         return node
 
@@ -97,8 +97,8 @@ class _Loader(yaml.SafeLoader):
             raise ConstructorError(None, None, unfit(node), node.start_mark) from error
 
     def scan_flow_scalar_non_spaces(self, double: bool, start_mark: yaml.Mark) -> Any:
-        """Scan a part of a quoted string, whose escapes stand for characters."""
+        """Scan a part of a quoted string, whose escapes must be characters."""
         try:
             return super().scan_flow_scalar_non_spaces(double, start_mark)
         except ValueError as error:
-            raise ScannerError(None, None, "an escape stands for no character", start_mark) from error
+            raise ScannerError(None, None, "an escape is not a character", start_mark) from error

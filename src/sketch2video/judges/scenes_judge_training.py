@@ -66,7 +66,7 @@ class Sample(NamedTuple):
 
 def video_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
     """A scene, spoilt as a generator spoils it, but never so much that its words stop being true."""
-    scene = sample_scene(rng, [what], moving_ground=bool(rng.random() < 0.3))
+    scene = sample_scene(rng, [what], moving_background=bool(rng.random() < 0.3))
     rendered = render_scene(scene, size, frames)
     clip, mask, what = _mirrored(rng, rendered.frames, rendered.masks, what)
     clip = clip.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Video and picture files in and out: decode, encode, seek, cuts."""
+"""Reading and writing of video and image files: decode, encode, seek, cuts."""
 
 from sketch2video.media.codec import DecodedClip, VideoInfo, probe_video, read_clip, read_excerpt, read_frames
 from sketch2video.media.pictures import read_picture

@@ -1,6 +1,6 @@
-"""Video files in, by streaming: no more than a few full frames are in memory at a time.
+"""Streaming reader of video files: only a few full frames are in memory at a time.
 
-Frames are what a player would show: turned as the file says, with square pixels, RGB.
+Frames are as a player shows them: rotated by the file's metadata, with square pixels, RGB.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from sketch2video.media.shown import Convert, is_turned, shown, shown_square, sh
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's header promises; nothing is decoded.
+    """Facts from a video's header, without decoding.
 
     Attributes:
         width, height: of the stored pixels, before turning and stretching.
-        frames: None if the container does not say.
-        duration: seconds; None if the container does not say.
-        fps: mean frame rate; None if the container does not say.
+        frames: None if the container does not state it.
+        duration: seconds; None if the container does not state it.
+        fps: mean frame rate; None if the container does not state it.
     """
 
     width: int
@@ -54,9 +54,9 @@ class DecodedClip:
     """A whole action in T frames.
 
     Attributes:
-        frames: uint8 (T, S, S, 3) RGB; (T, H, W, 3) if the whole frame was wanted.
+        frames: uint8 (T, S, S, 3) RGB; (T, H, W, 3) if the whole frame was requested.
         cuts: bool (T,), whether the video was cut between the frame before and this one.
-        numbers: int64 (T,), which of the video's decoded frames these are, counted from 0.
+        numbers: int64 (T,), indices of these frames among the decoded ones of the video.
         proportion: width of the whole frame in heights, as a player shows it.
         fps: frame rate of ``frames``: (T - 1) / seconds from the video's first frame to its last.
         source_fps: mean frame rate of the video.
@@ -106,7 +106,7 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
 def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, square: bool = True) -> DecodedClip:
     """Read the whole action of a video as T frames, evenly spread in time from its first frame to its last.
 
-    Each of the T moments shows the frame nearest in time, so variable frame rates keep their speed and a video of fewer
+    Each of T evenly spaced times takes the nearest frame, so variable frame rates keep their speed and a video of fewer
     than T frames repeats some. The middle square is cut out and resized by area, without distortion; or the whole frame
     is shrunk.
 
@@ -138,10 +138,10 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
 
 
 def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
-    """Read of a video that belongs to another frame by frame, such as its depth, what a clip of the other shows.
+    """Read the frames of a companion video, such as depth, that correspond to those of a clip.
 
     The frames are those of the same numbers, and the square is the same part of the whole picture: a companion of
-    another size or proportion is stretched over its video.
+    another size or aspect ratio is resized to its video.
 
     Args:
         path: a video or an animated image.
@@ -153,11 +153,11 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     Raises:
         RejectedVideo: as :func:`read_frames`, and if it has not as many frames as its video.
     """
-    size, wanted = clip.frames.shape[1], set(clip.numbers.tolist())
+    size, numbers = clip.frames.shape[1], set(clip.numbers.tolist())
     pictures, count = {}, 0
     with opened_video(path) as (container, stream):
         for frame in frames_of(container, stream):
-            if count in wanted:
+            if count in numbers:
                 proportion = 1 / clip.proportion if is_turned(frame) else clip.proportion
                 pictures[count] = shown_square(frame, proportion * frame.height / frame.width, size)
             count += 1
@@ -178,13 +178,14 @@ def read_excerpt(
     Args:
         path: a video or an animated image.
         frames: T, at least 1.
-        sampling: "first": one in ``stride`` from the first frame on, and nothing behind them is decoded. "spread":
+        sampling: "first": one in ``stride`` from the first frame on, and no later ones are decoded. "spread":
             evenly spread in time from the first frame to the last.
         stride: for "first".
-        change: what is done to each uint8 (H, W, 3) at once, so that large frames need not be kept; nothing by default.
+        change: applied to each uint8 (H, W, 3) when it is decoded, so that large frames need not be kept; identity by
+            default.
 
     Returns:
-        (T, ...) of what ``change`` gives.
+        (T, ...), results of ``change``.
 
     Raises:
         RejectedVideo: as :func:`read_clip`; a video that would have to repeat frames is too short.
@@ -205,10 +206,9 @@ def read_excerpt(
 
 @dataclass(frozen=True)
 class _Clock:
-    """The time of a video's first and last frame in seconds, and whether frames count as evenly spaced.
+    """The time of a video's first and last frame in seconds, and whether frames are assumed to be evenly spaced.
 
-    Frames are dated by their place in the video (``by_index``) where their own timestamps are not in order, as with
-    B-frames in AVI.
+    Times are computed from frame indices (``by_index``) where timestamps are not in order, as with B-frames in AVI.
     """
 
     first: float
@@ -241,11 +241,11 @@ def _promised_clock(path: Path | str) -> _Clock:
 
 
 def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: Convert) -> _Picked:
-    """Pick the frames nearest to T moments, evenly spread from a video's first frame to its last."""
+    """Pick the frames nearest to T times, evenly spread from a video's first frame to its last."""
     promised = _promised_clock(path)
     picked = _pick(path, frames, convert, promised)
     if picked.clock != promised:
-        # What packets say about time is right for most files. The others tell at their end what would have been right.
+        # The times of packets are right for most files. For the others, the right ones are known after decoding.
         picked = _pick(path, frames, convert, picked.clock)
     clock = picked.clock
     if not clock.by_index and far_below(clock.last - promised.first, promised.last - promised.first, 1 / picked.rate):
@@ -256,12 +256,12 @@ def _pick_evenly(path: Path | str, frames: int, min_frames: int, convert: Conver
 
 
 def _pick(path: Path | str, frames: int, convert: Convert, clock: _Clock) -> _Picked:
-    """Decode a video once and convert the frames nearest to T moments, evenly spread over the clock's span.
+    """Decode a video once and convert the frames nearest to T times, evenly spread over the clock's span.
 
-    The ``clock`` of the result is what the decoded frames call for: where it differs from the one given, the picked
-    frames are not the right ones.
+    The ``clock`` of the result is that of the decoded frames: if it differs from the given one, other frames must be
+    picked.
     """
-    moments = np.linspace(clock.first, clock.last, frames).tolist()
+    times = np.linspace(clock.first, clock.last, frames).tolist()
     picked: list[np.ndarray] = []
     numbers: list[int] = []
     shots: list[int] = []
@@ -277,9 +277,9 @@ def _pick(path: Path | str, frames: int, convert: Convert, clock: _Clock) -> _Pi
             in_order = in_order and time > time_before
             first = time if before is None else first
             shot_before, shot = shot, shot + starts_shot(frame)
-            while len(picked) < frames and moments[len(picked)] <= time:
-                moment = moments[len(picked)]
-                if before is None or time - moment < moment - time_before:
+            while len(picked) < frames and times[len(picked)] <= time:
+                target = times[len(picked)]
+                if before is None or time - target < target - time_before:
                     nearest, number, of_shot = frame, count, shot
                 else:
                     nearest, number, of_shot = before, count - 1, shot_before

@@ -1,8 +1,9 @@
-"""Decoded frames → RGB as a screen of standard range shows them: colour matrix, range, transparency, HDR.
+"""Conversion of decoded frames to RGB of standard dynamic range: colour matrix, range, transparency, HDR.
 
-Frames without a colour tag follow the rule of players: BT.709 from 720 lines or 1280 columns on, BT.601 below. What is
-transparent is white. HDR (PQ of SMPTE ST 2084 and HLG of ARIB STD-B67) is brought to sRGB: linear light with the
-reference white of ITU-R BT.2408 at 1, BT.2020 primaries to BT.709, and a tone curve for what is brighter.
+Frames without a colour tag follow the rule of players: BT.709 from 720 lines or 1280 columns on, BT.601 below.
+    Transparent
+pixels become white. HDR (PQ of SMPTE ST 2084 and HLG of ARIB STD-B67) is brought to sRGB: linear light with the
+reference white of ITU-R BT.2408 at 1, BT.2020 primaries to BT.709, and a tone curve for brighter values.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 HD_LINES, HD_COLUMNS = 720, 1280
-"""From here on a video without a colour tag is BT.709."""
+"""Size from which a video without a colour tag is BT.709."""
 
 REFERENCE_WHITE = 203.0
 """cd/m² of white paper in HDR (ITU-R BT.2408)."""
@@ -50,9 +51,9 @@ def rgb_of(frame: av.VideoFrame, width: int | None = None, height: int | None = 
     alpha = pixels[..., 3].astype(np.uint16)
     if frame.format.name == "pal8" and not alpha.any():
         return np.ascontiguousarray(pixels[..., :3])  # a palette whose fourth byte is unused
-    # One channel after the other: of large frames, numbers of 16 bits of all three would fill the memory.
-    ground = 255 * (255 - alpha) + 127
-    return np.stack([((pixels[..., i] * alpha + ground) // 255).astype(np.uint8) for i in range(3)], axis=-1)
+    # One channel after the other: for large frames, 16-bit values of all three would need too much memory.
+    background = 255 * (255 - alpha) + 127
+    return np.stack([((pixels[..., i] * alpha + background) // 255).astype(np.uint8) for i in range(3)], axis=-1)
 
 
 def _may_be_transparent(frame: av.VideoFrame) -> bool:

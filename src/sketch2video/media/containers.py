@@ -1,6 +1,6 @@
-"""Video files, opened by their content: the container, its best video stream, packets and decoded frames.
+"""Opening of video files by their content: the container, its best video stream, packets and decoded frames.
 
-PyAV brings FFmpeg along. Animated images (GIF, APNG, WebP, AVIF) are opened as the video that a browser shows.
+PyAV includes FFmpeg. Animated images (GIF, APNG, WebP, AVIF) are opened as the video that a browser shows.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ VIDEOS = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts"),
     *(".m2ts", ".flv", ".f4v", ".wmv", ".asf", ".ogv", ".ogg", ".gif"),
 )
-"""Endings by which videos are found in a folder and allowed in a table. How a file is read depends on its content."""
+"""Extensions of videos in folders and tables. The reader of a file depends on its content."""
 
 _FORMATS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegvideo,mpegts,flv,asf,ogg"
-"""FFmpeg's names of the containers that are read; not the playlists, which would lead it to other files."""
+"""FFmpeg's names of the containers that are read; not of playlists, which refer to other files."""
 
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 """Of ISO media files that are images."""
@@ -48,9 +48,9 @@ _TS_PACKETS = ((0, 188), (4, 192))
 """Offset and distance of the sync bytes of MPEG transport streams and of those of cameras (m2ts)."""
 
 _LOST = 0.05
-"""A file that ends this share of its promised duration too early (and three frames at least) is truncated."""
+"""A file is truncated if it ends earlier than its stated duration by this share (and by three frames at least)."""
 MOST_PIXELS = 2**27
-"""Most pixels of a frame: those of 16K (15360 x 8640) are fewer. A few bytes can promise billions."""
+"""Most pixels of a frame: those of 16K (15360 x 8640) are fewer. A header of a few bytes can state billions."""
 _ANIMATION_PIXELS = 2**31
 """Most pixels of all frames of an animated image together."""
 
@@ -74,7 +74,7 @@ class RejectedVideo(UserError):
 
 
 def is_clip(path: Path | str) -> bool:
-    """Whether the content of a file is a video's or an animated image's; of a file that is neither, its ending says."""
+    """Whether the content of a file is a video's or an animated image's; any other file is judged by its extension."""
     if is_picture(path):
         return _first_bytes(Path(path)).startswith(b"GIF") or is_animation(path)
     return looks_like_video(path) or Path(path).suffix.lower() in VIDEOS
@@ -104,7 +104,7 @@ def file_url(path: Path | str) -> str:
 
 @contextmanager
 def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file at its best video stream; FFmpeg's errors in the block say that the file is damaged."""
+    """Open a file at its best video stream; FFmpeg's errors in the block become a :class:`RejectedVideo`."""
     path = Path(path)
     try:
         if not path.is_file():
@@ -112,7 +112,7 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
         if not path.stat().st_size:
             raise RejectedVideo(path, "is empty")
         first = _first_bytes(path)
-        # Left to itself, FFmpeg would go by the name's ending, too.
+        # By default, FFmpeg would also consider the extension.
         container = av.open(
             _source_of(path, first), "r", format=_container_of(first), options={"format_whitelist": _FORMATS}
         )
@@ -124,17 +124,17 @@ def opened_video(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream
             raise RejectedVideo(path, "has no video stream")
         if not isinstance(stream.codec_context, VideoCodecContext):
             raise RejectedVideo(path, "has a video stream of an unknown codec")
-        # Parallelism is over videos; each thread of a decoder would hold full frames.
+        # Videos are read in parallel; each thread of a decoder would hold full frames.
         stream.codec_context.thread_count = 1
         if stream.width * stream.height > MOST_PIXELS:
             raise RejectedVideo(path, f"has frames of {stream.width} x {stream.height}, which is too large")
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # of frames that change their size, too
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # also for frames that change their size
         with naming_damage(path):
             yield container, stream
 
 
 def _source_of(path: Path, first: bytes) -> str | io.BytesIO:
-    """What FFmpeg opens for a file with these first bytes: its path, or of animated images a video in memory."""
+    """Input for FFmpeg for a file with these first bytes: its path, or for animated images a video in memory."""
     if first.startswith(b"GIF"):
         try:
             return io.BytesIO(clean_gif(path.read_bytes()))
@@ -180,7 +180,7 @@ def _first_bytes(path: Path) -> bytes:
 
 @contextmanager
 def naming_damage(path: Path | str) -> Iterator[None]:
-    """What FFmpeg and frames raise in the block says what is wrong with the file."""
+    """Convert exceptions of FFmpeg and of frames in the block to :class:`RejectedVideo`."""
     try:
         yield
     except av.FFmpegError as error:
@@ -216,21 +216,21 @@ def rate_of(stream: VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def seconds_of(moment: int, time_base: Fraction) -> float:
+def seconds_of(timestamp: int, time_base: Fraction) -> float:
     """A timestamp in seconds."""
-    return float(moment * time_base)
+    return float(timestamp * time_base)
 
 
 def pixel_aspect_of(stream: VideoStream) -> Fraction:
-    """Width of a pixel in heights of a pixel; 1 where the file states none or nonsense."""
+    """Width of a pixel in heights of a pixel; 1 where the file states none or an invalid one."""
     ratio = Fraction(stream.sample_aspect_ratio or 1)
     return ratio if Fraction(1, 10) <= ratio <= 10 else Fraction(1)
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
-    """A decoder of a stream's packets that gives their transparency, too.
+    """A decoder of a stream's packets, with transparency.
 
-    FFmpeg's own decoders of VP8 and VP9 pass over the alpha channel of WebM; libvpx's give it.
+    FFmpeg's own decoders of VP8 and VP9 ignore the alpha channel of WebM; libvpx's decode it.
     """
     context, tags = stream.codec_context, {name.lower(): value for name, value in stream.metadata.items()}
     if tags.get("alpha_mode") != "1" or context.name not in {"vp8", "vp9"}:
@@ -250,10 +250,10 @@ def frames_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Vid
 
 
 def packets_of(path: Path | str, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets of a stream, as they lie in the file and without decoding.
+    """Yield the packets of a stream, in their order in the file and without decoding.
 
     Raises:
-        RejectedVideo: packets are cut off, or end long before the duration that the container promises.
+        RejectedVideo: packets are cut off, or end long before the duration that the container states.
     """
     end, dated = 0.0, False
     for packet in container.demux():
@@ -271,11 +271,11 @@ def packets_of(path: Path | str, container: InputContainer, stream: VideoStream)
 
 
 def _refuse_truncated(path: Path | str, container: InputContainer, stream: VideoStream, end: float) -> None:
-    """Compare the end of the last packet, of whatever stream, with what the header promises."""
+    """Compare the end of the last packet, of whatever stream, with the duration in the header."""
     promised = container.duration / av.time_base if container.duration else 0.0
     if container.format.name == "avi":  # the duration of a cut AVI is estimated from the file's size
         promised = max(promised, stream.frames / rate_of(stream))
-    # Matroska promises a time of end, others a length.
+    # Matroska states the time of the end, others a duration.
     begin = 0.0 if "matroska" in container.format.name else (container.start_time or 0) / av.time_base
     found = end - begin
     if far_below(found, promised, 1 / rate_of(stream)):
@@ -283,5 +283,5 @@ def _refuse_truncated(path: Path | str, container: InputContainer, stream: Video
 
 
 def far_below(found: float, promised: float, frame_seconds: float) -> bool:
-    """Whether what was found, in seconds, falls short of what was promised by more than imprecision."""
+    """Whether what was found, in seconds, is smaller than the stated one by more than imprecision."""
     return promised - found > max(_LOST * promised, 3 * frame_seconds)

@@ -1,4 +1,4 @@
-"""Hard cuts of a video, found while it streams by."""
+"""Streaming detection of hard cuts in a video."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ THRESHOLD = 27.0
 
 
 class CutFinder:
-    """Says of each frame of a video, in order, whether it starts a new shot.
+    """Detects for each frame of a video, in order, whether it starts a new shot.
 
-    It is PySceneDetect's content detector, which compares neighbouring frames in HSV, without a shortest shot.
+    It is PySceneDetect's content detector, which compares neighbouring frames in HSV, without a minimum length of
+    shots.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,6 @@ class CutFinder:
     def __call__(self, frame: av.VideoFrame) -> bool:
         """Whether there is a cut between the frame before and this one."""
         small = np.ascontiguousarray(rgb_of(frame, SIDE, SIDE)[..., ::-1])
-        found = self._detector.process_frame(FrameTimecode(self._count, 25.0), small)  # the rate plays no part
+        found = self._detector.process_frame(FrameTimecode(self._count, 25.0), small)  # the rate is not used
         self._count += 1
         return bool(found)

@@ -1,4 +1,4 @@
-"""GIF files as browsers read them: bytes between the blocks are passed over, and the end needs no trailer."""
+"""Tolerant reading of GIF files as in browsers: bytes between blocks are skipped, and the trailer may be missing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class TruncatedGif(ValueError):
 
 
 def clean_gif(data: bytes) -> bytes:
-    """The blocks of a GIF with nothing between them and a trailer behind them.
+    """The blocks of a GIF without bytes between them, and with a trailer.
 
-    What follows the trailer is left out. A screen that is smaller than the first image is enlarged to it.
+    Data after the trailer are dropped. A screen that is smaller than the first image is enlarged to it.
 
     Raises:
         TruncatedGif: the file ends within a block or before its first image.
@@ -42,7 +42,7 @@ def clean_gif(data: bytes) -> bytes:
 
 
 def _table_size(data: bytes, at: int) -> int:
-    """Bytes of the colour table that the flags at an offset announce."""
+    """Bytes of the colour table that the flags at an offset indicate."""
     if at >= len(data):
         raise TruncatedGif("it ends within a header")
     return 3 * 2 ** ((data[at] & 7) + 1) if data[at] & 0x80 else 0

@@ -1,4 +1,4 @@
-"""How a player turns the stored picture of a video: the display matrix that cameras write."""
+"""Orientation of the stored frames of a video: the display matrix that cameras write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 
 _TOLERANCE = math.radians(10)
-"""A matrix that is further than this from every orientation below is not one of them."""
+"""Tolerance for the match of a matrix with an orientation."""
 
 
 class Orientation(NamedTuple):
@@ -35,16 +35,16 @@ class Orientation(NamedTuple):
 
 
 class SlantedPicture(ValueError):
-    """A display matrix turns the picture by an angle that is no quarter turn."""
+    """A display matrix turns the picture by an angle that is not a multiple of 90 degrees."""
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """The orientation in which a player shows a decoded frame.
 
     Raises:
-        SlantedPicture: the frame's display matrix turns it by another angle than quarters, or shears it.
+        SlantedPicture: the frame's display matrix turns it by another angle than multiples of 90 degrees, or shears it.
     """
-    # PyAV's types say that this is one of its items.
+    # PyAV's type annotations declare one item here.
     for side_data in cast(SideDataContainer, frame.side_data):
         if side_data.type == Type.DISPLAYMATRIX:
             return orientation_of_matrix(struct.unpack("=9i", bytes(side_data)[:36]))
@@ -52,7 +52,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 
 def orientation_of_matrix(matrix: tuple[int, ...]) -> Orientation:
-    """The orientation that a display matrix stands for.
+    """The orientation of a display matrix.
 
     Args:
         matrix: 9 fixed-point numbers a, b, u, c, d, v, x, y, w of ISO/IEC 14496-12: the stored pixel (x, y), y down, is

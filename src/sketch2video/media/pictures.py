@@ -1,6 +1,6 @@
-"""Image files in, still or animated, and the square that is cut out of a picture.
+"""Reading of image files, still or animated, and the square crop of a picture.
 
-There is one reader for all places: it judges a file by its content and gives what a viewer shows, 8 bit RGB.
+All image files are read here: the format is detected by content, and the result is as in a viewer, 8 bit RGB.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by its EXIF orientation."""
+"""The operation that makes a picture upright, by its EXIF orientation."""
 _ORIENTATION = 0x0112
 
 _SHORTEST, _DEFAULT = 0.011, 0.1
-"""Browsers show a frame of an animation that asks for less than the first for the second, in seconds."""
+"""Browsers show a frame of an animation with a duration below the first for the second, in seconds."""
 
 
 class RejectedPicture(UserError):
     """An image cannot be used.
 
     Attributes:
-        reason: why, in one line.
-        fix: what to do.
+        reason: in one line.
+        fix: how to correct it.
     """
 
     def __init__(self, path: Path | str, reason: str, fix: str) -> None:
@@ -122,10 +122,10 @@ def read_animation(path: Path | str) -> Iterator[tuple[np.ndarray, float]]:
 
 @contextmanager
 def _opened(path: Path | str) -> Iterator[Image.Image]:
-    """Open an image; whatever its decoder raises in the block says that the file is damaged."""
+    """Open an image; any exception of its decoder in the block becomes a :class:`RejectedPicture`."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damage that is passed over, and of large pictures
+            warnings.simplefilter("ignore")  # about damage that is skipped, and of large pictures
             with Image.open(path, formats=_formats()) as image:
                 yield image
     except FileNotFoundError as error:
@@ -134,7 +134,7 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
         raise RejectedPicture(path, "has too many pixels to be read as an image", "save it smaller") from error
     except MemoryError as error:
         raise RejectedPicture(path, "is too large to be read as an image", "save it smaller") from error
-    except Exception as error:  # decoders raise whatever their parts raise: struct.error, IndexError, RuntimeError ...
+    except Exception as error:  # decoders raise exceptions of many types: struct.error, IndexError, RuntimeError ...
         raise RejectedPicture(path, f"cannot be read as an image ({type(error).__name__})", "save it as PNG") from error
 
 
@@ -201,6 +201,6 @@ def middle_square(picture: np.ndarray, size: int, pixel_aspect: Fraction = Fract
     across, down = max(round(side / pixel_aspect), 1), max(round(side), 1)
     left, top = (width - across) // 2, (height - down) // 2
     square = picture[top : top + down, left : left + across]
-    # Averaging over areas is right for shrinking only; enlarged, it shows the old pixels as blocks.
+    # Area interpolation is for shrinking only; when enlarging, it shows pixels as blocks.
     shrinks = min(across, down) >= size
     return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

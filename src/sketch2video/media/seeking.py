@@ -1,13 +1,12 @@
-"""Any frames of a video by their numbers, without decoding what lies between them.
+"""Random access to the frames of a video by number, without decoding the frames between them.
 
-A video's packets tell, before anything is decoded, when each frame is shown and which of them can be decoded without
-those before it: the key frames. To get a frame, the file is read from the last key frame before it.
+A video's packets contain the timestamp of each frame and mark the key frames, which can be decoded without earlier
+ones. To read a frame, the file is decoded from the last key frame before it.
 
-What packets say is not believed blindly. Every frame that is decoded must come at the time that the index gives it; if
-a key frame turns out to need earlier ones (a picture refreshed piece by piece, some open groups of pictures), reading
-starts from the key frame before it. Files whose packets give no times, the same time twice, or other times than those
-of the decoded frames are decoded once to be counted, and read from their start if their frames cannot be told by time.
-What lies in a part of a file that is never decoded stays unseen: damage there, or a packet without a frame.
+Packets are verified: every decoded frame must have the timestamp of the index. If a key frame needs earlier frames
+(gradual refresh, some open groups of pictures), decoding starts from the key frame before it. Files whose packets have
+no timestamps, duplicate ones, or others than the decoded frames are decoded once to be indexed, and read from their
+start if their frames have no unique timestamps. Faults in parts of a file that are not decoded are not detected.
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ from sketch2video.media.containers import (
 from sketch2video.media.shown import Convert, shown
 
 _VP8_SHOWN = 0x10
-"""Bit of a VP8 frame's first byte; frames without it are there for others to refer to only."""
+"""Bit of a VP8 frame's first byte; frames without it are references for other frames and not shown."""
 
 
 class KeyFrame(NamedTuple):
-    """A frame that decoding can start from.
+    """A frame from which decoding can start.
 
     Attributes:
-        number: of the first frame that is shown from here on.
-        pts, dts: when it is shown and decoded, in units of the stream.
+        number: of the first frame that is shown from it on.
+        pts, dts: its presentation and decoding timestamps, in units of the stream.
     """
 
     number: int
@@ -64,9 +63,9 @@ class FrameIndex:
     """The frames of a video in the order in which they are shown.
 
     Attributes:
-        seconds: float64 (n,), when each is shown; by its place and the mean frame rate where the file does not tell.
-        pts: the same in units of the stream, ascending; None where frames cannot be told by time.
-        keys: where decoding can start, by number; without ``pts`` none but the file's start.
+        seconds: float64 (n,), time of each; by index and mean frame rate if the file has no timestamps.
+        pts: the same in units of the stream, ascending; None if timestamps do not identify frames.
+        keys: the frames from which decoding can start, by number; without ``pts`` only the first.
     """
 
     seconds: np.ndarray
@@ -80,12 +79,12 @@ class FrameIndex:
 class FrameReader:
     """An open video, any of whose frames can be read; for one thread at a time.
 
-    The decoder has one thread: those of FFmpeg each take a frame of their own, and so decode frames that nobody asked
-    for behind every one that is wanted. Parallelism is over videos.
+    The decoder has one thread: with frame threads, FFmpeg would decode further frames after every requested one. Use
+    one reader per thread for parallelism.
 
     Args:
         path: a video or an animated image.
-        index: what :func:`index_frames` gave for this file; it is made if there is none.
+        index: result of :func:`index_frames` for this file; computed if None.
 
     Attributes:
         decoded: frames decoded so far.
@@ -120,14 +119,14 @@ class FrameReader:
         self._file.close()
 
     def frames(self, numbers: Iterable[int], convert: Convert = shown) -> np.ndarray:
-        """The frames with these numbers, in their order; each is what :func:`~sketch2video.videos.read_frames` gives.
+        """The frames with these numbers, in their order, each as from :func:`~sketch2video.videos.read_frames`.
 
         Args:
-            numbers: one at least, from 0 on, in order of time; some may be repeated.
-            convert: what is made of a decoded frame; whole pictures by default.
+            numbers: at least one, from 0, ascending; repetitions are allowed.
+            convert: applied to each decoded frame; whole pictures by default.
 
         Returns:
-            uint8 (n, H, W, 3) RGB, or (n, ...) of what ``convert`` gives.
+            uint8 (n, H, W, 3) RGB, or (n, ...), results of ``convert``.
 
         Raises:
             RejectedVideo: the file is damaged, or its frames change their size.
@@ -153,16 +152,16 @@ class FrameReader:
             return {number: convert(self._frame(number), self._pixel_aspect) for number in numbers}
 
     def _frame(self, number: int) -> av.VideoFrame:
-        """Decode from where the decoder stands, or from a key frame if that is nearer, to one frame."""
+        """Decode one frame, starting at the decoder's position or at a key frame if that is nearer."""
         keys = self.index.keys
-        for place in reversed(range(bisect_right(keys, number, key=attrgetter("number")))):
-            key = keys[place]
+        for index in reversed(range(bisect_right(keys, number, key=attrgetter("number")))):
+            key = keys[index]
             if key in self._poor_keys:
                 continue
             if self._next is None or not key.number <= self._next <= number:
                 self._decoding, self._next = self._frames_from(key), key.number
             frame = self._step(key)
-            if frame is None and place and self._next == key.number:
+            if frame is None and index and self._next == key.number:
                 self._poor_keys.add(key)
                 self._next = None
                 continue
@@ -176,7 +175,7 @@ class FrameReader:
         raise _Astray
 
     def _step(self, key: KeyFrame) -> av.VideoFrame | None:
-        """The next frame if it is the one that the index names."""
+        """The next frame if it is the one given by the index."""
         assert self._next is not None
         pts = self.index.pts
         for frame in self._decoding:
@@ -197,11 +196,11 @@ class FrameReader:
             yield from decoder.decode(packet)
 
     def _packets_from(self, key: KeyFrame) -> Iterator[av.Packet]:
-        """The packets from a key frame on; none if the file cannot be sought there."""
+        """The packets from a key frame on; none if seeking fails."""
         if key == self.index.keys[0]:
             self._open()
             return self._container.demux(self._stream)
-        # Containers seek by either time. What they find may lie before the key frame: then packets are passed over.
+        # Containers seek by either timestamp. The position found may be before the key frame: then packets are skipped.
         for target in (key.pts, key.dts):
             try:
                 self._container.seek(target, stream=self._stream)
@@ -223,24 +222,24 @@ class FrameReader:
         self._pixel_aspect = pixel_aspect_of(self._stream)
 
     def _count(self) -> None:
-        """From now on, tell frames by their place, since they are not those that the packets promised."""
+        """Identify frames by index from now on, since they do not match the timestamps of the packets."""
         index = _index_by_decoding(self.path)
         self.index = FrameIndex(index.seconds, None, index.keys[:1])
         self._next = None
 
 
 class _Astray(Exception):
-    """The decoder does not give the frame that the index names."""
+    """The decoder does not return the frame given by the index."""
 
 
 def index_frames(path: Path | str) -> FrameIndex:
-    """Find the frames of a video by its packets; it is decoded only if these do not tell.
+    """Index the frames of a video by its packets; it is decoded only if these do not identify frames.
 
     Raises:
         RejectedVideo: the file is missing, empty, truncated or damaged, or has no video stream.
     """
     with opened_video(path) as (container, stream):
-        # AVI knows the order of decoding only; with frames in another order, what FFmpeg says of times is a guess.
+        # AVI stores the decoding order only; if frames are reordered, FFmpeg's timestamps are a guess.
         guessed = container.format.name == "avi" and stream.codec_context.has_b_frames
         packets = [_Listed.of(packet) for packet in packets_of(path, container, stream) if _is_shown(packet, stream)]
         time_base = stream.time_base
@@ -252,7 +251,7 @@ def index_frames(path: Path | str) -> FrameIndex:
 
 
 class _Listed(NamedTuple):
-    """What is kept of a packet."""
+    """The fields of a packet that the index needs."""
 
     pts: int | None
     dts: int | None
@@ -269,8 +268,8 @@ def _is_shown(packet: av.Packet, stream: VideoStream) -> bool:
 
 
 def _index(pts: Sequence[int], packets: Iterable[_Listed], time_base: Fraction | None) -> FrameIndex:
-    """The index of frames that are told by their times."""
-    seconds = np.array([seconds_of(moment, time_base or Fraction(1)) for moment in pts])
+    """The index of frames that are identified by timestamps."""
+    seconds = np.array([seconds_of(one, time_base or Fraction(1)) for one in pts])
     starts = [KeyFrame(0, pts[0], pts[0])]
     for packet in packets:
         if packet.is_key and packet.pts is not None:
@@ -281,22 +280,22 @@ def _index(pts: Sequence[int], packets: Iterable[_Listed], time_base: Fraction |
 
 
 def _first_pts(path: Path | str) -> int | None:
-    """When the first frame that can be decoded is shown: streams that were cut out of others begin with ruins."""
+    """Timestamp of the first frame that can be decoded: streams that were cut may begin with undecodable frames."""
     with opened_video(path) as (container, stream):
         first = next(iter(frames_of(container, stream)), None)
     return None if first is None else first.pts
 
 
 def _index_by_decoding(path: Path | str) -> FrameIndex:
-    """The index of a file whose packets do not tell what its frames are."""
+    """The index of a file whose packets do not identify its frames."""
     with opened_video(path) as (container, stream):
         pts = [frame.pts for frame in frames_of(container, stream)]
         rate, time_base = rate_of(stream), stream.time_base
     if not pts:
         raise RejectedVideo(path, "has no frame that can be decoded")
-    told = [moment for moment in pts if moment is not None]
-    if len(told) < len(pts) or any(b <= a for a, b in pairwise(told)):
+    timestamps = [one for one in pts if one is not None]
+    if len(timestamps) < len(pts) or any(b <= a for a, b in pairwise(timestamps)):
         return FrameIndex(np.arange(len(pts)) / rate, None, [KeyFrame(0, 0, 0)])
     with opened_video(path) as (container, stream):
         packets = [_Listed.of(packet) for packet in packets_of(path, container, stream)]
-    return _index(told, packets, time_base)
+    return _index(timestamps, packets, time_base)

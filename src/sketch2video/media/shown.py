@@ -1,4 +1,4 @@
-"""Decoded frames → pictures as a player shows them: upright, with square pixels, RGB."""
+"""Conversion of decoded frames to pictures as in a player: upright, with square pixels, RGB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sketch2video.media.orientation import orientation_of
 from sketch2video.media.pictures import middle_square
 
 Convert = Callable[[av.VideoFrame, Fraction], np.ndarray]
-"""Makes a picture of a decoded frame, given the width of its pixels in heights of a pixel."""
+"""Converts a decoded frame to a picture, given the pixel aspect ratio (width / height)."""
 
 
 def shown(frame: av.VideoFrame, pixel_aspect: Fraction) -> np.ndarray:
@@ -40,5 +40,5 @@ def shown_whole(frame: av.VideoFrame, pixel_aspect: Fraction, size: int) -> np.n
 
 
 def is_turned(frame: av.VideoFrame) -> bool:
-    """Whether a player turns a frame by a quarter, so that its width becomes its height."""
+    """Whether a player rotates a frame by 90 or 270 degrees, so that its width becomes its height."""
     return orientation_of(frame).transposed

@@ -1,4 +1,4 @@
-"""Video files out: mp4 that ordinary players open, and GIF."""
+"""Writing of video files: mp4 for common players, and GIF."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PALETTE_PIXELS = 2**20
 
 
 def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
-    """Write an mp4 that ordinary players open (H.264, yuv420p, index in front), atomically and reproducibly.
+    """Write an mp4 for common players (H.264, yuv420p, index in front), atomically and reproducibly.
 
     Args:
         path: ends in ``.mp4``.
@@ -36,8 +36,8 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
     with replacing(path) as partial:
         partial.touch()  # FFmpeg's errors do not name the file that cannot be made
         with av.open(file_url(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
-            # One thread: x264's output depends on their number. Without its macroblock tree, which now and then gives
-            # other bytes for the same frames if they are as small as 32 x 32.
+            # One thread: x264's output depends on their number. Without its macroblock tree, which is not
+            # deterministic for frames as small as 32 x 32.
             stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
             stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
             for picture in frames:
@@ -51,28 +51,28 @@ def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
     Args:
         path: ends in ``.gif``.
         frames: uint8 (T, H, W, 3) RGB.
-        fps: frames a second, above 0; GIF counts in hundredths of a second, and the sum of them is kept right.
+        fps: frames a second, above 0; GIF durations are in hundredths of a second, rounded so that their sum is right.
 
     Raises:
         ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
         UserError: the file cannot be written.
     """
     _check_frames(frames, fps)
-    # One palette, from all frames at once: palettes of their own make still areas flicker.
+    # One palette for all frames: separate palettes make static areas flicker.
     pixels = frames.reshape(1, -1, 3)[:, :: max(1, frames.size // (3 * _PALETTE_PIXELS))]
     palette = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, method=Image.Quantize.MEDIANCUT)
     pictures = [
         Image.fromarray(np.ascontiguousarray(picture)).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
         for picture in frames
     ]
-    moments = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
+    times = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
     with replacing(path) as partial:
         pictures[0].save(
             partial,
             format="GIF",
             save_all=True,
             append_images=pictures[1:],
-            duration=[max(int(d), 20) for d in np.diff(moments)],
+            duration=[max(int(d), 20) for d in np.diff(times)],
             loop=0,
             disposal=1,
             optimize=False,

@@ -1,1 +1,1 @@
-"""What networks of several folders are built from."""
+"""Layers and helpers that networks of several folders share."""

@@ -1,4 +1,4 @@
-"""The pieces that the transformers here are made of. Tokens are (N, L, D): batch, sequence, width."""
+"""Building blocks of the transformers. Tokens are (N, L, D): batch, sequence, width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The layer itself, with weights and bias of zero: a branch that ends in it starts without any influence."""
+    """The layer itself, with weights and bias of zero: a residual branch that ends in it starts as the identity."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -34,17 +34,17 @@ def timestep_features(time: Tensor, size: int, longest: float = 10_000.0) -> Ten
 
 
 def grid_positions(frames: int, height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Where the tokens of a video lie: (frames * height * width, 3), each axis in (0, 1).
+    """Positions of the tokens of a video: (frames * height * width, 3), each axis in (0, 1).
 
     Time is the share of the action that has passed, space the share of the frame: a clip spans its whole action
-    whatever its length, and positions mean the same at lengths and sizes that training never showed.
+    whatever its length, and positions mean the same at lengths and sizes that were not seen in training.
     """
     axes = [(torch.arange(n, device=device) + 0.5) / n for n in (frames, height, width)]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
 
 
-class PlaceNorm(nn.LayerNorm):
-    """Mean 0 and variance 1 over the channels of each place of a picture, whatever stands elsewhere in it."""
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of each position of a picture, independent of the other positions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> the same shape."""
@@ -72,12 +72,12 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Attend.
+        """Attention.
 
         Args:
             x: (N, L, D).
             context: (N, M, context_width); ``x`` itself if None.
-            mask: (N, M) bool, True where a context token may be looked at; each sample needs one.
+            mask: (N, M) bool, True where a context token may be attended to; each sample needs one.
 
         Returns:
             (N, L, D)
@@ -93,10 +93,10 @@ class Attention(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Softmax attention, (N, heads, L, d) each; ``mask`` (N, 1, 1, M) is True where a key may be looked at.
+    """Softmax attention, (N, heads, L, d) each; ``mask`` (N, 1, 1, M) is True where a key may be attended to.
 
     PyTorch's fused kernel for CPUs takes ten times as long backward as the plain products at the short sequences here
-    (512 x 4 x 16 x 32 in bf16: 236 ms against 22 ms on one core), so it is left to accelerators.
+    (512 x 4 x 16 x 32 in bf16: 236 ms against 22 ms on one core), so it is used on accelerators only.
     """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -107,12 +107,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
 
 
 def attention_kind() -> str:
-    """How transformers' models should attend, in their words: the same choice as in :func:`attend`."""
+    """``attn_implementation`` of transformers' models: the same choice as in :func:`attend`."""
     return "sdpa" if torch.cuda.is_available() else "eager"
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers about a GELU, four times as wide inside."""
+    """Two linear layers with a GELU between them, four times as wide inside."""
 
     def __init__(self, width: int) -> None:
         super().__init__(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
@@ -133,10 +133,10 @@ class ConditionedBlock(nn.Module):
         heads: a divisor of D.
         context_width: width of the text's tokens.
         reach: "frame": the tokens of one frame attend to each other; "video": those of all frames; "motion": likewise,
-            but a single frame is left alone. Attention along one place through time, which is cheaper, loses an object
-            that moves: its colour drifted from frame to frame.
-        time_mean: whether every token of a clip also gets, through a linear layer, the mean of the tokens at its place
-            in all frames: what stands still is told by it, and attention need not find out how to take it.
+            but a single frame skips the attention. Attention along time at one position, which is cheaper, cannot
+            follow an object that moves: its colour drifted from frame to frame.
+        time_mean: whether every token also receives, through a linear layer, the mean over all frames of the tokens at
+            its position. It describes the static content, so attention need not learn to average over time.
     """
 
     def __init__(self, width: int, heads: int, context_width: int, reach: Reach, time_mean: bool = False) -> None:
@@ -159,7 +159,7 @@ class ConditionedBlock(nn.Module):
 
         Args:
             x: (N, T, P, D), P tokens a frame.
-            condition: (N, D), what modulates.
+            condition: (N, D), the vector that modulates the block.
             text: (N, M, context_width).
             text_mask: (N, M) bool.
             mask: bool, True at tokens that the others attend to: (N * T, P) where the reach is a frame, else

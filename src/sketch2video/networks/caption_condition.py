@@ -1,7 +1,7 @@
-"""Caption and frame rate as the transformers of video see them: tokens to attend to, and one vector a sample.
+"""Caption and frame rate as conditions of video transformers: tokens to attend to, and one vector per sample.
 
-On small data the vector is the way by which colours are learned; the tokens tell what belongs together. Each of both
-can be missing, sample by sample, which is what guidance needs (Ho & Salimans 2022).
+On small data colours are learned from the vector; the tokens encode which words belong together. Either can be missing
+per sample, which classifier-free guidance needs (Ho & Salimans 2022).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class CaptionAndRate(nn.Module):
     def centre(self, text: Tensor, mask: Tensor) -> None:
         """Take the statistics of the text encoder's features from captions, by which all captions are standardised.
 
-        Frozen encoders give all tokens much in common, which hides what differs; see :func:`pooled`. The statistics are
-        saved with the weights.
+        The tokens of frozen encoders share a large common component, which hides their differences; see :func:`pooled`.
+        The statistics are saved with the weights.
 
         Args:
             text: (N, L, text_width), hidden states of the training captions.
@@ -55,7 +55,7 @@ class CaptionAndRate(nn.Module):
 
     @apply_forward_hook
     def tokens(self, samples: int, text: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The captions behind a learned token that all of them share: (N, 1 + L, text_width) and its mask.
+        """The captions after a learned token that all of them share: (N, 1 + L, text_width) and its mask.
 
         Without it a sample that has no caption would have nothing to attend to.
 
@@ -77,7 +77,7 @@ class CaptionAndRate(nn.Module):
         """Caption and frame rate as one vector: (N, D).
 
         Args:
-            tokens, mask: of :meth:`tokens`.
+            tokens, mask: as returned by :meth:`tokens`.
             fps: (N,), frames a second; 0 where it is unknown. None: unknown for all.
         """
         words = torch.cat([~mask[:, 1:].any(1, keepdim=True), mask[:, 1:]], dim=1)
@@ -93,8 +93,8 @@ class CaptionAndRate(nn.Module):
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
     """The mean (N, D) of tokens (N, L, D) where the mask (N, L) is True, scaled to a root mean square of 1.
 
-    Tokens that were centred over the training captions cancel in the mean but for what makes a caption different from
-    others; the scaling makes that difference as large as the time's features, so that it is learned as early.
+    The mean of tokens that were centred over the training captions keeps only what distinguishes a caption from the
+    others. The scaling makes that difference as large as the features of the time, so that it is learned as early.
     """
     mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     return functional.rms_norm(mean, mean.shape[-1:])

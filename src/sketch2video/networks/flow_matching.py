@@ -22,8 +22,8 @@ from sketch2video.networks.processes import draw
 def shifted(time: Tensor, shift: float) -> Tensor:
     """Times in [0, 1] moved towards noise: s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23); 1 leaves them.
 
-    The frames of a clip show the same thing many times over, so that what a caption would tell is plain to see in a
-    noisy clip until little but noise is left; unshifted times hardly ever go there, and the caption is not learned.
+    The frames of a clip are redundant: what the caption describes can be seen in a noisy clip up to very high noise
+    levels. Unshifted times rarely sample these levels, and the network does not learn to use the caption.
     """
     return shift * time / (1 + (shift - 1) * time)
 
@@ -44,14 +44,14 @@ def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 
 
 def sampling_times(steps: int) -> list[float]:
-    """The times 1 ... 1/steps at which Euler's method asks for the velocity, before they are shifted."""
+    """The times 1 ... 1/steps at which Euler's method evaluates the velocity, before they are shifted."""
     return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
 
 
 def guidance_weights(
     has_control: bool, has_text: bool, guidance_scale: float, control_guidance_scale: float
 ) -> dict[tuple[bool, bool], float]:
-    """How much the answers of a network that is told more or less about a video weigh in guidance.
+    """Weights of a network's predictions with and without conditions in classifier-free guidance.
 
     Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the control pictures s and the text c, as
     in Brooks et al. 2023 ("InstructPix2Pix", eq. 3)::
@@ -59,7 +59,7 @@ def guidance_weights(
         v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
 
     Args:
-        has_control, has_text: which conditions there are; the scale of one that is not has no influence.
+        has_control, has_text: which conditions there are; the scale of an absent one has no influence.
         guidance_scale: w_c.
         control_guidance_scale: w_s.
 
@@ -74,7 +74,7 @@ def guidance_weights(
         (True, False): control_weight - text_weight,
         (False, False): 1.0 - control_weight,
     }
-    return {told: weight for told, weight in weights.items() if weight != 0.0}
+    return {conditions: weight for conditions, weight in weights.items() if weight != 0.0}
 
 
 def guided_prediction(

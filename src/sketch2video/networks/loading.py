@@ -38,22 +38,22 @@ def load_frozen(kind: type[Network], folder: Path | str, stage: str) -> Network:
     return model.requires_grad_(False).eval()
 
 
-def load_named(kind: Any, name: Path | str, what: str, mend: str, *, unused: str | None = None, part: str = "") -> Any:
+def load_named(kind: Any, name: Path | str, what: str, fix: str, *, unused: str | None = None, part: str = "") -> Any:
     """A pretrained network that a user names, from safetensors alone, whole, in float32 and evaluation mode.
 
     Args:
         kind: its class, of transformers or diffusers.
         name: a folder, or an id on the hub.
-        what: it should be, for the error's line: "a VideoMAE".
-        mend: what to do, which ends that line.
-        unused: weights whose names begin so may lack.
-        part: the folder within, for what holds several networks.
+        what: description of the model for the error message, such as "a VideoMAE".
+        fix: how to correct it; the end of that line.
+        unused: prefix of the names of weights that may be missing.
+        part: subfolder, if the folder holds several networks.
 
     Raises:
         UserError: there is no such folder or id, it is damaged, lacks weights or has them in another shape, is not in
             safetensors, or is not on this machine and there is no network.
     """
-    with one_line(name, what, mend):
+    with one_line(name, what, fix):
         model, about = kind.from_pretrained(
             name,
             subfolder=part,
@@ -65,29 +65,29 @@ def load_named(kind: Any, name: Path | str, what: str, mend: str, *, unused: str
     lacking = sorted(key for key in about["missing_keys"] if unused is None or not key.startswith(unused))
     lacking += sorted(str(key) for key in about["mismatched_keys"])
     if lacking:
-        raise UserError(f"{name} is no complete {kind.__name__}: it lacks {lacking[0]}; {mend}")
+        raise UserError(f"{name} is no complete {kind.__name__}: it lacks {lacking[0]}; {fix}")
     return model.eval()
 
 
-def load_clip_tokenizer(name: Path | str, mend: str, part: str = "") -> CLIPTokenizer:
+def load_clip_tokenizer(name: Path | str, fix: str, part: str = "") -> CLIPTokenizer:
     """A CLIP tokenizer that a user names.
 
     Args:
-        name, mend, part: see :func:`load_named`.
+        name, fix, part: see :func:`load_named`.
 
     Raises:
-        UserError: see there.
+        UserError: see :func:`load_named`.
     """
-    with one_line(name, "a CLIP tokenizer", mend):
+    with one_line(name, "a CLIP tokenizer", fix):
         tokenizer = CLIPTokenizer.from_pretrained(name, subfolder=part)
         if tokenizer.vocab_size <= len(tokenizer.all_special_ids):  # what transformers gives where there are no files
-            raise FileNotFoundError("its vocabulary is not there, or not to be had without a network")
+            raise FileNotFoundError("its vocabulary is missing, or cannot be downloaded without a network")
     return tokenizer
 
 
 @contextmanager
-def one_line(name: Path | str, what: str, mend: str) -> Iterator[None]:
-    """Within the block a user's model is opened: whatever libraries raise becomes one line that names it.
+def one_line(name: Path | str, what: str, fix: str) -> Iterator[None]:
+    """Context manager for opening a user's model: any exception of a library becomes one line that names it.
 
     Raises:
         UserError: see :func:`load_named`.
@@ -98,14 +98,14 @@ def one_line(name: Path | str, what: str, mend: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # the libraries raise whatever their parts raise
-        raise UserError(f"{name} cannot be loaded as {what} ({_reason(error)}); {mend}") from error
+    except Exception as error:  # the libraries raise exceptions of many types
+        raise UserError(f"{name} cannot be loaded as {what} ({_reason(error)}); {fix}") from error
 
 
 def _reason(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, LocalEntryNotFoundError):  # libraries say that the hub does not have the file
+        if isinstance(cause, LocalEntryNotFoundError):  # the libraries report that the hub does not have the file
             return "it is not on this machine, and the hub cannot be reached"
         cause = cause.__cause__ or cause.__context__
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

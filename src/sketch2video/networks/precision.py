@@ -1,4 +1,4 @@
-"""Which arithmetic the hardware is fast in."""
+"""The precision in which the hardware is fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def precision() -> str:
-    """ "bf16" where the hardware multiplies in bfloat16, else "no"; in Accelerate's words."""
+    """ "bf16" where the hardware multiplies in bfloat16, else "no", as Accelerate names them."""
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -1,13 +1,15 @@
-"""One batch that several processes share (``accelerate launch``), with the results of one process.
+"""Sharing a batch between processes (``accelerate launch``), with the results of one process.
 
 Process r of P computes with the samples r, r + P, r + 2 P, ... of every batch, and gradients are averaged over the
 processes. A loss is that of the whole batch if
 
-- all random numbers of samples come from :func:`draw`: they are drawn for the whole batch, and a process keeps its own;
-- what divides a sum, or is no plain mean over samples, is computed from :func:`total` and :func:`average`.
+- all random numbers of samples come from :func:`draw`: they are drawn for the whole batch, and each process keeps those
+  of its samples;
+- divisors of sums, and anything else than a plain mean over samples, are computed from :func:`total` and
+  :func:`average`.
 
-Only within :func:`sharing`, in which the training loop calls a loss, is a batch shared. Everywhere else, and with one
-process, all functions here act as if there were no other process.
+A batch is shared only within :func:`sharing`, in which the training loop calls a loss. Everywhere else, and with one
+process, all functions of this module behave as for a single process.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ from sketch2video.errors import UserError
 from sketch2video.files import replacing
 
 LONGEST_WAIT = timedelta(hours=12)
-"""For the main process, while it evaluates; torch's own limit is ten minutes."""
+"""How long other processes wait for the main process while it evaluates; torch's default is ten minutes."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which samples of a batch are those of this process: every ``count``-th one, from the ``index``-th on."""
+    """The samples of a batch that this process computes: every ``count``-th one, starting with the ``index``-th."""
 
     index: int = 0
     count: int = 1
@@ -88,7 +90,7 @@ def draw(
     Args:
         sampler: ``torch.rand``, ``torch.randn``, ``partial(torch.randint, high)``: called with a shape, ``generator``
             and ``device``.
-        shape: of the numbers, those of this process's samples alone.
+        shape: of the returned numbers, for the samples of this process only.
         generator: of the numbers, in the same state in all processes. None: torch's global one, that of the main
             process.
         axis: of the samples.
@@ -156,7 +158,7 @@ class _Total(torch.autograd.Function):
 def process_state() -> PartialState:
     """This process among those that ``accelerate launch`` or ``torchrun`` has started, if any has.
 
-    Without an accelerator they compute on the CPU, where Accelerate by itself would let each train alone.
+    Without an accelerator they compute on the CPU, where Accelerate by default would train in each one separately.
     """
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
     return PartialState(cpu=on_cpu, timeout=LONGEST_WAIT)
@@ -166,7 +168,7 @@ def process_state() -> PartialState:
 def replacing_once(path: Path) -> Iterator[Path]:
     """:func:`~sketch2video.files.replacing` in the main process, for which the others wait.
 
-    What they write in the block is thrown away.
+    Anything that the other processes write in the block is discarded.
     """
     state = process_state()
     if state.is_main_process:

@@ -1,7 +1,7 @@
-"""``params.yaml`` as frozen typed models: the only way a parameter enters the program.
+"""``params.yaml`` as frozen typed models: the only source of parameters.
 
-Every model refuses unknown keys and wrong types; :func:`load_params` turns whatever is wrong into one line that names
-the key. Defaults stand in ``params.yaml`` alone, so no field here has one.
+Every model refuses unknown keys and wrong types; :func:`load_params` reports any fault as one line that names
+the key. Defaults are in ``params.yaml`` alone, so no field here has one.
 """
 
 from sketch2video.params.data import (

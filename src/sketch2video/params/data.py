@@ -13,7 +13,7 @@ MAX_NUMBERS_PER_FRAME = 299
 
 
 class BaseParams(Section):
-    """What several stages share."""
+    """Parameters that several stages share."""
 
     seed: int = Field(ge=0)
     size: int = Field(ge=16, description="S: frames are S x S pixels")
@@ -22,7 +22,7 @@ class BaseParams(Section):
     cluster: str | None = Field(description="address of a Dask scheduler that runs the data stages instead")
 
     def deciding(self) -> dict[str, Any]:
-        """The values that results depend on; where the work is done is not among them."""
+        """The values that results depend on: all but where the work is done."""
         return self.model_dump(exclude={"workers", "cluster"})
 
 

@@ -26,14 +26,14 @@ from sketch2video.params.section import Section
 from sketch2video.params.systems import EvaluateParams, GenerateParams, LongVideoParams, RegisterParams, TextLDMParams
 
 _FAULTS = 10
-"""Most faults of a file that are named."""
+"""Largest number of faults of a file that are reported."""
 
 SECTIONS: dict[str, type[Section]] = {}
-"""Sections that systems bring (``SystemSpec.params``), by name; ``params.yaml`` may have them."""
+"""Sections that systems define (``SystemSpec.params``), by name; ``params.yaml`` may have them."""
 
 
 class Params(Section):
-    """The whole of ``params.yaml``; sections that systems bring are attributes, too."""
+    """The whole of ``params.yaml``; sections that systems define are attributes, too."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any]
@@ -101,7 +101,7 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 
 
 def find_params(path: Path | str = "params.yaml") -> Params | None:
-    """The parameters where the current folder is a project's; None where it has no such file, or somebody else's.
+    """The parameters where the current folder is a project's; None where it has no such file, or another program's.
 
     Raises:
         UserError: as :func:`load_params`, if the file has a section ``fit``.
@@ -133,12 +133,12 @@ def parse_params(values: Any, source: str = "params") -> Params:
 
 
 def _split(values: Any) -> tuple[Any, dict[str, Any], list[Any]]:
-    """Values of the sections that all projects have, of those that systems bring, and errors for those of nobody."""
+    """Values of the sections that all projects have, of those that systems define, and errors for unknown ones."""
     if not isinstance(values, dict):
         return values, {}, []
     known = {field.alias or name for name, field in Params.model_fields.items()}
     if values.keys() - known:
-        # Systems say which sections they bring; by name, as they build upon this module.
+        # Systems define which sections they have; imported by name, as they import this module.
         importlib.import_module("sketch2video.systems.registry").system_names()
     others = {name: value for name, value in values.items() if name not in known}
     unknown = [{"type": "extra_forbidden", "loc": (name,)} for name in others if name not in SECTIONS]

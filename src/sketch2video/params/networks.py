@@ -9,10 +9,10 @@ from pydantic import Field
 from sketch2video.params.section import Section
 
 Objective = Literal["flow", "v_prediction", "epsilon"]
-"""What a denoiser learns to predict; see ``diffusion/objectives.py``."""
+"""The prediction target of a denoiser; see ``diffusion/objectives.py``."""
 
 Sampler = Literal["euler", "heun", "dpm++", "unipc", "ddim", "ddpm"]
-"""How a denoiser's predictions become a video; see ``diffusion/samplers.py``."""
+"""The sampler of a denoiser; see ``diffusion/samplers.py``."""
 
 SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
     "flow": ("euler", "heun", "dpm++", "unipc"),
@@ -22,17 +22,17 @@ SAMPLERS: dict[Objective, tuple[Sampler, ...]] = {
 """The samplers that each objective allows, the default one first."""
 
 WindowWeights = Literal["uniform", "triangular", "gaussian"]
-"""By which overlapping windows of a long video are merged; see ``diffusion/windows.py``."""
+"""Weights with which overlapping windows of a long video are merged; see ``diffusion/windows.py``."""
 
 MeanOver = Literal["all", "masked"]
-"""What the squares of a masked error are divided by; see ``steadiness/masked_losses.py``."""
+"""The divisor of the squares of a masked error; see ``steadiness/masked_losses.py``."""
 
 SteadySource = Literal["clips", "painted"]
-"""What is made steady; see ``systems/long_video/steadied.py``."""
+"""The videos that are made steady; see ``systems/long_video/steadied.py``."""
 
 
 class TrainingParams(Section):
-    """How a network is trained; one loop reads it for all of them (``training/loop.py``)."""
+    """Training of a network; one loop reads it for all of them (``training/loop.py``)."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -47,7 +47,7 @@ class TrainingParams(Section):
 
 
 class SketcherParams(Section):
-    """The network behind ``sketch.extractor: learned``, and what it learns from."""
+    """The network behind ``sketch.extractor: learned``, and its training pairs."""
 
     folder: str
     pairs: str | None = Field(description="a CSV in that folder; null: pictures made of the embedded scenes")
@@ -94,7 +94,7 @@ class CurveVAEParams(Section):
 
 
 class AutoencoderParams(Section):
-    """Frames to latents and back."""
+    """The autoencoder: frames to latents and back."""
 
     latent_channels: int = Field(ge=1)
     halvings: int = Field(ge=1)
@@ -126,7 +126,7 @@ class VideoLDMParams(Section):
 
 
 class MixtureParams(Section):
-    """What a video LDM is trained on beside whole clips."""
+    """Training samples of a video LDM other than whole clips."""
 
     known_frames: float = Field(ge=0, le=1, description="share of clips that show some frames without noise")
     half_rate: float = Field(ge=0, le=0.5, description="share of steps on every second frame")
@@ -135,7 +135,7 @@ class MixtureParams(Section):
 
     @property
     def single_frames(self) -> bool:
-        """Whether any step sees single frames."""
+        """Whether any step is on single frames."""
         return self.image_share > 0 or self.image_steps > 0
 
 

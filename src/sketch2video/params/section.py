@@ -1,4 +1,4 @@
-"""What all sections of the parameters are."""
+"""Base class of the sections of the parameters."""
 
 from __future__ import annotations
 

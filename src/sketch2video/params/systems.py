@@ -1,4 +1,4 @@
-"""Parameters of systems, and of what is done with them."""
+"""Parameters of systems, evaluation, registration and generation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sketch2video.params.section import Section
 
 
 class TextLDMParams(MixtureParams):
-    """The text-only system: what it has of its own; its networks are those of ``autoencoder`` and ``video_ldm``."""
+    """Parameters of the text-only system alone; its networks are those of ``autoencoder`` and ``video_ldm``."""
 
     control: str = Field(description="name of a control with which nothing is drawn; see sketch2video.controls")
 
 
 class LongVideoParams(Section):
-    """Long, steady videos by the sketch system's parts, and the tuning of its video LDM for them."""
+    """Long, steady videos with the sketch system's parts, and fine-tuning of its video LDM for them."""
 
     window: int | None = Field(ge=1, description="frames that the network sees at once; null: base.frames")
     stride: int | None = Field(ge=1, description="frames from one window to the next; null: half a window")
@@ -29,7 +29,7 @@ class LongVideoParams(Section):
     shared_noise: bool
     segmenter: str = Field(min_length=1, description="motion, or a folder or hub id of a SAM")
     clips: int = Field(ge=1, description="training clips that are made steady, to tune with")
-    steady_source: SteadySource = Field(description="what is made steady: the clips, or what is painted over them")
+    steady_source: SteadySource = Field(description="the videos that are made steady: the clips, or generated ones")
     whole_weight: float = Field(ge=0)
     foreground_weight: float = Field(ge=0)
     background_weight: float = Field(ge=0)
@@ -38,7 +38,7 @@ class LongVideoParams(Section):
 
 
 class EvaluateParams(Section):
-    """What is generated for the report, and how."""
+    """Generation of the clips for the report."""
 
     clips: int = Field(ge=8)
     batch_size: int = Field(ge=1)
@@ -68,7 +68,7 @@ class RegisterParams(Section):
 
 
 class SamplingParams(Section):
-    """How a pipeline is called."""
+    """Arguments of a pipeline's call."""
 
     batch_size: int = Field(ge=1)
     sampler: Sampler

@@ -1,1 +1,1 @@
-"""The embedded scenes and their truth."""
+"""The embedded scenes and their ground truth."""

@@ -1,9 +1,9 @@
-"""Synthetic scenes: shaded objects that move over textured ground, with everything about them known.
+"""Synthetic scenes: shaded objects that move over a textured background, with complete background truth.
 
 They are the embedded data set: a machine without a network can train, run and *judge* the whole system on them. All
 randomness is in :func:`sample_scene`; a :class:`Scene` determines every byte of its :class:`RenderedScene`.
 
-Coordinates are in frame widths, x right, y down; angles in radians, positive from x towards y (clockwise to the eye).
+Coordinates are in frame widths, x right, y down; angles in radians, positive from x towards y (clockwise on screen).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHAPE_COLOURS = {
     "cross": (145, 30, 180),
     "heart": (70, 240, 240),
 }
-"""RGB of each shape in a semantic map; the ground is black. They have nothing to do with the objects' own colours."""
+"""RGB of each shape in a semantic map; the background is black. They are independent of the objects' own colours."""
 
 _SUPERSAMPLING = 4
 _SUBPIXEL_BITS = 4
@@ -58,7 +58,7 @@ _OPENINGS = ("", "", "", "a video of ", "here ")
 
 
 class Combination(NamedTuple):
-    """What a caption asks of one object."""
+    """Shape, colour and motion of one object."""
 
     shape: str
     colour: str
@@ -111,12 +111,12 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything about a clip: objects from back to front, ground, light and frame rate."""
+    """Everything about a clip: objects from back to front, background, light and frame rate."""
 
     objects: tuple[SceneObject, ...]
-    ground_seed: int
-    ground_colour: tuple[float, float, float]
-    ground_velocity: tuple[float, float]
+    background_seed: int
+    background_colour: tuple[float, float, float]
+    background_velocity: tuple[float, float]
     light: float
     fps: float
 
@@ -127,17 +127,17 @@ class Scene:
 
     @property
     def label(self) -> str:
-        """What the scene shows, in canonical words."""
+        """The content of the scene, in canonical words."""
         return " and ".join(f"{o.what.colour} {o.what.shape} {o.what.motion}" for o in self.objects)
 
 
 class RenderedScene(NamedTuple):
-    """A clip and its ground truth.
+    """A clip and its background truth.
 
     Attributes:
         frames: uint8 (T, S, S, 3) RGB.
         outlines: float32 (T, O, 128, 2), frame widths, clockwise by arc length.
-        masks: uint8 (T, S, S): 0 ground, o + 1 where object o covers at least half of the pixel and is in front.
+        masks: uint8 (T, S, S): 0 background, o + 1 where object o covers at least half of the pixel and is in front.
     """
 
     frames: np.ndarray
@@ -151,7 +151,7 @@ def combinations() -> list[Combination]:
 
 
 def held_out(number: int, seed: int) -> set[Combination]:
-    """Combinations that training never shows: balanced over shapes, colours and motions.
+    """Combinations that the training split does not contain: balanced over shapes, colours and motions.
 
     They are taken from Latin squares, so that up to 36 of them hide no *pair* of attributes: training still shows every
     shape in every colour, every colour in every motion and every shape in every motion.
@@ -185,7 +185,7 @@ def scene_rng(seed: int, scene_id: str) -> np.random.Generator:
 def sample_scene(
     rng: np.random.Generator,
     what: list[Combination],
-    moving_ground: bool = False,
+    moving_background: bool = False,
     duration: float | None = None,
     frames: int = 16,
 ) -> Scene:
@@ -194,7 +194,7 @@ def sample_scene(
     Args:
         rng: the only source of randomness.
         what: shape, colour and motion of each object, from back to front.
-        moving_ground: the ground drifts, as under a panning camera.
+        moving_background: the background drifts, as under a panning camera.
         duration: seconds of the action; drawn from [1, 3] if None.
         frames: T; the frame rate is (T - 1) / duration.
     """
@@ -203,12 +203,12 @@ def sample_scene(
     grey = rng.uniform(0.45, 0.75)
     colour = grey + rng.uniform(-0.05, 0.05, 3)
     heading = rng.uniform(0, 2 * math.pi)
-    speed = rng.uniform(0.1, 0.3) if moving_ground else 0.0
+    speed = rng.uniform(0.1, 0.3) if moving_background else 0.0
     return Scene(
         objects=objects,
-        ground_seed=int(rng.integers(2**31)),
-        ground_colour=(float(colour[0]), float(colour[1]), float(colour[2])),
-        ground_velocity=(speed * math.cos(heading), speed * math.sin(heading)),
+        background_seed=int(rng.integers(2**31)),
+        background_colour=(float(colour[0]), float(colour[1]), float(colour[2])),
+        background_velocity=(speed * math.cos(heading), speed * math.sin(heading)),
         light=float(rng.uniform(-0.75, -0.25) * math.pi),
         fps=round((frames - 1) / seconds, 3),
     )
@@ -251,12 +251,12 @@ def caption_of(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def still_caption_of(scene: Scene, rng: np.random.Generator) -> str:
-    """A caption of a single frame, such as "a red disc": what is there, and nothing of how it moves."""
+    """A caption of a single frame, such as "a red disc": the object without its motion."""
     return " and ".join(f"a {one.what.colour} {rng.choice(_WORDS_FOR_SHAPE[one.what.shape])}" for one in scene.objects)
 
 
 def semantic_map(scene: Scene, masks: np.ndarray) -> np.ndarray:
-    """What each pixel shows, each shape in its own colour (:data:`SHAPE_COLOURS`), on black: uint8 (T, S, S, 3).
+    """Semantic maps: each shape in its own colour (:data:`SHAPE_COLOURS`), on black: uint8 (T, S, S, 3).
 
     Args:
         scene: whose objects the masks number.
@@ -267,27 +267,29 @@ def semantic_map(scene: Scene, masks: np.ndarray) -> np.ndarray:
 
 
 def render_scene(scene: Scene, size: int, frames: int) -> RenderedScene:
-    """Render a scene: objects with a lit and a dark side, a soft shadow on the ground, anti-aliased outlines.
+    """Render a scene: objects with a lit and a dark side, a soft shadow on the background, anti-aliased outlines.
 
     Args:
         scene: what to show.
         size: S, pixels.
         frames: T.
     """
-    return render_moments(scene, size, np.linspace(0, 1, frames))
+    return render_at(scene, size, np.linspace(0, 1, frames))
 
 
-def render_moments(scene: Scene, size: int, times: np.ndarray) -> RenderedScene:
-    """Render a scene at T moments of its course, each in [0, 1]; see :func:`render_scene`."""
+def render_at(scene: Scene, size: int, times: np.ndarray) -> RenderedScene:
+    """Render a scene at T times in [0, 1]; see :func:`render_scene`."""
     pixel_centres = (np.arange(size, dtype=np.float32) + 0.5) / size
     y, x = np.meshgrid(pixel_centres, pixel_centres, indexing="ij")
-    ground = _ground(scene, size)
+    background = _background(scene, size)
     light = np.array([math.cos(scene.light), math.sin(scene.light)], np.float32)
     outlines = np.stack([[o.outline(float(t)) for o in scene.objects] for t in times]).astype(np.float32)
     video = np.empty((len(times), size, size, 3), np.uint8)
     masks = np.zeros((len(times), size, size), np.uint8)
     for t, time in enumerate(times):
-        picture = _shifted(ground, scene.ground_velocity[0] * time * size, scene.ground_velocity[1] * time * size, size)
+        picture = _shifted(
+            background, scene.background_velocity[0] * time * size, scene.background_velocity[1] * time * size, size
+        )
         for o, one in enumerate(scene.objects):
             radius, centre = one.scale(float(time)), one.centre(float(time))
             shadow = _coverage(outlines[t, o] - light * radius * 0.25, size)
@@ -302,7 +304,7 @@ def render_moments(scene: Scene, size: int, times: np.ndarray) -> RenderedScene:
 
 
 def _unit_outline(shape: str) -> np.ndarray:
-    """Outline of radius 1 about the origin: (128, 2), clockwise to the eye (y down), evenly spaced by arc length."""
+    """Outline of radius 1 about the origin: (128, 2), clockwise on screen (y down), evenly spaced by arc length."""
     if shape == "circle":
         return 0.88 * _circle(np.linspace(0, 2 * math.pi, OUTLINE_POINTS, endpoint=False))
     if shape == "square":
@@ -351,18 +353,18 @@ def _shaded(hue: float, towards_light: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.stack([hues, saturation, value], -1).astype(np.float32), cv2.COLOR_HSV2RGB)
 
 
-def _ground(scene: Scene, size: int) -> np.ndarray:
-    """Textured ground, twice as large as the frame so that it can move: float32 (2S, 2S, 3)."""
-    rng = np.random.default_rng(scene.ground_seed)
+def _background(scene: Scene, size: int) -> np.ndarray:
+    """Textured background, twice as large as the frame so that it can move: float32 (2S, 2S, 3)."""
+    rng = np.random.default_rng(scene.background_seed)
     texture = np.zeros((2 * size, 2 * size), np.float32)
     for cells, weight in ((4, 0.05), (16, 0.02), (48, 0.015)):
         noise = rng.standard_normal((cells, cells)).astype(np.float32)
         texture += weight * cv2.resize(noise, (2 * size, 2 * size), interpolation=cv2.INTER_CUBIC)
-    return np.array(scene.ground_colour, np.float32) + texture[..., None]
+    return np.array(scene.background_colour, np.float32) + texture[..., None]
 
 
-def _shifted(ground: np.ndarray, dx: float, dy: float, size: int) -> np.ndarray:
-    """The frame's part of the ground after it moved by (dx, dy) pixels, to subpixel accuracy."""
+def _shifted(background: np.ndarray, dx: float, dy: float, size: int) -> np.ndarray:
+    """The frame's part of the background after it moved by (dx, dy) pixels, to subpixel accuracy."""
     middle = size / 2
     move = np.array([[1, 0, dx - middle], [0, 1, dy - middle]], np.float32)
-    return cv2.warpAffine(ground, move, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(background, move, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

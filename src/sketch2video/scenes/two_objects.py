@@ -1,4 +1,4 @@
-"""Labels of embedded scenes with two objects: what they are and do, whichever is in front."""
+"""Labels of embedded scenes with two objects: shapes and motions, independent of their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sketch2video.scenes.synthetic import Combination
 
 AND = " and "
 SEEN = 0.5
-"""Share of an object that must be in sight in some frame: what is hidden all the time cannot be seen in a picture."""
+"""Share of an object that must be visible in some frame for its shape to be a label."""
 
 
 def labels_of_two(what: Sequence[Combination], masks: np.ndarray, outlines: np.ndarray) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How well a drawing agrees with another: precision, recall and F-score of ink, with leeway of a pixel."""
+"""How well a drawing agrees with another: precision, recall and F-score of ink, with a tolerance of one pixel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Agreement(NamedTuple):
 
 
 def ink_agreement(drawn: np.ndarray, true: np.ndarray) -> Agreement:
-    """Compare a picture's ink with the true one's.
+    """Compare the ink of a drawing with the true ink.
 
     Args:
         drawn: uint8 (H, W), ink where above 127.

@@ -1,9 +1,10 @@
-"""Photograph → the lines that a person would draw, without learning.
+"""Line extraction from photographs without learning.
 
 Based on Canny's detector (Canny 1986: non-maximum suppression and hysteresis along the gradient), with an
-edge-preserving bilateral filter (Tomasi and Manduchi 1998) in place of the Gaussian, so that texture goes and outlines
-stay sharp, and a gradient over colours: the channel of CIELAB that changes most decides, so that a red disc on a ground
-of the same lightness has an outline. People draw long connected lines and leave out speckle; so does this.
+edge-preserving bilateral filter (Tomasi and Manduchi 1998) instead of the Gaussian, so that texture is removed and
+outlines stay sharp, and a gradient over colours: at each pixel that of the CIELAB channel that changes most, so that a
+red disc on a background of the same lightness has an outline. Lines that are too short are dropped, as people leave out
+speckle.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def extract_sketches(
         frames: uint8 (T, H, W, 3), RGB.
         smoothing: radius of the edge-preserving filter, in hundredths of the frame's diagonal; 0: none.
         contrast: change of lightness or colour across an edge that starts a line, as a share of the full range; lines
-            go on down to half of it.
+            continue down to half of it.
         min_length: shortest line that is kept, in frame widths.
 
     Returns:

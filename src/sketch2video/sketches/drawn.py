@@ -1,4 +1,4 @@
-"""Pictures that are line drawings already, and the lines of those that are not."""
+"""Detection of line drawings, and the lines of any picture."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def lines_of(
 def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
     """The ink of a line drawing, dark on light or light on dark; None if the picture is none.
 
-    A line drawing is a ground of one brightness, under light that may be uneven, with thin lines of clear contrast, or
-    with nothing on it yet.
+    A line drawing has a background of one brightness, under possibly uneven light, with thin lines of clear contrast,
+    or with no lines.
 
     Args:
         picture: uint8 (H, W, 3) RGB.
@@ -54,7 +54,7 @@ def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if np.median(grey) < 128:
         grey = 255 - grey
-    # Closing with a window wider than any line leaves the paper and its shading, which the lines then darken.
+    # Closing with a window wider than any line leaves the paper and its shading; lines are darker than these.
     width = max(side // 8, 5) | 1
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     paper = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window), (0, 0), side / 32)
@@ -64,12 +64,12 @@ def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
         return None
     faint = (darkness > 0.08) & (cv2.dilate(ink, np.ones((5, 5), np.uint8)) == 0)
     if faint.mean() > 0.02:
-        return None  # the ground has a texture
+        return None  # the background has a texture
     if ink.any():
         half_widths = cv2.distanceTransform(ink, cv2.DIST_L2, 5)[ink > 0]
         if np.quantile(half_widths, 0.95) > max(THICKEST * side, 2.0) or np.median(darkness[ink > 0]) < 0.38:
             return None  # areas or shades, not lines
-    # The pen's middle: the fit would take a thick line for an area and follow both of its borders.
+    # Centre lines: the fit would take a thick line for an area and follow both of its borders.
     return skeletonize(ink > 0).astype(np.uint8) * 255
 
 

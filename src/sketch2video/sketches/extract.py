@@ -1,4 +1,4 @@
-"""The one place where the choice of an extractor, ``sketch.extractor``, is carried out."""
+"""The choice of an extractor, ``sketch.extractor``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sketch2video.sketches.classical import extract_sketches
 from sketch2video.sketches.learned import extract_sketches_learned, is_trained, trained_model
 
 MODEL = Path("models/shared/sketcher")
-"""Where ``train_sketcher`` leaves the network."""
+"""The output folder of ``train_sketcher``."""
 
 
 def draw_lines(frames: np.ndarray, sketch: SketchParams, model: Path = MODEL) -> np.ndarray:
@@ -39,7 +39,7 @@ def draw_lines(frames: np.ndarray, sketch: SketchParams, model: Path = MODEL) ->
 
 
 def made_by(sketch: SketchParams, model: Path = MODEL) -> dict[str, Any]:
-    """What, besides frames and code, decides about lines, JSON-able: for keys of what is made from them.
+    """What the lines depend on besides frames and code, JSON-able: for the keys of derived data.
 
     For the learned extractor that is the network, too: ``model`` is the fingerprint of its folder, or None if it holds
     no trained network.

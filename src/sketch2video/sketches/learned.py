@@ -1,6 +1,6 @@
-"""Photograph → lines, by the network that was trained on pictures and drawings of them.
+"""Line extraction by the network that was trained on pictures and drawings of them.
 
-The network gives a probability of ink, whose lines :mod:`~sketch2video.sketches.thinning` draws. This module alone of
+The network gives a probability of ink, whose lines :mod:`~sketch2video.sketches.thinning` draws. Only this module of
 ``sketches`` needs a network: it imports :mod:`sketch2video.sketches.network` when it draws, so that the classical
 extractor never loads PyTorch.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FRAMES_AT_ONCE = 16
 
 DESCRIPTION = "sketcher.json"
-"""Beside a network's weights, or in their place: whether it was trained."""
+"""File beside the weights, or alone: whether the network was trained."""
 
 
 def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: float, min_length: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: 
     Args:
         frames: uint8 (T, H, W, 3), RGB.
         model: the network.
-        threshold: probability of ink that starts a line; lines go on down to half of it.
+        threshold: probability of ink that starts a line; lines continue down to half of it.
         min_length: shortest line that is kept, in frame widths.
 
     Returns:
@@ -44,12 +44,12 @@ def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: 
 
 
 def write_description(folder: Path, trained: bool, **facts: str) -> None:
-    """Say in a network's folder whether it was trained, and facts about that; the folder is made if needed."""
+    """Record in a network's folder whether it was trained, and facts about that; the folder is made if needed."""
     write_json(folder / DESCRIPTION, {"trained": trained, **facts})
 
 
 def is_trained(folder: Path) -> bool:
-    """Whether a folder that ``train_sketcher`` left holds a trained network."""
+    """Whether an output folder of ``train_sketcher`` holds a trained network."""
     return (folder / DESCRIPTION).is_file() and bool(read_json(folder / DESCRIPTION)["trained"])
 
 
@@ -77,7 +77,7 @@ def _loaded(folder: Path, content: str) -> Sketcher:
 
 
 def ink_probability(frames: np.ndarray, model: Sketcher) -> np.ndarray:
-    """What the network makes of frames uint8 (T, H, W, 3): float32 (T, H, W) in [0, 1]."""
+    """Probability of ink for frames uint8 (T, H, W, 3): float32 (T, H, W) in [0, 1]."""
     import torch
 
     found = []

@@ -1,11 +1,11 @@
 """The sketcher: photograph → the probability that a person would put ink on a pixel.
 
-A U-Net (Ronneberger, Fischer & Brox 2015) of residual blocks: the finest level decides where a line lies, the coarsest
-whether there is an object to be outlined. Pixels are folded into channels and back (space-to-depth; Shi et al. 2016,
-eq. 4), so that nothing is worked on at full resolution, where a CPU would spend most of its time. It is fully
+A U-Net (Ronneberger, Fischer & Brox 2015) of residual blocks: the finest level locates a line, the coarsest
+detects the objects to be outlined. Pixels are folded into channels and back (space-to-depth; Shi et al. 2016,
+eq. 4), so that no convolution runs at full resolution, where a CPU would spend most of its time. It is fully
 convolutional, so that it draws frames of any size. Its loss is the class-balanced cross-entropy of HED (Xie & Tu 2015,
-"Holistically-Nested Edge Detection", eq. 2), since ink is a few percent of the pixels and without the balance a blank
-sheet would be nearly right, and a Dice loss, which is nearer to the F-score that is reported.
+"Holistically-Nested Edge Detection", eq. 2), since ink is a few percent of the pixels and an empty
+drawing would otherwise have a low loss, plus a Dice loss, which is closer to the reported F-score.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sketcher(ModelMixin, ConfigMixin):
 
     @property
     def factor(self) -> int:
-        """Sides are padded to a multiple of this, and the result is cut."""
+        """Sides are padded to a multiple of this, and the result is cropped."""
         return int(2 ** (len(self.down) + 1))
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Sketcher(ModelMixin, ConfigMixin):
 
 
 class _Residual(nn.Module):
-    """Two 3x3 convolutions about a skip; the second starts at zero, so that a deep stack starts as the identity."""
+    """Two 3x3 convolutions with a skip connection; the second starts at zero, so the block starts as the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,9 +83,9 @@ class _Residual(nn.Module):
 
 
 def balanced_cross_entropy(logits: Tensor, ink: Tensor) -> Tensor:
-    """HED's loss: the mean over the ink and the mean over the rest of the sheet count alike.
+    """HED's loss: the mean over the ink and the mean over the other pixels have equal weights.
 
-    Pixels beside a line are left out of the rest, since a person's line is a pixel off as often as not.
+    Pixels beside a line are ignored, since lines drawn by hand are often a pixel off.
 
     Args:
         logits: (N, 1, H, W).
@@ -98,7 +98,7 @@ def balanced_cross_entropy(logits: Tensor, ink: Tensor) -> Tensor:
 
 
 def tolerant_dice(probability: Tensor, ink: Tensor) -> Tensor:
-    """One minus the soft F-score of ink within a pixel: the Dice loss (Milletari et al. 2016, section 3) with leeway.
+    """One minus the soft F-score of ink within a pixel: a tolerant Dice loss (Milletari et al. 2016, section 3).
 
     Args:
         probability: (N, 1, H, W) in [0, 1].

@@ -36,7 +36,7 @@ def read_pairs(folder: Path, name: str, size: int, test_fraction: float) -> tupl
     is cut out and brought to ``size``; lines become one pixel wide. All drawings of one photo share a split.
 
     Args:
-        folder: that nothing may leave.
+        folder: that all paths stay in.
         name: of the CSV in it.
         size: S.
         test_fraction: share of the photos that is held out.
@@ -85,7 +85,7 @@ def ink_of(drawing: np.ndarray, size: int) -> np.ndarray:
 
 
 def _located(row: Row, column: str, table: Path, folder: Path) -> Path:
-    """The picture that a row names; it lies in the folder."""
+    """The picture that a row names; it is in the folder."""
     where, value = f"{table} line {row.line}: {column}", row.values[column]
     if not value:
         raise UserError(f"{where} is empty; name a picture")

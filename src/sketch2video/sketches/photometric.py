@@ -1,6 +1,7 @@
 """Photometric augmentation: other colours, light, sharpness, noise and compression; no pixel moves.
 
-It carries a network that learns on embedded scenes over to cameras. Every picture of a batch gets its own changes.
+It makes a network that is trained on embedded scenes work on photographs. Every picture of a batch is changed
+differently.
 
 kornia 0.9.0 draws from torch's global generator alone, while here all follows from a generator; it loads 435 modules in
 1.5 s, takes 31 MB with kornia-rs, and a like chain of changes takes twice as long (16 pictures of 128 x 128, one core).
@@ -17,11 +18,11 @@ from torch.nn import functional
 from sketch2video.networks.processes import draw
 
 BLOCK = 8
-"""Pixels: side of the squares that JPEG compresses apart."""
+"""Pixels: side of JPEG's blocks."""
 
 
 def photometric(pictures: Tensor, generator: torch.Generator, kept: float = 0.0) -> Tensor:
-    """Change how pictures look, not what they show.
+    """Change the appearance of pictures, not their content.
 
     Args:
         pictures: (N, 3, H, W) in [0, 1].
@@ -79,11 +80,11 @@ def compressed(pictures: Tensor, step: Tensor) -> Tensor:
     """
     height, width = pictures.shape[-2:]
     padded = functional.pad(pictures, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
-    places = torch.arange(BLOCK, device=pictures.device)
-    basis = torch.cos(math.pi / BLOCK * (places[None] + 0.5) * places[:, None]) * math.sqrt(2 / BLOCK)
+    positions = torch.arange(BLOCK, device=pictures.device)
+    basis = torch.cos(math.pi / BLOCK * (positions[None] + 0.5) * positions[:, None]) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
     blocks = padded.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK)  # (N, 3, H / 8, W / 8, 8, 8)
-    steps = step[..., None, None] * (1 + (places[:, None] + places[None]) / 2)
+    steps = step[..., None, None] * (1 + (positions[:, None] + positions[None]) / 2)
     coefficients = basis @ blocks @ basis.T
     blocks = basis.T @ ((coefficients / steps).round() * steps) @ basis
     return blocks.transpose(3, 4).reshape(padded.shape)[..., :height, :width]

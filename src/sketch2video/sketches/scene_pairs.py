@@ -1,8 +1,8 @@
 """Pictures with drawings for the sketcher, made of the synthetic scenes: more varied than those of the demo.
 
-One to eight objects of any size, turned anyhow, cut off by the frame and by each other, bent out of their shapes, on
-grounds of any brightness; objects and ground bear textures that a person would not draw. A picture is a function of
-its seed and number alone. The drawing is the true outline of everything that is visible.
+One to eight objects of any size and rotation, cut off by the frame and by each other, deformed, on backgrounds of any
+brightness; objects and background have textures that a person would not draw. A picture is a function of its seed and
+number alone. The drawing is the true outline of everything that is visible.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from sketch2video.params import BaseParams
 from sketch2video.scenes.synthetic import COLOURS, SHAPES, Combination, Scene, SceneObject, render_scene
 
 STREAM = 0x5CE7C4
-"""First word of the seeds: no other part of the project draws from this stream."""
+"""First word of the seeds: no other part of the project uses this stream."""
 
 TRAINING, HELD_OUT = 0, 1
 
 _ZOOM = 2
-"""The scene is rendered so many times as large as the picture, which shows its middle: bending looks past the edge."""
+"""Size of the rendered scene relative to the picture, its centre crop: deformation reads pixels beyond the edge."""
 _SUBPIXEL_BITS = 4
 _AT_ONCE = 250
 """Pictures that a process makes at a time."""
@@ -56,9 +56,9 @@ def _pairs(indices: range, size: int, seed: int, part: int) -> list[tuple[np.nda
 def _pair(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     scene = Scene(
         objects=tuple(_object(rng) for _ in range(rng.integers(1, 9))),
-        ground_seed=int(rng.integers(2**31)),
-        ground_colour=tuple(rng.uniform(0.1, 0.9) + rng.uniform(-0.15, 0.15, 3)),
-        ground_velocity=(0.0, 0.0),
+        background_seed=int(rng.integers(2**31)),
+        background_colour=tuple(rng.uniform(0.1, 0.9) + rng.uniform(-0.15, 0.15, 3)),
+        background_velocity=(0.0, 0.0),
         light=float(rng.uniform(-math.pi, math.pi)),
         fps=1.0,
     )
@@ -67,8 +67,8 @@ def _pair(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     bend = _Bend(rng)
     pixels = (np.arange(size) + 0.5) / size
     across, down = np.moveaxis(bend(np.stack(np.meshgrid(pixels, pixels), -1)) * _ZOOM * size - 0.5, -1, 0)
-    places = across.astype(np.float32), down.astype(np.float32)
-    bent = cv2.remap(picture, *places, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    positions = across.astype(np.float32), down.astype(np.float32)
+    bent = cv2.remap(picture, *positions, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     outlines = [bend.inverse(outline) for outline in rendered.outlines[0].astype(np.float64)]
     return np.clip(bent, 0, 255).round().astype(np.uint8), _drawn(outlines, size)
 
@@ -89,7 +89,7 @@ def _object(rng: np.random.Generator) -> SceneObject:
 
 
 def _textured(rng: np.random.Generator, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Give ground and objects textures of their own, and their own brightness."""
+    """Give background and objects textures and a brightness of their own."""
     for region in range(int(mask.max()) + 1):
         here = (mask == region)[..., None]
         shade = rng.uniform(-60, 60) if region else 0.0
@@ -113,7 +113,7 @@ def _texture(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 class _Bend:
-    """A smooth map from places of the picture to places of the scene, both in frame widths, and its inverse."""
+    """A smooth map from positions in the picture to positions in the scene, both in frame widths, and its inverse."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         stretch = np.diag(np.exp(rng.uniform(-0.25, 0.25, 2)))
@@ -124,20 +124,20 @@ class _Bend:
         self.heights = rng.uniform(-0.02, 0.02, (3, 2))
         self.phases = rng.uniform(0, 2 * math.pi, 3)
 
-    def __call__(self, places: np.ndarray) -> np.ndarray:
+    def __call__(self, positions: np.ndarray) -> np.ndarray:
         """(..., 2) -> (..., 2)."""
-        return (places - 0.5) @ self.matrix.T + 0.5 + self._shift(places)
+        return (positions - 0.5) @ self.matrix.T + 0.5 + self._shift(positions)
 
-    def inverse(self, places: np.ndarray) -> np.ndarray:
+    def inverse(self, positions: np.ndarray) -> np.ndarray:
         """(..., 2) -> (..., 2), by fixed-point iteration."""
         back = np.linalg.inv(self.matrix).T
-        found = (places - 0.5) @ back + 0.5
+        found = (positions - 0.5) @ back + 0.5
         for _ in range(20):
-            found = (places - self._shift(found) - 0.5) @ back + 0.5
+            found = (positions - self._shift(found) - 0.5) @ back + 0.5
         return found
 
-    def _shift(self, places: np.ndarray) -> np.ndarray:
-        return np.sin(2 * math.pi * places @ self.waves.T + self.phases) @ self.heights
+    def _shift(self, positions: np.ndarray) -> np.ndarray:
+        return np.sin(2 * math.pi * positions @ self.waves.T + self.phases) @ self.heights
 
 
 def _drawn(outlines: list[np.ndarray], size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A picture for people: frames, each with what the extractors drew of it."""
+"""Contact sheet of frames beside the lines that the extractors drew."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_sheet(path: Path, clips: Sequence[tuple[np.ndarray, ...]]) -> None:
     rows = []
     for frames, *drawings in clips:
         papers = [np.repeat(255 - ink[..., None], 3, axis=-1) for ink in drawings]
-        rows.append(np.concatenate([panel for moment in zip(frames, *papers, strict=True) for panel in moment], axis=1))
+        rows.append(np.concatenate([panel for panels in zip(frames, *papers, strict=True) for panel in panels], axis=1))
     sheet = np.concatenate(rows)
     times = max(1, -(-SMALLEST // clips[0][0].shape[1]))
     with replacing(path) as partial:

@@ -17,7 +17,7 @@ from sketch2video.sketches.extract import MODEL, draw_lines, made_by
 from sketch2video.sketches.sheet import write_sheet
 
 SHOWN_CLIPS = 6
-SHOWN_MOMENTS = 2
+SHOWN_FRAMES = 2
 
 
 def sketch(
@@ -34,7 +34,7 @@ def sketch(
     the classical one.
 
     Raises:
-        UserError: the clips are missing or damaged, or a network is asked for that was not trained.
+        UserError: the clips are missing or damaged, or the requested network was not trained.
     """
     table = derive_shards(
         partial(draw_clip, sketch=params.sketch, model=model.absolute()),
@@ -60,20 +60,20 @@ def draw_clip(
 
 
 def _code(sketch: SketchParams) -> str:
-    """Digest of the code that draws; a change of the other extractor draws nothing again."""
+    """Digest of the code that draws; a change of the other extractor does not repeat the stage."""
     if sketch.extractor == "classical":
         return code_digest(classical)
     return code_digest(learned)
 
 
 def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:
-    """Moments of a few clips, spread evenly: frames, classical drawings and, if they are asked for, learned ones."""
+    """Frames of a few clips, evenly spaced, with classical drawings and, if the extractor is learned, learned ones."""
     table = read_table(clips / "clips.parquet").sort_values("clip_id")
     chosen = table.iloc[np.unique(np.linspace(0, len(table) - 1, SHOWN_CLIPS).round().astype(int))]
     videos, drawn = ShardReader(clips).batch("frames", chosen), ShardReader(sketches).batch("ink", chosen)
-    moments = np.linspace(0, videos.shape[1] - 1, SHOWN_MOMENTS + 2).round().astype(int)[1:-1]
+    shown = np.linspace(0, videos.shape[1] - 1, SHOWN_FRAMES + 2).round().astype(int)[1:-1]
     classically = sketch.model_copy(update={"extractor": "classical"})
     return [
         (frames, draw_lines(frames, classically), *([ink] if sketch.extractor == "learned" else []))
-        for frames, ink in zip(videos[:, moments], drawn[:, moments], strict=True)
+        for frames, ink in zip(videos[:, shown], drawn[:, shown], strict=True)
     ]

@@ -1,8 +1,8 @@
 """Probability of ink → lines one pixel wide.
 
-The lines are the crests of the probability (non-maximum suppression across them, as HED's edges are thinned: Xie & Tu
+The lines are the ridges of the probability (non-maximum suppression across them, as HED's edges are thinned: Xie & Tu
 2015, section 4), as far as hysteresis keeps them (Canny 1986). Suppression breaks lines at corners and leaves spurs
-there; a stroke is an unbroken line, so gaps are closed and spurs taken off.
+there; a stroke is an unbroken line, so gaps are closed and spurs removed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from skimage.filters import apply_hysteresis_threshold
 from skimage.morphology import skeletonize
 
 CREST_BLUR = 0.7
-"""Pixels: more merges lines that run side by side, less finds crests in noise."""
+"""Pixels: more merges lines that run side by side, less finds ridges in noise."""
 GAP = 4.0
 """Pixels between the ends of lines that are one line."""
 SPUR = 3
-"""Pixels of the longest branch that is taken off."""
+"""Pixels of the longest branch that is removed."""
 
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -27,7 +27,7 @@ def thinned(probability: np.ndarray, threshold: float, min_length: float) -> np.
 
     Args:
         probability: float32 (T, H, W) in [0, 1].
-        threshold: probability that starts a line; lines go on down to half of it.
+        threshold: probability that starts a line; lines continue down to half of it.
         min_length: shortest line that is kept, in frame widths.
 
     Returns:
@@ -38,7 +38,7 @@ def thinned(probability: np.ndarray, threshold: float, min_length: float) -> np.
 
 def _lines(probability: np.ndarray, threshold: float, min_length: float) -> np.ndarray:
     crests = np.where(_is_crest(probability), probability, 0)
-    # Where a crest is flat on top, both of its pixels are on it.
+    # Where a ridge is flat, both of its pixels are on it.
     thin = skeletonize(apply_hysteresis_threshold(crests, threshold / 2, threshold)).astype(np.uint8)
     whole = without_spurs(skeletonize(with_gaps_closed(thin) > 0).astype(np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(whole, connectivity=8)
@@ -62,7 +62,7 @@ def _is_crest(probability: np.ndarray) -> np.ndarray:
 
 
 def with_gaps_closed(thin: np.ndarray) -> np.ndarray:
-    """Join the ends of lines, uint8 (H, W) in {0, 1}, that lie within ``GAP`` of each other, the nearest first."""
+    """Join the ends of lines, uint8 (H, W) in {0, 1}, within ``GAP`` of each other, the nearest first."""
     joined, ends = thin.copy(), np.argwhere(_ends(thin))
     distances = np.linalg.norm(ends[:, None] - ends[None], axis=-1)
     np.fill_diagonal(distances, np.inf)
@@ -76,7 +76,7 @@ def with_gaps_closed(thin: np.ndarray) -> np.ndarray:
 
 
 def without_spurs(thin: np.ndarray) -> np.ndarray:
-    """Take branches of up to ``SPUR`` pixels off lines, uint8 (H, W) in {0, 1}; ends of lines stay where they are."""
+    """Remove branches of up to ``SPUR`` pixels from lines, uint8 (H, W) in {0, 1}; ends of lines stay."""
     core = thin.copy()
     for _ in range(SPUR):
         core[_ends(core)] = 0

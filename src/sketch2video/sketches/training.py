@@ -1,6 +1,6 @@
 """Train the sketcher: pictures with drawings of them, the user's own or made of the embedded scenes.
 
-People's drawings are hardly ever had for every kind of light, so every picture is shown in changing colours, contrast,
+Drawings by people are rarely available for all lighting conditions, so pictures are augmented in colour, contrast,
 sharpness and noise (:mod:`~sketch2video.sketches.photometric`), mirrored and turned together with its drawing.
 """
 
@@ -29,7 +29,7 @@ from sketch2video.training.pictures import save_sheet
 HELD_OUT_SCENES = 200
 CORRUPTION_SEED = 1
 KEPT = 0.25
-"""Share of the pictures that training shows as they are."""
+"""Share of the training pictures that are not augmented."""
 PREVIEWED = 8
 
 
@@ -40,9 +40,9 @@ def train_sketcher(
 
     Args:
         params: all parameters; the sections ``sketcher``, ``sketch`` and ``base`` are read.
-        logger: told about the loss curve and pictures.
+        logger: receives the loss curve and pictures.
         output: folder that gets the model.
-        checkpoints: where checkpoints lie.
+        checkpoints: folder of all checkpoints.
 
     Returns:
         Metrics: ``trained`` (1), ``loss``, ``held_out`` (number of pairs), and of held-out pairs, for either extractor
@@ -75,7 +75,7 @@ def train_sketcher(
 
 
 def pairs_of(params: Params) -> tuple[Pairs, Pairs]:
-    """Pairs to learn from and pairs held out: the user's, or embedded scenes."""
+    """Pairs for training and held-out pairs: the user's, or embedded scenes."""
     section, base = params.sketcher, params.base
     if section.pairs is not None:
         return read_pairs(Path(section.folder), section.pairs, section.size, section.test_fraction)
@@ -84,7 +84,7 @@ def pairs_of(params: Params) -> tuple[Pairs, Pairs]:
 
 
 class SketcherTask(Task):
-    """Ink where the drawing has it: class-balanced cross-entropy and a Dice loss, both with leeway of a pixel.
+    """Ink where the drawing has it: class-balanced cross-entropy and a Dice loss, both with a tolerance of one pixel.
 
     Args:
         section: parameters of the sketcher.
@@ -120,7 +120,7 @@ class SketcherTask(Task):
         return [path]
 
     def metrics(self) -> dict[str, float]:
-        """How well both extractors find the held-out drawings; see :func:`train_sketcher`."""
+        """Agreement of both extractors with the held-out drawings; see :func:`train_sketcher`."""
         pictures, ink = self.held_out
         found = {"held_out": float(len(ink))}
         for condition, shown in (("", pictures), ("corrupted_", corrupted(pictures))):

@@ -1,4 +1,4 @@
-"""SVG in: what a browser shows of a drawing, as ink."""
+"""Reading of SVG: the drawing as a browser renders it, as ink."""
 
 from sketch2video.svg.document import is_svg, read_svg
 

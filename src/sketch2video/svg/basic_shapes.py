@@ -13,12 +13,12 @@ from sketch2video.svg.outlines import Subpath, path, shape
 from sketch2video.svg.values import Box, length
 
 BOXES = ("stroke-box", "border-box", "margin-box", "fill-box", "padding-box", "content-box", "view-box")
-"""Words for the box that a shape counts from; of an element of SVG, border box and margin box are its stroke box."""
+"""Keywords for the reference box of a shape; for an SVG element, border box and margin box are its stroke box."""
 
 _SHAPE = re.compile(r"([a-z-]+)\(((?:[^()\"']|\"[^\"]*\"|'[^']*')*)\)", re.IGNORECASE)
 _RULE = re.compile(r"\s*(evenodd|nonzero)\s*,\s*", re.IGNORECASE)
 _SIDES = {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}
-"""Of one to four values as in CSS margins, those that the top, right, bottom and left have."""
+"""Indices of one to four values, as in CSS margins, for top, right, bottom and left."""
 _STEPS = 16
 """Points of a round corner."""
 _WORDS = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
@@ -28,7 +28,7 @@ _Lengths = Callable[[Sequence[str], Sequence[float]], list[float] | None]
 
 
 class BasicShape(NamedTuple):
-    """What is inside: polylines in user units, and whether the even-odd rule holds."""
+    """A region: polylines in user units, and whether the even-odd rule applies."""
 
     outline: list[Subpath]
     even_odd: bool
@@ -39,7 +39,7 @@ def basic_shape(text: str, box_of: Callable[[str], Box], font_size: float) -> Ba
 
     Args:
         text: such as ``circle(40%)`` or ``inset(10px round 5px) fill-box``.
-        box_of: the box that the shape counts from, by its word in :data:`BOXES`.
+        box_of: the reference box of the shape, by its keyword in :data:`BOXES`.
         font_size: user units of an em.
     """
     match = _SHAPE.search(text)
@@ -61,12 +61,12 @@ def basic_shape(text: str, box_of: Callable[[str], Box], font_size: float) -> Ba
 
 
 def _from(part: Subpath, box: Box) -> Subpath:
-    """A line that counts from the corner of a box, in user units."""
+    """A line relative to the corner of a box, in user units."""
     return Subpath(part.points + np.array([box.left, box.top]), True)
 
 
 def _outline(name: str, text: str, box: Box, font_size: float) -> list[Subpath] | None:
-    """Polylines that count from the corner of the box."""
+    """Polylines relative to the corner of the box."""
 
     def lengths(texts: Sequence[str], wholes: Sequence[float]) -> list[float] | None:
         found = [length(one, whole, font_size) for one, whole in zip(texts, wholes, strict=True)]
@@ -111,7 +111,7 @@ def _corners(text: str, lengths: _Lengths, box: Box) -> np.ndarray | None:
 
 
 def _rounded(box: Box, radii: np.ndarray) -> list[Subpath]:
-    """A rectangle with round corners; radii (2, 4) as of :func:`_corners`, all smaller where two are too long together.
+    """A rectangle with round corners; radii (2, 4) as of :func:`_corners`, scaled down where they overlap.
 
     CSS Backgrounds and Borders 3, section 4.5.
     """
@@ -191,12 +191,12 @@ def _rectangle(
 
 
 def mask_region(element: Element, around: Box, viewport: Box, font_size: float) -> list[Subpath]:
-    """What a ``mask`` leaves at most, in user units; by default the box of what is masked and a tenth on each side.
+    """The region of a ``mask``, in user units; by default the box of the masked items with a margin of a tenth.
 
     Args:
         element: with ``x``, ``y``, ``width``, ``height`` and ``maskUnits``.
-        around: box around what is masked.
-        viewport: what percentages are of with ``userSpaceOnUse``.
+        around: box around the masked items.
+        viewport: to which percentages refer with ``userSpaceOnUse``.
         font_size: user units of an em.
     """
     by_box = element.get("maskUnits") != "userSpaceOnUse"

@@ -24,10 +24,10 @@ from sketch2video.svg.walk import TooLarge, Walk
 
 _FRAME = re.compile(r"frame-\d+")
 _MARGIN = 0.1
-"""Around all that is drawn, in its longer sides, where a document does not say what it shows."""
+"""Margin around the drawing, relative to its longer side, if a document has no size and view box."""
 _MOST_BYTES = 64 * 2**20
 _DEEPEST = 200
-"""Most elements within each other, drawn or not."""
+"""Largest nesting depth of elements, drawn or not."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +45,17 @@ def is_svg(path: Path) -> bool:
 
 
 def read_svg(path: Path, size: int) -> np.ndarray:
-    """What a browser shows of an SVG, as lines: uint8 (T, S, S), 255 ink on 0.
+    """The drawing of an SVG, as rendered by a browser, as lines: uint8 (T, S, S), 255 ink on 0.
 
-    An SVG with groups ``frame-0000``, ``frame-0001``, ... has a frame for each, whatever their ``display``; another has
-    one. The page, what the document's size and view box show, fills the longer side.
+    An SVG with groups ``frame-0000``, ``frame-0001``, ... has a frame for each, independent of their ``display``;
+    others have one. The page, given by the document's size and view box, fills the longer side.
 
     Args:
         path: an SVG, which may be compressed by gzip.
         size: S, px.
 
     Raises:
-        UserError: the file is missing or damaged, draws too much, or nothing.
+        UserError: the file is missing or damaged, or draws too much or nothing.
     """
     try:
         with np.errstate(all="ignore"):
@@ -64,7 +64,7 @@ def read_svg(path: Path, size: int) -> np.ndarray:
             frames = [walk.painted(shown) for shown in _shown(root)]
     except UserError:
         raise
-    except Exception as error:  # the parsers of XML and CSS raise whatever their parts raise
+    except Exception as error:  # the parsers of XML and CSS raise exceptions of many types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be read as an SVG ({reason}); export it again") from error
     for names, fault in (
@@ -83,8 +83,8 @@ def read_svg(path: Path, size: int) -> np.ndarray:
     offset = (size - scale * np.array([width, height])) / 2
     column, row = offset.round().astype(int)
     page = slice(row, size - row), slice(column, size - column)
-    place = _Placing(scale, offset - scale * np.array([left, top]))
-    return np.stack([ink_of([place(item) for item in items], size, page) for items in frames])
+    to_pixels = _ToPixels(scale, offset - scale * np.array([left, top]))
+    return np.stack([ink_of([to_pixels(item) for item in items], size, page) for items in frames])
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -103,28 +103,28 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _parsed(data: bytes) -> Element:
-    """The root of a document; entities of other files are not read, and expat bounds those of its own."""
+    """The root of a document; external entities are not read, and expat limits internal ones."""
     root: Element | None = None
     depth = 0
     for event, element in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
         root = element if root is None else root
         depth += 1 if event == "start" else -1
         if depth > _DEEPEST:
-            raise TooLarge(f"it has more than {_DEEPEST} elements within each other")
+            raise TooLarge(f"it has more than {_DEEPEST} levels of nested elements")
     if root is None or local_name(root) != "svg":
         raise ValueError("its root is no svg element")
     return root
 
 
 def _shown(root: Element) -> Iterator[dict[str, bool]]:
-    """Which frames of a document are shown, by their id, for each frame; a document that is not animated has one."""
+    """For each frame, the visibility of the groups of frames by id; a document that is not animated has one frame."""
     names = [child.get("id", "") for child in root.iter() if _FRAME.fullmatch(child.get("id", ""))]
     for name in names or [""]:
         yield {other: other == name for other in names}
 
 
 def _page(walk: Walk, points: list[np.ndarray]) -> tuple[float, float, float, float]:
-    """Left, top, width and height of what is shown: the page, or else a box around all points with a margin."""
+    """Left, top, width and height of the visible region: the page, or else a box around all points with a margin."""
     if page := walk.page():
         return 0.0, 0.0, *page
     low, high = np.concatenate(points).min(0), np.concatenate(points).max(0)
@@ -133,8 +133,8 @@ def _page(walk: Walk, points: list[np.ndarray]) -> tuple[float, float, float, fl
     return float(left), float(top), float(width), float(height)
 
 
-class _Placing:
-    """Brings items into pixels of the picture; a clip of several items stays one.
+class _ToPixels:
+    """Transforms items to pixels of the picture; a clip that several items share stays one object.
 
     Args:
         scale, offset: of the pixels.

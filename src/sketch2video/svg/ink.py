@@ -1,7 +1,7 @@
-"""What is painted → ink: the middles of lines, and the edges of areas, as far as they are seen.
+"""From painted items to ink: the centre lines of strokes, and the edges of areas, as far as they are visible.
 
-The page is painted in flat colours on white, one shape over the other. A line is seen where it differs from what is
-beneath it, an edge where the colours on its two sides differ in the end. A long thin area, such as a pen stroke that
+The page is painted in flat colours on white, one shape over the other. A line is visible where it differs from the
+colour beneath it, an edge where the final colours on its two sides differ. A long thin area, such as a pen stroke that
 was converted to an outline, counts as a line.
 """
 
@@ -19,10 +19,10 @@ from sketch2video.svg.painted import Clip, Painted
 LINE = 2
 """Width of a line of ink in pixels."""
 CONTRAST = 32.0
-"""Difference of colours, of 255, that is seen."""
+"""Smallest visible difference of colours, of 255."""
 
 _BRIGHTNESS = (0.2126, 0.7152, 0.0722)
-"""Of red, green and blue, for masks."""
+"""Luminance weights of red, green and blue, for masks."""
 
 _THIN = 0.03
 """Half the width of the thickest area that counts as a line, in sides of the picture."""
@@ -32,9 +32,9 @@ _OPAQUE = 0.9
 _SHIFT = 4
 """Binary digits of the fractions of a pixel that OpenCV takes."""
 _WIDEST = 4096
-"""Pixels of the widest line that is painted."""
+"""Width of the widest line that is painted, pixels."""
 _FAR = 2**18
-"""Points are brought at least so near to the picture, in pixels: OpenCV's numbers are limited."""
+"""Points are clipped to this distance from the picture, in pixels: the range of OpenCV's numbers is limited."""
 _CROSS = np.ones((3, 3), np.uint8)
 
 
@@ -48,26 +48,26 @@ def ink_of(items: Sequence[Painted], size: int, page: Window) -> np.ndarray:
     Args:
         items: in pixels of the picture, the lowest first.
         size: S, px.
-        page: the part of the picture that is the page; nothing is seen beyond.
+        page: the part of the picture that is the page; nothing is visible beyond it.
 
     Returns:
         uint8 (S, S), 255 ink on 0.
     """
-    sheet = _Sheet(size, page)
+    canvas = _Canvas(size, page)
     for item in items:
-        sheet.paint(item)
-    return sheet.ink()
+        canvas.paint(item)
+    return canvas.ink()
 
 
-class _Sheet:
-    """The page while it is painted; each item changes no more than the window around it."""
+class _Canvas:
+    """The page during painting; each item changes only a window around it."""
 
     def __init__(self, size: int, page: Window) -> None:
         self._size, self._page = size, page
         self._colours = np.full((size, size, 3), 255, np.float32)
         self._lines = np.zeros((size, size), bool)
         self._edges = np.zeros((size, size), bool)
-        # Where a line was drawn last: lines of one colour that meet keep their connection.
+        # Where a line is the topmost item: lines of one colour that meet stay connected.
         self._on_line = np.zeros((size, size), bool)
         self._through: dict[int, np.ndarray] = {}
 
@@ -88,7 +88,7 @@ class _Sheet:
         return (self._lines | (self._edges & (spread.max(-1) > CONTRAST))).astype(np.uint8) * 255
 
     def _seen_through(self, clips: Sequence[Clip], window: Window) -> np.ndarray:
-        """What clips leave: float32 (h, w) in [0, 1]."""
+        """Coverage by clips: float32 (h, w) in [0, 1]."""
         left = np.ones([part.stop - part.start for part in window], np.float32)
         for clip in clips:
             if id(clip) not in self._through:
@@ -97,7 +97,7 @@ class _Sheet:
         return left
 
     def _opened(self, clip: Clip) -> np.ndarray:
-        """What a clip leaves of the picture: float32 (S, S) in [0, 1]."""
+        """Coverage of the picture by a clip: float32 (S, S) in [0, 1]."""
         everywhere = slice(0, self._size), slice(0, self._size)
         through = np.zeros((self._size, self._size), np.float32)
         for item in clip.shapes:
@@ -165,7 +165,7 @@ class _Sheet:
 def _window_of(item: Painted, page: Window) -> Window | None:
     """The part of the page that an item may change; None if it is none."""
     points = np.concatenate([part.points for part in item.outline])
-    reach = max(item.stroke_width if item.stroke else 0.0, LINE) + 3  # of a line, and of an edge's other side
+    reach = max(item.stroke_width if item.stroke else 0.0, LINE) + 3  # for lines, and for the other side of edges
     parts = []
     for part, low, high in zip(page, points.min(0)[::-1] - reach, points.max(0)[::-1] + reach, strict=True):
         start, stop = max(low, part.start), min(high, part.stop)
@@ -176,14 +176,14 @@ def _window_of(item: Painted, page: Window) -> Window | None:
 
 
 def _rim(area: np.ndarray, differs: np.ndarray) -> np.ndarray:
-    """Both sides of the edge of an area; where it goes on beyond the page there is none."""
+    """Both sides of the edge of an area; where the edge is beyond the page there is none."""
     inside: np.ndarray = area.astype(np.uint8)
     outer: np.ndarray = (cv2.dilate(inside, _CROSS, borderType=cv2.BORDER_REPLICATE) - inside) & differs
     return (outer | (cv2.dilate(outer, _CROSS) & inside)).astype(bool)
 
 
 def _thin_parts(area: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of an area that are lines, and their middles, one pixel wide: both bool (h, w)."""
+    """The parts of an area that are lines, and their centre lines, one pixel wide: both bool (h, w)."""
     pixels = area.astype(np.uint8)
     count, labels, facts, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
     half_widths = cv2.distanceTransform(cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
@@ -195,7 +195,7 @@ def _thin_parts(area: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pixels(points: np.ndarray, window: Window) -> np.ndarray:
-    """Points as OpenCV takes them: the middle of the window's first pixel is (0, 0)."""
+    """Points in OpenCV's coordinates: the centre of the window's first pixel is (0, 0)."""
     rows, columns = window
     inside = points - np.array([columns.start + 0.5, rows.start + 0.5])
     return np.round(np.clip(inside, -_FAR, _FAR) * 2**_SHIFT).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Where the markers of a line stand, and how they are turned and scaled."""
+"""Positions, rotations and scales of the markers of a line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Vertex(NamedTuple):
 
 
 def vertices(outline: Sequence[Subpath]) -> list[Vertex]:
-    """The vertices of a line in order; where it comes from one direction and goes on in another, the mean of both."""
+    """The vertices of a line in order; the direction at a corner is the mean of both."""
     found = []
     for part in outline:
         points = np.concatenate([part.points, part.points[:1]]) if part.closed else part.points
@@ -42,7 +42,7 @@ def vertices(outline: Sequence[Subpath]) -> list[Vertex]:
                 behind, ahead = len(moves) - 1, 0
             sides = [directions[side] for side in (behind, ahead) if 0 <= side < len(moves)]
             x, y = np.sum(sides, 0) if sides else (1.0, 0.0)
-            if sides and np.hypot(x, y) < 1e-9:  # it turns back
+            if sides and np.hypot(x, y) < 1e-9:  # a reversal
                 y, x = sides[0][0], -sides[0][1]
             found.append(Vertex(float(points[stop, 0]), float(points[stop, 1]), float(np.arctan2(y, x))))
     return found
@@ -60,7 +60,7 @@ def placement(
     """The matrices from a marker's window to the user units of the line, and from its content to its window.
 
     Args:
-        vertex: where it stands.
+        vertex: the position of the marker.
         get: attributes of the marker.
         size: its ``markerWidth`` and ``markerHeight``.
         box: its view box; None if it has none.
@@ -81,6 +81,6 @@ def placement(
 
 
 def _reference(text: str | None, begin: float, whole: float) -> float:
-    """``refX`` or ``refY``, of a view box that begins somewhere and is so long."""
+    """``refX`` or ``refY``, for the start and length of the view box."""
     word = (text or "0").strip().lower()
     return begin + whole * _WORDS[word] if word in _WORDS else length(word, whole) or 0.0

@@ -13,7 +13,7 @@ import numpy as np
 from sketch2video.svg.values import LISTED, MOST, NUMBER, Box, numbers_of
 
 _STEPS = 24
-"""Lines that a Bézier or an arc is made of."""
+"""Number of segments that approximate a Bézier or an arc."""
 _TOKEN = re.compile(rf"[\s,]*(?:([MmLlHhVvCcSsQqTtAaZz])|({NUMBER.pattern}))")
 _FLAG = re.compile(r"[\s,]*([01])")
 _ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
@@ -23,7 +23,7 @@ _SMOOTH = {"S": "CS", "T": "QT"}
 class Subpath(NamedTuple):
     """Connected points (n, 2) float64, n at least 2; ``closed`` if the last is joined to the first.
 
-    ``stops`` are the numbers of those that are vertices, where markers stand; None if all are.
+    ``stops`` are the indices of the vertices, at which markers are drawn; None if all are.
     """
 
     points: np.ndarray
@@ -33,9 +33,9 @@ class Subpath(NamedTuple):
 
 @lru_cache(maxsize=16)
 def path(data: str) -> tuple[Subpath, ...]:
-    """Polylines of path data; of damaged data what stands before the damage, as browsers draw it.
+    """Polylines of path data; of invalid data the part before the error, as in browsers.
 
-    They are kept, since ``use`` repeats a path hundreds of times.
+    Results are cached, since ``use`` may repeat a path hundreds of times.
     """
     found: list[Subpath] = []
     points: list[complex] = []
@@ -63,7 +63,7 @@ def path(data: str) -> tuple[Subpath, ...]:
             at = start
         else:
             points.extend([at] if not points else [])
-            # A smooth curve goes on from the control point before it, if that was of its kind.
+            # A smooth curve continues from the previous control point, if that is of the same kind.
             mirrored = 2 * at - control if last and last in _SMOOTH.get(kind, "") else at
             if kind == "H":
                 points.append(complex(values[0] + base.real, at.imag))
@@ -85,7 +85,7 @@ def path(data: str) -> tuple[Subpath, ...]:
 
 
 def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
-    """Yield command and arguments of each segment, up to the first that is not understood."""
+    """Yield command and arguments of each segment, up to the first invalid one."""
     at, command = 0, ""
     while match := _TOKEN.match(data, at):
         if match[1]:
@@ -98,7 +98,7 @@ def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
             return
         values: list[float] = []
         for number in range(_ARGUMENTS[command.upper()]):
-            # The flags of arcs may stand without a space between them and the next number.
+            # The flags of arcs may be followed by the next number without a space.
             is_flag = command in "Aa" and number in (3, 4)
             argument = (_FLAG if is_flag else LISTED).match(data, at)
             if not argument or abs(value := float(argument[1])) > MOST:
@@ -110,7 +110,7 @@ def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
 
 
 def _bezier(controls: list[complex]) -> list[complex]:
-    """Points of a Bézier of degree 2 or 3 behind its first."""
+    """Points of a Bézier of degree 2 or 3 after its first."""
     u = np.linspace(0, 1, _STEPS + 1)[1:]
     degree = len(controls) - 1
     curve = sum(math.comb(degree, i) * (1 - u) ** (degree - i) * u**i * control for i, control in enumerate(controls))
@@ -118,7 +118,7 @@ def _bezier(controls: list[complex]) -> list[complex]:
 
 
 def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large: float, sweep: float) -> list[complex]:
-    """Points of an elliptical arc behind its first (SVG 1.1, appendix F.6)."""
+    """Points of an elliptical arc after its first (SVG 1.1, appendix F.6)."""
     rx, ry = abs(rx), abs(ry)
     if start == end or not rx or not ry:
         return [end]
@@ -142,7 +142,7 @@ def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large:
 
 
 Measure = Callable[[str, float], float | None]
-"""A shape's attribute as a length, given what 100 % is; None where it is missing or wrong."""
+"""A shape's attribute as a length, given the length of 100 %; None where it is missing or wrong."""
 
 
 def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) -> list[Subpath]:
@@ -207,7 +207,7 @@ def _rectangle(x: float, y: float, width: float, height: float, rx: float, ry: f
 
 
 def dashed(line: Subpath, pattern: list[float], offset: float, most: int = 10_000) -> list[Subpath]:
-    """The dashes of a line; the whole line where the pattern is none or has more than ``most`` dashes on it.
+    """The dashes of a line; the whole line if the pattern is empty or gives more than ``most`` dashes.
 
     Args:
         line: to be dashed.

@@ -1,4 +1,4 @@
-"""What is painted: shapes on the page, and what clips them."""
+"""Painted items: shapes on the page, and their clips."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sketch2video.svg.values import Box, Colour, Matrix
 
 @dataclass
 class Painted:
-    """A shape as it is painted.
+    """A painted shape.
 
     Attributes:
         outline: of the area that is filled, on the page.
         lines: that are drawn; those of the outline, in dashes where it is dashed.
         fill, stroke: None where there is none.
-        even_odd: whether the even-odd rule says what is inside the outline; else the nonzero rule.
+        even_odd: whether the inside of the outline is by the even-odd rule; else by the nonzero rule.
         stroke_width: on the page.
-        clips: of which each may hide a part of it.
+        clips: each may hide a part of it.
     """
 
     outline: list[Subpath]
@@ -35,7 +35,7 @@ class Painted:
 
 @dataclass(frozen=True)
 class Clip:
-    """What is seen of others: where these shapes are, or as far as they are bright if they are a mask's."""
+    """A clip or mask: others are visible where these shapes are, or in proportion to their brightness for a mask."""
 
     shapes: Sequence[Painted]
     is_mask: bool = False
@@ -43,12 +43,12 @@ class Clip:
 
 
 def clip_to(outline: Sequence[Subpath], matrix: Matrix, even_odd: bool = False) -> Clip:
-    """A clip that leaves what is inside an outline.
+    """A clip to the inside of an outline.
 
     Args:
         outline: in user units.
         matrix: from user units to the page.
-        even_odd: which rule says what is inside.
+        even_odd: the fill rule.
     """
     area = [Subpath(moved(part.points, matrix), True) for part in outline]
     return Clip([Painted(area, [], Colour(0, 0, 0), None, even_odd, 0.0)] if area else [])
@@ -60,12 +60,12 @@ def moved(points: np.ndarray, matrix: Matrix) -> np.ndarray:
 
 
 def box_around(items: Sequence[Painted], matrix: Matrix, *, with_strokes: bool = False) -> Box | None:
-    """The box around items, in the user units that a matrix brings to the page; None if there is none.
+    """The box around items, in the user units from which a matrix maps to the page; None if there is none.
 
     Args:
         items: on the page.
         matrix: from user units to the page.
-        with_strokes: half the width of each stroke lies around its outline.
+        with_strokes: whether strokes extend the box by half their width.
     """
     determinant = abs(np.linalg.det(matrix))
     if determinant < 1e-12 or not items:
@@ -80,7 +80,7 @@ def box_around(items: Sequence[Painted], matrix: Matrix, *, with_strokes: bool =
 
 
 def visible_points(items: Sequence[Painted]) -> Iterator[np.ndarray]:
-    """Yield the points (n, 2) of all that is painted."""
+    """Yield the points (n, 2) of all items."""
     for item in items:
         if item.fill is not None or item.stroke is not None:
             yield from (part.points for part in item.outline)

@@ -29,7 +29,7 @@ class Paints:
         self._sheet, self._by_id = sheet, by_id
 
     def colour(self, text: str, style: Style) -> Colour | None:
-        """The colour of a value of fill or stroke; None if nothing is painted."""
+        """The colour of a value of fill or stroke; None for no paint."""
         if text.lower() == "none":
             return None
         named = reference(text)

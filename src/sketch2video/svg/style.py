@@ -43,7 +43,7 @@ _OWN = {
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,\s*((?:[^()]|\([^()]*\))*))?\)")
 _LIGHT_DARK = re.compile(r"light-dark\(((?:[^(),]|\([^()]*\))*),(?:[^()]|\([^()]*\))*\)")
 _MOST_LENGTH = 10_000
-"""Characters of a value; variables that repeat variables would grow without bounds."""
+"""Largest length of a value in characters: nested variables could grow without bounds."""
 
 
 class Sheet:
@@ -62,7 +62,7 @@ class Sheet:
         self._wrapper = {id(one.etree_element): one for one in wrapped.iter_subtree()}
         self._declared: dict[int, dict[str, str]] = {}
         self._parent = {child: parent for parent in root.iter() for child in parent}
-        self._in_place: dict[Element, Style] = {}
+        self._in_tree: dict[Element, Style] = {}
 
     def _add(self, rules: list[tinycss2.ast.Node]) -> None:
         for rule in rules:
@@ -79,7 +79,7 @@ class Sheet:
                         self._matcher.add_selector(selector, _declarations(rule.content))
 
     def declared(self, element: Element) -> dict[str, str]:
-        """What is said of an element itself, the strongest last: attributes, rules, style attribute, important ones."""
+        """Declarations for an element, in ascending priority: attributes, rules, style attribute, important ones."""
         known = self._declared.get(id(element))
         if known is not None:
             return known
@@ -93,16 +93,16 @@ class Sheet:
         self._declared[id(element)] = found
         return found
 
-    def in_place(self, element: Element) -> Style:
-        """The style of an element that is referred to, which inherits from what it stands in."""
-        if element not in self._in_place:
+    def in_tree(self, element: Element) -> Style:
+        """The style of an element in the document tree, which inherits from its parents."""
+        if element not in self._in_tree:
             parent = self._parent.get(element)
-            inherited = INITIAL if parent is None else self.in_place(parent)
-            self._in_place[element] = self.computed(element, inherited)
-        return self._in_place[element]
+            inherited = INITIAL if parent is None else self.in_tree(parent)
+            self._in_tree[element] = self.computed(element, inherited)
+        return self._in_tree[element]
 
     def computed(self, element: Element, parent: Style) -> Style:
-        """The style of an element, given that of what it inherits from."""
+        """The style of an element, given that of its parent."""
         inherited = {name: value for name, value in parent.items() if name in INITIAL or name.startswith("--")}
         declared = self.declared(element)
         style = inherited | {name: value for name, value in declared.items() if name.startswith("--")}
@@ -135,7 +135,7 @@ def font_size(style: Style) -> float:
 
 
 def current_colour(style: Style) -> Colour:
-    """What ``currentColor`` stands for."""
+    """The value of ``currentColor``."""
     black = Colour(0, 0, 0)
     return colour(style.get("color", ""), black) or black
 
@@ -167,6 +167,6 @@ def _resolved(value: str, variables: Style) -> str:
 
 
 def _is_for_screens(query: str) -> bool:
-    """Whether a media query asks for no more than a screen in a light scheme."""
+    """Whether a media query matches a screen with a light colour scheme."""
     queries = [part.strip().lower() for part in query.split(",")]
     return any(one in {"", "all", "screen", "(prefers-color-scheme: light)"} for one in queries)

@@ -12,7 +12,7 @@ from tinycss2.color4 import parse_color
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 LISTED = re.compile(rf"[\s,]*({NUMBER.pattern})")
-"""A number of a list, with what stands before it."""
+"""A number of a list, with its separator."""
 _LENGTH = re.compile(rf"\s*({NUMBER.pattern})\s*([a-zA-Z]*|%)\s*")
 _FUNCTION = re.compile(r"\s*([a-zA-Z]+)\s*\(([^()]*)\)\s*,?")
 _PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54, "mm": 96 / 25.4, "q": 96 / 101.6}
@@ -21,7 +21,7 @@ _DEGREES = {"": 1, "deg": 1, "grad": 0.9, "rad": 180 / math.pi, "turn": 360}
 _URL = re.compile(r"""url\(\s*["']?#([^"')]+)["']?\s*\)\s*(.*)""", re.DOTALL)
 
 MOST = 1e9
-"""Numbers beyond this are errors: nothing of such a size can be seen."""
+"""Numbers beyond this are treated as errors."""
 
 Matrix = np.ndarray
 """float64 (3, 3), from column vectors (x, y, 1)."""
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
     @property
     def diagonal(self) -> float:
-        """What percentages of lengths without a direction refer to."""
+        """The length to which percentages without a direction refer."""
         return math.hypot(self.width, self.height) / math.sqrt(2)
 
 
@@ -51,7 +51,7 @@ class Colour(NamedTuple):
 
 
 def numbers_of(text: str) -> list[float]:
-    """The numbers of a list, up to the first thing that is none."""
+    """The numbers of a list, up to the first invalid one."""
     numbers, at = [], 0
     while match := LISTED.match(text, at):
         numbers.append(max(min(float(match[1]), MOST), -MOST))
@@ -64,7 +64,7 @@ def length(text: str | None, whole: float, font_size: float = 16.0) -> float | N
 
     Args:
         text: such as ``12``, ``1.5cm``, ``2em`` or ``50%``.
-        whole: what 100 % is.
+        whole: length of 100 %.
         font_size: user units of an em.
     """
     match = _LENGTH.fullmatch(text or "")
@@ -104,7 +104,7 @@ def reference(text: str | None) -> tuple[str, str] | None:
 
 
 def transform(text: str | None, box: Box) -> Matrix:
-    """The matrix of a transform, of an attribute or of CSS; one that is not understood changes nothing.
+    """The matrix of a transform, of an attribute or of CSS; the identity if it is invalid.
 
     Args:
         text: a list of functions.
@@ -194,24 +194,24 @@ def _around(matrix: Matrix, x: float, y: float) -> Matrix:
 def around(matrix: Matrix, origin: str | None, box: Box) -> Matrix:
     """A transform about a CSS ``transform-origin``; the origin of SVG elements is (0, 0) of the view box."""
     words = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
-    places = (origin or "").split()[:2]
-    if not places:
+    offsets = (origin or "").split()[:2]
+    if not offsets:
         return matrix
-    if places[0] in {"top", "bottom"} or (len(places) > 1 and places[1] in {"left", "right"}):
-        places = ["center", *places][-2:][::-1]
-    places = [words.get(place, place) for place in [*places, "center"][:2]]
-    x, y = length(places[0], box.width), length(places[1], box.height)
+    if offsets[0] in {"top", "bottom"} or (len(offsets) > 1 and offsets[1] in {"left", "right"}):
+        offsets = ["center", *offsets][-2:][::-1]
+    offsets = [words.get(offset, offset) for offset in [*offsets, "center"][:2]]
+    x, y = length(offsets[0], box.width), length(offsets[1], box.height)
     return matrix if x is None or y is None else _around(matrix, box.left + x, box.top + y)
 
 
 def view_box(text: str | None) -> Box | None:
-    """What a ``viewBox`` says; None if it is missing or shows nothing."""
+    """The box of a ``viewBox``; None if it is missing or empty."""
     numbers = numbers_of(text or "")
     return Box(*numbers) if len(numbers) == 4 and min(numbers[2:]) > 0 else None
 
 
 def fit(box: Box, width: float, height: float, aspect: str | None) -> Matrix:
-    """From a view box to (0, 0, width, height), as ``preserveAspectRatio`` says."""
+    """From a view box to (0, 0, width, height), by ``preserveAspectRatio``."""
     words = (aspect or "").replace("defer", "").split() or ["xMidYMid"]
     across, down = width / box.width, height / box.height
     if words[0] == "none":

@@ -1,7 +1,7 @@
-"""The tree of an SVG → the shapes that a browser paints, in its order, in pixels of the page.
+"""Traversal of an SVG: the shapes that a browser paints, in order, in pixels of the page.
 
-Read are ``use``, ``symbol``, nested ``svg``, ``a`` and ``switch``; ``display``, ``visibility`` and ``opacity``; fill
-and stroke with the cascade of CSS; transforms, units, view boxes; clips and masks. Text and images are not drawn.
+Supported are ``use``, ``symbol``, nested ``svg``, ``a`` and ``switch``; ``display``, ``visibility`` and ``opacity``;
+fill and stroke with the cascade of CSS; transforms, units, view boxes; clips and masks. Text and images are not drawn.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _GROUPS = {"svg", "g", "a", "switch", "use"}
 _NOT_DRAWN = {"text", "image", "foreignObject"}
 
 _DEEPEST = 100
-"""Most elements within each other, those that ``use`` names counted where they are used."""
+"""Largest nesting depth of elements, including those that ``use`` inserts."""
 _MOST_ELEMENTS = 100_000
-"""Most elements that are visited, in all frames; a few that use each other could stand for billions."""
+"""Largest number of visited elements, in all frames; a few with nested ``use`` could expand to billions."""
 _MOST_POINTS = 5_000_000
 
 _LANGUAGE = "en"
@@ -54,7 +54,7 @@ class TooLarge(ValueError):
 
 @dataclass(frozen=True)
 class _Context:
-    """What an element gets from where it stands; of a marker's content ``paints`` are fill and stroke of the line."""
+    """Inherited state of an element; for a marker's content ``paints`` are fill and stroke of the line."""
 
     style: Style
     matrix: Matrix
@@ -90,7 +90,7 @@ class Walk:
         self.not_applied: set[str] = set()
 
     def page(self) -> tuple[float, float] | None:
-        """Width and height of what the document shows, in CSS pixels; None if it does not say."""
+        """Width and height of the document, in CSS pixels; None if it does not define them."""
         box = view_box(self._root.get("viewBox"))
         width, height = (self._side(name) for name in ("width", "height"))
         if box is None:
@@ -103,18 +103,18 @@ class Walk:
         return box.width, box.height
 
     def _side(self, name: str) -> float | None:
-        """Width or height of the root; None if it is not said, or in percent of a window."""
+        """Width or height of the root; None if it is missing, or in percent of a window."""
         text = self._sheet.declared(self._root).get(name, "")
         return None if "%" in text else length(text, 0.0) or None
 
     def painted(self, shown: Mapping[str, bool]) -> list[Painted]:
-        """What the document paints, the lowest first; on the page, whose top left corner is (0, 0).
+        """The painted items of the document, the lowest first; on the page, whose top left corner is (0, 0).
 
         Args:
             shown: overrides ``display`` of elements by their id, such as the frames of an animation.
 
         Raises:
-            TooLarge: it has too many elements, or too many within each other.
+            TooLarge: it has too many elements, or too deeply nested ones.
         """
         self._shown = shown
         width, height = self.page() or (300.0, 150.0)
@@ -134,7 +134,7 @@ class Walk:
         if self._visited > _MOST_ELEMENTS or self._points > _MOST_POINTS:
             raise TooLarge(f"draws more than {_MOST_ELEMENTS} elements or {_MOST_POINTS} points")
         if context.depth > _DEEPEST:
-            raise TooLarge(f"has more than {_DEEPEST} elements within each other")
+            raise TooLarge(f"has more than {_DEEPEST} levels of nested elements")
         if not name or not _is_for_us(element):
             return []
         style = self._sheet.computed(element, context.style)
@@ -189,7 +189,7 @@ class Walk:
         if wide <= 0 or high <= 0:
             return []
         box = view_box(element.get("viewBox"))
-        matrix = _at_place(context)
+        matrix = _translated(context)
         inner = matrix @ fit(box, wide, high, element.get("preserveAspectRatio")) if box else matrix
         inside = replace(context, matrix=inner, box=box or Box(0.0, 0.0, wide, high))
         return self._in_window(element, inside, (wide, high), matrix)
@@ -197,7 +197,7 @@ class Walk:
     def _in_window(
         self, element: Element, context: _Context, size: tuple[float, float], matrix: Matrix
     ) -> list[Painted]:
-        """The content of an element, clipped to a window of some size unless it may overflow.
+        """The content of an element, clipped to a window unless it may overflow.
 
         ``matrix`` is from the window to the page.
         """
@@ -213,7 +213,7 @@ class Walk:
         if target is None or id(target) in context.used:
             return []
         used = (*context.used, id(target))
-        inner = replace(context, matrix=_at_place(context), used=used, depth=context.depth + 1)
+        inner = replace(context, matrix=_translated(context), used=used, depth=context.depth + 1)
         name = local_name(target)
         if name not in {"symbol", "svg"}:
             return self._visit(target, inner)
@@ -283,7 +283,7 @@ class Walk:
         self, element: Element, stop: markers.Vertex, width: float, context: _Context, is_first: bool
     ) -> list[Painted]:
         self._visited += 1
-        style = self._sheet.in_place(element)
+        style = self._sheet.in_tree(element)
         sides = (("markerWidth", context.box.width), ("markerHeight", context.box.height))
         wide, high = (length(element.get(name, "3"), whole, font_size(style)) or 0.0 for name, whole in sides)
         box = view_box(element.get("viewBox"))
@@ -303,29 +303,29 @@ class Walk:
         return self._in_window(element, inner, (wide, high), window)
 
     def _paint(self, name: str, context: _Context) -> Colour | None:
-        """Colour and alpha of fill or stroke; None if nothing is painted. Of a gradient it is the mean of its stops."""
+        """Colour and alpha of fill or stroke; None for no paint. For a gradient it is the mean of its stops."""
         if context.in_clip:
             return Colour(0, 0, 0) if name == "fill" else None
-        style, said = context.style, context.style[name].lower()
-        if said in _CONTEXT:
-            found = context.paints[_CONTEXT.index(said)]
+        style, value = context.style, context.style[name].lower()
+        if value in _CONTEXT:
+            found = context.paints[_CONTEXT.index(value)]
             return found and found._replace(alpha=found.alpha * share(style[f"{name}-opacity"]))
         found = self._paints.colour(style[name], style)
         alpha = found.alpha * share(style[f"{name}-opacity"]) * context.opacity if found else 0.0
         return found._replace(alpha=alpha) if found and alpha > 0 else None
 
     def _clips(self, style: Style, context: _Context, items: Sequence[Painted]) -> list[Clip]:
-        """What ``clip-path`` and ``mask`` of an element with these items leave of it."""
+        """Apply ``clip-path`` and ``mask`` of an element to its items."""
         found: list[Clip] = []
         if context.depth > _DEEPEST:
-            raise TooLarge(f"has more than {_DEEPEST} elements within each other")
+            raise TooLarge(f"has more than {_DEEPEST} levels of nested elements")
         for name, kind in (("clip-path", "clipPath"), ("mask", "mask")):
             element = self._named(style.get(name), kind)
             if element is None:
                 found += self._clip_by_shape(name, style.get(name, ""), context, items)
             if element is None or id(element) in context.used:
                 continue
-            own = self._sheet.in_place(element)
+            own = self._sheet.in_tree(element)
             matrix = context.matrix @ transform(own.get("transform"), context.box)
             units = element.get("clipPathUnits" if kind == "clipPath" else "maskContentUnits", "userSpaceOnUse")
             if units == "objectBoundingBox":
@@ -341,7 +341,7 @@ class Walk:
         return found
 
     def _clip_by_shape(self, name: str, text: str, context: _Context, items: Sequence[Painted]) -> list[Clip]:
-        """What a value of ``clip-path`` that is no reference leaves of items."""
+        """Apply a ``clip-path`` that is not a reference to items."""
         if text.lower() in {"", "none"} or reference(text) is not None or not items:
             return []
 
@@ -364,8 +364,8 @@ class Walk:
         return element if element is not None and local_name(element) == kind else None
 
 
-def _at_place(context: _Context) -> Matrix:
-    """The matrix of an element's content, which its ``x`` and ``y`` move."""
+def _translated(context: _Context) -> Matrix:
+    """The matrix of an element's content, translated by its ``x`` and ``y``."""
     size, sides = font_size(context.style), (("x", context.box.width), ("y", context.box.height))
     x, y = (length(context.style.get(name), whole, size) or 0.0 for name, whole in sides)
     return context.matrix @ translation(x, y)

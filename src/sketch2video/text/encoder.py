@@ -2,7 +2,7 @@
 
 The encoder is any that ``transformers`` saves in a folder with its tokenizer: ours (a small BERT), or a pretrained CLIP
 text model or T5 encoder. Nothing here relies on a pooled output, which these models define differently or not at all:
-consumers attend to the token states. The empty caption stands for "no caption" in classifier-free guidance.
+networks attend to the token states. The empty caption stands for "no caption" in classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ENCODERS: dict[str, Callable[..., PreTrainedModel]] = {
 
 
 class TextCondition(NamedTuple):
-    """Captions as a network sees them.
+    """Encoded captions.
 
     Attributes:
         hidden: float32 (N, L, D), the state of every token; zero after a caption's end.
@@ -89,7 +89,7 @@ def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreT
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], longest: int = LONGEST
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Captions of different lengths as one table of tokens.
+    """Token ids of captions of different lengths as one padded array.
 
     Args:
         tokenizer: one with a padding token.
@@ -104,7 +104,7 @@ def tokenise(
         padding=True,
         padding_side="right",
         truncation=True,
-        max_length=min(tokenizer.model_max_length, longest),  # a tokenizer that knows no limit says 1e30
+        max_length=min(tokenizer.model_max_length, longest),  # a tokenizer without a limit reports 1e30
         return_tensors="pt",
     )
     return tokens["input_ids"], tokens["attention_mask"].bool()
@@ -124,7 +124,7 @@ def encode_text(
     Args:
         tokenizer, model: of :func:`load_text_encoder`.
         captions: N of them.
-        device: where the model computes; None: where it lies, which is elsewhere while it is offloaded.
+        device: where the model computes; None: the model's own device, which is another one while it is offloaded.
     """
     # T5, whose positions are relative, has no limit in its config.
     longest = getattr(model.config, "max_position_embeddings", LONGEST)
@@ -135,7 +135,7 @@ def encode_text(
 
 
 def captions_of(text: TextCondition, index: torch.Tensor, device: torch.device) -> TextCondition:
-    """The rows ``index`` of a table of captions, on a device, without the columns that none of them needs."""
+    """The rows ``index`` of encoded captions, on a device, without the columns that none of them needs."""
     hidden, mask = text.hidden[index.cpu()], text.mask[index.cpu()]
     longest = int(mask.sum(1).max())
     return TextCondition(hidden[:, :longest].to(device), mask[:, :longest].to(device))

@@ -1,8 +1,9 @@
 """The text encoder: a byte-level BPE tokenizer and a small BERT, trained on the captions by masked-language modelling.
 
 Devlin et al. 2019, "BERT", without next-sentence prediction. All systems share the frozen encoder, so what they need
-must stand in its token states: :func:`probe_accuracy` measures how well shape, colour and motion can be read from them
-by a linear map, on captions of combinations that training never showed.
+must be contained in its token states: :func:`probe_accuracy` measures how well shape, colour and motion can be read
+    from them
+by a linear map, on captions of combinations that training did not contain.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, trai
 
 ATTRIBUTES = ("shape", "colour", "motion")
 MASKED_SHARE = 0.3
-"""Of the tokens; captions are short, and at BERT's own 15% many would lose no token at all."""
+"""Of the tokens; captions are short, and with BERT's 15% many would have no masked token."""
 
 BAG_WEIGHT = 0.2
-"""Of telling the words of a caption from its mean state; much more, and the mean forgets their order."""
+"""Weight of the loss for predicting the words of a caption from its mean state; with much more, the mean state loses
+their order."""
 
 _SPECIAL = {
     "pad_token": "[PAD]",
@@ -54,10 +56,10 @@ def train_text_encoder(
 
     Args:
         params: all parameters; the section ``text_encoder`` and ``base.seed`` are read.
-        logger: told about the loss curve.
+        logger: receives the loss curve.
         output: folder that gets the tokenizer and the model.
         clips: folder with ``clips.parquet``.
-        checkpoints: where checkpoints lie.
+        checkpoints: folder of all checkpoints.
 
     Returns:
         Metrics: ``loss``, ``loss_test``, and, where the clips have attributes, ``probe_shape``, ``probe_colour``,
@@ -121,12 +123,12 @@ def train_tokenizer(captions: Sequence[str], vocabulary: int, max_length: int) -
 
 
 class MaskedLanguageModelling(Task):
-    """Tell a caption's words, some of them masked, from their states and from the mean state.
+    """Predict a caption's words, some of them masked, from their states and from the mean state.
 
-    Predicting masked words alone makes words alike that stand in alike places: of the states of "red", "green", ...
-    only 10% of the variance was theirs, and of the mean states of captions 0.5% was the colour's. A painter cannot
-    learn colours from that. So every word has to be told from its own state, masked or not, and all words of a caption
-    from the mean of its states. ``module`` is a ``BertForMaskedLM``.
+    With masked-language modelling alone, words that occur in the same contexts get similar states: the word explained
+    only 10% of the variance of the states of "red", "green", ..., and the colour 0.5% of that of the mean states of
+    captions. A video model cannot learn colours from that. So every word is predicted from its own state, masked or
+    not, and all words of a caption from the mean of its states. ``module`` is a ``BertForMaskedLM``.
 
     Args:
         tokenizer: of the captions.
@@ -186,7 +188,7 @@ def mask_tokens(
 
     Args:
         ids: int64 (N, L).
-        tokenizer: says which tokens are special and never chosen.
+        tokenizer: defines the special tokens, which are never chosen.
         generator: on the device of ``ids``.
 
     Returns:
@@ -211,7 +213,7 @@ def probe_accuracies(
     """``probe_<attribute>``: how often a linear map reads it from test captions; empty where clips have no attributes.
 
     The map is fitted to the training split by :func:`probe_accuracy`; it sees a caption as the mean of its token
-    states, which is less than a consumer that attends to them sees.
+    states, which is less than a network that attends to them receives.
     """
     table = table.dropna(subset=list(ATTRIBUTES))
     train_rows, test_rows = table[table["split"] == "train"], table[table["split"] == "test"]
@@ -234,7 +236,7 @@ def probe_accuracy(
         seen: (N, D) features.
         seen_labels: N labels.
         unseen: (M, D) features.
-        unseen_labels: M labels; one that was never seen counts as an error.
+        unseen_labels: M labels; one that is not in ``seen_labels`` counts as an error.
     """
     classes = sorted(set(seen_labels))
     targets = F.one_hot(torch.tensor([classes.index(label) for label in seen_labels]), len(classes)).double()
@@ -242,7 +244,7 @@ def probe_accuracy(
     x = F.pad((seen.double() - mean) / scale, (0, 1), value=1.0)
     weights = torch.linalg.solve(x.T @ x + _RIDGE * len(x) * torch.eye(x.shape[1]).double(), x.T @ targets)
     scores = F.pad((unseen.double() - mean) / scale, (0, 1), value=1.0) @ weights
-    guesses = [classes[int(place)] for place in scores.argmax(1)]
+    guesses = [classes[int(index)] for index in scores.argmax(1)]
     return sum(guess == label for guess, label in zip(guesses, unseen_labels, strict=True)) / len(guesses)
 
 

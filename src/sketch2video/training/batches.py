@@ -1,4 +1,4 @@
-"""The batches of a training, read ahead; of each one the share of this process."""
+"""The batches of a training, prefetched; of each one the samples of this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sketch2video.params import TrainingParams
 def batches(
     dataset: Dataset, settings: TrainingParams, seed: int, start: int, share: Share
 ) -> Iterator[Iterator[dict[str, torch.Tensor]]]:
-    """Batches from step ``start`` on; the next one is read while the present one is worked on."""
+    """Batches from step ``start`` on; the next one is read while the current one is processed."""
     size, per_step = settings.batch_size, settings.gradient_accumulation
 
     def read(position: int) -> dict[str, torch.Tensor]:

@@ -1,6 +1,6 @@
-"""Checkpoints: one safetensors file that is either whole or not there, in a folder named by what it was trained from.
+"""Checkpoints: one safetensors file, written atomically, in a folder named by a hash of what it was trained from.
 
-They lie outside DVC's outputs, because DVC removes the outputs of a stage before it runs the stage again.
+They are stored outside DVC's outputs, because DVC removes the outputs of a stage before it runs the stage again.
 
 Accelerate's ``save_state`` (seen in 1.15.0) is not used: it writes optimizer and random states by ``torch.save``, which
 is pickle, as several files of a folder, neither atomically nor with a checksum.
@@ -29,7 +29,7 @@ from sketch2video.files import fingerprint, remove_partial, replacing, sha256_of
 
 FILE = "checkpoint.safetensors"
 KEPT_FOLDERS = 3
-"""Folders of one name that are kept; going back to recent parameters finds its training where it was."""
+"""Number of folders of one name that are kept, so that a return to recent parameters resumes its training."""
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "torch", "transformers")
 
@@ -57,14 +57,14 @@ def folder_for(
     """The folder of a training's checkpoint: ``root/<name>-<hash of settings, inputs and code>``.
 
     The code counts, this package's and the libraries' versions, because a finished training is not done again: with a
-    changed loss it must be. Comments, docstrings and formatting do not.
+    changed loss it must be. Comments, docstrings and formatting do not count.
 
     Args:
         name: of the network.
         settings: JSON-able values that the result depends on (the section's ``model_dump()``, the seed, ...).
         inputs: files and folders that the result depends on.
-        root: where all checkpoints lie.
-        code: files of modules whose code, with all that they import, decides about the result.
+        root: the folder of all checkpoints.
+        code: files of modules on whose code, imports included, the result depends.
 
     Raises:
         UserError: an input is missing.
@@ -92,7 +92,7 @@ def _changed(folder: Path) -> float:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in place of the folder's older one, atomically.
+    """Replace the folder's checkpoint atomically.
 
     Raises:
         UserError: the disk is full or the folder cannot be written; the older checkpoint is still there.
@@ -119,7 +119,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             raise ValueError("its checksum does not match")
         return Checkpoint(state["step"], tensors, state["state"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        logger.warning("%s is damaged (%s) and is ignored: training starts anew", path, error)
+        logger.warning("%s is damaged (%s) and is ignored: training starts from the beginning", path, error)
         return None
 
 
@@ -133,21 +133,21 @@ def _crc32(tensors: dict[str, torch.Tensor]) -> int:
 def training_tensors(module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """Everything that a training's next step depends on, by name."""
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    tensors |= {f"ema.{place}": tensor for place, tensor in enumerate(ema.shadow_params)}
-    for place, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{place}.{name}": tensor for name, tensor in moments.items()}
+    tensors |= {f"ema.{index}": tensor for index, tensor in enumerate(ema.shadow_params)}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
     return tensors
 
 
 def restore_training(
     module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
-    """Set a training back to what :func:`training_tensors` gave."""
+    """Restore a training from the tensors of :func:`training_tensors`."""
     module.load_state_dict(
         {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
     )
-    for place, shadow in enumerate(ema.shadow_params):
-        shadow.copy_(tensors[f"ema.{place}"])
+    for index, shadow in enumerate(ema.shadow_params):
+        shadow.copy_(tensors[f"ema.{index}"])
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

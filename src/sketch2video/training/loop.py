@@ -1,12 +1,12 @@
 """The one training loop: Accelerate, AdamW and Muon, a warm-up and cosine schedule, averaged weights, exact resume.
 
-Nothing random is carried from step to step: the samples of step k and all its noise are functions of (seed, k). A
-training that was interrupted therefore goes on from its checkpoint to the very weights of an undisturbed one (on the
-same machine, with as many threads and processes).
+No random state is carried from step to step: the samples of step k and all its noise are functions of (seed, k). An
+interrupted training therefore resumes from its checkpoint and ends with exactly the weights of an uninterrupted one (on
+the same machine, with the same number of threads and processes).
 
-Processes that ``accelerate launch`` starts share every batch, whose size is that of the parameters. The training is
+Processes that ``accelerate launch`` starts share every batch, whose size is that of the parameters. The result is
 that of one process up to the order of floating-point sums (:mod:`~sketch2video.networks.processes`); only dropout
-within networks draws other masks. The main process alone writes checkpoints and pictures, logs, and evaluates.
+masks within networks differ. The main process alone writes checkpoints and pictures, logs, and evaluates.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ Batch = dict[str, torch.Tensor]
 
 
 class Task(nn.Module, ABC):
-    """What is trained, and towards what.
+    """A network and its loss.
 
-    Subclasses keep networks that only help (a text encoder, a perceptual network) as further submodules: they travel to
+    Subclasses keep frozen auxiliary networks (a text encoder, a perceptual network) as further submodules: they move to
     the device with the task, stay in evaluation mode, and must be frozen by ``requires_grad_(False)``.
 
     Args:
@@ -72,8 +72,8 @@ class Task(nn.Module, ABC):
         of the whole batch: see :mod:`~sketch2video.networks.processes` for how noise is drawn and sums are divided.
 
         Args:
-            batch: what the dataset gave, on the device.
-            generator: for all noise; it lives on the device (``generator.device``) and is seeded for this step.
+            batch: a batch of the dataset, on the device.
+            generator: for all noise; it is on the device (``generator.device``) and seeded for this step.
             progress: share of the training that is done, in [0, 1), for annealing.
 
         Returns:
@@ -107,10 +107,10 @@ class Task(nn.Module, ABC):
 
 
 class RunLogger(Protocol):
-    """Where a training reports; :func:`sketch2video.tracking.tracked_run` gives one that writes to MLflow."""
+    """Receives the metrics of a training; :func:`sketch2video.tracking.tracked_run` yields one for MLflow."""
 
     def begin(self, run_id: str | None) -> str:
-        """Start a run, or go on with the run ``run_id`` if it still exists; return the id of the run."""
+        """Start a run, or resume the run ``run_id`` if it still exists; return the id of the run."""
         ...
 
     def metrics(self, values: dict[str, float], step: int) -> None:
@@ -123,7 +123,7 @@ class RunLogger(Protocol):
 
 
 class SilentLogger:
-    """A :class:`RunLogger` that keeps nothing."""
+    """A :class:`RunLogger` that records nothing."""
 
     def begin(self, run_id: str | None) -> str:
         """See :class:`RunLogger`."""
@@ -138,7 +138,7 @@ class SilentLogger:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training gives besides the weights.
+    """Metrics and loss curve of a training.
 
     Attributes:
         metrics: final values: ``loss`` (the mean at the end of the loss curve) and those of :meth:`Task.metrics`.
@@ -165,22 +165,22 @@ def train(
 
     Args:
         task: the network and its loss.
-        dataset: samples for ``task.loss``; shuffled anew in every epoch.
+        dataset: samples for ``task.loss``; shuffled in every epoch.
         settings: ``<section>.training`` of the parameters.
         name: for the progress bar and messages; the section's name.
-        checkpoint_folder: from :func:`~sketch2video.training.checkpoints.folder_for`; training goes on from the
-            checkpoint in it and leaves the final one there. All processes read it.
+        checkpoint_folder: from :func:`~sketch2video.training.checkpoints.folder_for`; training resumes from the
+            checkpoint in it and writes the final one to it. All processes read it.
         seed: for order and noise.
-        logger: told about the loss curve and pictures, in the main process.
+        logger: receives the loss curve and pictures, in the main process.
 
     Returns:
         The same in all processes.
 
     Raises:
-        UserError: the loss is not a number any more, or the disk is full; the last checkpoint is still there. Or
+        UserError: the loss is not finite, or the disk is full; the last checkpoint is kept. Or
             several processes cannot train this network, or share its batches.
     """
-    process_state()  # before Accelerate makes one that waits less long
+    process_state()  # before Accelerate makes one with a shorter timeout
     accelerator = Accelerator(
         mixed_precision=precision(),
         gradient_accumulation_steps=settings.gradient_accumulation,
@@ -217,7 +217,7 @@ def train(
             save_checkpoint(checkpoint_folder, Checkpoint(step, tensors, state))
 
     if checkpoint is None:
-        save(0)  # a full disk shows before the work, and a killed training finds its run again
+        save(0)  # fails early on a full disk, and stores the id of the run for a resumed training
 
     _training_mode(task)
     bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=1.0, disable=not main)
@@ -275,7 +275,7 @@ def train(
 
 
 def _require_shareable(module: nn.Module, share: Share, name: str) -> None:
-    """Refuse networks that see a batch as a whole in a way that processes cannot share."""
+    """Refuse networks with layers that depend on the whole batch, which processes cannot share."""
     layers = {type(layer).__name__ for layer in module.modules() if isinstance(layer, _BatchNorm)}
     if layers and share.count > 1:
         raise UserError(
@@ -285,7 +285,7 @@ def _require_shareable(module: nn.Module, share: Share, name: str) -> None:
 
 
 def _require_same(accelerator: Accelerator, start: int, folder: Path) -> None:
-    """Wait for all processes, and refuse to go on if they have read different checkpoints."""
+    """Wait for all processes, and raise if they have read different checkpoints."""
     starts = accelerator.gather(torch.tensor([start], device=accelerator.device)).tolist()
     if len(set(starts)) > 1:
         raise UserError(f"processes read checkpoints of steps {starts} in {folder}; it must be a folder that all share")

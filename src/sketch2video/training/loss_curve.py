@@ -10,7 +10,7 @@ CURVE_POINTS = 100
 
 @dataclass
 class LossCurve:
-    """Means over windows of ``every`` steps; a checkpoint holds the window that is under way, too."""
+    """Means over windows of ``every`` steps; a checkpoint also holds the current, incomplete window."""
 
     every: int
     points: list[dict[str, float]] = field(default_factory=list)

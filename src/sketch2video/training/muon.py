@@ -20,13 +20,13 @@ ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration: steep at zero, with all singular values between 0.7 and 1.2 after five iterations."""
 WIDE = 2
-"""Columns a row from which the iteration goes on with the matrices of products alone."""
+"""Ratio of columns to rows from which the iteration works on the Gram matrix only."""
 UPDATE_SCALE = 0.2
 """Root mean square of an update in units of the learning rate: about that of AdamW's updates."""
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW whose groups with ``matrices: True`` are updated by Muon; these hold parameters of two axes alone.
+    """AdamW whose groups with ``matrices: True`` are updated by Muon; these hold parameters with two axes only.
 
     Args:
         params, lr, weight_decay: as for ``torch.optim.AdamW``.
@@ -75,7 +75,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         for _ in range(ITERATIONS):
             x = _polynomial(x @ x.mT) @ x
         return x
-    # For wide matrices the same polynomials are gathered in m x m, and meet the matrix once.
+    # For wide matrices the polynomials are multiplied as m x m matrices and applied to the matrix once.
     gram, gathered = x @ x.mT, None
     for _ in range(ITERATIONS):
         factor = _polynomial(gram)

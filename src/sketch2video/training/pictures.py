@@ -1,4 +1,4 @@
-"""Pictures of clips for people: contact sheets and GIFs of several clips below each other."""
+"""Previews of clips: contact sheets and GIFs of several clips below each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from sketch2video.files import replacing
 from sketch2video.media.writing import write_gif
 
-MOMENTS = 8
+SHEET_FRAMES = 8
 SMALLEST = 64
 """Pixels; smaller frames are enlarged to at least this."""
 
@@ -30,11 +30,11 @@ def ink_to_uint8(ink: torch.Tensor) -> np.ndarray:
 
 
 def save_sheet(path: Path, clips: Sequence[np.ndarray]) -> None:
-    """Write a PNG with one row a clip (T, H, W, 3) uint8, of up to eight moments each, atomically."""
+    """Write a PNG with one row a clip (T, H, W, 3) uint8, of up to eight frames each, atomically."""
     rows = []
     for clip in clips:
-        moments = np.linspace(0, len(clip) - 1, min(MOMENTS, len(clip))).round().astype(int)
-        rows.append(np.concatenate([_enlarged(clip[t]) for t in moments], axis=1))
+        frames = np.linspace(0, len(clip) - 1, min(SHEET_FRAMES, len(clip))).round().astype(int)
+        rows.append(np.concatenate([_enlarged(clip[t]) for t in frames], axis=1))
     with replacing(path) as partial:
         cv2.imwrite(str(partial), np.concatenate(rows)[..., ::-1])
 

@@ -11,13 +11,13 @@ ALIKE = {"step", "learning_rate"}
 
 
 class _SameRun:
-    """A logger that goes on with the run of an earlier training."""
+    """A logger that continues the run of an earlier training."""
 
     def __init__(self, logger: RunLogger, after: int, prefix: str) -> None:
         self.logger, self.after, self.prefix = logger, after, prefix
 
     def begin(self, run_id: str | None) -> str:
-        """Nothing begins: the run is that of the earlier training."""
+        """Return the run of the earlier training."""
         return run_id or ""
 
     def metrics(self, values: dict[str, float], step: int) -> None:
@@ -31,7 +31,7 @@ class _SameRun:
 
 
 def in_same_run(logger: RunLogger, after: int, prefix: str) -> RunLogger:
-    """A logger for a second training of a stage, in the run that the first one has begun.
+    """A logger for a second training of a stage, in the run that the first one has started.
 
     Args:
         logger: of the first training, which began its run, from its checkpoint at least.

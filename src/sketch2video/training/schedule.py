@@ -1,4 +1,4 @@
-"""What a step of a training depends on: the learning rate, which parameters follow it, and the random numbers."""
+"""Learning rate, parameter groups and random seeds of a training step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parameter_groups(
     constant_rates: Sequence[tuple[list[nn.Parameter], float]],
     matrices: Sequence[nn.Parameter],
 ) -> list[dict[str, Any]]:
-    """The optimizer's groups: what follows the schedule, by AdamW and by Muon, and what has a rate of its own.
+    """The optimizer's groups: those that follow the schedule, by AdamW and by Muon, and those with a constant rate.
 
     Args:
         parameters: all that are trained.
@@ -58,5 +58,5 @@ def seed_step(seed: int, step: int, generator: torch.Generator, process: int = 0
 
 
 def _seed(*words: int) -> int:
-    """A seed of 64 bits; zeros at the end of the words change nothing."""
+    """A seed of 64 bits; trailing zeros have no effect."""
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])

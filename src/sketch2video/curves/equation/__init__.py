@@ -1,1 +1,1 @@
-"""The equation: curves through time, drawn and compared with drawings."""
+"""Curves through time: representation, rendering and comparison with drawings."""

@@ -1,9 +1,9 @@
-"""The sketch as a condition in training: curves, corrupted as a generator would have drawn them, and drawn.
+"""Conditioning augmentation for the sketch: curves are corrupted in training as if they were generated, and drawn.
 
-In training the painter sees curves that were fitted to real frames, when sampling it sees curves that the curve VAE
-made up: wobbly, rounded at the corners, a little displaced, with a stroke missing now and then. Corrupting the
-condition (Ho et al. 2022, "Cascaded Diffusion Models", section 4) keeps the painter from trusting every pixel of it. It
-is done on the coefficients, where these faults are simple, and the corrupted curves are drawn.
+In training the video model is conditioned on curves that were fitted to real frames, in sampling on generated curves:
+distorted, with rounded corners, slightly displaced, and with missing strokes. Corrupting the condition (Ho et al. 2022,
+"Cascaded Diffusion Models", section 4) makes the video model robust to these errors. The coefficients are corrupted,
+for which these errors are simple, and the corrupted curves are drawn.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SHIFT = 0.02
 SCALING = 0.08
 """Standard deviation of the logarithm of a change of size at full strength."""
 SHARPEST, BLUNTEST = 40.0, 6.0
-"""The harmonic at which corners are rounded off: at no and at full strength."""
+"""The harmonic at which corners are rounded off: at strength 0 and at full strength."""
 LOST = 0.1
 """Probability that a stroke is missing for some frames at full strength."""
 TIME_TERMS = 4
-"""Cosines in time that an error is made of: it drifts through the clip and does not flicker."""
+"""Number of cosines in time of an error, which varies smoothly over the clip."""
 
 
 def draw_ink(coefficients: Tensor, visibility: Tensor, height: int, width: int) -> Tensor:
-    """The drawing of curves with any leading axes, as a network sees it.
+    """The drawing of curves with any leading axes, as the condition of a network.
 
     Args:
         coefficients: (..., S, 2, K), frame widths.
@@ -43,7 +43,7 @@ def draw_ink(coefficients: Tensor, visibility: Tensor, height: int, width: int) 
         (..., 1, height, width) float32 in [0, 1], on the device of ``coefficients``.
     """
     # Frames are drawn independently of each other, so those of many clips are drawn as one sequence, and strokes that
-    # none of them shows are left out: most of the time goes into evaluating the curves.
+    # none of them shows are skipped: most of the time is spent on evaluating the curves.
     shown = visibility.flatten(0, -2).cpu()
     used = (shown > VISIBLE).any(0)
     frames = CurveSequence(coefficients.flatten(0, -4).cpu()[:, used].numpy(), shown[:, used].numpy())
@@ -54,16 +54,16 @@ def draw_ink(coefficients: Tensor, visibility: Tensor, height: int, width: int) 
 def corrupt_curves(
     coefficients: Tensor, visibility: Tensor, share: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Damage the curves of a share of the clips, each with a strength of its own in (0, 1).
+    """Corrupt the curves of a share of the clips, each with its own strength in (0, 1).
 
     Args:
         coefficients: (N, T, S, 2, K) float32, frame widths.
         visibility: (N, T, S) in [0, 1].
-        share: probability that a clip is damaged, in [0, 1].
+        share: probability that a clip is corrupted, in [0, 1].
         generator: the only source of randomness, on the tensors' device.
 
     Returns:
-        New coefficients and visibility of the same shapes; clips that are spared come back as they were.
+        New coefficients and visibility of the same shapes; the other clips are unchanged.
     """
     count, frames, strokes, _, harmonics = coefficients.shape
     device = coefficients.device
@@ -80,14 +80,14 @@ def corrupt_curves(
 
     strength = torch.where(uniform(count) < share, uniform(count), 0.0).view(-1, 1, 1, 1, 1)
     k = torch.arange(harmonics, device=device, dtype=coefficients.dtype)
-    place, shape = coefficients[..., :1], coefficients[..., 1:]
+    position, shape = coefficients[..., :1], coefficients[..., 1:]
     size = (shape.square().sum((-2, -1), keepdim=True) / 2).sqrt()
 
     bluntness = SHARPEST * (BLUNTEST / SHARPEST) ** strength
     rounded = torch.where(strength > 0, shape * torch.exp(-((k[1:] / bluntness) ** 2)), shape)
     wobble = WOBBLE * strength * size * drifting(strokes, 2, harmonics - 1) / k[1:]
     scaled = torch.exp(SCALING * strength * drifting(1, 1, 1)) * (rounded + wobble * (shape != 0))
-    moved = place + SHIFT * strength * drifting(1, 2, 1)
+    moved = position + SHIFT * strength * drifting(1, 2, 1)
 
     start = uniform(count, 1, strokes) * frames
     length = uniform(count, 1, strokes) * frames / 4

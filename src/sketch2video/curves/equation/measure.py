@@ -1,4 +1,4 @@
-"""How far curves are from the ink that they stand for, and how far they move through time."""
+"""Distances between curves and the ink that they were fitted to, and their motion through time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scipy.spatial import cKDTree
 from sketch2video.curves.equation.sequence import CurveSequence
 
 POINTS = 192
-"""Pen positions a stroke at which distances are taken."""
+"""Pen positions per stroke at which distances are measured."""
 
 BLUR = 1.0
-"""Standard deviation in px of the blur before two drawings are compared: a line beside a line is not a miss."""
+"""Standard deviation in px of the blur before two drawings are compared, so small displacements are small errors."""
 
 
 class FitError(NamedTuple):
@@ -24,7 +24,7 @@ class FitError(NamedTuple):
         ink_to_curve: px from an ink pixel to the nearest visible curve; a frame width where there is ink but no curve.
         curve_to_ink: px from a visible curve's points to the nearest ink pixel; a frame width where there is none.
         rendered_discrepancy: mean squared difference between the rendered and the actual drawing, both blurred by one
-            pixel, as a share of the actual drawing's mean square: 0 is perfect, 1 is no better than an empty page.
+            pixel, as a share of the actual drawing's mean square: 0 is perfect, 1 is no better than an empty drawing.
     """
 
     ink_to_curve: float
@@ -41,7 +41,7 @@ def fit_error(sequence: CurveSequence, ink: np.ndarray) -> FitError:
 
 
 def distances(points: np.ndarray, visible: np.ndarray, ink: np.ndarray) -> tuple[float, float]:
-    """How far ink is from curves and curves from ink, px; see :class:`FitError`.
+    """Distance from ink to curves and from curves to ink, px; see :class:`FitError`.
 
     Args:
         points: (T, S, n, 2), px, points along each stroke.
@@ -79,18 +79,18 @@ def displacement(
     *,
     across: bool = False,
 ) -> np.ndarray:
-    """How far strokes move from each frame to the next: the mean distance of a stroke's points, px.
+    """Motion of strokes from each frame to the next: the mean distance of a stroke's points, px.
 
     Args:
         points: (T, S, n, 2), px; point j of a stroke is compared with point j of the stroke in the same slot.
         visible: (T, S) bool; a stroke counts where both frames show it.
-        together: (T - 1,) bool, which pairs of frames no cut divides; None: all.
-        flow: (T - 1, H, W, 2), px right and down, how far what each pixel shows moves to the next frame. Its median at
-            a stroke's points, a shift of the whole stroke, is taken off first; None: nothing is taken off.
-        across: count only what goes across the stroke: a line that moves along itself looks as if it stood still.
+        together: (T - 1,) bool, the pairs of frames without a cut between them; None: all.
+        flow: (T - 1, H, W, 2), px right and down, optical flow of each pixel to the next frame. Its median at a
+            stroke's points, a shift of the whole stroke, is subtracted first; None: nothing is subtracted.
+        across: count only motion perpendicular to the stroke: motion of a line along itself is not visible.
 
     Returns:
-        One number for every stroke of every pair that counts: (M,), in order of time.
+        One number for every stroke that is visible in both frames of a pair: (M,), in temporal order.
     """
     pairs, strokes = np.nonzero(_stays(visible, together))
     steps = points[pairs + 1, strokes] - points[pairs, strokes]
@@ -106,7 +106,7 @@ def displacement(
 
 
 def kept(visible: np.ndarray, together: np.ndarray | None = None) -> float:
-    """Share of strokes that the next frame still shows; 1 where there is none that could go.
+    """Share of strokes that are still visible in the next frame; 1 if there is no stroke.
 
     Args:
         visible: (T, S) bool.
@@ -117,6 +117,6 @@ def kept(visible: np.ndarray, together: np.ndarray | None = None) -> float:
 
 
 def _stays(visible: np.ndarray, together: np.ndarray | None) -> np.ndarray:
-    """Which strokes both frames of a pair show: (T - 1, S) bool, false where a cut divides the pair."""
+    """Strokes that are visible in both frames of a pair: (T - 1, S) bool, false if there is a cut between them."""
     stays = visible[:-1] & visible[1:]
     return stays if together is None else stays & together[:, None]

@@ -1,4 +1,4 @@
-"""Curves → pixels: an anti-aliased renderer for people, and a differentiable one for losses."""
+"""Rendering of curves: an anti-aliased renderer for display, and a differentiable one for losses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SUBPIXEL_BITS = 4
 _DARKNESS = 3.0
-"""Optical depth at the middle of a line: 1 - exp(-3) = 95% ink."""
+"""Optical depth at the centre of a line: 1 - exp(-3) = 95% ink."""
 
 
 def draw_strokes(points: np.ndarray, visible: np.ndarray, height: int, width: int, thickness: int = 1) -> np.ndarray:
@@ -45,7 +45,7 @@ def render_ink(
     points: int = 128,
     thickness: float = 2.0,
 ) -> torch.Tensor:
-    """Draw strokes so that a loss on the drawing has gradients for every number of it.
+    """Differentiable renderer: a loss on the drawing has gradients for all coefficients and visibilities.
 
     The pen is a Gaussian drawn along the stroke; a pixel's depth of ink is the integral over all strokes, weighted by
     their visibility, and its darkness follows Beer and Lambert's law, so that crossing strokes never exceed 1. The

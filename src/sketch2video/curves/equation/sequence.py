@@ -53,11 +53,11 @@ class CurveSequence:
     """Strokes of T frames.
 
     Attributes:
-        coefficients: (T, S, 2, K) float32, frame widths; zero where a stroke needs fewer harmonics or is not there.
+        coefficients: (T, S, 2, K) float32, frame widths; zero where a stroke needs fewer harmonics or does not exist.
         visibility: (T, S) float32 in [0, 1].
 
     Raises:
-        ValueError: the shapes do not belong together, or a number is not finite.
+        ValueError: the shapes are inconsistent, or a number is not finite.
     """
 
     coefficients: np.ndarray
@@ -86,13 +86,13 @@ class CurveSequence:
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that the fullest frame takes: coefficients in use of its visible strokes, and S visibilities."""
+        """Largest number of parameters of a frame: non-zero coefficients of its visible strokes, and S visibilities."""
         used = np.count_nonzero(self.coefficients, axis=(2, 3)) * self.visible
         return int(used.sum(1).max(initial=0)) + self.visibility.shape[1]
 
     @property
     def num_slots(self) -> int:
-        """The first so many of the S slots hold all strokes that are ever visible."""
+        """The number of leading slots that hold all strokes that are ever visible."""
         return int(np.flatnonzero(self.visible.any(0)).max(initial=-1)) + 1
 
     def points(self, n: int) -> np.ndarray:
@@ -101,7 +101,7 @@ class CurveSequence:
         return np.matmul(self.coefficients, basis.T).swapaxes(-1, -2).astype(np.float32)
 
     def render(self, height: int, width: int, thickness: int = 1) -> np.ndarray:
-        """The drawing as a person sees it: uint8 (T, height, width), anti-aliased 255 on 0; thickness in px."""
+        """The drawing: uint8 (T, height, width), anti-aliased 255 on 0; thickness in px."""
         points = self.points(max(128, 8 * self.coefficients.shape[-1]))
         return draw_strokes(points, self.visible, height, width, thickness)
 

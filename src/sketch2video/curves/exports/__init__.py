@@ -1,1 +1,1 @@
-"""Curves as formulas, SVG and files of other programs."""
+"""Export of curves as formulas, SVG, pictures and JSON."""

@@ -18,7 +18,7 @@ from sketch2video.files import replacing
 from sketch2video.media.writing import write_gif
 
 FINER = 2
-"""Lines are drawn so much larger and then shrunk: OpenCV's own smoothing leaves thick ones rough."""
+"""Supersampling factor of drawn lines: OpenCV's anti-aliasing is poor for thick lines."""
 
 LINE = 1 / 320
 """Width of a drawn line, in longer sides of the picture; at least a pixel."""
@@ -68,7 +68,7 @@ ENDINGS = {".tex": "latex", ".svg": "svg", ".json": "json", ".png": "png", ".gif
 
 
 def format_of(name: str | None, output: Path | None) -> str:
-    """The format that is meant: the one named, else that of the output's ending; LaTeX where there is no output.
+    """The requested format: the one named, else that of the output's ending; LaTeX where there is no output.
 
     Raises:
         UserError: the name or the ending is unknown, or a format that is no text has no output.

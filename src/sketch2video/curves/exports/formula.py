@@ -1,8 +1,8 @@
 """Curves as formulas to be graphed elsewhere: LaTeX and Desmos.
 
-The pen position is called t here, x is to the right and y is *up*, as in other people's graphs; both are in frame
+The pen position is called t here, x is to the right and y is *up*, as is usual for graphs; both are in frame
 widths, so that a frame of H by W px spans 0 <= x <= 1 and 0 <= y <= H / W. Numbers have as many decimals as the size of
-the frame asks for, and what rounds to zero is left out.
+the frame requires, and terms that round to zero are omitted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def to_latex(sequence: CurveSequence, frame: int, height: int, width: int) -> st
 def to_desmos(sequence: CurveSequence, frame: int, height: int, width: int) -> str:
     """One frame as lines to paste into Desmos at once: a parametric curve for each visible stroke.
 
-    Desmos reads LaTeX with sized brackets and makes each line an expression of its own; its parameter is always t, and
+    Desmos reads LaTeX with sized brackets, one expression a line; its parameter is always t, and
     a restriction in braces follows the point.
     """
     strokes, decimals = _upright(sequence, frame, height, width)

@@ -1,17 +1,17 @@
-"""A drawing's equation with the sheet that it belongs to, and its JSON for other programs.
+"""An equation with the size of its picture, and its JSON format.
 
 The document is an object of::
 
     format      "sketch2video.equation/1"
-    formula     what the numbers mean, for people
+    formula     meaning of the numbers, as text
     width       W, px of the picture that was drawn
     height      H, px
-    fps         frames a second; null for what stands still
+    fps         frames a second; null for a still picture
     harmonics   K
     frames      T lists of S strokes {"visibility": v, "x": [a_0, a_1, ...], "y": [b_0, b_1, ...]}
 
-Trailing zeros of x and y are left out; what is missing up to K is zero. All frames have the same S strokes, and a
-stroke is drawn where its visibility is above 0.5. Numbers are the shortest decimals that give back the same float32.
+Trailing zeros of x and y are left out; missing ones up to K are zero. All frames have the same S strokes, and a
+stroke is drawn where its visibility is above 0.5. Numbers are the shortest decimals that represent the same float32.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Equation:
     Attributes:
         curves: T frames.
         height, width: of the picture, px.
-        fps: frames a second; None for what stands still.
+        fps: frames a second; None for a still picture.
     """
 
     curves: CurveSequence
@@ -50,14 +50,14 @@ class Equation:
     fps: float | None = None
 
     def summary(self) -> str:
-        """How many numbers stand for how many pixels, as a sentence."""
+        """Number of parameters and of pixels, as a sentence."""
         numbers, pixels = self.curves.num_parameters, f"{self.width} x {self.height} = {self.width * self.height}"
         if len(self.curves) == 1:
             return f"{numbers} numbers stand for {pixels} pixels"
         return f"at most {numbers} numbers a frame stand for {pixels} pixels each, in {len(self.curves)} frames"
 
     def only(self, frame: int) -> Equation:
-        """One frame of it, standing still.
+        """One frame as a still picture.
 
         Raises:
             UserError: there is no such frame, or it shows nothing.
@@ -121,14 +121,14 @@ def from_json(text: str, source: str = "the equation") -> Equation:
         source: its name in errors.
 
     Raises:
-        UserError: it is not JSON, not of this format, or its strokes do not belong together; the message names what.
+        UserError: it is not JSON, not of this format, or its strokes are inconsistent; the message names the fault.
     """
     try:
         document = _Document.model_validate_json(text)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(f"{source}: {place + ': ' if place else ''}{first['msg']}; write it again") from error
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}; write it again") from error
     strokes, harmonics = len(document.frames[0]), document.harmonics
     coefficients = np.zeros((len(document.frames), strokes, 2, harmonics), np.float32)
     visibility = np.zeros((len(document.frames), strokes), np.float32)

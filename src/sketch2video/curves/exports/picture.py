@@ -18,7 +18,7 @@ from sketch2video.media.pictures import read_picture
 from sketch2video.sketches import extract_sketches, lines_of
 
 CLOSER = 2
-"""How much finer line drawings are looked at than photographs, whose texture would take the strokes."""
+"""Ratio of the sizes for line drawings and for photographs, whose texture would use up the strokes."""
 
 
 def equation_of(
@@ -33,10 +33,10 @@ def equation_of(
     Args:
         path: a video or an image, still or animated, by its content.
         frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
-        size: longer side in px at which the lines of photographs are looked for, those of line drawings at ``CLOSER``
-            times that; what is smaller is not enlarged.
+        size: longer side in px at which lines are extracted from photographs, from line drawings at ``CLOSER`` times
+            that; smaller pictures are not enlarged.
         extract: from frames to ink, for photographs.
-        fit: settings of :func:`fit_curves`; what is not set is as it says there.
+        fit: settings of :func:`fit_curves`; others have its defaults.
 
     Raises:
         UserError: the file is missing or damaged, or shows no lines; the budget is too small for the strokes.
@@ -57,7 +57,7 @@ def equation_of(
         raise UserError(f"{error}; choose another budget or number of strokes") from error
     if not curves.visible.any():
         raise UserError(f"{path} shows no lines; choose a picture with clear outlines, or draw dark lines on white")
-    # The sides of the shrunken picture are whole pixels: it is not quite of the same aspect.
+    # The sides of the resized picture are whole pixels: its aspect ratio differs slightly.
     aspect = np.array([[1.0], [(height / width) / (ink.shape[1] / ink.shape[2])]])
     slots = curves.num_slots
     used = CurveSequence(curves.coefficients[:, :slots] * aspect, curves.visibility[:, :slots])

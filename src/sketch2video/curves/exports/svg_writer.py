@@ -1,4 +1,4 @@
-"""Curves as SVG: what browsers show and editors redraw."""
+"""Curves as SVG, for browsers and editors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def to_svg(sequence: CurveSequence, frame: int, height: int, width: int, thickne
 def to_animated_svg(sequence: CurveSequence, fps: float, height: int, width: int, thickness: float = 1.0) -> str:
     """All frames as one endlessly repeated SVG animation: groups ``frame-0000``, ``frame-0001``, ... shown in turn.
 
-    Browsers play it; editors show the first frame and list the others as hidden groups to be redrawn.
+    Browsers play it; editors show the first frame and list the others as hidden groups.
     """
     frames = len(sequence)
     groups = []

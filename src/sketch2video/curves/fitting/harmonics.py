@@ -1,4 +1,4 @@
-"""How many harmonics each stroke of a frame gets."""
+"""Allocation of harmonics to the strokes of a frame."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import numpy as np
 from sketch2video.curves.fitting.series import tails
 
 TOLERANCE = 0.15
-"""Root mean square error, in px, below which more harmonics would only draw the pixels' staircase."""
+"""Root mean square error, in px, below which more harmonics would only fit the staircase of pixels."""
 
 _RUN = 8
-"""Harmonics that are looked ahead when they are shared out."""
+"""Number of harmonics that the allocation looks ahead."""
 
 
 def share_harmonics(series: np.ndarray, lengths: np.ndarray, total: int) -> np.ndarray:
-    """Share ``total`` harmonics among strokes by need.
+    """Allocate ``total`` harmonics to strokes greedily.
 
-    Each stroke has two; the others go, one after another, to whichever stroke loses most squared error by its next
-    ones (a run of up to eight, since every other harmonic of a symmetrical line is zero), weighted by its length, until
-    all errors are below the tolerance or nothing is left.
+    Each stroke has two; the others are allocated one by one to the stroke whose squared error decreases most by its
+    next ones (a run of up to eight, since every other harmonic of a symmetrical line is zero), weighted by its length,
+    until all errors are below the tolerance or none is left.
 
     Args:
         series: (M, 2, K), full series of the strokes, px.
         lengths: (M,), px.
-        total: harmonics to share, at least 2 M.
+        total: harmonics to allocate, at least 2 M.
 
     Returns:
         (M,) harmonics of each stroke.
@@ -35,12 +35,12 @@ def share_harmonics(series: np.ndarray, lengths: np.ndarray, total: int) -> np.n
         drop = (lost[:, :-run] - lost[:, run:]) / run
         np.maximum(gain[:, : drop.shape[1]], drop, out=gain[:, : drop.shape[1]])
     gain[lost[:, :-1] <= TOLERANCE**2 * lengths[:, None]] = 0.0
-    gain = np.minimum.accumulate(gain[:, 2:], axis=1)  # a harmonic is never had before the one below it
-    wanted = np.sort(gain, axis=None)[::-1]
+    gain = np.minimum.accumulate(gain[:, 2:], axis=1)  # a harmonic is allocated only after the one below it
+    sorted_gains = np.sort(gain, axis=None)[::-1]
     left = total - 2 * len(series)
     if left <= 0:
         return np.full(len(series), 2)
-    least = wanted[left - 1] if left <= gain.size else 0.0
+    least = sorted_gains[left - 1] if left <= gain.size else 0.0
     counts = 2 + (gain > least).sum(1)
     for stroke in np.flatnonzero((gain == least).any(1)) if least > 0 else ():
         counts[stroke] += min(int((gain[stroke] == least).sum()), total - int(counts.sum()))

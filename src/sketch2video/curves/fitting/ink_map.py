@@ -1,4 +1,4 @@
-"""The ink of one frame of a drawing: distances to it, what it encloses, and which strokes own it."""
+"""The ink of one frame of a drawing: distances to it, enclosed regions, and its assignment to strokes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 @dataclass
 class InkFrame:
-    """The ink of a frame: (N, 2) px, distances to it, and which ink pixel is nearest to each pixel.
+    """The ink of a frame: (N, 2) px, distances to it, and the nearest ink pixel of each pixel.
 
     Without ink all distances are infinite.
     """
@@ -31,9 +31,9 @@ class InkFrame:
             return cls(skeleton, ink, np.full(skeleton.shape, np.inf, np.float32), np.zeros(skeleton.shape, np.int64))
         empty = (~skeleton).astype(np.uint8)
         distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-        place = np.zeros(int(labels.max()) + 1, np.int64)
-        place[labels[rows, columns]] = np.arange(len(ink))
-        return cls(skeleton, ink, distance, place[labels])
+        index = np.zeros(int(labels.max()) + 1, np.int64)
+        index[labels[rows, columns]] = np.arange(len(ink))
+        return cls(skeleton, ink, distance, index[labels])
 
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the pixels nearest to ``points`` (..., 2)."""
@@ -42,17 +42,17 @@ class InkFrame:
         return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
 
     def distance_from(self, points: np.ndarray) -> np.ndarray:
-        """Distance in px of ``points`` (..., 2) to the ink; outside the frame it goes on growing."""
+        """Distance in px of ``points`` (..., 2) to the ink; it keeps growing outside the frame."""
         height, width = self.skeleton.shape
         outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
         return self.distance[self.at(points)] + outside
 
     def in_the_open(self, points: np.ndarray, inside: np.ndarray, reach: float) -> np.ndarray:
-        """Which points (..., 2) are neither on ink, within ``reach`` px, nor where something may hide them: (...) bool.
+        """Points (..., 2) that are neither within ``reach`` px of ink nor possibly occluded: (...) bool.
 
         Args:
             points: px.
-            inside: (H, W) bool, what lines go round; see :func:`surrounded`.
+            inside: (H, W) bool, pixels that lines surround; see :func:`surrounded`.
             reach: px.
         """
         return np.asarray((self.distance_from(points) > reach) & ~inside[self.at(points)])
@@ -65,13 +65,13 @@ class InkFrame:
         size = np.array(self.skeleton.shape[::-1])
         moved = points[:, None] + offsets[:, None, None]
         outside = np.maximum(0.0, np.maximum(-moved, moved - size))
-        places = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
-        distance = self.distance.ravel()[places[:, :, None, :, 0] + places[:, None, :, :, 1]]
+        pixels = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
+        distance = self.distance.ravel()[pixels[:, :, None, :, 0] + pixels[:, None, :, :, 1]]
         return distance + (outside[:, :, None, :, 0] + outside[:, None, :, :, 1])
 
 
 def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the ink of a frame meets strokes, whose points are (M, n, 2).
+    """Assign the ink of a frame to strokes, whose points are (M, n, 2).
 
     Returns:
         For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
@@ -83,10 +83,10 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
 
 
 def regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.ndarray]:
-    """Regions of at least ``area`` pixels that lines, up to small gaps, go round.
+    """Regions of at least ``area`` pixels that lines surround, up to small gaps.
 
     Returns:
-        Labels (H, W) of all regions, and those of the regions in question: all but the one outside.
+        Labels (H, W) of all regions, and those of the enclosed ones: all but the outside.
     """
     labels, stats, margin = _labelled(ink, gap)
     large = stats[:, cv2.CC_STAT_AREA] >= area
@@ -95,13 +95,13 @@ def regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.nd
 
 
 def surrounded(ink: np.ndarray, gap: float) -> np.ndarray:
-    """Where lines, up to small gaps, go round a pixel or lie on it: (H, W) bool."""
+    """Pixels that lines surround, up to small gaps, or cover: (H, W) bool."""
     labels, _, margin = _labelled(ink, gap)
     return np.asarray(labels != labels[0, 0])[margin]
 
 
 def _labelled(ink: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
-    """Labels of what widened lines part, with a margin that is outside; their statistics; the picture in the labels."""
+    """Labels of the regions between dilated lines, with an outer margin; their statistics; the slice of the picture."""
     side = 2 * int(gap / 2) + 1
     walls = cv2.dilate(np.pad(ink.astype(np.uint8), side), np.ones((side, side), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
@@ -109,7 +109,7 @@ def _labelled(ink: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray, tupl
 
 
 def enclosed(ink: np.ndarray, gap: float, area: float) -> Iterator[np.ndarray]:
-    """The regions of :func:`regions`, with the ink around them that was widened: uint8 (H, W) masks."""
+    """The regions of :func:`regions`, with the dilated ink around them: uint8 (H, W) masks."""
     labels, inside = regions(ink, gap, area)
     side = 2 * int(gap / 2) + 1
     for region in inside:

@@ -1,10 +1,10 @@
-"""Which lives of strokes a shot needs, of those that were tracked forwards and backwards.
+"""Selection of the stroke tracks of a shot from those that were tracked forwards and backwards.
 
-An object that others hide for a while is lost and found again: as pieces of its outline first, as a whole later.
-Tracked forwards it is whole until it vanishes, backwards it is whole from where it comes out. A life that ends and one
-that begins later are joined where they run on each other or have the same form, and what lies between is hidden
-(:func:`join`). Of all lives, joined ones among them, the ink is then covered greedily (:func:`cover`): what remains are
-few strokes, each for as long as it is needed, and pieces of outlines that a whole one draws anyway are gone.
+An object that is occluded for a while is lost and found again: first as pieces of its outline, later as a whole.
+Tracked forwards it is whole until it disappears, backwards it is whole from where it reappears. A life is the track of
+one stroke. One that ends and one that begins later are joined if they coincide or have the same form, and the stroke
+between them is occluded (:func:`join`). Lives, joined ones included, are then selected greedily to cover the ink
+(:func:`cover`): few strokes remain, each for the frames in which it is needed, without pieces of complete outlines.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.series import close, polyline_lengths, project, samples
 
 WORTH = 0.1
-"""Ink, in frame widths summed over the frames, that a stroke must draw and no other does."""
+"""Ink, in frame widths summed over the frames, that a stroke must cover and no other does."""
 
 PRICE = 0.4
-"""Ink, in frame widths, that may be missing, or drawn with its whole distance from a stroke, for a stroke less."""
+"""Cost of a stroke in frame widths of uncovered ink."""
 
 GAIN = 0.97
-"""Strokes of several trackings are mixed where that makes the price at most this share of the best one's: what draws
-most, all frames together, is not always what follows best."""
+"""Strokes of several trackings are combined if the cost is at most this share of that of the best single one: the
+strokes that cover most ink over all frames are not always tracked best."""
 
 AGAIN = 0.25
-"""What a pixel of ink costs that a stroke draws once more."""
+"""Cost of a pixel of ink that is covered twice."""
 
 HIDDEN_COST = 0.1
-"""What a pixel of a stroke costs where there is no ink and something may hide it; in the open it costs 1."""
+"""Cost of a pixel of a stroke without ink where it may be occluded; elsewhere it is 1."""
 
 LONG = 0.3
-"""Strokes shorter than this, in frame widths, look alike and are not joined."""
+"""Strokes shorter than this, in frame widths, are too similar and are not joined."""
 
 ALIKE = 0.25
 """Root mean square difference, in units of their size, below which two strokes have the same form."""
@@ -47,23 +47,23 @@ GROWTH = 1.6
 """Factor by which the sizes of two strokes of one form may differ."""
 
 SWITCH = 2.5
-"""How far apart, in units of the reach of ink, two strokes may run where one takes over from the other."""
+"""Largest distance, in units of the reach of ink, of two strokes at their joint."""
 
 LONGEST = 8
-"""Frames for which a stroke may be hidden."""
+"""Largest number of frames for which a stroke may be occluded."""
 
 STEP = 0.12
-"""Frame widths that a stroke may move between two frames where it is hidden."""
+"""Largest motion between two frames of an occluded stroke, frame widths."""
 
 CUT = 3
-"""Frames at the end of one life and at the beginning of another that may be left out where they are joined: a stroke
-that is nearly hidden is not seen well."""
+"""Frames at the end of one life and at the beginning of another that may be dropped where they are joined: the track of
+a stroke that is nearly occluded is poor."""
 
 LEFT_OUT = 0.02
-"""Difference of form that a frame which is left out must make up for."""
+"""Decrease of the difference of form that justifies dropping a frame."""
 
 SEEN = 0.7
-"""Share of a joined stroke, between its two lives, that must be on ink or hidden."""
+"""Share of a joined stroke, between its two lives, that must be on ink or occluded."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Measured:
-    """A life, and what it draws of a shot.
+    """A life, and its coverage of the ink of a shot.
 
     Attributes:
         life: of L frames.
@@ -116,11 +116,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Shot:
-    """The ink of a shot's frames, and what may be hidden in it.
+    """The ink of a shot's frames, and the regions of possible occlusion.
 
     Attributes:
         frames: T frames.
-        inside: (T, H, W) bool, what lines go round.
+        inside: (T, H, W) bool, pixels that lines surround.
         reach: distance in px at which ink is drawn by a stroke.
     """
 
@@ -130,7 +130,7 @@ class Shot:
 
     @classmethod
     def of(cls, skeletons: Sequence[np.ndarray], reach: float, gap: float) -> Shot:
-        """Of skeletons (H, W) bool; lines with gaps of ``gap`` px go round something, too."""
+        """Of skeletons (H, W) bool; regions count as enclosed up to gaps of ``gap`` px."""
         inside = np.stack([surrounded(skeleton, gap) for skeleton in skeletons])
         return cls([InkFrame.of(skeleton) for skeleton in skeletons], inside, reach)
 
@@ -140,10 +140,10 @@ class Shot:
         return int(self.inside.shape[2])
 
     def measured(self, life: Life) -> Measured:
-        """What a life draws."""
-        return Measured(life, self._apart(life), self._cost(life))
+        """Coverage of the ink by a life."""
+        return Measured(life, self._distance(life), self._cost(life))
 
-    def _apart(self, life: Life) -> list[np.ndarray]:
+    def _distance(self, life: Life) -> list[np.ndarray]:
         return [
             np.asarray(cKDTree(points).query(frame.ink, distance_upper_bound=self.reach)[0])
             for points, frame in zip(samples(life.coefficients), self.frames[life.first : life.end], strict=True)
@@ -159,7 +159,7 @@ class Shot:
         return np.array(costs)
 
     def accounted(self, life: Life) -> float:
-        """The least share, over the frames of a life, of its points that are on ink or hidden."""
+        """The least share, over the frames of a life, of its points that are on ink or occluded."""
         open_ = [
             float(self.frames[t].in_the_open(points, self.inside[t], self.reach).mean())
             for t, points in enumerate(samples(life.coefficients), life.first)
@@ -168,11 +168,11 @@ class Shot:
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
-    """The lives that draw a shot best: one of several trackings as it is, or what covers the ink of all together.
+    """The lives that draw a shot best: one of several trackings, or a cover of the ink by lives of all.
 
     Args:
-        ways: lives that were tracked, each way a whole drawing.
-        shot: what is drawn.
+        ways: the lives of each tracking, which is a complete drawing.
+        shot: the ink.
         strokes: most strokes of a frame.
     """
     pieces = [life for way in ways for life in way]
@@ -200,7 +200,7 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
     if len(common):
         step = one.coefficients[common - one.first, :, 0] - other.coefficients[common - other.first, :, 0]
         near = common[np.hypot(step[:, 0], step[:, 1]) <= SWITCH * shot.reach]
-        apart, t = min(((_apart(one.at(t), other.at(t), one.closed), int(t)) for t in near), default=(np.inf, 0))
+        apart, t = min(((_distance(one.at(t), other.at(t), one.closed), int(t)) for t in near), default=(np.inf, 0))
         if apart <= SWITCH * shot.reach:
             return _together(one.part(one.first, t), other.part(t, other.end), one.at(t))
     if other.first - one.end > LONGEST:
@@ -223,17 +223,17 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
 
 
 def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
-    """Lives that together draw the ink, chosen greedily, each in the frames in which it draws what others do not."""
+    """Lives that together cover the ink, chosen greedily, each in the frames in which it covers new ink."""
     drawn = [[np.isfinite(apart) for apart in one.apart] for one in candidates]
     left = [np.ones(len(frame.ink), bool) for frame in shot.frames]
 
     def gain(index: int) -> tuple[int, int, float]:
-        """The frames in which a candidate is worth most, from the first of its life, and what it is worth there."""
+        """The range of frames in which the gain of a candidate is largest, from the first of its life, and the gain."""
         alive = enumerate(drawn[index], candidates[index].life.first)
         new, all_ = np.array([(np.count_nonzero(d & left[t]), np.count_nonzero(d)) for t, d in alive]).T
         return _best_run(new - AGAIN * (all_ - new) - candidates[index].cost)
 
-    # What is chosen only takes from the others: whoever is still the best after a look is the best.
+    # A choice only reduces the gains of others: a candidate that is still the best after an update is the best.
     queue = [(-gain(index)[2], index) for index in range(len(candidates))]
     heapq.heapify(queue)
     chosen = []
@@ -262,7 +262,7 @@ def _best_run(gain: np.ndarray) -> tuple[int, int, float]:
 
 
 def _price(lives: Sequence[Measured], shot: Shot) -> float:
-    """Ink that is not drawn, in part where it is drawn beside it, what is drawn without ink, and the strokes; px."""
+    """Cost in px: uncovered ink, in proportion to its distance, strokes without ink, and the number of strokes."""
     apart = [np.ones(len(frame.ink)) for frame in shot.frames]
     for one in lives:
         for t, distance in enumerate(one.apart, one.life.first):
@@ -280,20 +280,20 @@ def most_at_once(lives: Sequence[Life]) -> int:
 
 
 def _together(one: Life, other: Life, beside: np.ndarray | None = None) -> Life:
-    """One life before another; the other starts where the one does, and what is between goes over evenly.
+    """One life before another; the other starts where the one does, and the frames between are interpolated linearly.
 
-    ``beside`` (2, K) is what the other's first frame runs beside; the last of the one if None.
+    ``beside`` (2, K) is the stroke to which the other's first frame is aligned; the last of the one if None.
     """
     beside = one.coefficients[-1] if beside is None else beside
-    later = _run_alike(beside, other.coefficients, one.closed)
+    later = _aligned(beside, other.coefficients, one.closed)
     gap = other.first - one.end
     share = (np.arange(gap) + 1.0)[:, None, None] / (gap + 1)
     between = (1 - share) * one.coefficients[-1:] + share * later[:1] if gap else later[:0]
     return Life(one.first, np.concatenate([one.coefficients, between, later]), one.closed)
 
 
-def _run_alike(beside: np.ndarray, series: np.ndarray, closed: bool) -> np.ndarray:
-    """Series (L, 2, K), started, or turned round, so that the first of them runs beside (2, K)."""
+def _aligned(beside: np.ndarray, series: np.ndarray, closed: bool) -> np.ndarray:
+    """Series (L, 2, K), started, or turned round, so that the first of them is aligned to (2, K)."""
     if closed:
         rings = samples(series)
         used = series != 0
@@ -305,18 +305,18 @@ def _run_alike(beside: np.ndarray, series: np.ndarray, closed: bool) -> np.ndarr
     return np.asarray(turned if nearer else series)
 
 
-def _apart(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
-    """Root mean square distance in px of two strokes (2, K) that run alike."""
-    other = _run_alike(one, other[None], closed)[0]
+def _distance(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
+    """Root mean square distance in px of two strokes (2, K) after alignment."""
+    other = _aligned(one, other[None], closed)[0]
     return float(np.sqrt(((samples(one) - samples(other)) ** 2).sum(-1).mean()))
 
 
 def _difference(one: np.ndarray, other: np.ndarray, closed: bool) -> float:
-    """How different two strokes (2, K) are in form, in units of their size; infinite where their sizes differ much."""
+    """Difference of form of two strokes (2, K), in units of their size; infinite if their sizes differ much."""
     sizes = [float(np.sqrt((part[:, 1:] ** 2).sum() / 2)) for part in (one, other)]
     if min(sizes) <= 0 or max(sizes) > GROWTH * min(sizes):
         return np.inf
     forms = [part / size for part, size in zip((one, other), sizes, strict=True)]
     for form in forms:
         form[:, 0] = 0.0
-    return _apart(forms[0], forms[1], closed)
+    return _distance(forms[0], forms[1], closed)

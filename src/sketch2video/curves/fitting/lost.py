@@ -1,4 +1,4 @@
-"""Outlines that are no longer seen, behind others, and how they are found again where they come out."""
+"""Occluded outlines, and their detection where they reappear."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sketch2video.curves.fitting.registration import SEARCH, Registration
 from sketch2video.curves.fitting.series import samples
 
 FOUND, OPEN = 0.15, 0.1
-"""An outline is found again where at least this share of it is on ink that no stroke covers, and at most this share is
-neither on ink nor inside of lines, where it may be hidden."""
+"""An outline is detected again if at least this share of it is on ink that no stroke covers, and at most this share is
+neither on ink nor inside of lines, where it may be occluded."""
 
 
 class Lost(NamedTuple):
-    """An outline that is no longer seen: the frame in which it was missed first, its coefficients (2, K) in the one
+    """An occluded outline: the first frame in which it was not found, its coefficients (2, K) in the one
     before, its velocity (2,) in px a frame, and the number of its life."""
 
     since: int
@@ -28,16 +28,16 @@ class Lost(NamedTuple):
 def placed(
     lost: Lost, frames: int, uncovered: np.ndarray, frame: InkFrame, hides: np.ndarray, onto: Registration, rounds: int
 ) -> np.ndarray | None:
-    """A lost outline (2, K) moved onto uncovered ink, the rest of it hidden; None where it does not fit.
+    """Fit a lost outline (2, K) to uncovered ink, the rest of it occluded; None if it does not fit.
 
     Args:
         lost: the outline.
-        frames: since it was seen last.
+        frames: since it was visible last.
         uncovered: (N, 2) px, ink that no stroke draws.
         frame: all ink of the frame.
-        hides: (H, W) bool, where something may hide it.
+        hides: (H, W) bool, where it may be occluded.
         onto: how it is moved.
-        rounds: how often it is turned and scaled towards the ink.
+        rounds: number of iterations of rotation and scaling.
     """
     bare = np.zeros(frame.skeleton.shape, bool)
     bare[frame.at(uncovered)] = True

@@ -1,4 +1,4 @@
-"""The canonical form of strokes through time: where closed ones start, and in which order and slots all come."""
+"""The canonical form of strokes through time: the start of closed ones, and the order and slots of all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sketch2video.curves.fitting.series import LEFT, POINTS, close, project
 
 
 def alignment(ring: np.ndarray, other: np.ndarray) -> float:
-    """By how many samples ``other`` must be rotated to run beside ``ring``: both (n, 2), closed, evenly sampled.
+    """Rotation of ``other``, in samples, that aligns it with ``ring``: both (n, 2), closed, evenly sampled.
 
-    The least mean square distance after a shift of place is where the circular cross-correlation peaks; a parabola
-    finds the peak between samples, since a start that jumps from sample to sample would shake the whole stroke.
+    The least mean square distance after a translation is at the peak of the circular cross-correlation. A parabola
+    locates the peak between samples, since a start that jumps between samples would make the whole stroke jitter.
     """
     z, w = (points @ [1, 1j] for points in (ring, other))
     likeness = np.fft.ifft(np.conj(np.fft.fft(z - z.mean())) * np.fft.fft(w - w.mean())).real
@@ -33,11 +33,11 @@ def rotate(ring: np.ndarray, by: float) -> np.ndarray:
 def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, closed: np.ndarray) -> None:
     """Start every closed stroke, over its whole life, where its median outline is topmost; in place.
 
-    One frame's pixels decide badly where a round outline is topmost; all frames of its life together decide well.
+    The topmost point of a round outline is ill-defined in a single frame, but well-defined for all frames together.
 
     Args:
         coefficients: (T, S, 2, K), px.
-        life: (T, S), which life a stroke belongs to; 0: none.
+        life: (T, S), index of a stroke's life; 0: none.
         closed: (T, S), non-zero for closed strokes.
     """
     harmonics = coefficients.shape[-1]
@@ -55,9 +55,9 @@ def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, close
 
 
 def in_order(coefficients: np.ndarray, life: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Strokes by the rule: earlier births first, of one frame's births the longer first, each in the first free slot.
+    """Assign strokes to slots: earlier births first, then the longer ones, each to the first free slot.
 
-    A slot rests for a frame between two lives where it can, so that they do not look like one stroke that jumps.
+    A slot is empty for a frame between two lives if possible, so that they do not look like one stroke that jumps.
 
     Returns:
         Coefficients (T, S, 2, K) and visibility (T, S) float32.

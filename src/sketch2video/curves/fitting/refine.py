@@ -1,8 +1,8 @@
-"""Gradient descent from a fitted sequence: the last bit of agreement with the drawing, for who has the time.
+"""Gradient descent from a fitted sequence: an optional, slow step that reduces the discrepancy from the drawing.
 
 The rendered discrepancy is lowered through the differentiable renderer by Adam (Kingma and Ba 2015), all frames of a
-clip at once. A correction is held near that of the same stroke in the neighbouring frames, so that strokes which moved
-smoothly still do.
+clip at once. Corrections are regularised towards those of the same stroke in neighbouring frames, which keeps motion
+smooth.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEADINESS = 3.0
 """Weight of the mean squared difference, in frame widths times 100, of neighbouring frames' corrections."""
 
 CHECKED_EVERY = 10
-"""Steps between two looks at the drawing as a person sees it."""
+"""Steps between two evaluations of the rendered discrepancy."""
 
 CLOSED = 1e-4
 """Frame widths; a stroke whose ends are nearer than this is closed and stays so."""
@@ -32,22 +32,23 @@ THICKNESS = 1.5
 """Width in px of the pen of the differentiable renderer: blurred, its line is as dark as that of the real drawing."""
 
 MOST_POINTS = 256
-"""Pen positions a stroke; for a stroke longer than so many pens the drawing is a little too light in places."""
+"""Pen positions a stroke; for a stroke longer than so many pens the drawing is slightly too light in parts."""
 
 
 def refine_curves(
     sequence: CurveSequence, ink: np.ndarray, *, steps: int = 50, learning_rate: float = 2e-3
 ) -> CurveSequence:
-    """Move the coefficients of fitted strokes so that their drawing comes nearer to the ink.
+    """Refine the coefficients of fitted strokes by gradient descent on the rendered discrepancy.
 
     The rendered discrepancy (:func:`~sketch2video.curves.equation.measure.rendered_discrepancy`) of the result is never
     above that of ``sequence``. Coefficients that are zero stay zero, closed strokes closed, visibility as it is.
 
     Args:
-        sequence: what :func:`~sketch2video.curves.fitting.track.fit_curves` found.
+        sequence: result of :func:`~sketch2video.curves.fitting.track.fit_curves`.
         ink: (T, H, W) uint8, 255 ink on 0.
-        steps: of gradient descent; 0 gives ``sequence`` back.
-        learning_rate: how far a stroke's place may move in a step, frame widths; harmonic k moves 1 / (k + 1) as far.
+        steps: of gradient descent; 0 returns ``sequence``.
+        learning_rate: largest motion of a stroke's position in a step, frame widths; that of harmonic k is 1 / (k + 1)
+            of it.
     """
     if not steps or not sequence.visible.any():
         return sequence
@@ -83,7 +84,7 @@ def refine_curves(
 
 
 def _allowed(correction: torch.Tensor, free: torch.Tensor, closed: torch.Tensor) -> torch.Tensor:
-    """The nearest correction (T, S, 2, K) that moves nothing but ``free`` coefficients and opens no ``closed`` stroke.
+    """The nearest correction (T, S, 2, K) that changes only ``free`` coefficients and keeps ``closed`` strokes closed.
 
     The ends of a series differ by twice the sum of its odd coefficients.
     """

@@ -1,8 +1,8 @@
-"""Moving strokes onto the ink of a frame, without deciding which of them live.
+"""Registration of strokes to the ink of a frame, for a fixed set of strokes.
 
-A stroke is searched for by shifts (chamfer matching, Barrow et al. 1977), turned and scaled towards the ink that is its
-own (the closest points of Besl and McKay 1992), and solved for: a ridge problem that is held near the moved stroke by a
-weight that grows with k², so that place follows first and detail only where ink asks for it.
+A stroke is first shifted (chamfer matching, Barrow et al. 1977), then rotated and scaled towards its ink (iterative
+closest points, Besl and McKay 1992), and then solved for: a ridge problem that is regularised towards the moved stroke
+by a weight that grows with k², so that the position adapts first, and detail only with enough ink.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ REACH = 0.025
 """Ink this near to a stroke, in frame widths, is covered by it."""
 
 SEARCH = 0.1
-"""How far from where it was predicted a stroke is looked for, in frame widths."""
+"""Search radius around the predicted position of a stroke, in frame widths."""
 
 HIDDEN = 10.0
-"""By how many times its stiffness a stroke is stiffer if all of it were hidden; in proportion to the part that is."""
+"""Relative increase of the stiffness of a completely occluded stroke; proportional to the occluded part."""
 
 RELUCTANCE = 0.15
-"""Pixels nearer to the ink, on average, that a stroke must come for every pixel that it leaves its prediction."""
+"""Decrease of the mean distance to the ink in px that justifies a pixel of deviation from the prediction."""
 
 PLAIN = 0.3
-"""Strokes shorter than this, in frame widths, look alike: they go where the others go rather than to the next ink."""
+"""Strokes shorter than this, in frame widths, are ambiguous: they follow the others rather than the nearest ink."""
 
 STAY = 0.3
-"""Pixels nearer to the ink that a line must come by moving at all."""
+"""Decrease of the distance to the ink in px that justifies any motion of a line."""
 
 
 class Registration:
-    """How strokes of a drawing are moved onto ink; all lengths in px.
+    """Registration of the strokes of a drawing to ink; all lengths in px.
 
     Args:
         width: of the frames.
@@ -55,13 +55,13 @@ class Registration:
         self.gap = max(GAP * width, 3.0)
 
     def momentum(self, own: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """How strokes that went by ``own`` (M, 2) go on, (M, 2): long ones as they went, short ones with the others."""
+        """Predicted velocities (M, 2) from previous ones: those of long strokes are kept, short ones get the mean."""
         common = np.average(own, axis=0, weights=length + 1e-9)
         weight = (length / (length + PLAIN * self.size))[:, None]
         return weight * own + (1 - weight) * common
 
     def shift_onto_ink(self, coefficients: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
-        """The shift (M, 2) that brings each stroke onto ink; all go one way unless the ink says otherwise."""
+        """The shift (M, 2) of each stroke to ink; a common one unless the ink indicates different ones."""
         offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
         shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
         points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
@@ -73,7 +73,7 @@ class Registration:
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
     def stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
-        """Which strokes (M,) lie on ink as well where they were: a line's motion along itself cannot be seen."""
+        """Strokes (M,) that are on ink also without motion: the motion of a line along itself is not observable."""
         there, here = (
             np.minimum(frame.distance_from(np.matmul(self.basis[::4], c.swapaxes(-1, -2))), 2.5 * self.reach).mean(-1)
             for c in (before, moved)
@@ -81,11 +81,11 @@ class Registration:
         return np.asarray(there <= here + STAY)
 
     def targets(self, coefficients: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Where each pen position should be, and how far the ink is from the strokes as they are.
+        """Target of each pen position, and the distance of the ink from the current strokes.
 
         Returns:
             The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, n, 2), px; the discrepancy:
-            the mean distance in px from ink to the nearest stroke, none counted as more than :attr:`reach`.
+            the mean distance in px from ink to the nearest stroke, clipped at :attr:`reach`.
         """
         points = samples(coefficients)
         count, n = points.shape[:2]
@@ -102,7 +102,7 @@ class Registration:
         apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
         inked = apart <= reach
         pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
-        # Where it is hidden a stroke keeps its form: it is not drawn to the lines of what hides it.
+        # An occluded part of a stroke keeps its form: it is not attracted by the lines of the occluder.
         owner = owner[frame.nearest[rows, columns]]
         bare = (pulls == 0) & inked & ((owner < 0) | (owner == np.arange(count)[:, None]))
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
@@ -110,14 +110,14 @@ class Registration:
         return weight, target, float(np.minimum(distance, self.reach).mean())
 
     def similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Turn, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
+        """Rotate, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
         points = samples(coefficients)
         z, w = points[..., 0] + 1j * points[..., 1], target[..., 0] + 1j * target[..., 1]
         total = weight.sum(1) + 1e-9
         z0, w0 = (weight * z).sum(1) / total, (weight * w).sum(1) / total
         z, w = z - z0[:, None], w - w0[:, None]
         spread = (weight * np.abs(z) ** 2).sum(1)
-        hold = 0.1 * spread + 1e-6  # towards a = 1: short of evidence, a stroke is only shifted
+        hold = 0.1 * spread + 1e-6  # towards a = 1: with little evidence, a stroke is only shifted
         a = ((weight * np.conj(z) * w).sum(1) + hold) / (spread + hold)
         enough = total > 2
         a, b = np.where(enough, a, 1.0), np.where(enough, w0, z0)
@@ -130,7 +130,7 @@ class Registration:
     ) -> np.ndarray:
         """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
         count, k = len(prior), self.harmonics
-        # What is seen of a stroke in part must not bend the rest.
+        # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
         normal = (weight @ self.outer).reshape(count, k, k)

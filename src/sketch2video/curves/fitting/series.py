@@ -1,8 +1,8 @@
-"""One line ↔ one cosine series: arc length, projection, and how many harmonics a line is worth.
+"""Lines as cosine series: arc length, projection, and truncation errors.
 
 On the midpoint grid u_j = (j + 1/2) / n the functions cos(k pi u) are orthogonal, so that the least-squares
-coefficients of a line sampled there are its type-II discrete cosine transform, and by Parseval what is lost by stopping
-at K harmonics is half the sum of the squares that are left out.
+coefficients of a line sampled there are its type-II discrete cosine transform, and by Parseval the squared error of
+truncation at K harmonics is half the sum of the squares of the others.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 from sketch2video.curves.equation.sequence import cosines
 
 POINTS = 64
-"""The fewest pen positions of a stroke at which it meets the ink and is compared."""
+"""Smallest number of pen positions of a stroke that are compared with the ink."""
 
 LEFT = 1 / 3
-"""How far a closed line's start leans to the left of topmost, so that a level top edge gives its left corner."""
+"""Tilt to the left of the upward direction, so that an outline with a level top edge starts at its left corner."""
 
 
 def resample(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
-    """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); a closed one meets its start."""
+    """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); including the closing segment."""
     if closed:
         points = np.concatenate([points, points[:1]])
     steps = np.diff(points, axis=0)
@@ -32,7 +32,7 @@ def project(samples: np.ndarray, harmonics: int, closed: bool = False) -> np.nda
     """Least-squares coefficients of lines sampled on the midpoint grid: (..., n, 2) -> (..., 2, harmonics).
 
     With ``closed`` the series ends exactly where it starts: x(0) - x(1) is twice the sum of the odd coefficients, and
-    the nearest coefficients for which it vanishes have that sum taken off evenly.
+    the nearest coefficients for which it vanishes are those minus an equal share of that sum.
     """
     n = samples.shape[-2]
     coefficients = 2.0 / n * np.matmul(samples.swapaxes(-1, -2), cosines(n, harmonics, midpoints=True))
@@ -83,10 +83,10 @@ def tails(coefficients: np.ndarray) -> np.ndarray:
 
 
 def start_canonically(points: np.ndarray) -> np.ndarray:
-    """A closed polyline (n, 2), turned clockwise on the screen and started at its topmost point.
+    """A closed polyline (n, 2), oriented clockwise on screen and started at its topmost point.
 
-    Topmost leans a little to the left (:data:`LEFT`): the top edge of a square starts at its left corner, whatever the
-    pixels of that edge look like.
+    Topmost is tilted slightly to the left (:data:`LEFT`): the top edge of a square starts at its left corner,
+    independent of the pixels of that edge.
     """
     x, y = points[:, 0], points[:, 1]
     area = (x * np.roll(y, -1) - np.roll(x, -1) * y).sum()  # y points down: positive is clockwise
@@ -96,7 +96,7 @@ def start_canonically(points: np.ndarray) -> np.ndarray:
 
 
 def direct_canonically(points: np.ndarray) -> np.ndarray:
-    """An open polyline (n, 2), drawn from its left end, or from its upper end where it rather stands than lies."""
+    """An open polyline (n, 2), drawn from its left end, or from its upper end if it is rather vertical."""
     span = points[-1] - points[0]
     forward = span[0] > 0 if abs(span[0]) > abs(span[1]) else span[1] > 0
     return points if forward else points[::-1]

@@ -31,7 +31,7 @@ def fit(
 ) -> None:
     """Fit every drawing: shards with ``coefficients`` and ``visibility``, ``curves.parquet`` and a JSON report.
 
-    A clip whose drawing and parameters are unchanged is not fitted again.
+    A clip is not fitted again while its drawing and parameters are unchanged.
 
     Raises:
         UserError: clips or drawings are missing or damaged.
@@ -57,7 +57,7 @@ def fit(
 
 
 def fit_clip(drawing: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[str, float]]:
-    """Fit one drawing, ``ink`` uint8 (T, S, S) and ``cuts`` bool (T,): its curves, and what was measured of them."""
+    """Fit one drawing, ``ink`` uint8 (T, S, S) and ``cuts`` bool (T,): its curves and their measurements."""
     ink = drawing["ink"]
     curves = track.fit_curves(ink, drawing["cuts"], **settings["tracking"])
     curves = refine.refine_curves(curves, ink, steps=settings["refinement_steps"])
@@ -75,7 +75,7 @@ def fit_clip(drawing: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[st
 
 
 def summary(table: pd.DataFrame) -> dict[str, dict[str, float] | float]:
-    """Mean and 90th percentile over clips of what was measured, and the most numbers that a frame takes."""
+    """Mean and 90th percentile of the measurements over clips, and the largest number of parameters of a frame."""
     if not len(table):
         return {"clips": 0}
     about: dict[str, dict[str, float] | float] = {

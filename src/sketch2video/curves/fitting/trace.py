@@ -1,8 +1,8 @@
-"""Ink → lines: thin the drawing, follow it from end to end, join what a pen would draw in one go.
+"""Tracing of ink: thin the drawing, follow its lines from end to end, and join lines that continue each other.
 
-Pixels where three or more arms meet are taken out, which leaves simple paths and loops; each of them is followed by
-border following (Suzuki and Abe 1985, ``cv2.findContours``), which walks an open path there and back and a loop once.
-Ends that meet again at a junction, or across a small gap, are then joined, straightest continuation first.
+Pixels where three or more arms meet are removed, which leaves simple paths and loops; each of them is followed by
+border following (Suzuki and Abe 1985, ``cv2.findContours``), which traverses an open path in both directions and a loop
+once. Ends that meet again at a junction, or across a small gap, are then joined, straightest continuation first.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class Line:
 def thin(ink: np.ndarray) -> np.ndarray:
     """One-pixel lines of a drawing, bool (H, W) -> bool (H, W).
 
-    A solid area is something a person would outline, not something to skeletonise: of areas that survive an erosion,
-    only the border is kept.
+    Solid areas are outlined instead of skeletonised: of areas that survive an erosion, only the border is kept.
     """
     mask = ink.astype(np.uint8)
     solid = cv2.erode(mask, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
@@ -57,7 +56,7 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Lin
     Args:
         skeleton: bool (H, W), lines one pixel wide.
         gap: ends up to this many pixels apart may be joined.
-        min_length: lines shorter than this many pixels are left out.
+        min_length: lines shorter than this many pixels are dropped.
 
     Returns:
         Lines, longest first; the order is a function of the drawing alone.
@@ -71,10 +70,10 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Lin
 
 
 def link(lines: list[Line], count: int, gap: float) -> list[Line]:
-    """At most ``count`` lines: where there are more, nearest ends are joined, as by a pen that is not lifted.
+    """At most ``count`` lines: where there are more, nearest ends are joined.
 
     Ends are joined greedily, nearest first (the greedy edge heuristic for tours), across gaps of at most ``gap``
-    pixels; then the longest lines are kept. A closed line stays by itself if it is among the ``count`` longest.
+    pixels; then the longest lines are kept. A closed line is not joined if it is among the ``count`` longest.
     """
     if len(lines) <= count:
         return lines
@@ -116,7 +115,7 @@ def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarr
 
     Returns:
         Paths as (points, closed) with points (n, 2) float64 in pixels; and bool (H, W), pixels of short paths that
-        leave a junction and end nowhere: what two sides of a sharp corner become where they run into each other.
+        leave a junction and end freely, as thinning produces at sharp corners.
     """
     mask = np.pad(skeleton.astype(np.uint8), 1)
     code = cv2.filter2D(mask, cv2.CV_32F, _NEIGHBOURS).astype(np.uint8)
@@ -129,19 +128,19 @@ def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarr
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     paths = []
     for contour, (_, _, _, parent) in zip(contours, hierarchy[0] if hierarchy is not None else (), strict=True):
-        if parent >= 0:  # the inner border of a loop, whose outer one is followed already
+        if parent >= 0:  # the inner border of a loop, whose outer one has been followed
             continue
         chain, closed = _unfold(contour[:, 0, :])
         if branching and not closed and len(chain) <= gap:
             (column, row), (last_column, last_row) = chain[0], chain[-1]
             if bool(beside[row, column]) != bool(beside[last_row, last_column]):
                 spurs[chain[:, 1] - 1, chain[:, 0] - 1] = True
-        paths.append((chain - 0.5, closed))  # the padding moved everything by one pixel
+        paths.append((chain - 0.5, closed))  # the padding is an offset of one pixel
     return paths, spurs
 
 
 def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
-    """A followed border (m, 2) as a path: an open one is walked there and back, a closed one once around."""
+    """A followed border (m, 2) as a path; the border of an open path runs in both directions."""
     if len(chain) < 3:
         return chain, False
     around = np.concatenate([chain[-1:], chain, chain[:1]])
@@ -154,7 +153,7 @@ def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _line(points: np.ndarray, closed: bool) -> Line:
-    """A line without staircase; one whose ends nearly meet, for its length, is taken for closed."""
+    """A line without staircase; one whose ends nearly meet, for its length, is treated as closed."""
     if not closed and len(points) > 8:
         (x, y), (left, top), (right, bottom) = points[-1] - points[0], points.min(0), points.max(0)
         closed = bool(np.hypot(x, y) < NEARLY_CLOSED * len(points)) and _area(points) > 0.2 * (right - left) * (
@@ -198,7 +197,7 @@ def _join(paths: list[tuple[np.ndarray, bool]], gap: float) -> list[tuple[np.nda
     straight = -(outward[first] * outward[second]).sum(1)  # 1: goes straight on, -1: turns back
     across = between / np.maximum(apart, 1e-9)[:, None]
     ahead = ((outward[first] - outward[second]) * across).sum(1) / 2
-    # Across a wide gap both ends must point at each other; at a junction any turn short of a hairpin will do.
+    # Across a wide gap both ends must point at each other; at a junction any turn but a reversal is allowed.
     wide = np.minimum(apart / 4.0, 1.0)
     cost = apart / max(gap, 1e-9) + (1 - straight) / 2 + wide * (1 - ahead) - 1.0 * same
     allowed = same | ((straight > -0.5) & (ahead > wide - 0.6))
@@ -223,7 +222,7 @@ def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.nd
     joined = []
     seen = np.zeros(len(open_paths), bool)
     starts = [end for end in range(len(partner)) if partner[end] < 0]
-    for start in starts + list(range(0, len(partner), 2)):  # open chains first, what is left are rings
+    for start in starts + list(range(0, len(partner), 2)):  # open chains first, the rest are rings
         if seen[start // 2]:
             continue
         pieces, end, closed = [], start, False
@@ -240,7 +239,7 @@ def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.nd
 
 
 def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
-    """Binomial average of three neighbours, against the staircase of pixels; the ends of an open line stay."""
+    """Binomial average of three neighbours, which smooths the staircase of pixels; the ends of open lines are kept."""
     if len(points) < 3:
         return points
     first, last = (

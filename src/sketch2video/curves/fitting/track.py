@@ -1,10 +1,9 @@
-"""Drawings through time → canonical strokes through time.
+"""Tracking: from drawings through time to canonical strokes through time.
 
 Stroke s in frame t + 1 *is* stroke s in frame t, moved and solved again
-(:mod:`~sketch2video.curves.fitting.tracker`). Shots, between cuts that are known or found from the ink, are tracked
-apart. A shot is tracked forwards, and, if strokes are
-born on the way, backwards, too: objects are distinguished best where they do not overlap, and that may be at the end.
-What of both is needed is kept (:mod:`~sketch2video.curves.fitting.lives`).
+(:mod:`~sketch2video.curves.fitting.tracker`). Shots, between cuts that are given or detected, are tracked separately.
+A shot is tracked forwards, and, if new strokes appear, also backwards: objects are distinguished best where they do not
+overlap, which may be at the end. Strokes are then selected from both (:mod:`~sketch2video.curves.fitting.lives`).
 """
 
 from __future__ import annotations
@@ -43,18 +42,18 @@ def fit_curves(
 ) -> CurveSequence:
     """Fit tracked, canonical strokes to a drawing through time.
 
-    One outline is one stroke for as long as it lives; a closed outline is a closed stroke that starts at its topmost
-    point and goes round clockwise; the pen position is the share of the arc length; strokes are ordered by birth, the
+    One outline is one stroke for as long as it exists; a closed outline is a closed stroke that starts at its topmost
+    point and runs clockwise; the pen position is the share of the arc length; strokes are ordered by birth, the
     longer first.
 
     Args:
         ink: (T, H, W) uint8 or bool, non-zero (uint8: above 127) where there is ink.
-        cuts: (T,) bool, true where a shot begins and all strokes with it; None: cuts are found from the ink.
+        cuts: (T,) bool, true where a shot begins and all strokes with it; None: cuts are detected.
         budget: numbers a frame, visibilities counted.
         strokes: S, the most strokes of a frame.
         harmonics: K, the most harmonics of a stroke.
-        rounds: how often, at most, ink is assigned and strokes are solved again in a frame; fewer where the discrepancy
-            no longer falls (:data:`FALL`).
+        rounds: largest number of iterations of assignment and solution in a frame; fewer if the discrepancy
+            no longer decreases (:data:`FALL`).
         stiffness: weight of the previous frame's coefficients, which grows with k².
 
     Raises:
@@ -83,7 +82,7 @@ def fit_curves(
 
 
 def find_cuts(skeletons: Sequence[np.ndarray]) -> np.ndarray:
-    """Where drawings through time, bool (H, W) each, are of another shot than the one before: (T,) bool."""
+    """Cuts between drawings, bool (H, W) each: (T,) bool, true where a new shot begins."""
     spectra = [_spectrum(skeleton) if skeleton.any() else None for skeleton in skeletons]
     return np.array([False, *(a is not None and b is not None and _likeness(a, b) < CUT for a, b in pairwise(spectra))])
 
@@ -110,13 +109,13 @@ def _track(tracker: Tracker, skeletons: Sequence[np.ndarray], step: int = 1) -> 
     whole = [_through(life) for life in lives]
     if most_at_once(whole) <= len(tracker.alive):
         return whole
-    # Others have the slots of what is hidden: it is then not drawn.
+    # Slots of occluded strokes may be in use by others: they are then not drawn.
     runs = [np.split(np.arange(len(life)), 1 + np.flatnonzero(np.diff([t for t, *_ in life]) > 1)) for life in lives]
     return [_through([life[i] for i in run]) for life, parts in zip(lives, runs, strict=True) for run in parts]
 
 
 def _through(seen: Sequence[tuple[int, np.ndarray, bool]]) -> Life:
-    """The life of a stroke of the frames in which it was seen; between them it goes over evenly."""
+    """The life of a stroke from the frames in which it was visible; between them it is interpolated linearly."""
     times, parts = [t for t, *_ in seen], np.stack([part for _, part, _ in seen])
     frames = np.arange(times[0], times[-1] + 1)
     before = np.searchsorted(times, frames, side="right") - 1
@@ -139,7 +138,7 @@ def _in_slots(
 
 
 def _keep_within(coefficients: np.ndarray, number: np.ndarray, closed: np.ndarray, harmonics: int) -> None:
-    """Share harmonics anew in frames (T, S, 2, K) whose strokes have more than ``harmonics``; in place."""
+    """Reallocate harmonics in frames (T, S, 2, K) whose strokes have more than ``harmonics``; in place."""
     size = coefficients.shape[-1]
     for series, alive, rings in zip(coefficients, number > 0, closed > 0, strict=True):
         used = (size - (series[alive] != 0).any(1)[:, ::-1].argmax(1)).sum()

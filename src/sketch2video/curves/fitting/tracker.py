@@ -1,16 +1,16 @@
-"""Strokes of one frame after another: which live on, which end, and which begin.
+"""Frame-by-frame tracking of strokes: which continue, which end, and which begin.
 
 For each frame
 
-1. every stroke is predicted to go on as it went, and moved onto the ink
-   (:class:`~sketch2video.curves.fitting.registration.Registration`), until strokes come no nearer to it;
-2. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, started where its own start moved to;
-3. strokes that lost their ink are retired; ink that no stroke covers lets an outline live on that was lost behind
+1. every stroke is predicted with constant velocity, and registered to the ink
+   (:class:`~sketch2video.curves.fitting.registration.Registration`), until the discrepancy no longer decreases;
+2. a closed stroke whose ink forms a loop is replaced by that loop, by arc length, with the start nearest to its own;
+3. strokes that lost their ink are retired; uncovered ink continues an outline that was occluded by
    others, if it is a part of it (:mod:`~sketch2video.curves.fitting.lost`), and is traced into free slots;
-4. harmonics are shared out anew among all strokes, to those that lose most without them.
+4. harmonics are reallocated among all strokes, to those whose error is largest without them.
 
 Where lines of several objects cross, a stroke follows the ink that is nearest to it and to no other stroke; the rest of
-it is hidden, and keeps its form.
+it is occluded and keeps its form.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ from sketch2video.curves.fitting.series import (
 from sketch2video.curves.fitting.trace import Line, link, trace
 
 OUTLINE = 0.3
-"""A closed stroke longer than this, in frame widths, is an outline that is traced anew in every frame."""
+"""A closed stroke longer than this, in frame widths, is an outline that is traced again in every frame."""
 
 RING = 0.5
-"""A loop longer than this, in frame widths, is drawn anew as one closed stroke where several open ones draw it."""
+"""A loop longer than this, in frame widths, is replaced by one closed stroke where several open ones draw it."""
 
 LINK = 0.15
-"""The widest gap that a pen crosses, in frame widths, when there are more lines than strokes."""
+"""Widest gap across which lines are joined, in frame widths, when there are more lines than strokes."""
 
 SHORTEST = 0.05
-"""Length in frame widths below which uncovered ink is not worth a new stroke."""
+"""Shortest uncovered ink that starts a new stroke, in frame widths."""
 
 STRAY = 0.02
 """Mean distance to the ink, in frame widths, at which a stroke has lost it."""
 
 OWNED = 0.2
-"""Pixels of ink that are nearest to a stroke, for each pixel of its length, below which others draw what it draws."""
+"""Pixels of ink that are nearest to a stroke, for each pixel of its length, below which it is redundant."""
 
 FALL = 0.15
-"""A frame's rounds end when the last one took less than this share off the discrepancy between ink and strokes."""
+"""A frame's rounds end when the last one reduced the discrepancy between ink and strokes by less than this share."""
 
 SAME = 0.7
 """Share of a piece's points that must lie on the outline that it is a piece of."""
@@ -75,13 +75,13 @@ class Tracker:
         rounds: int,
         stiffness: float,
     ) -> None:
-        self.budget = budget - strokes  # what is left for coefficients
+        self.budget = budget - strokes  # remaining budget for coefficients
         self.rounds = rounds
         self.coefficients = np.zeros((strokes, 2, harmonics))
         self.alive = np.zeros(strokes, bool)
         self.closed = np.zeros(strokes, bool)
         self.velocity = np.zeros((strokes, 2))
-        self.life = np.zeros(strokes, np.int64)  # names what lives in a slot
+        self.life = np.zeros(strokes, np.int64)  # index of the life in a slot
         self.life_count = 0
         self.now = 0
         self.born = np.zeros(strokes, np.int64)
@@ -100,11 +100,11 @@ class Tracker:
 
     @property
     def gap(self) -> float:
-        """Px that a pen may leave open within a line."""
+        """Largest gap within a line, px."""
         return self.onto.gap
 
     def advance(self, skeleton: np.ndarray) -> None:
-        """Carry the strokes over to the next frame."""
+        """Track the strokes to the next frame."""
         self.now += 1
         frame = InkFrame.of(skeleton)
         before = self.alive.copy()
@@ -117,7 +117,7 @@ class Tracker:
             self._find_again(frame, before)
         uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive) > self.reach]
         if len(uncovered):
-            # A slot rests for a frame between two strokes: they must not look like one stroke that jumps.
+            # A slot is empty for a frame between two strokes: they must not look like one stroke that jumps.
             self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
         self._share_harmonics()
 
@@ -157,7 +157,7 @@ class Tracker:
             loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
             if loop is not None:
                 moved[i] = self._follow_loop(moved[i], rigid[i], loop)
-        # A closed stroke may be hidden in part, and the part that is hidden is far from any ink.
+        # A closed stroke may be partly occluded, and the occluded part is far from any ink.
         near = self.closed[which] | (apart < STRAY * self.size)
         keep = (inked > 0.5) & (owned > OWNED) & near & (lengths(moved) > 0.4 * length)
         for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
@@ -167,9 +167,9 @@ class Tracker:
         self.alive[which[~keep]] = False
 
     def _find_again(self, frame: InkFrame, before: np.ndarray) -> None:
-        """Let outlines that were lost behind others live on where ink that nobody else draws is a part of them.
+        """Continue occluded outlines where ink that no other stroke covers is a part of them.
 
-        Pieces of them that were taken for new strokes since are retired.
+        Pieces of them that became new strokes in the meantime are retired.
         """
         self.lost = [one for one in self.lost if self.now - one.since <= LONGEST]
         hides = surrounded(frame.skeleton, self.gap) if self.lost else frame.skeleton
@@ -213,7 +213,7 @@ class Tracker:
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
     def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
-        """Coefficients of a loop, clockwise, started where the stroke's start is now, held near the stroke's shape."""
+        """Coefficients of a loop, clockwise from the point nearest to the stroke's start, regularised to its shape."""
         ring = resample(start_canonically(loop.points), self.onto.n, closed=True)
         ring = rotate(ring, alignment(samples(moved), ring))
         found = project(ring, self.onto.harmonics)
@@ -222,7 +222,7 @@ class Tracker:
         return close((found * self.onto.n / 2 + rigid * ridge) / (self.onto.n / 2 + ridge))
 
     def _share_harmonics(self) -> None:
-        """Cut the strokes' series where the budget, or their own need, ends."""
+        """Truncate the strokes' series to their allocation of harmonics."""
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
         counts = share_harmonics(series, lengths(series), self.budget // 2)
@@ -238,10 +238,10 @@ class Tracker:
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
         lines = trace(without_specks(mask, shortest / 2), self.gap, shortest)
-        room = len(free)
-        if len(lines) > room:
-            self._make_room(lines[room].length)
-        lines = link(lines, room, LINK * self.size) if room else []
+        free_slots = len(free)
+        if len(lines) > free_slots:
+            self._retire_for(lines[free_slots].length)
+        lines = link(lines, free_slots, LINK * self.size) if free_slots else []
         if not lines:
             return
         for slot, line in zip(free, lines, strict=False):
@@ -253,8 +253,8 @@ class Tracker:
             self.life_count += 1
             self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
 
-    def _make_room(self, length: float) -> None:
-        """Retire the shortest stroke if a line more than twice as long as it has to wait for a slot."""
+    def _retire_for(self, length: float) -> None:
+        """Retire the shortest stroke if a line more than twice as long has no slot."""
         which = np.flatnonzero(self.alive)
         if len(which):
             drawn = lengths(self.coefficients[which])
@@ -266,15 +266,15 @@ class Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        places = frame.at(samples(self.coefficients[alive]))
+        pixels = frame.at(samples(self.coefficients[alive]))
         length = lengths(self.coefficients[alive])
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
-        # What closed strokes draw stays theirs: a line that ends at another outline is no loop with a part of it.
+        # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
         loose = frame.skeleton.copy()
         loose[frame.at(frame.ink[self._distance_to_strokes(frame.ink, self.alive & self.closed) <= self.reach])] = False
         for region in enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
             border = loose & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
-            on = cv2.dilate(border.astype(np.uint8), nearby)[places].mean(1) > 0.8
+            on = cv2.dilate(border.astype(np.uint8), nearby)[pixels].mean(1) > 0.8
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue

@@ -1,4 +1,4 @@
-"""What the training loop reads: batches of clips by number, and the order in which they come."""
+"""Datasets of the training loop: batches of samples by number, and their order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES = "images.parquet"
 
 
 class Dataset(Protocol):
-    """Samples by number. ``batch`` must be a pure function: what is random belongs into a task's loss."""
+    """Samples by number. ``batch`` must be a pure function; randomness belongs in a task's loss."""
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -60,19 +60,19 @@ class TensorDataset:
 
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """See :class:`Dataset`."""
-        places = torch.as_tensor(indices, dtype=torch.long)
-        return {name: tensor[places] for name, tensor in self.tensors.items()}
+        index = torch.as_tensor(indices, dtype=torch.long)
+        return {name: tensor[index] for name, tensor in self.tensors.items()}
 
 
 class ShardDataset:
-    """Arrays of clips, read from folders of shards as they are asked for.
+    """Arrays of clips, read from folders of shards on demand.
 
     Args:
         table: one row a clip, with ``shard`` and ``row``; see :func:`clips_of_split`.
         arrays: the folder of shards that holds an array, by the array's name: ``{"ink": Path("data/sketches")}``.
         columns: numeric columns of the table that become float32 tensors (N,), such as ``fps``.
 
-    A batch also holds ``index`` (int64 (N,)), the clip's place in ``table``: for captions encoded beforehand.
+    A batch also holds ``index`` (int64 (N,)), the clip's index in ``table``, for captions encoded beforehand.
     """
 
     def __init__(self, table: pd.DataFrame, arrays: Mapping[str, Path], columns: Sequence[str] = ()) -> None:
@@ -86,11 +86,11 @@ class ShardDataset:
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """See :class:`Dataset`."""
         rows = self.table.iloc[list(indices)]
-        places = torch.as_tensor(indices, dtype=torch.long)
+        index = torch.as_tensor(indices, dtype=torch.long)
         return {
-            "index": places,
+            "index": index,
             **{name: torch.from_numpy(reader.batch(name, rows)) for name, reader in self.readers.items()},
-            **{name: column[places] for name, column in self.columns.items()},
+            **{name: column[index] for name, column in self.columns.items()},
         }
 
 
@@ -120,18 +120,18 @@ def image_table(images: Path | None) -> pd.DataFrame:
 
 
 def image_latents(latents: Path) -> Path:
-    """Where the latents of images lie in a folder of latents."""
+    """The folder of the latents of images in a folder of latents."""
     return latents / "images"
 
 
 def batch_indices(seed: int, position: int, size: int, length: int) -> list[int]:
     """Numbers of the samples ``position * size`` to ``(position + 1) * size`` of an endless run of shuffled epochs.
 
-    A function of its arguments alone, so that a resumed training sees what an undisturbed one would have seen. Every
-    sample comes once in each epoch of ``length`` samples.
+    A function of its arguments alone, so that a resumed training has the same batches as an uninterrupted one.
+    Every sample occurs once in each epoch of ``length`` samples.
     """
-    places = range(position * size, (position + 1) * size)
-    return [int(_epoch(seed, place // length, length)[place % length]) for place in places]
+    numbers = range(position * size, (position + 1) * size)
+    return [int(_epoch(seed, number // length, length)[number % length]) for number in numbers]
 
 
 def batch_at(
@@ -143,7 +143,7 @@ def batch_at(
         dataset: of the training.
         seed, position, size: of the batch.
         index, count: the samples index, index + count, index + 2 count, ... of it; all unless given. A dataset that
-            chooses its batches itself is asked for the whole batch.
+            chooses its batches itself returns the whole batch.
 
     Raises:
         UserError: the batch cannot be divided into ``count`` equal parts.

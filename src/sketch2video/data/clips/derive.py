@@ -1,4 +1,4 @@
-"""From one folder of shards to another, clip by clip: what the data stages after ``ingest`` do."""
+"""Derivation of one folder of shards from another, clip by clip, for the data stages after ``ingest``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sketch2video.params import BaseParams
 Arrays = dict[str, np.ndarray]
 
 Make = Callable[[Arrays, dict[str, Any]], tuple[Arrays, dict[str, Any]]]
-"""From arrays of one clip, by name, and the stage's settings to other arrays of the clip and facts about it."""
+"""Maps arrays of one clip, by name, and the stage's settings to new arrays of the clip and facts about it."""
 
 
 def shards_of(clips: Path) -> list[int]:
@@ -48,7 +48,7 @@ def derive_shards(
 ) -> pd.DataFrame:
     """Make the shards of ``target`` from arrays of those of ``source``.
 
-    A clip whose input, settings and code are unchanged is not made again, whatever happens to the clips around it.
+    A clip is not made again while its input, settings and code are unchanged, independent of other clips.
 
     Args:
         make: of an importable module, if processes of their own call it.

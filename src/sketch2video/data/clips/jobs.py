@@ -1,4 +1,4 @@
-"""Jobs of a data stage, spread over processes or over a cluster."""
+"""Execution of the jobs of a data stage in processes or on a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sketch2video.errors import UserError
 from sketch2video.params import BaseParams
 
 CLUSTER_PATIENCE = 30
-"""Seconds that a Dask scheduler may take to answer."""
+"""Timeout of the connection to a Dask scheduler, seconds."""
 
 
 def number_of_workers(workers: int) -> int:
@@ -29,14 +29,14 @@ def number_of_workers(workers: int) -> int:
 def map_jobs(
     function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], where: BaseParams | None, description: str
 ) -> list[Any]:
-    """Call ``function(*job)`` for every job, with a progress bar; results in order of jobs.
+    """Call ``function(*job)`` for every job, with a progress bar; results in the order of the jobs.
 
-    Jobs run on the Dask cluster that ``where.cluster`` names, else in ``where.workers`` processes of their own, else,
-    with one worker, one job or nowhere named, in this process. ``function`` must be importable (a module's top level)
+    Jobs run on the Dask cluster ``where.cluster``, else in ``where.workers`` processes, else, with one worker, one job
+    or ``where=None``, in this process. ``function`` must be importable (a module's top level)
     unless it stays in this process; workers of a cluster must see the same files at the same paths.
 
     Raises:
-        UserError: a process was killed from outside, or the cluster does not answer.
+        UserError: a process was killed from outside, or the cluster cannot be reached.
     """
     if where is not None and where.cluster is not None:
         return _on_cluster(function, jobs, where.cluster, description)
@@ -44,9 +44,9 @@ def map_jobs(
     if workers <= 1:
         return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
-        places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
+        indices = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
         try:
-            return _gather(places, as_completed(places), description)
+            return _gather(indices, as_completed(indices), description)
         except BrokenProcessPool as error:
             raise UserError(
                 f"{description}: a process was killed, often for want of memory; lower base.workers"
@@ -71,20 +71,20 @@ def _on_cluster(
         raise UserError(f"base.cluster: no Dask scheduler answers at {address}; start one or set it to null") from error
     with client:
         futures = client.map(_on_one_thread, [function] * len(jobs), jobs, pure=False)
-        places = {future: place for place, future in enumerate(futures)}
+        indices = {future: index for index, future in enumerate(futures)}
         try:
-            return _gather(places, completed(futures), description)
+            return _gather(indices, completed(futures), description)
         except (KilledWorker, CommClosedError) as error:
             raise UserError(
                 f"{description}: a worker of {address} was lost, often for want of memory; run the command again"
             ) from error
 
 
-def _gather(places: dict[Any, int], completed: Iterable[Any], description: str) -> list[Any]:
-    """Results of futures in the order of their places, with a progress bar."""
-    results: list[Any] = [None] * len(places)
-    for future in tqdm(completed, total=len(places), desc=description, unit="shard"):
-        results[places[future]] = future.result()
+def _gather(indices: dict[Any, int], completed: Iterable[Any], description: str) -> list[Any]:
+    """Results of futures in the order of their indices, with a progress bar."""
+    results: list[Any] = [None] * len(indices)
+    for future in tqdm(completed, total=len(indices), desc=description, unit="shard"):
+        results[indices[future]] = future.result()
     return results
 
 

@@ -1,9 +1,9 @@
 """Clips in content-addressed shards: safetensors files that hold one array row a clip, and a parquet table beside them.
 
-A clip's shard follows from its id alone, so adding a video changes one shard and leaves the bytes of the others as they
-were. A shard's header carries the *key* of each of its clips, the hash of all that the clip was made from: input,
-settings and code. A stage makes the clips whose keys are new (:func:`update_shard`) and leaves the file alone if none
-is. Layout of a folder of shards::
+A clip's shard is a function of its id alone, so adding a video changes one shard and not the bytes of the others. A
+shard's header holds the *key* of each of its clips, the hash of all that the clip was made from: input, settings and
+code. A stage makes the clips whose keys are new (:func:`update_shard`) and does not write the file if there are none.
+Layout of a folder of shards::
 
     data/clips/clips.parquet              one row a clip, with its `shard` and `row`
     data/clips/shards/0007.safetensors    frames: uint8 (N, T, S, S, 3)
@@ -30,7 +30,7 @@ from sketch2video.files import partial_prefix, remove_partial, replacing, sha256
 
 SHARDS = "shards"
 LABEL = "label."
-"""How the names of columns of further labels begin: ``label.action``."""
+"""Prefix of the columns of further labels: ``label.action``."""
 
 _SAFETENSORS_TYPES = {"uint8": "U8", "bool": "BOOL", "int64": "I64", "float16": "F16", "float32": "F32"}
 
@@ -41,7 +41,7 @@ def shard_of(clip_id: str, shards: int) -> int:
 
 
 def shard_path(folder: Path | str, shard: int) -> Path:
-    """Where shard number ``shard`` of a folder lies."""
+    """Path of shard number ``shard`` of a folder."""
     return Path(folder) / SHARDS / f"{shard:04d}.safetensors"
 
 
@@ -97,7 +97,7 @@ class ShardWriter:
 
 @contextmanager
 def writing_shard(path: Path, key: str) -> Iterator[ShardWriter]:
-    """Write a shard atomically, byte-identically when repeated, and with no more than one clip in memory."""
+    """Write a shard atomically, reproducibly to the byte, with no more than one clip in memory."""
     with replacing(path) as partial, TemporaryDirectory(prefix=partial_prefix(), dir=partial.parent) as spool:
         writer = ShardWriter(Path(spool))
         yield writer
@@ -117,16 +117,16 @@ def write_shard(path: Path, arrays: dict[str, np.ndarray], clip_ids: Sequence[st
 def update_shard(
     path: Path, keys: dict[str, str], make: Callable[[str], tuple[dict[str, np.ndarray], dict[str, Any]] | str]
 ) -> dict[str, Any]:
-    """Make the clips of a shard that it does not hold yet; if it holds all and no other, the file is left alone.
+    """Make the clips of a shard that it does not hold yet; if it holds exactly these, the file is not written.
 
     Args:
         path: of the shard.
         keys: for every clip, by id, in the order of the rows, the hash of everything that it is made from.
-        make: for a clip's id its arrays (without the clip axis) and JSON-able facts, or the reason to leave it out.
+        make: for a clip's id its arrays (without the clip axis) and JSON-able facts, or the reason to reject it.
 
     Returns:
         The shard's notes: ``keys``; ``clips``, the facts of each row with its ``clip_id``; ``rejected``, the reasons by
-        id of the clips that are left out.
+        id of the rejected clips.
     """
     key = sha256_of_value(list(keys.items()))
     if shard_key(path) == key:
@@ -146,7 +146,7 @@ def update_shard(
 
 
 class _Before:
-    """The clips of a shard by their keys, as far as it is there and undamaged."""
+    """The clips of a shard by their keys; empty if it is missing or damaged."""
 
     def __init__(self, path: Path) -> None:
         self._made: dict[str, int | str] = {}
@@ -199,7 +199,7 @@ def clip_ids_of(path: Path) -> list[str]:
 
 
 def array_shape(path: Path, name: str) -> tuple[int, ...] | None:
-    """Shape (N, ...) of an array in a shard, by its header alone; None if it is not there or the file is damaged."""
+    """Shape (N, ...) of an array in a shard, by its header alone; None if it does not exist or the file is damaged."""
     try:
         with safe_open(path, "np") as shard:
             return tuple(shard.get_slice(name).get_shape())
@@ -249,7 +249,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 class ShardReader:
-    """Random access to the clips of a folder of shards; only the rows that are asked for are read.
+    """Random access to the clips of a folder of shards; only the requested rows are read.
 
     Args:
         folder: a folder that holds ``shards/``.
@@ -267,7 +267,7 @@ class ShardReader:
         """One frame of an array of one clip, without the axes of clips and frames; no other is read."""
         return self._read(name, shard, (row, frame))
 
-    def _read(self, name: str, shard: int, place: int | tuple[int, int]) -> np.ndarray:
+    def _read(self, name: str, shard: int, index: int | tuple[int, int]) -> np.ndarray:
         if shard not in self._open:
             path = shard_path(self.folder, shard)
             try:
@@ -275,22 +275,22 @@ class ShardReader:
             except (OSError, SafetensorError) as error:
                 raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
         try:
-            return self._open[shard].get_slice(name)[place]
+            return self._open[shard].get_slice(name)[index]
         except SafetensorError as error:
             raise UserError(f"{shard_path(self.folder, shard)} has no {name}; remove it and run `dvc repro`") from error
 
     def batch(self, name: str, table: pd.DataFrame) -> np.ndarray:
         """Array ``name`` of every row of ``table`` (columns ``shard`` and ``row``), in its order: (N, ...)."""
-        places = zip(table["shard"], table["row"], strict=True)
-        return np.stack([self(name, int(shard), int(row)) for shard, row in places])
+        rows = zip(table["shard"], table["row"], strict=True)
+        return np.stack([self(name, int(shard), int(row)) for shard, row in rows])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "_open": {}}  # worker processes open the files themselves
 
 
-def sweep(folder: Path | str, wanted: Iterable[int]) -> None:
-    """Remove the shards of a folder that are not ``wanted`` any more, and what a killed process left."""
-    keep = {shard_path(folder, shard) for shard in wanted}
+def sweep(folder: Path | str, shards: Iterable[int]) -> None:
+    """Remove the shards of a folder that are not in ``shards``, and partial files of killed processes."""
+    keep = {shard_path(folder, shard) for shard in shards}
     remove_partial(folder)
     remove_partial(Path(folder) / SHARDS)
     for path in (Path(folder) / SHARDS).glob("*.safetensors"):

@@ -1,4 +1,4 @@
-"""From the rows of a source to a folder of shards and the list of what is left out: for clips and images alike."""
+"""From the rows of a source to a folder of shards and a list of rejected rows, for clips and images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_rows(
     params: Params,
     folder: Path,
 ) -> Rows:
-    """Make what a source names, see :func:`make_shards`, and list the rows whose files cannot be used.
+    """Make the clips or images of a source, see :func:`make_shards`, and list the rows whose files cannot be used.
 
     Args:
         make: its facts have ``<kind>_sha256``, the hash of the file's bytes.
@@ -81,7 +81,7 @@ def make_shards(
     params: Params,
     folder: Path,
 ) -> tuple[Rows, dict[str, str]]:
-    """Spread clips or images over shards, make these in parallel, and remove those that hold nothing any more.
+    """Spread clips or images over shards, make these in parallel, and remove those that are empty.
 
     Args:
         make: called with a shard's path, its part of ``inputs`` as pairs (id, input) sorted by id, and ``settings``.
@@ -91,7 +91,7 @@ def make_shards(
         folder: of the shards.
 
     Returns:
-        Rows of the table as far as the shards know them, each with its ``clip_id``, and the reasons of what is left out
+        Rows of the table with the facts in the shards, each with its ``clip_id``, and the reasons of the rejected ones
         by id.
     """
     members: dict[int, list[tuple[str, Any]]] = {}

@@ -1,8 +1,8 @@
 """Captioned images in shards: ``data/images``, made by the stage ``ingest`` beside the clips.
 
 They come from a CSV ``path_to_image,caption`` (``ingest.images``) or are stills of the embedded scenes
-(``ingest.synthetic.images``). A model that is trained on images and clips learns what things look like from many images
-and how they move from few clips.
+(``ingest.synthetic.images``). A model that is trained on images and clips learns appearance from many images
+and motion from few clips.
 """
 
 from __future__ import annotations
@@ -73,17 +73,17 @@ def _picture_shard(target: Path, files: Sequence[tuple[str, Path]], settings: di
 
 
 def _stills(params: Params, images: Path) -> Rows:
-    """Render stills of the embedded scenes; they show what training clips show, so all are for training."""
-    wanted, count = params.ingest, 0
-    if wanted.source == "synthetic":
-        count = wanted.synthetic.images
-    side = synthetic.sides(wanted.synthetic.held_out_combinations, wanted.seed)["train"]
+    """Render stills of the embedded scenes; they have the attributes of training clips, so all are for training."""
+    section, count = params.ingest, 0
+    if section.source == "synthetic":
+        count = section.synthetic.images
+    side = synthetic.sides(section.synthetic.held_out_combinations, section.seed)["train"]
     what_of = {}
     for number in range(count):
         image_id = f"still-{number:06d}"
-        choice = synthetic.scene_rng(wanted.seed, f"{image_id} and what")
+        choice = synthetic.scene_rng(section.seed, f"{image_id} and what")
         what_of[image_id] = side[choice.integers(len(side))]
-    settings = {"seed": wanted.seed, "size": params.base.size}
+    settings = {"seed": section.seed, "size": params.base.size}
     rows, _ = make_shards(_still_shard, what_of, settings, params, images)
     write_rejected([], images, "image")
     return [{**row, "split": "train"} for row in rows]
@@ -103,7 +103,7 @@ def _still_shard(
     def render(image_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         rng, size = synthetic.scene_rng(settings["seed"], image_id), settings["size"]
         scene = synthetic.sample_scene(rng, [what_of[image_id]])
-        frames = synthetic.render_moments(scene, size, rng.uniform(0, 1, 1)).frames
+        frames = synthetic.render_at(scene, size, rng.uniform(0, 1, 1)).frames
         facts = {
             "path_to_image": f"synthetic/{image_id}",
             "caption": synthetic.still_caption_of(scene, rng),

@@ -56,7 +56,7 @@ def ingest_all(params: Params, data: Path = Path("data")) -> None:
     """The whole stage: clips and images, each in a folder of its own.
 
     Raises:
-        UserError: see :func:`ingest`; or DVC runs the stage and could not hash the source folder after it.
+        UserError: see :func:`ingest`; or DVC runs the stage and could not hash the source folder afterwards.
     """
     if "DVC_STAGE" in os.environ:
         refuse_unhashable(params.ingest.folder)
@@ -70,12 +70,12 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     The shards hold ``frames`` uint8 (N, T, S, S, 3) and ``cuts`` bool (N, T), true where a shot begins after another;
     where there are spatial conditions also ``control`` uint8 (N, T, S, S, 3), frame by frame and pixel by pixel beside
     ``frames``; for the synthetic source also ``outlines`` float32 (N, T, O, 128, 2) and ``masks`` uint8 (N, T, S, S).
-    A clip that is already made of the same video or sheets with the same parameters is not made again.
+    A clip is not made again while its video or sheets and the parameters are unchanged.
 
     Raises:
         UserError: the source cannot be read, more rows than ``ingest.max_rejected`` cannot be used, or none can.
     """
-    # A table stands only beside the shards that it describes, also if this process is killed half-way.
+    # The table must never exist beside shards that it does not describe, even if this process is killed.
     (clips / TABLE).unlink(missing_ok=True)
     make = {"synthetic": _scenes, "sprites": _sprites}.get(params.ingest.source, _videos)
     table = pd.DataFrame(make(params, clips))
@@ -133,26 +133,26 @@ def _video_shard(
 
 def _scenes(params: Params, clips: Path) -> Rows:
     """Render the synthetic source: every combination, the held-out ones for ``test`` and the others for ``train``."""
-    wanted, seed = params.ingest.synthetic, params.ingest.seed
-    sides = synthetic.sides(wanted.held_out_combinations, seed)
+    section, seed = params.ingest.synthetic, params.ingest.seed
+    sides = synthetic.sides(section.held_out_combinations, seed)
     what_of: dict[str, list[synthetic.Combination]] = {}
     split_of: dict[str, str] = {}
     for split, side in sides.items():
         for combination in side:
-            for number in range(wanted.clips_per_combination):
+            for number in range(section.clips_per_combination):
                 clip_id = "-".join(
                     [combination.colour, combination.shape, *combination.motion.split(), f"{number:03d}"]
                 )
                 choice = synthetic.scene_rng(seed, f"{clip_id} and others")
-                others = [side[choice.integers(len(side))] for _ in range(wanted.objects - 1)]
+                others = [side[choice.integers(len(side))] for _ in range(section.objects - 1)]
                 what_of[clip_id] = [combination, *others]
                 split_of[clip_id] = split
     settings = {
         "seed": seed,
         "frames": params.base.frames,
         "size": params.base.size,
-        "moving_ground": wanted.moving_ground,
-        "control": wanted.control,
+        "moving_ground": section.moving_ground,
+        "control": section.control,
     }
     rows, _ = make_shards(_scene_shard, what_of, settings, params, clips)
     for row in rows:
@@ -202,9 +202,9 @@ def _scene_shard(
 
 def _sprites(params: Params, clips: Path) -> Rows:
     """Compose the characters of Sprites: every one in every action and direction."""
-    wanted, seed = params.ingest.sprites, params.ingest.seed
-    sheets = sprites.find_sheets(Path(params.ingest.folder).absolute(), wanted.sheets)
-    clip_of = {clip.id: clip for clip in sprites.clips_of(wanted, seed)}
+    section, seed = params.ingest.sprites, params.ingest.seed
+    sheets = sprites.find_sheets(Path(params.ingest.folder).absolute(), section.sheets)
+    clip_of = {clip.id: clip for clip in sprites.clips_of(section, seed)}
     inputs = {}
     for clip_id, clip in clip_of.items():
         worn = [sheets[garment][number] for garment, number in zip(sprites.GARMENTS, clip.character, strict=True)]

@@ -1,1 +1,1 @@
-"""Where captioned videos come from: CSV files and data sets as they are published."""
+"""Sources of captioned videos: CSV files and published data sets."""

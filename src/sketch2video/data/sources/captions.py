@@ -20,13 +20,13 @@ def read_captions(folder: Path | str, captions: str) -> Source:
 
     Columns ``label.<name>`` hold further labels, by name.
 
-    Paths are relative to the CSV. A row is rejected if it is no CSV, has more cells than the header, names a path
-    outside of ``folder``, has no caption, names an unknown split, repeats another or puts a video into a second split;
-    so are those without a control where others have one. The rest goes on.
+    Paths are relative to the CSV. A row is rejected if it is not valid CSV, has more cells than the header, names a
+    path outside of ``folder``, has no caption, names an unknown split, repeats another or puts a video into a second
+    split; so are those without a control where others have one.
 
     Args:
         folder: the source folder.
-        captions: the CSV's path in that folder; :func:`~sketch2video.inputs.tables.read_table` says what is accepted.
+        captions: the CSV's path in that folder; see :func:`~sketch2video.inputs.tables.read_table` for its format.
 
     Raises:
         UserError: the CSV is missing, is in another encoding than UTF-8 or UTF-16, is not a CSV, lacks a column, has
@@ -85,5 +85,5 @@ def _read(folder: Path | str, name: str, key: str, kind: str) -> Source:
 
 
 def _path(table: Path, path: str) -> str:
-    """A path without `.` and doubled slashes, as on the disk; `..` stays, since what it means depends on links."""
+    """A path without `.` and repeated slashes, as on the disk; `..` is kept, since its meaning depends on links."""
     return name_on_disk(table.parent, str(PurePosixPath(path))) if path else ""

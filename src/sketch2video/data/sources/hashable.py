@@ -1,4 +1,4 @@
-"""Files that DVC cannot hash. One of them in the source folder ends ``dvc repro``, which may not say which it is."""
+"""Files that DVC cannot hash. One of them in the source folder stops ``dvc repro``, which may not report its name."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def refuse_unhashable(folder: Path | str) -> None:
     """Raise if DVC could not hash a source folder.
 
     Raises:
-        UserError: the folder holds such files, of which the message names the first; or it holds what the graph makes
-            of it, or lies in that.
+        UserError: the folder holds such files, of which the message names the first; or it contains an output of the
+            graph or is within one.
     """
     if result := _result_of_the_graph(Path(folder)):
         raise UserError(
@@ -50,24 +50,24 @@ def refuse_unhashable(folder: Path | str) -> None:
 
 
 def _result_of_the_graph(folder: Path) -> str | None:
-    """The first output of the current project's graph that is a folder, lies in it or contains it; None if none is."""
-    graph, place = Path("dvc.yaml"), folder.resolve()
+    """The first output of the project's graph that is ``folder``, is within it or contains it; None if none is."""
+    graph, resolved = Path("dvc.yaml"), folder.resolve()
     if not graph.is_file():
         return None
     stages = read_yaml(graph)["stages"].values()
     outputs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages for out in stage.get("outs", [])]
     for output in map(str, outputs):
         path = Path(output).resolve()
-        if path.is_relative_to(place) or place.is_relative_to(path):
+        if path.is_relative_to(resolved) or resolved.is_relative_to(path):
             return output
     return None
 
 
 def unhashable(folder: Path | str) -> Iterator[tuple[str, str]]:
-    """Yield the path and the fault of every file below a folder that DVC cannot hash; linked folders are passed over.
+    """Yield the path and the fault of every file below a folder that DVC cannot hash; linked folders are skipped.
 
     These are links that lead nowhere, names that are not UTF-8, files that cannot be read or are none (pipes, sockets),
-    and ``.dvcignore``, which DVC allows outside of such folders alone.
+    and ``.dvcignore``, which DVC allows only outside of such folders.
     """
     unread: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unread.append):
@@ -84,7 +84,7 @@ def _name_fault(name: str) -> str | None:
         name.encode()
     except UnicodeEncodeError:
         return "has a name that is not UTF-8"
-    return "must not lie in it" if name == ".dvcignore" else None
+    return "must not be in it" if name == ".dvcignore" else None
 
 
 def _file_fault(path: str) -> str | None:

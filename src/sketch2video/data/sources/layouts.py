@@ -1,4 +1,4 @@
-"""The layouts in which captioned videos come: a CSV beside them, UCF-101 or MSR-VTT."""
+"""Layouts of captioned videos: a CSV with paths, UCF-101 or MSR-VTT."""
 
 from __future__ import annotations
 

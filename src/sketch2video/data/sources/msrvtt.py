@@ -1,4 +1,4 @@
-"""MSR-VTT as it is published: videos that are cut already, and JSON with about twenty captions for each.
+"""MSR-VTT as published: videos that are already cut, and JSON with about twenty captions for each.
 
 Annotations are either the two files of the challenge or, in the package that retrieval work shares, one file. Both have
 ``videos`` (``video_id``, ``category``, ``split``, and times within the web page's video, from which the files were cut
@@ -7,11 +7,11 @@ already) and ``sentences`` (``video_id``, ``caption``)::
     train_val_videodatainfo.json, test_videodatainfo.json    or  MSRVTT_data.json
     TrainValVideo/video0.mp4, TestVideo/video7010.mp4        or  videos/all/video0.mp4
 
-:data:`ANNOTATIONS` and :data:`VIDEOS` say in which folders they are looked for.
+:data:`ANNOTATIONS` and :data:`VIDEOS` are the folders in which they are searched.
 
-A video becomes one clip with one of its captions, drawn by ``ingest.seed``: each is as likely as another, as in
-published evaluations, and other videos do not change the choice. Validation videos are for training, as in the usual
-split of 7,010 to 2,990.
+A video becomes one clip with one of its captions, drawn by ``ingest.seed``: all are equally likely, as in
+published evaluations, and the choice does not depend on other videos. Validation videos are for training, as in the
+usual split of 7,010 to 2,990.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _ALLOWED: dict[str, dict[str, Callable[[Any], bool]]] = {
         "caption": is_text,
     },
 }
-"""What is read of an entry, by its key."""
+"""The keys that are read of an entry, and their types."""
 
 
 def read_msrvtt(folder: Path | str, seed: int) -> Source:
@@ -76,11 +76,11 @@ def read_msrvtt(folder: Path | str, seed: int) -> Source:
         videos |= {video["video_id"]: video for video in content["videos"]}
         for sentence in content["sentences"]:
             captions.setdefault(sentence["video_id"], set()).add(" ".join(sentence["caption"].split()))
-    places = [root / place for place in VIDEOS if (root / place).is_dir()]
+    folders = [root / part for part in VIDEOS if (root / part).is_dir()]
     source = Source(" and ".join(path.relative_to(root).as_posix() for path in files), root, root)
     for number, (video_id, video) in enumerate(videos.items(), 1):
         name = f"{video_id}.mp4"
-        path = next((place / name for place in places if (place / name).exists()), places[0] / name)
+        path = next((one / name for one in folders if (one / name).exists()), folders[0] / name)
         source.add(
             SourceRow(
                 row=number,
@@ -108,7 +108,7 @@ def annotation_files(folder: Path) -> list[Path]:
 
 
 def _first(folder: Path, name: str) -> list[Path]:
-    return [path for place in ANNOTATIONS if (path := folder / place / name).is_file()][:1]
+    return [path for part in ANNOTATIONS if (path := folder / part / name).is_file()][:1]
 
 
 def _drawn(captions: set[str], key: str) -> str:
@@ -117,7 +117,7 @@ def _drawn(captions: set[str], key: str) -> str:
 
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Read a file of annotations and hold it to what is used of it."""
+    """Read a file of annotations and check the parts of it that are used."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""A short look at captioned videos before anything is decoded: what is usable, how long, how large, how fast."""
+"""Summary of captioned videos without decoding: usable rows, durations, sizes, frame rates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sketch2video.media.codec import VideoInfo, probe_video
 from sketch2video.media.containers import RejectedVideo
 
 MOST_HEADERS = 500
-"""Videos whose headers are read; of more, so many are taken evenly over the source."""
+"""Largest number of videos whose headers are read; if there are more, they are chosen evenly."""
 _ROWS_SHOWN = 10
 _KINDS_SHOWN = 4
 
@@ -24,13 +24,13 @@ _KINDS_SHOWN = 4
 def preview(source: Source, min_frames: int, max_rejected: int) -> list[str]:
     """Describe a source in lines of text.
 
-    Every file is looked for; headers of at most ``MOST_HEADERS`` videos are read, and nothing is decoded. So a file
-    that is damaged further on is found by ``ingest`` alone.
+    The existence of every file is checked; headers of at most ``MOST_HEADERS`` videos are read, and nothing is decoded.
+    Damage after the header is only found by ``ingest``.
 
     Args:
         source: of videos.
         min_frames: a video whose header promises fewer is rejected.
-        max_rejected: more rejected rows than these will end ``ingest``.
+        max_rejected: largest number of rejected rows with which ``ingest`` succeeds.
 
     Raises:
         UserError: no row can be used.
@@ -74,7 +74,7 @@ def _missing(path: Path) -> str | None:
 
 
 def _rejections(source: Source, faults: dict[str, str]) -> list[Rejection]:
-    """The rows that the faults of their videos leave out, or a control that is missing."""
+    """The rows that are rejected for a fault of their video, or a missing control."""
     found = []
     for row in source.rows:
         reason = faults.get(row.path)
@@ -96,7 +96,7 @@ def _rejected_lines(source: Source, rejected: Sequence[Rejection], most: int) ->
 
 
 def _facts(infos: dict[str, VideoInfo]) -> list[str]:
-    """Lengths, sizes and rates as the headers have them."""
+    """Durations, sizes and frame rates by the headers."""
     lines = []
     seconds = {path: info.duration for path, info in infos.items() if info.duration and info.duration > 0}
     if seconds:
@@ -111,7 +111,7 @@ def _facts(infos: dict[str, VideoInfo]) -> list[str]:
 
 
 def _counted(kinds: Iterable[str]) -> str:
-    """What occurs how often, the most frequent first."""
+    """Values with their counts, the most frequent first."""
     counts = Counter(kinds).most_common()
     shown = ", ".join(f"{kind} ({count})" for kind, count in counts[:_KINDS_SHOWN])
     rest = sum(count for _, count in counts[_KINDS_SHOWN:])

@@ -1,4 +1,4 @@
-"""What every source of captioned files answers: rows, each checked before its file is opened, and their splits."""
+"""Rows of a source of captioned files, which are checked before files are opened, and their splits."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class SourceRow:
     """A captioned video or image.
 
     Attributes:
-        row: its place in the source, counted from 1: of a CSV the line.
-        id: safe as a file name, and no other row's.
+        row: its number in the source, from 1; in a CSV the line.
+        id: unique, and safe as a file name.
         path: in its shortest form; relative to the source's ``base``.
         caption: white space collapsed.
         label: None if there is none.
-        split: None if the source leaves it open.
+        split: None if the source does not define it.
         control: path of a video that belongs to this one frame by frame, relative to ``base``; None if there is none.
-        labels: further labels by their names, without those that the row leaves empty.
+        labels: further labels by their names, without empty ones.
     """
 
     row: int
@@ -41,7 +41,7 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row that is left out, and why."""
+    """A rejected row, and the reason."""
 
     row: int
     path: str
@@ -54,12 +54,12 @@ class Source:
     """The rows of a source: those that pass :meth:`add`, and the others.
 
     Attributes:
-        name: of the file or files that the rows stand in.
-        root: the source folder, which no path leaves.
+        name: of the file or files that contain the rows.
+        root: the source folder, which all paths must stay in.
         base: the folder that paths are relative to.
         kind: of the files, in messages: video or image.
-        unit: of places in the source, in messages.
-        rows: usable as far as that can be said without opening their files.
+        unit: of row numbers in the source, in messages.
+        rows: those that are usable, as far as can be checked without opening their files.
         rejected: all others.
     """
 
@@ -70,16 +70,16 @@ class Source:
     unit: str = "row"
     rows: list[SourceRow] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    _places: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False)
+    _row_numbers: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False)
     _splits: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
 
     def add(self, row: SourceRow) -> None:
-        """Take a row in, or reject it: its path leaves the folder, its caption is empty, its split is unknown, ..."""
+        """Add a row, or reject it: its path leaves the folder, its caption is empty, its split is unknown, ..."""
         reason = self._fault(row)
         if reason:
             self.rejected.append(Rejection(row.row, row.path, row.caption, reason))
             return
-        self._places[row.path, row.caption] = row.row
+        self._row_numbers[row.path, row.caption] = row.row
         if row.split:
             self._splits.setdefault(row.path, (row.split, row.row))
         self.rows.append(row)
@@ -98,12 +98,12 @@ class Source:
             return "caption is empty"
         if row.split not in (None, *SPLITS):
             return f"split {brief(repr(row.split))} is unknown; it is {' or '.join(SPLITS)}"
-        place = self._places.get((row.path, row.caption))
-        if place is not None:
-            return f"repeats {self.unit} {place}"
-        split, place = self._splits.get(row.path, (row.split, None))
+        row_number = self._row_numbers.get((row.path, row.caption))
+        if row_number is not None:
+            return f"repeats {self.unit} {row_number}"
+        split, row_number = self._splits.get(row.path, (row.split, None))
         if row.split and split != row.split:
-            return f"the {self.kind} is in split {split} already, by {self.unit} {place}"
+            return f"the {self.kind} is in split {split} already, by {self.unit} {row_number}"
         return None
 
 
@@ -115,11 +115,11 @@ def row_id(path: str, caption: str) -> str:
 
 
 def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fraction: float) -> list[str]:
-    """The split of every clip: the one that its row names, else by a hash of its video.
+    """The split of every clip: that of its row, else by a hash of its video.
 
-    All clips of a video share a split, also where a copy of it goes by another name; and an added video leaves the
-    splits of the others as they were. The one exception are data so small that a split would be empty: then the video
-    nearest to it by hash goes there, if there is one whose split no row names. A lone video is for training.
+    All clips of a video share a split, including copies under another name, and adding a video does not change the
+    splits of the others. The exception is a data set so small that a split would be empty: it then gets the video
+    nearest to it by hash, among those whose split no row names. A single video is for training.
 
     Args:
         videos: what identifies each clip's video: the hash of its content.
@@ -129,9 +129,11 @@ def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fract
     name_of: dict[str, str | None] = {}
     for video, name in zip(videos, named, strict=True):
         name_of[video] = name_of.get(video) or name
-    place = {video: _uniform(video) for video in name_of}
-    split_of = {video: name or ("test" if place[video] < test_fraction else "train") for video, name in name_of.items()}
-    free = sorted((video for video, name in name_of.items() if name is None), key=lambda video: place[video])
+    hashed = {video: _uniform(video) for video in name_of}
+    split_of = {
+        video: name or ("test" if hashed[video] < test_fraction else "train") for video, name in name_of.items()
+    }
+    free = sorted((video for video, name in name_of.items() if name is None), key=lambda video: hashed[video])
     if free and "train" not in split_of.values():
         split_of[free[-1]] = "train"
     if free and "test" not in split_of.values() and len(split_of) >= 2:
@@ -140,5 +142,5 @@ def assign_splits(videos: Sequence[str], named: Sequence[str | None], test_fract
 
 
 def _uniform(text: str) -> float:
-    """A number in [0, 1) that depends on nothing but the text."""
+    """A number in [0, 1) that is a function of the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""What the sheets of Sprites show, in words: labels and captions."""
+"""Labels and captions of the clips of Sprites."""
 
 from __future__ import annotations
 

@@ -3,11 +3,11 @@
 Layout, as the repository has it::
 
     body/0.png  bottomwear/0.png  topwear/0.png  hair/0.png    numbered from 0; a character has one of each
-    shoes/1.png                                                worn by everyone
+    shoes/1.png                                                worn by all_characters
 
 A sheet has 13 columns and 21 rows of cells, 64 x 64 pixels each, RGBA. Four rows show an action from the back, the
 left, the front and the right. The frames are those of the benchmark of Li & Mandt, "Disentangled Sequential
-Autoencoder" (ICML 2018): columns as in :data:`COLUMNS`, on black ground, 1,000 characters to train and 296 to test.
+Autoencoder" (ICML 2018): columns as in :data:`COLUMNS`, on a black background, 1,000 training and 296 test characters.
 Which characters these are is drawn by ``ingest.seed``.
 """
 
@@ -38,7 +38,7 @@ COLUMNS = {
     "spellcast": (0, 1, 2, 3, 4, 5, 4, 6),
     "slash": (0, 1, 2, 3, 4, 5, 4, 0),
 }
-"""Columns of the eight frames of each action; in column 0 of walk the character stands."""
+"""Columns of the eight frames of each action; in column 0 of walk the character does not move."""
 
 DIRECTIONS = {"front": 2, "left": 1, "right": 3}
 """Row of each direction among the four of an action."""
@@ -52,7 +52,7 @@ SHEET = (13 * CELL, 21 * CELL)
 """Width and height of a sheet, pixels."""
 
 GROUND = 0
-"""Grey value of the ground."""
+"""Grey value of the background."""
 
 
 class Character(NamedTuple):
@@ -65,7 +65,7 @@ class Character(NamedTuple):
 
 
 class SpriteClip(NamedTuple):
-    """Who does what, seen from where, and the split that shows it."""
+    """Character, action, direction and split of a clip."""
 
     character: Character
     action: str
@@ -136,7 +136,7 @@ def _read_frames(sheet: Sheet) -> dict[tuple[str, str], np.ndarray]:
 
 
 def compose(sheets: Sequence[Sheet], action: str, direction: str, frames: int, size: int) -> np.ndarray:
-    """Draw sheets over each other on the ground: uint8 (T, S, S, 3) RGB.
+    """Compose sheets over each other on the background: uint8 (T, S, S, 3) RGB.
 
     Args:
         sheets: the lowest layer first.
@@ -157,42 +157,43 @@ def compose(sheets: Sequence[Sheet], action: str, direction: str, frames: int, s
     return np.stack([middle_square(frame, size) for frame in picture[taken].astype(np.uint8)])
 
 
-def clips_of(wanted: SpritesParams, seed: int) -> list[SpriteClip]:
+def clips_of(params: SpritesParams, seed: int) -> list[SpriteClip]:
     """Every character of :func:`sides` in every action and direction."""
     return [
         SpriteClip(character, action, direction, split)
-        for split, characters in sides(wanted, seed).items()
+        for split, characters in sides(params, seed).items()
         for character in characters
         for action in ROWS
         for direction in DIRECTIONS
     ]
 
 
-def sides(wanted: SpritesParams, seed: int) -> dict[str, list[Character]]:
+def sides(params: SpritesParams, seed: int) -> dict[str, list[Character]]:
     """The characters of each split.
 
     Where ``split`` is ``characters``, ``test_characters`` of all are drawn for ``test``. Where it is ``combinations``,
     each bottomwear is combined with one topwear by a random permutation, and the characters that wear such a pair are
-    for ``test``: training shows every sheet, but none of these pairs. A smaller number of ``characters`` is a subset of
+    for ``test``: training contains every sheet, but none of these pairs. A smaller number of ``characters`` is a subset
+        of
     either side, in the same proportion, and of the subset of any larger number.
 
     Raises:
         UserError: the characters for training do not show every sheet.
     """
     rng = np.random.default_rng([seed, 0x5921])
-    everyone = [Character(*numbers) for numbers in itertools.product(range(wanted.sheets), repeat=len(GARMENTS))]
-    everyone = [everyone[index] for index in rng.permutation(len(everyone))]
-    if wanted.split == "characters":
-        hidden = set(everyone[: wanted.test_characters])
+    all_characters = [Character(*numbers) for numbers in itertools.product(range(params.sheets), repeat=len(GARMENTS))]
+    all_characters = [all_characters[index] for index in rng.permutation(len(all_characters))]
+    if params.split == "characters":
+        hidden = set(all_characters[: params.test_characters])
     else:
-        topwear_of = rng.permutation(wanted.sheets)
-        hidden = {one for one in everyone if topwear_of[one.bottomwear] == one.topwear}
-    test = [one for one in everyone if one in hidden]
-    train = _every_sheet_first([one for one in everyone if one not in hidden])
-    if wanted.characters:
-        tests = max(round(wanted.characters * len(test) / len(everyone)), 1)
-        test, train = test[:tests], train[: wanted.characters - tests]
-    if len(_sheets_of(train)) < len(GARMENTS) * wanted.sheets:
+        topwear_of = rng.permutation(params.sheets)
+        hidden = {one for one in all_characters if topwear_of[one.bottomwear] == one.topwear}
+    test = [one for one in all_characters if one in hidden]
+    train = _every_sheet_first([one for one in all_characters if one not in hidden])
+    if params.characters:
+        tests = max(round(params.characters * len(test) / len(all_characters)), 1)
+        test, train = test[:tests], train[: params.characters - tests]
+    if len(_sheets_of(train)) < len(GARMENTS) * params.sheets:
         raise UserError(
             f"ingest.sprites: {len(train)} characters for training do not show every sheet; raise characters or lower"
             " test_characters"

@@ -1,4 +1,4 @@
-"""UCF-101 as it is published: a folder of videos for each class, and the official lists of what trains and what tests.
+"""UCF-101 as published: a folder of videos for each class, and the official lists of training and test videos.
 
 Layout, as UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip unpack side by side::
 
@@ -7,7 +7,7 @@ Layout, as UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip unpack side 
     ucfTrainTestlist/trainlist01.txt    "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"; also 02 and 03
     ucfTrainTestlist/testlist01.txt     "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"
 
-A video is named by what the lists say, since class and file name do not always agree (HandstandPushups holds
+A video is named as in the lists, since class and file name do not always agree (HandstandPushups holds
 v_HandStandPushups_g01_c01.avi).
 """
 
@@ -26,11 +26,11 @@ LISTS = "ucfTrainTestlist"
 
 
 def read_ucf101(folder: Path | str, split: int) -> Source:
-    """Read the videos of UCF-101: caption "apply eye makeup" and label "ApplyEyeMakeup", splits as the lists have them.
+    """Read the videos of UCF-101: caption "apply eye makeup" and label "ApplyEyeMakeup", splits by the lists.
 
     Args:
         folder: that holds ``UCF-101/`` and ``ucfTrainTestlist/``.
-        split: which of the three official pairs of lists.
+        split: number of the official pair of lists, 1 to 3.
 
     Raises:
         UserError: the layout is another one; the message names the file.
@@ -43,13 +43,13 @@ def read_ucf101(folder: Path | str, split: int) -> Source:
     lists = {side: f"{side}list{split:02d}.txt" for side in ("train", "test")}
     source = Source(f"{LISTS}/{lists['train']} and {lists['test']}", root, root / VIDEOS)
     for side, name in lists.items():
-        for place, path, number in _listed(root / LISTS / name, has_numbers=side == "train"):
+        for where, path, number in _listed(root / LISTS / name, has_numbers=side == "train"):
             label = path.partition("/")[0]
             if label not in number_of:
-                raise UserError(f"{place}: {brief(label)} is not a class of classInd.txt; take both from one download")
+                raise UserError(f"{where}: {brief(label)} is not a class of classInd.txt; take both from one download")
             if number not in (None, number_of[label]):
                 raise UserError(
-                    f"{place}: {brief(label)} is class {shown(number_of[label])} in classInd.txt, not {shown(number)};"
+                    f"{where}: {brief(label)} is class {shown(number_of[label])} in classInd.txt, not {shown(number)};"
                     " take both from one download"
                 )
             count = len(source.rows) + len(source.rejected) + 1
@@ -64,28 +64,28 @@ def words(label: str) -> str:
 
 def _class_numbers(path: Path) -> dict[str, int]:
     numbers = {}
-    for place, line in _lines(path):
+    for where, line in _lines(path):
         found = re.fullmatch(r"(\d{1,9})\s+(\S+)", line)
         if not found:
             raise UserError(
-                f'{place}: {shown(line)} is not a line such as "1 ApplyEyeMakeup"; download the lists again'
+                f'{where}: {shown(line)} is not a line such as "1 ApplyEyeMakeup"; download the lists again'
             )
         numbers[found[2]] = int(found[1])
     return numbers
 
 
 def _listed(path: Path, has_numbers: bool) -> Iterator[tuple[str, str, int | None]]:
-    """Yield place, path of the video and, from lists that have it, number of its class, for each line of a list."""
+    """Yield location, path of the video and, from lists that have it, number of its class, for each line of a list."""
     example = "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi" + (" 1" if has_numbers else "")
-    for place, line in _lines(path):
+    for where, line in _lines(path):
         found = re.fullmatch(r"([^/\s]+/\S+)\s+(\d{1,9})" if has_numbers else r"([^/\s]+/\S+)()", line)
         if not found:
-            raise UserError(f'{place}: {shown(line)} is not a line such as "{example}"; download the lists again')
-        yield place, found[1], int(found[2]) if has_numbers else None
+            raise UserError(f'{where}: {shown(line)} is not a line such as "{example}"; download the lists again')
+        yield where, found[1], int(found[2]) if has_numbers else None
 
 
 def _lines(path: Path) -> list[tuple[str, str]]:
-    """Place and text of each line of a list that is not blank.
+    """Location and text of each line of a list that is not blank.
 
     Raises:
         UserError: the file is missing, is not text, or is empty.

@@ -1,1 +1,1 @@
-"""What clips and curves are expected to be (Great Expectations, which takes seconds to load)."""
+"""Validation of clips and curves (Great Expectations, which takes seconds to import)."""

@@ -1,8 +1,8 @@
-"""Great Expectations' Data Docs, made to be read without a network.
+"""Great Expectations' Data Docs, changed to be readable without a network.
 
-The pages that it builds load styles, scripts and pictures from other servers, and the index consists of scripts alone.
-Here whatever comes from elsewhere is taken out, a style of our own put in, and an index written; a content security
-policy holds browsers to it.
+The generated pages load styles, scripts and pictures from other servers, and the index consists of scripts alone.
+External resources are removed, a style and an index are added, and a content security policy prevents further
+requests.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def without_network(folder: Path, passed: Mapping[str, bool]) -> None:
 
 
 def alone(page: str) -> str:
-    """An HTML page without scripts and without what it would load from other servers."""
+    """An HTML page without scripts and external resources."""
     page = _URL.sub("none", _LINK.sub("", _SCRIPT.sub("", page)))
     head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta charset="utf-8">'
     page = _HEAD.sub(lambda found: found[0] + head, page, count=1)

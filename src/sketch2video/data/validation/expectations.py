@@ -1,8 +1,8 @@
-"""What clips and curves must satisfy before anything is trained on them, checked by Great Expectations.
+"""Checks of clips and curves before training, by Great Expectations.
 
 Three tables are checked: clips (``data/clips/clips.parquet``), curves (``data/curves/curves.parquet``) and the rejected
-rows of the source. Facts that no single column holds, such as the number of splits that show a video, become columns of
-their own first (:func:`clips_with_facts`, :func:`curves_with_facts`), so that a failing check can name its rows.
+rows of the source. Facts that no single column holds, such as the number of splits that show a video, first become
+columns (:func:`clips_with_facts`, :func:`curves_with_facts`), so that a failing check can name its rows.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Check:
     rows: list[str]
 
     def __str__(self) -> str:
-        place = self.table if self.column is None else f"{self.table}.{self.column}"
+        column = self.table if self.column is None else f"{self.table}.{self.column}"
         arguments = ", ".join(f"{name}={value}" for name, value in self.expected.items())
-        line = f"{place}: {self.expectation}({arguments})"
+        line = f"{column}: {self.expectation}({arguments})"
         if self.observed is not None:
             line += f", observed {self.observed}"
         if self.rows:
@@ -84,7 +84,7 @@ def validate(
     docs: Path = Path("reports/data_docs"),
     passed: Path = Path("data/validated.json"),
 ) -> None:
-    """Check the tables; write the outcome of every check, pages to read, and, if all is well, what passed.
+    """Check the tables; write the outcome of every check, pages to read, and, if all pass, their fingerprints.
 
     Args:
         params: the bounds (``validate``) and what the data were made for (``base``, ``ingest``, ``fit``).
@@ -92,10 +92,10 @@ def validate(
         curves: folder of ``curves.parquet`` and its shards.
         images: folder of ``images.parquet``, its shards and ``rejected.csv``; nothing is checked of it where the table
             is empty.
-        report: every check with its outcome; holds no time, so equal data give equal bytes.
+        report: every check with its outcome; without timestamps, so equal data give equal bytes.
         docs: Great Expectations' Data Docs, ``index.html`` first.
         passed: fingerprints of the tables that passed. Training depends on this file rather than on the report: bad
-            data stop before it, and a changed bound alone trains nothing anew.
+            data stop the graph, and a changed bound alone does not repeat a training.
 
     Raises:
         UserError: a table cannot be read, or a check fails; the message names expectations and offending rows.
@@ -139,7 +139,7 @@ def validate(
 def clips_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The clip table with the facts that its checks need.
 
-    ``frames`` and ``size`` are those of the clip's array on disk, 0 if it is not there. ``splits_of_<column>`` counts
+    ``frames`` and ``size`` are those of the clip's array on disk, 0 if it is missing. ``splits_of_<column>`` counts
     the splits that show the row's clip, video, shape, colour or motion. ``label_in_training`` is yes or no for test
     clips whose label has at least :data:`ENOUGH_CLIPS` clips, null for all others.
     """
@@ -154,7 +154,7 @@ def clips_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def images_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The image table with ``frames``, ``size`` and ``splits_of_image_sha256``, as :func:`clips_with_facts` says."""
+    """The image table with ``frames``, ``size`` and ``splits_of_image_sha256``; see :func:`clips_with_facts`."""
     shapes = _array_shapes(table, folder, "frames", 4)
     splits = table.groupby("image_sha256")["split"].transform("nunique")
     return table.assign(frames=shapes[:, 0], size=shapes[:, 1], splits_of_image_sha256=splits)
@@ -163,18 +163,21 @@ def images_with_facts(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
 def curves_with_facts(table: pd.DataFrame, clips: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The curve table with the facts that its checks need.
 
-    ``frames`` is the length of the clip's sequence on disk, 0 if it is not there; ``clip_known`` is yes where the clip
-    stands in the clip table with the same split, shard and row, else no.
+    ``frames`` is the length of the clip's sequence on disk, 0 if it is missing; ``clip_known`` is yes if the clip
+    is in the clip table with the same split, shard and row, else no.
     """
-    place = ["clip_id", "split", "shard", "row"]
-    known = table[place].merge(clips[place].drop_duplicates(), how="left", on=place, indicator=True)["_merge"] == "both"
+    columns = ["clip_id", "split", "shard", "row"]
+    known = (
+        table[columns].merge(clips[columns].drop_duplicates(), how="left", on=columns, indicator=True)["_merge"]
+        == "both"
+    )
     return table.assign(
         frames=_array_shapes(table, folder, "coefficients", 4)[:, 0], clip_known=np.where(known, "yes", "no")
     )
 
 
 def schema_expectations(columns: Mapping[str, str]) -> Iterator[Expectation]:
-    """All columns are there, with their types, and only those that may be null are."""
+    """All columns exist with their types, and only those that may be null are."""
     import great_expectations.expectations as gxe
 
     yield gxe.ExpectTableColumnsToMatchSet(column_set=list(columns), exact_match=False)
@@ -185,7 +188,7 @@ def schema_expectations(columns: Mapping[str, str]) -> Iterator[Expectation]:
 
 
 def clip_expectations(params: Params) -> Iterator[Expectation]:
-    """What the clip table must satisfy, its schema apart."""
+    """Expectations for the clip table, except for its schema."""
     import great_expectations.expectations as gxe
 
     yield gxe.ExpectTableRowCountToBeBetween(min_value=1)
@@ -203,7 +206,7 @@ def clip_expectations(params: Params) -> Iterator[Expectation]:
             column=column, min_value=params.validate_.min_fps, max_value=params.validate_.max_fps
         )
     if params.ingest.source == "synthetic":
-        # The test split holds out combinations, so whole labels never meet; each of their words must.
+        # The test split holds out combinations, so labels occur in one split only; each of their words must be in both.
         for column in ("shape", "colour", "motion"):
             yield gxe.ExpectColumnValuesToBeBetween(column=f"splits_of_{column}", min_value=2)
     else:
@@ -211,7 +214,7 @@ def clip_expectations(params: Params) -> Iterator[Expectation]:
 
 
 def curve_expectations(params: Params, clips: int) -> Iterator[Expectation]:
-    """What the curve table must satisfy, its schema apart; ``clips`` is how many clips there are."""
+    """Expectations for the curve table, except for its schema; ``clips`` is the number of clips."""
     import great_expectations.expectations as gxe
 
     bounds = params.validate_
@@ -230,7 +233,7 @@ def curve_expectations(params: Params, clips: int) -> Iterator[Expectation]:
 
 
 def image_expectations(params: Params) -> Iterator[Expectation]:
-    """What the table of captioned images must satisfy, its schema apart."""
+    """Expectations for the table of captioned images, except for its schema."""
     import great_expectations.expectations as gxe
 
     yield gxe.ExpectColumnValuesToBeUnique(column="image_id")
@@ -242,7 +245,7 @@ def image_expectations(params: Params) -> Iterator[Expectation]:
 
 
 def rejected_expectations(params: Params) -> Iterator[Expectation]:
-    """What the table of rejected rows must satisfy, its schema apart."""
+    """Expectations for the table of rejected rows, except for its schema."""
     import great_expectations.expectations as gxe
 
     yield gxe.ExpectTableRowCountToBeBetween(max_value=params.ingest.max_rejected)
@@ -251,7 +254,7 @@ def rejected_expectations(params: Params) -> Iterator[Expectation]:
 def run_checks(
     tables: Mapping[str, pd.DataFrame], expectations: Mapping[str, list[Expectation]], docs: Path
 ) -> list[Check]:
-    """Hold each table to its expectations and build the Data Docs of all of them.
+    """Check each table against its expectations and build the Data Docs of all of them.
 
     Args:
         tables: by name; the first column identifies a row.
@@ -307,7 +310,7 @@ def _check(table: str, key: str, result: Any) -> Check:
     observed = _plain(result.result.get("observed_value"))
     raised = result.exception_info or {}
     if not result.success and not rows and observed is None:
-        # An expectation that could not be evaluated says why under a key of its own.
+        # An expectation that could not be evaluated reports the reason under another key.
         reasons = [raised, *(value for value in raised.values() if isinstance(value, dict))]
         observed = next((reason["exception_message"] for reason in reasons if reason.get("exception_message")), None)
     return Check(table, result.expectation_config.type, column, bool(result.success), expected, observed, rows)
@@ -320,19 +323,19 @@ def _plain(value: Any) -> Any:
 
 
 def _with_text(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Text as Python strings or None: pandas' own string types are not known to Great Expectations."""
+    """Text as Python strings or None: Great Expectations does not support pandas' string types."""
     texts = [column for column, kind in columns.items() if kind == TEXT and column in table]
     return table.assign(**{c: table[c].astype(object).where(table[c].notna(), None) for c in texts})
 
 
 def _array_shapes(table: pd.DataFrame, folder: Path, name: str, axes: int) -> np.ndarray:
-    """Shape of the array of every row of ``table``, without the clip axis: (N, axes), zeros where there is none."""
+    """Shape of the array of every row of ``table``, without the clip axis: (N, axes), zeros where it is missing."""
     shapes = np.zeros((len(table), axes), np.int64)
-    shards, places = table["shard"].to_numpy(), table["row"].to_numpy()
+    shards, rows = table["shard"].to_numpy(), table["row"].to_numpy()
     for shard in np.unique(shards):
         found = array_shape(shard_path(folder, int(shard)), name)
         if found is not None and len(found) == axes + 1:
-            shapes[(shards == shard) & (places < found[0])] = found[1:]
+            shapes[(shards == shard) & (rows < found[0])] = found[1:]
     return shapes
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.autoencoder.network import ResidualBlock, channels_by_level, encoder_trunk, enlargement
-from sketch2video.networks.blocks import PlaceNorm
+from sketch2video.networks.blocks import LayerNorm2d
 from sketch2video.networks.loading import load_frozen
 from sketch2video.tokens.vqgan.codebook import Codebook, Quantised
 
@@ -69,7 +69,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
             self.told.append(nn.Sequential(nn.Conv2d(code_width, width, 1), enlargement([width, width], 1)))
             self.upwards.append(enlargement([width, width], 1))
         self.to_code = nn.ModuleList(
-            nn.Sequential(PlaceNorm(width), nn.Conv2d(width, code_width, 1)) for _ in range(levels)
+            nn.Sequential(LayerNorm2d(width), nn.Conv2d(width, code_width, 1)) for _ in range(levels)
         )
         self.codebooks = nn.ModuleList(Codebook(codes, code_width) for _ in range(levels))
         self.from_code = nn.ModuleList(nn.Conv2d(code_width, width, 3, padding=1) for _ in range(levels))

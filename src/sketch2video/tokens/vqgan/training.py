@@ -22,8 +22,8 @@ from sketch2video.autoencoder.patch_discriminator import PatchDiscriminator
 from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg16_perceptual_distance
 from sketch2video.autoencoder.training import (
     FRAMES_AT_ONCE,
-    at_moments,
     clip_dataset,
+    frames_at,
     held_out_frames,
     line_weights,
     mean_psnr,
@@ -119,7 +119,7 @@ class VQGANTask(Task):
         """See :meth:`Task.loss`; the batch is that of :func:`~sketch2video.autoencoder.training.clip_dataset`."""
         samples, length = batch["frames"].shape[:2]
         moments = draw(partial(torch.randint, length), [samples], generator)
-        frames, ink, _ = at_moments(NONE, batch, moments)
+        frames, ink, _ = frames_at(NONE, batch, moments)
         network, section = self.module.generator, self.section
 
         levels = network.quantise(frames)
