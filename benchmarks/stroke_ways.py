@@ -218,7 +218,7 @@ def frechet(verdict: Verdict | None, real: Verdict | None, rows: pd.DataFrame) -
 def about(share: Share) -> dict[str, float]:
     """A share for JSON: ``value``, ``low`` and ``high`` of its 95% Wilson interval, ``right`` and ``of``."""
     low, high = share.interval
-    return {"value": share.value, "low": low, "high": high, "right": share.right, "of": share.of}
+    return {"value": share.value, "low": low, "high": high, "right": share.right, "of": share.total}
 
 
 def _summary(values: np.ndarray) -> dict[str, float] | None:

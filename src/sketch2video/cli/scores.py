@@ -52,14 +52,14 @@ def score(
     from sketch2video.files import write_json
     from sketch2video.inputs.targets import check_file_target, check_folder_target
     from sketch2video.scoring import score as scoring
+    from sketch2video.scoring.requested import requested_scores
     from sketch2video.scoring.video_sets import list_videos
-    from sketch2video.scoring.wanted import wanted_scores
 
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
     check_file_target(json, "--json")
     check_folder_target(cache, "--cache")
     sets = list_videos(real), list_videos(generated)
-    wanted = wanted_scores(
+    requests = requested_scores(
         i3d=i3d,
         resize=resize,
         c3d=c3d,
@@ -72,7 +72,7 @@ def score(
         sampling=sampling,
         stride=stride,
     )
-    scores, left_out = scoring.score_sets(*sets, wanted, cache, bootstrap)
+    scores, left_out = scoring.score_sets(*sets, requests, cache, bootstrap)
     # The table comes first: whatever happens to the file, the work is not lost.
     typer.echo(scoring.table(scores))
     for extractor, reasons in left_out.items():

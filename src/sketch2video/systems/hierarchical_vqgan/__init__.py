@@ -1,4 +1,4 @@
-"""The system of tokens: hierarchical VQGAN and token transformers."""
+"""The token system: hierarchical VQGAN and token transformers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VQGAN = model_folder(NAME, "vqgan")
 
 
 def _assembled(params: Params) -> dict[str, Any]:
-    # What loads libraries is imported where it is needed.
+    # Modules that load libraries are imported on demand.
     from sketch2video.controls import find_control
     from sketch2video.tokens.sampling import TokenSampling
 
