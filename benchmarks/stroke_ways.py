@@ -41,7 +41,7 @@ class Sampling(NamedTuple):
     """How drawings are sampled.
 
     Attributes:
-        num_inference_steps, guidance_scale, temperature, stroke_quantile: None: as the model's config says.
+        num_inference_steps, guidance_scale, temperature, stroke_quantile: None: the values of the model's config.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """

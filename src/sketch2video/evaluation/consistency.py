@@ -238,7 +238,7 @@ def _flicker(frames: np.ndarray, flow: _Flow) -> float:
 
 
 def _residuals(frames: np.ndarray, flow: _Flow) -> tuple[np.ndarray, np.ndarray]:
-    """For every pair of neighbours: mean difference of visible pixels in 1/255, 0 without any; number of these pixels."""
+    """For every pair of neighbours: mean difference of visible pixels in 1/255 (0 without any), and their number."""
     means = [
         sum(cv2.mean(cv2.absdiff(_sampled_at(then, target), now), seen.astype(np.uint8))) / 3
         for (now, then), target, seen in zip(pairwise(frames.astype(np.float32)), flow.target, flow.seen, strict=True)
