@@ -109,8 +109,8 @@ def probe(params: Params, folder: Path) -> dict[str, Any]:
 
     Returns:
         For ``fitted`` and ``true outlines``: the share of drawings with the requested attributes (``shape``,
-        ``motion``, ``joint``), mean over the trainings, the joint one of each (``by_seed``), its ``ceiling``, and the wall
-        ``seconds`` of all trainings; ``ratio`` of the two joint shares.
+        ``motion``, ``joint``), mean over the trainings, the joint one of each (``by_seed``), its ``ceiling``, and the
+        wall ``seconds`` of all trainings; ``ratio`` of the two joint shares.
     """
     params = small(params)
     clips, sketches, text = folder / "clips", folder / "sketches", folder / "text_encoder"

@@ -49,8 +49,8 @@ def start_and_direction(points: np.ndarray, visible: np.ndarray, outline: np.nda
 
     Returns:
         The position of the true vertex nearest to the start, from the outline's centre and in units of its size (the
-        root mean square distance of its vertices), median over the frames: (2,). And 1 for clockwise, -1 for anticlockwise
-        in most frames. None if no frame shows a stroke.
+        root mean square distance of its vertices), median over the frames: (2,). And 1 for clockwise, -1 for
+        anticlockwise in most frames. None if no frame shows a stroke.
     """
     starts, turns = [], []
     for curves, shown, ring in zip(points, visible, outline, strict=True):

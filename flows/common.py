@@ -21,7 +21,7 @@ REFUSED = "Refused"
 
 
 def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
-    """Make a flow of a function, named after it; errors that the user can fix become failed states without traceback."""
+    """Make a flow of a function, named after it; errors that the user can fix become failed states, not tracebacks."""
 
     @functools.wraps(function)
     def body(*args: Any, **kwargs: Any) -> Any:
