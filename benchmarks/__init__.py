@@ -1,4 +1,4 @@
-"""What ``make bench`` runs: the equation beside what else could stand in its place, and the video loader."""
+"""Benchmarks: the equation against other methods, the video loader, and all other ``make bench-*``."""
 
 from sketch2video.tracking.environment import quiet
 

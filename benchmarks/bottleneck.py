@@ -1,12 +1,12 @@
-"""Does a sketch allow a tighter bottleneck? ``python -m benchmarks.bottleneck``.
+"""Quality against the size of the latent, with and without a sketch: ``python -m benchmarks.bottleneck``.
 
-The paper claims that it does, for long sequences. Here the sketch system and the text-only system are trained alike
-(same data, networks, steps, clips a step, and evaluation; the sketch in decoder and denoiser, or in neither) behind
-autoencoders whose latent is 8, 16 and 32 times smaller than the frame along each axis, on clips of 16 and of 48 frames
-of the same actions, with several seeds of training and sampling. ``benchmarks/claim.py`` says how that is compared.
+The paper claims that a sketch allows a tighter bottleneck for long sequences. Here the sketch system and the text-only
+system are trained in the same way (same data, networks, steps, clips in a step, and evaluation; the sketch in decoder
+and denoiser, or in neither) with autoencoders of downsampling factors 8, 16 and 32, on clips of 16 and of 48 frames of
+the same actions, with several seeds of training and sampling. See ``benchmarks/claim.py`` for the comparison.
 
-One experiment is one factor, length and seed, and gives both systems; ``benchmarks/lanes.py`` runs it. Its result is
-``<reports>/<experiment>.json``. What is there, of the committed code and parameters, is not run again.
+One experiment is one factor, length and seed, with both systems; ``benchmarks/lanes.py`` runs it. Its result is
+``<reports>/<experiment>.json``. Existing results of the committed code and parameters are kept.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from sketch2video.tracking.runs import prepare_store
 from sketch2video.tracking.store import tracking_uri
 
 LENGTHS = (16, 48)
-"""Frames a clip; batches are given for the first, and see equally many frames for the others."""
+"""Frames of a clip; batch sizes are those of the first, and are scaled to as many frames for the others."""
 
 HALVINGS = (3, 5, 4)
-"""Of the frame by the autoencoder; the ends come first, since they say most if a run is ended early."""
+"""Halvings of the frame by the autoencoder; the extremes first, as they are most informative if a run ends early."""
 
 REPORTS = Path("reports/bottleneck")
 LANES = Path(".dvc/tmp/bottleneck")
 SYSTEMS = {name: report_folder(name) for name in ("sketch_ldm", "text_ldm")}
-"""Where the graph puts the scores of each system."""
+"""Folders of the scores of each system."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +90,22 @@ def points(seeds: int) -> list[Point]:
     return [Point(frames, halvings, seed) for seed in range(seeds) for frames in LENGTHS for halvings in HALVINGS]
 
 
-def by_lane(wanted: Sequence[Point]) -> dict[str, list[Point]]:
+def by_lane(selected: Sequence[Point]) -> dict[str, list[Point]]:
     """Points in the order given, by their lanes."""
     lanes: dict[str, list[Point]] = {}
-    for point in wanted:
+    for point in selected:
         lanes.setdefault(point.lane, []).append(point)
     return lanes
 
 
 def is_done(path: Path, key: dict[str, str]) -> bool:
-    """Whether a result is there and was made by the code and with the parameters that ``key`` names."""
+    """Whether a result exists for the code and the parameters of ``key``."""
     return path.exists() and read_json(path)["key"] == key
 
 
-def read_results(reports: Path, wanted: Sequence[Point], profile: str) -> list[Result]:
-    """Those results that are there, whatever code made them."""
-    paths = [(point, reports / f"{point.name(profile)}.json") for point in wanted]
+def read_results(reports: Path, selected: Sequence[Point], profile: str) -> list[Result]:
+    """The existing results of any code."""
+    paths = [(point, reports / f"{point.name(profile)}.json") for point in selected]
     return [Result(p.frames, p.halvings, p.seed, read_json(path)) for p, path in paths if path.exists()]
 
 
@@ -128,19 +128,19 @@ def write_params(path: Path, point: Point, profile: str) -> Params:
 
 
 class Experiments:
-    """What is to be run, and what came of it.
+    """The experiments and their results.
 
     Args:
-        wanted: the points.
-        profile: of ``profiles/``.
-        reports: where results go.
-        folder: of lanes, logs and parameter files.
+        selected: the points.
+        profile: a profile of ``profiles/``.
+        reports: folder of the results.
+        folder: folder of lanes, logs and parameter files.
     """
 
-    def __init__(self, wanted: Sequence[Point], profile: str, reports: Path, folder: Path) -> None:
+    def __init__(self, selected: Sequence[Point], profile: str, reports: Path, folder: Path) -> None:
         self.profile, self.reports, self.folder = profile, reports, folder
         code = sha256_of_value(code_version(Path()))
-        self.params = {point: write_params(self.params_of(point), point, profile) for point in wanted}
+        self.params = {point: write_params(self.params_of(point), point, profile) for point in selected}
         self.keys = {
             point: {"code": code, "params": sha256_of_value(params.model_dump(by_alias=True))}
             for point, params in self.params.items()
@@ -160,7 +160,7 @@ class Experiments:
         ]
 
     def run(self, jobs: int) -> None:
-        """Run what is left, some lanes at a time; a point that fails does not end the others."""
+        """Run the remaining points, several lanes at a time; a failing point does not end the others."""
         lanes = by_lane(self.left())
         jobs = min(jobs, len(lanes))
         prepare_store()
@@ -175,12 +175,12 @@ class Experiments:
 
     def _run_point(self, runner: Lanes, point: Point) -> None:
         name, begin = point.name(self.profile), time.monotonic()
-        say(f"{name} begins, with {self.params_of(point)}; log: {self.folder / name}.log")
+        log(f"{name} begins, with {self.params_of(point)}; log: {self.folder / name}.log")
         try:
-            place = runner.reproduce(point.lane, name, self.params_of(point))
+            checkout = runner.reproduce(point.lane, name, self.params_of(point))
         except UserError as error:
             self.failed[point] = str(error)
-            say(f"{name} failed: {error}")
+            log(f"{name} failed: {error}")
             return
         seconds = time.monotonic() - begin
         found = {
@@ -189,16 +189,16 @@ class Experiments:
             "numbers": latent_numbers(self.params[point]),
             "seconds": seconds,
             "systems": {
-                system: read_json(place / folder / "evaluation.json")
-                | {"autoencoder": read_json(place / folder / "train_autoencoder.json")}
+                system: read_json(checkout / folder / "evaluation.json")
+                | {"autoencoder": read_json(checkout / folder / "train_autoencoder.json")}
                 for system, folder in SYSTEMS.items()
             },
         }
         write_json(self.reports / f"{name}.json", found)
-        say(f"{name} is done after {seconds / 60:.1f} min; {len(self.left())} left")
+        log(f"{name} is done after {seconds / 60:.1f} min; {len(self.left())} left")
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print a line with the time of day."""
     print(time.strftime("%H:%M:%S"), line, flush=True)
 
@@ -212,29 +212,29 @@ def main(
     reports: Annotated[Path, typer.Option(help="Where results, table, plot and text go.")] = REPORTS,
 ) -> None:
     """Run the experiments that are left, and compare systems with and without the sketch behind tighter bottlenecks."""
-    wanted, problems = points(seeds)[:limit], []
+    selected, problems = points(seeds)[:limit], []
     if not only_report:
         with alone(LANES):
-            experiments = Experiments(wanted, profile, reports, LANES)
+            experiments = Experiments(selected, profile, reports, LANES)
             left = experiments.left()
-            say(f"{len(wanted) - len(left)} of {len(wanted)} experiments are done, {len(left)} left")
+            log(f"{len(selected) - len(left)} of {len(selected)} experiments are done, {len(left)} left")
             if left:
                 experiments.run(jobs or os.cpu_count() or 1)
             problems = [f"{p.name(profile)}: {reason}" for p, reason in experiments.failed.items()]
-    results = read_results(reports, wanted, profile)
+    results = read_results(reports, selected, profile)
     if results:
         there = {(result.frames, result.halvings, result.seed) for result in results}
-        missing = [p.name(profile) for p in wanted if (p.frames, p.halvings, p.seed) not in there]
+        missing = [p.name(profile) for p in selected if (p.frames, p.halvings, p.seed) not in there]
         report(reports, results, missing)
     if problems:
         again = "the others are compared; the same command tries again"
-        raise UserError(f"{len(problems)} of {len(wanted)} experiments failed ({again})\n" + "\n".join(problems))
+        raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})\n" + "\n".join(problems))
     if not results:
         raise UserError(f"{reports} holds no result of the profile {profile}; run `make bottleneck`")
 
 
 def report(reports: Path, results: Sequence[Result], missing: Sequence[str]) -> None:
-    """Write and print what the results say: ``bottleneck.json``, ``.md`` and ``.png`` beside them."""
+    """Write and print a summary of the results: ``bottleneck.json``, ``.md`` and ``.png`` in the same folder."""
     estimates = estimate(results)
     words = paragraph(results, estimates, missing)
     text = f"{table(results, estimates)}\n{words}\n"

@@ -1,9 +1,9 @@
-"""What the points of the bottleneck say: estimates with intervals, a table, a plot, and a paragraph in words.
+"""Summary of the bottleneck experiments: estimates with intervals, a table, a plot, and a paragraph in words.
 
 An estimate is the mean over seeds. Its 95% interval has two parts, whose half-widths are added as squares:
 
 - the chance in a training: t · s / √n, with the standard deviation s over seeds, pooled over all factors and lengths of
-  a score and a system, since two seeds alone say next to nothing of it;
+  a score and a system, since two seeds alone hardly determine it;
 - the chance in the clips: the mean half-width of the scores' own intervals (Wilson's, or bootstrap). It is not divided
   by √n, because all seeds are judged on the same captions and real clips.
 
@@ -11,8 +11,8 @@ Distances are compared by their logarithms: means are geometric, and what is wor
 a distance varies in proportion to itself, by about a third, be it 200 or 2,000. (On the scale of the distances one
 standard deviation would hold for all of them, and give the small ones intervals down to far below zero.)
 
-The second is partly in the first, so intervals are rather too wide. With one seed the first is missing, and the text
-says so. Differences are taken as between independent numbers: half-widths are added as squares again.
+The second is partly contained in the first, so intervals are rather too wide. With one seed the first is missing, which
+the text mentions. Differences are those of independent numbers: half-widths are added as squares again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ COLOURS = {"without": "tab:blue", "with": "tab:orange", "given": "tab:grey"}
 PLOT_TITLE = "Scores against the latent's size, with and without the sketch"
 LEVEL = 0.95
 LEAST = 1.0
-"""A distance below it counts as it: floors are about zero, and may lie below, where there is no logarithm."""
+"""Lower bound of distances before the logarithm: floors are about zero, and may be negative."""
 LITTLE = 0.25
 """With a smaller share than this, there is little to lose."""
 
@@ -102,7 +102,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% interval, on the scale of :meth:`ScoreKind.scaled` unless it is said to be unscaled.
+    """A number with its 95% interval, on the scale of :meth:`ScoreKind.scaled` unless it is marked as unscaled.
 
     Attributes:
         seeds: how many trainings it is the mean of.
@@ -236,8 +236,8 @@ def _setting(results: Sequence[Result], missing: Sequence[str]) -> str:
 
 
 def _losses(estimates: Estimates, frames: int, halvings: Sequence[int]) -> str:
-    """What the tightest bottleneck costs, with the sketch and without."""
-    said = {1: "less with the sketch", 0: "which cannot be told apart", -1: "more with the sketch"}
+    """The loss of quality by the tightest bottleneck, with the sketch and without."""
+    phrases = {1: "less with the sketch", 0: "without a significant difference", -1: "more with the sketch"}
     clauses, little = [], ""
     for name, kind in SCORES.items():
         losses = losses_of(estimates, name, frames, halvings)
@@ -246,7 +246,7 @@ def _losses(estimates: Estimates, frames: int, halvings: Sequence[int]) -> str:
         saved = losses["without"].minus(losses["with"])
         clauses.append(
             f"{kind.title} by {_difference(losses['without'], kind)} without the sketch and by "
-            f"{_difference(losses['with'], kind)} with it ({said[saved.sign]}: {_difference(saved, kind)})"
+            f"{_difference(losses['with'], kind)} with it ({phrases[saved.sign]}: {_difference(saved, kind)})"
         )
         widest = estimates[Cell(name, "without", frames, halvings[0])]
         if kind.share and widest.value < LITTLE:
@@ -269,8 +269,8 @@ def _advantages(estimates: Estimates, frames: int, halvings: Sequence[int]) -> s
                 factors.setdefault(_gain(kind, pair[0].minus(pair[1])).sign, []).append(str(2**h))
         for sign, found in factors.items():
             groups.setdefault(sign, []).append(f"{kind.title} at {_and(found)}")
-    said = {1: "better with it", 0: "not to be told apart", -1: "worse with it"}
-    clauses = [f"{words}: {', '.join(groups[sign])}" for sign, words in said.items() if sign in groups]
+    phrases = {1: "better with it", 0: "not significantly different", -1: "worse with it"}
+    clauses = [f"{words}: {', '.join(groups[sign])}" for sign, words in phrases.items() if sign in groups]
     return f"Behind the same f, {'; '.join(clauses)}." if clauses else ""
 
 
@@ -287,14 +287,14 @@ def losses_of(estimates: Estimates, name: str, frames: int, halvings: Sequence[i
 
 def _substitution(estimates: Estimates, frames: int, halvings: Sequence[int]) -> str:
     """Whether the tightest bottleneck with the sketch is as good as the widest one without."""
-    said = {1: "better by", 0: "not to be told apart by", -1: "worse by"}
+    phrases = {1: "better by", 0: "not significantly different by", -1: "worse by"}
     groups: dict[int, list[str]] = {}
     for name, kind in SCORES.items():
         tight = estimates.get(Cell(name, "with", frames, halvings[-1]))
         wide = estimates.get(Cell(name, "without", frames, halvings[0]))
         if tight and wide and len(halvings) > 1:
             groups.setdefault(_gain(kind, tight.minus(wide)).sign, []).append(kind.title)
-    clauses = [f"{words} {_and(groups[sign])}" for sign, words in said.items() if sign in groups]
+    clauses = [f"{words} {_and(groups[sign])}" for sign, words in phrases.items() if sign in groups]
     ends = f"f = {2 ** halvings[-1]} with the sketch is, beside f = {2 ** halvings[0]} without it"
     return f"And {ends}, {_and(clauses, ', ')}." if clauses else ""
 
@@ -303,14 +303,14 @@ def _verdict(estimates: Estimates, lengths: Sequence[int], halvings: Sequence[in
     """Whether the claim holds of the longest clips, and whether length matters."""
     saved = saved_of(estimates, lengths[-1], halvings)
     if not saved or lengths[-1] == min(lengths):
-        return "Whether the claim holds for long sequences cannot be said: points are missing."
+        return "Whether the claim holds for long sequences is unknown: points are missing."
     signs = {one.sign for one in saved.values()}
     groups = {sign: [SCORES[n].title for n, one in saved.items() if one.sign == sign] for sign in signs}
-    said = {1: "it does", -1: "it costs more", 0: "this cannot be told"}
-    clauses = [f"by {_and(groups[sign])} {words}" for sign, words in said.items() if sign in groups]
+    phrases = {1: "it does", -1: "it costs more", 0: "the difference is not significant"}
+    clauses = [f"by {_and(groups[sign])} {words}" for sign, words in phrases.items() if sign in groups]
     text = (
-        "The paper's claim, that a sketch allows a tighter bottleneck for long sequences, asks that a tighter one cost "
-        f"less with the sketch than without. In clips of {lengths[-1]} frames {_and(clauses, ', ')}: "
+        "The paper's claim, that a sketch allows a tighter bottleneck for long sequences, requires that a tighter one "
+        f"cost less with the sketch than without. In clips of {lengths[-1]} frames {_and(clauses, ', ')}: "
         f"{VERDICTS[frozenset(signs)]}."
     )
     return f"{text} {_length_matters(saved, saved_of(estimates, lengths[0], halvings), lengths)}".strip()
@@ -327,8 +327,8 @@ def _length_matters(long: Mapping[str, Estimate], short: Mapping[str, Estimate],
     for name in long.keys() & short.keys():
         more = long[name].minus(short[name])
         groups.setdefault(more.sign, []).append(f"{SCORES[name].title} ({_difference(more, SCORES[name])})")
-    said = {1: "more", -1: "less", 0: "neither more nor less than the intervals allow for"}
-    clauses = [f"{words} by {_and(sorted(groups[sign]))}" for sign, words in said.items() if sign in groups]
+    phrases = {1: "more", -1: "less", 0: "neither more nor less than the intervals allow for"}
+    clauses = [f"{words} by {_and(sorted(groups[sign]))}" for sign, words in phrases.items() if sign in groups]
     if not clauses:
         return ""
     return f"What the sketch saves is, in clips of {lengths[-1]} frames against {lengths[0]}, {_and(clauses, ', ')}."
@@ -357,10 +357,10 @@ def save_plot(path: Path, results: Sequence[Result], estimates: Estimates) -> No
         grid = figure.subplots(len(lengths), len(SCORES), squeeze=False, sharex=True)
         for row, frames in zip(grid, lengths, strict=True):
             for axis, (name, kind) in zip(row, SCORES.items(), strict=True):
-                for place, series in enumerate(SERIES):
+                for index, series in enumerate(SERIES):
                     cells = {h: estimates.get(Cell(name, series, frames, h)) for h in numbers}
                     shown = {numbers[h]: kind.unscaled(one) for h, one in cells.items() if one}
-                    _draw(axis, series, shown, place - 1)
+                    _draw(axis, series, shown, index - 1)
                 axis.set_title(f"{kind.title}, {frames} frames", loc="left")
                 _dress(axis, kind, numbers)
         for axis in grid[-1]:
@@ -371,8 +371,8 @@ def save_plot(path: Path, results: Sequence[Result], estimates: Estimates) -> No
             figure.savefig(partial, dpi=110, format="png")
 
 
-def _draw(axis: Axes, series: str, points: Mapping[int, Estimate], place: int) -> None:
-    x = [number * 1.04**place for number in points]  # beside each other
+def _draw(axis: Axes, series: str, points: Mapping[int, Estimate], offset: int) -> None:
+    x = [number * 1.04**offset for number in points]  # beside each other
     y = [one.value for one in points.values()]
     spread = [[one.value - one.low for one in points.values()], [one.high - one.value for one in points.values()]]
     line = "--" if series == "given" else "-"

@@ -4,7 +4,7 @@ Protocol for real clips: 16 frames, every second one from the first; the middle 
 ink by OpenCV's ``Canny(80, 160)`` after ``bilateralFilter(grey, 7, 60, 5)``. Embedded scenes have the size and the
 number of frames of ``params.yaml`` and are drawn as the stage ``sketch`` draws them.
 
-Whether a cut divides two frames is told from the video, not by any method: half the L1 distance of their colour
+Whether a cut divides two frames is determined by the video, not by any method: half the L1 distance of their colour
 histograms (6 x 6 x 6 cells of RGB) is above 0.5.
 """
 
@@ -32,7 +32,7 @@ FRAMES, EVERY, SIZE = 16, 2, 128
 CUT = 0.5
 BINS = 6
 PAIRS = 12
-"""Embedded scenes with two objects each, over moving ground."""
+"""Number of embedded scenes with two objects and a moving background."""
 
 TABLE = "captions.csv"
 
@@ -82,7 +82,7 @@ def colour_histogram(frame: np.ndarray) -> np.ndarray:
 
 
 def embedded_clips(params: Params) -> list[Clip]:
-    """Every shape in every motion, one object each, and some scenes of two objects over moving ground."""
+    """Every shape in every motion, one object each, and some scenes of two objects with a moving background."""
     single = [
         [Combination(shape, COLOURS[(i + j) % len(COLOURS)], motion)]
         for i, shape in enumerate(SHAPES)

@@ -39,7 +39,7 @@ def weighed(compute: Callable[[], T]) -> tuple[T, float]:
 
 
 def _resident_before() -> int:
-    """KiB now resident; the kernel's high-water mark starts anew from here where it can be told to."""
+    """Resident memory in KiB; resets the kernel's high-water mark if possible."""
     try:
         _RESET.write_text("5")
         return _line("VmRSS")

@@ -22,7 +22,7 @@ from sketch2video.media.containers import RejectedVideo
 from sketch2video.media.writing import write_video
 
 FPS = 8.0
-"""Of the pieces' files; the rate is what a model is told, and the same for all pieces."""
+"""Of the pieces' files; the rate conditions the model, and is the same for all pieces."""
 HELD_OUT = 8
 """Every so manieth piece is of the test split. It shares frames with its neighbours: nothing is held out in truth."""
 
@@ -37,9 +37,9 @@ def main(
 ) -> None:
     """Cut a video into overlapping clips."""
     if not caption.strip():
-        raise UserError("the caption is empty; say what the video shows: --caption TEXT")
+        raise UserError("the caption is empty; describe the video: --caption TEXT")
     if frames < length:
-        raise UserError(f"{frames} frames have no piece of {length}; ask for more --frames or a shorter --length")
+        raise UserError(f"{frames} frames have no piece of {length}; use more --frames or a shorter --length")
     try:
         shown = read_excerpt(video, frames, "spread")
     except RejectedVideo as error:

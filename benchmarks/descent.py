@@ -20,7 +20,7 @@ from sketch2video.curves.fitting.series import project
 STROKES = 12
 STEPS = 150
 LEARNING_RATE = 0.01
-"""Frame widths a step for a stroke's place; harmonic k moves 1 / (k + 1) as far."""
+"""Frame widths a step for a stroke's position; harmonic k moves 1 / (k + 1) as far."""
 
 WATCHED = frozenset(times * 2**power for power in range(20) for times in (1, 3))
 """Steps after which a descent is looked at: evenly spread over a logarithmic axis."""
@@ -59,8 +59,8 @@ def descend(
     harmonics = (budget - strokes) // (2 * strokes)
     begin = time.process_time()
     first = _start(picture, strokes, harmonics, start)
-    place = torch.from_numpy(first.astype(np.float32))
-    move = torch.zeros_like(place, requires_grad=True)
+    initial = torch.from_numpy(first.astype(np.float32))
+    move = torch.zeros_like(initial, requires_grad=True)
     size = 1.0 / (1 + torch.arange(harmonics))
     optimizer = torch.optim.Adam([move], lr=learning_rate)
     visibility = torch.ones(strokes)
@@ -71,16 +71,16 @@ def descend(
         optimizer.param_groups[0]["lr"] = learning_rate * (0.55 + 0.45 * math.cos(math.pi * share))
         pen = max(FINE, COARSE + (FINE - COARSE) * 2 * share)
         target = torch.from_numpy(_drawn_with(ink, pen))
-        drawing = render_ink(place + move * size, visibility, height, width, points=SAMPLES, thickness=pen)
+        drawing = render_ink(initial + move * size, visibility, height, width, points=SAMPLES, thickness=pen)
         loss = (drawing - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if watch is not None and (step == steps or step in WATCHED):
             pause = time.process_time()
-            watch(pause - begin - watched, (place + move.detach() * size).numpy())
+            watch(pause - begin - watched, (initial + move.detach() * size).numpy())
             watched += time.process_time() - pause
-    return np.asarray((place + move.detach() * size).numpy())
+    return np.asarray((initial + move.detach() * size).numpy())
 
 
 def _drawn_with(ink: np.ndarray, pen: float) -> np.ndarray:

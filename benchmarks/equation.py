@@ -1,7 +1,7 @@
-"""The equation beside what else could stand in its place: ``python -m benchmarks.equation [CLIPS]``.
+"""Comparison of the equation with other methods: ``python -m benchmarks.equation [CLIPS]``.
 
-All methods see the same ink (:mod:`benchmarks.clips` says how it is drawn) and have the same budget of numbers a frame.
-Methods that are slow see the first frames of each clip alone; this fit is then measured on those frames, too. Times are
+All methods have the same input (ink, see :mod:`benchmarks.clips`) and the same budget of numbers a frame. Slow methods
+use the first frames of each clip alone; this fit is then measured on those frames, too. Times are
 CPU time on one core: what else the machine does hardly counts.
 """
 
@@ -89,7 +89,7 @@ def _descent(clip: Clip, fit: FitParams) -> Callable[[], Drawn]:
 
 
 def compared(few: int) -> dict[str, tuple[Fit, int | None]]:
-    """The methods by name, and how many frames of a clip each sees; None: all."""
+    """The methods by name, and the number of frames of a clip for each; None: all."""
     return {
         "this fit": (_tracked, None),
         "frame by frame": (_frame_by_frame, None),
@@ -246,10 +246,10 @@ def main(
     clips: Annotated[
         Path | None, typer.Argument(help="A CSV of captions or a folder of videos; none: the embedded scenes.")
     ] = None,
-    few: Annotated[int, typer.Option(min=1, help="Frames of each clip that slow methods see.")] = 2,
+    few: Annotated[int, typer.Option(min=1, help="Frames of each clip for slow methods.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("reports/bench"),
 ) -> None:
-    """Compare the equation with what else could stand in its place."""
+    """Compare the equation with other methods."""
     params = load_params()
     chosen = embedded_clips(params) if clips is None else real_clips(clips)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)

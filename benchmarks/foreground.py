@@ -1,11 +1,11 @@
-"""How well is what moves told from the ground? ``python -m benchmarks.foreground [--video FILE --mask FILE]``.
+"""Accuracy of foreground segmentation: ``python -m benchmarks.foreground [--video FILE --mask FILE]``.
 
-Of the embedded scenes the truth is known: one and two objects, in every motion, over still and moving ground, at the
-size and length of ``params.yaml``. A score is the IoU (intersection over union) of a frame's found and true foreground,
-mean over a clip's frames.
+The embedded scenes have true masks: one and two objects, in every motion, over a static and a moving background, at the
+size and length of ``params.yaml``. The score is the IoU (intersection over union) of the found and true foreground of a
+frame, mean over the frames of a clip.
 
-A video of the user's comes with a mask video that belongs to it frame by frame. White is its foreground, or the colour
-that ``--colour`` names, as "150,5,61" for the people of a map in ADE20K's colours.
+A video of the user's needs a mask video with as many frames. The foreground is white, or the colour ``--colour``, such
+as "150,5,61" for people in ADE20K's colours.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 from sketch2video.steadiness.segmenters import MOTION, segment
 
-MOMENTS, SIDE = 5, 160
+SHOWN_FRAMES, SIDE = 5, 160
 """Frames of a clip on the sheet, and their side, px."""
 NEAR = 40
-"""A mask's colour may differ by so much, of 255: videos do not keep colours."""
+"""Tolerance of a mask's colour, of 255: video codecs change colours."""
 TRUE, FOUND = (0, 255, 0), (255, 0, 255)
 """RGB of the outlines."""
 
@@ -40,7 +40,7 @@ class Clip(NamedTuple):
     """A clip with its true foreground.
 
     Attributes:
-        about: what the table groups by: ground, objects, motion, and the clip's name.
+        about: columns by which the table is grouped: background (``ground``), motion, and the clip's name.
         frames: uint8 (T, H, W, 3).
         truth: bool (T, H, W).
     """
@@ -56,7 +56,7 @@ def main(
     mask: Annotated[Path | None, typer.Option(help="Its mask, a video with as many frames")] = None,
     colour: Annotated[str, typer.Option(help="RGB of the mask's foreground")] = "255,255,255",
     size: Annotated[int | None, typer.Option(help="Side of the frames, px; by default that of params.yaml")] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="Scenes of each motion, ground and number of objects")] = 2,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes of each motion, background and number of objects")] = 2,
     reports: Annotated[Path, typer.Option(help="Where foreground.{json,md,png} go")] = Path("reports/bench"),
 ) -> None:
     """Measure how much of the true foreground is found, and show it."""
@@ -85,7 +85,7 @@ def main(
 
 
 def embedded_clips(seed: int, scenes: int, frames: int, size: int) -> list[Clip]:
-    """Scenes of every motion with one and two objects over still and moving ground, ``scenes`` of each."""
+    """Scenes of every motion with one and two objects, static and moving backgrounds, ``scenes`` of each."""
     clips = []
     for number in range(scenes * len(MOTIONS)):
         i, turn = number % len(MOTIONS), number // len(MOTIONS)
@@ -138,15 +138,15 @@ def ious(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def markdown(table: pd.DataFrame, about: dict[str, Any]) -> str:
-    """The table by ground and motion."""
+    """The table by background and motion."""
     lines = [
         f"Segmenter `{about['segmenter']}`, {about['clips']} clips of {about['frames']} frames of {about['size']} px.",
         "",
-        "| ground | motion | clips | IoU | worst clip | worst frame | CPU ms a frame |",
+        "| background | motion | clips | IoU | worst clip | worst frame | CPU ms a frame |",
         "|---|---|---|---|---|---|---|",
     ]
-    for ground, of_ground in table.groupby("ground", sort=False):
-        groups = [*of_ground.groupby("motion", sort=False), ("all", of_ground)]
+    for ground, rows_of_ground in table.groupby("ground", sort=False):
+        groups = [*rows_of_ground.groupby("motion", sort=False), ("all", rows_of_ground)]
         for motion, rows in groups if len(groups) > 2 else groups[:1]:
             numbers = (rows["iou"].mean(), rows["iou"].min(), rows["worst"].min())
             cells = " | ".join(f"{number:.3f}" for number in numbers)
@@ -158,8 +158,8 @@ def save_sheet(path: Path, clips: list[Clip], found: list[np.ndarray], table: pd
     """The worst clips, at most twelve: their frames with the true outline (green) and the found one (magenta); PNG."""
     strips = []
     for i in table["iou"].sort_values().index[:12]:
-        moments = np.linspace(0, len(clips[i].frames) - 1, MOMENTS).round().astype(int)
-        strips.append(np.hstack([_outlined(clips[i].frames[t], clips[i].truth[t], found[i][t]) for t in moments]))
+        indices = np.linspace(0, len(clips[i].frames) - 1, SHOWN_FRAMES).round().astype(int)
+        strips.append(np.hstack([_outlined(clips[i].frames[t], clips[i].truth[t], found[i][t]) for t in indices]))
     with replacing(path) as partial:
         partial.write_bytes(cv2.imencode(".png", np.vstack(strips)[..., ::-1])[1].tobytes())
 

@@ -1,14 +1,14 @@
-"""Identity: does the object of a video stay the same thing, wherever it goes?
+"""Identity: how much the colours and the outline of a video's object change.
 
-An object may move, grow and turn, but its colours and its outline are to stay. Each is described, for every frame, in a
-way that does not know place, size and direction, and compared with the first frame (what has become of it) and with the
-previous one (where it happened). No network judges; the foreground has to be given.
+An object may move, grow and turn, but its colours and its outline should stay. Each has a descriptor for every frame
+that is invariant to position, size and direction, and is compared with the first frame (total change) and with the
+previous one (time of the change). No network is used; the foreground has to be given.
 
 Colours are compared as distributions over the foreground, by the earth mover's distance along each axis of CIE Lab
 (Rubner et al. 2000, "The Earth Mover's Distance as a Metric for Image Retrieval"). Distances between histograms bin by
-bin are full as soon as two colours share no bin, and no longer tell much from more; this one goes on growing. Outlines
+bin are at their maximum as soon as two colours share no bin; this one goes on growing. Outlines
 are compared by the overlap of the foregrounds laid over each other, centre on centre, with one area and turned to where
-they fit best. The principal axis would say nothing about a square, a star or a circle, and Hu's moments move with the
+they fit best. The principal axis is undefined for a square, a star or a circle, and Hu's moments change with the
 pixel grid almost as much as with the shape.
 """
 
@@ -99,8 +99,8 @@ def identity(frames: np.ndarray, masks: np.ndarray) -> Identity:
 def foreground_colours(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The distribution of the foreground's colours, as quantiles of each channel of CIE Lab.
 
-    Pixels count by the square of their distance from the ground, since those at the edge are mixed with it: of a small
-    or a blurred object more of them are.
+    Pixels are weighted by the square of their distance from the background, since those at the edge are mixed with it,
+    more so for small or blurred objects.
 
     Args:
         frame: uint8 (H, W, 3) RGB.
@@ -140,8 +140,8 @@ def foreground_shape(mask: np.ndarray) -> np.ndarray:
         mask: bool (H, W), somewhere True.
 
     Returns:
-        (32, 128) float64 ≥ 0, rings from the centre outwards, clockwise: how much of each place the foreground covers,
-        times the root of the place's share of the area.
+        (32, 128) float64 ≥ 0, rings from the centre outwards, clockwise: share of each cell that the foreground covers,
+        times the root of the cell's share of the area.
     """
     rows, columns = np.nonzero(mask)
     radius = np.sqrt(len(rows) / np.pi)

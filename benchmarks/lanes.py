@@ -56,7 +56,7 @@ class Lanes:
 
     Args:
         root: the repository.
-        folder: where lanes and their logs lie.
+        folder: folder of lanes and their logs.
         environment: variables that the experiments get beside those of this process.
     """
 
@@ -100,43 +100,43 @@ class Lanes:
         Raises:
             UserError: a command fails, or was stopped; the message names its log.
         """
-        place, log = self.folder / lane, self.folder / f"{name}.log"
-        if not place.exists():
-            self._clone(place)
-        (place / ".git/index.lock").unlink(missing_ok=True)  # of a killed git
-        _git(place, "fetch", "--quiet", "origin", "HEAD")
-        _git(place, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
-        shutil.copyfile(params, place / "params.yaml")
-        self._dvc(place, log, "repro", *TARGETS)
-        # Git ignores reports, and DVC saves of what git ignores what it is told to.
-        results = [file.relative_to(place).as_posix() for file in sorted(place.glob("reports/**/*.json"))]
+        checkout, log = self.folder / lane, self.folder / f"{name}.log"
+        if not checkout.exists():
+            self._clone(checkout)
+        (checkout / ".git/index.lock").unlink(missing_ok=True)  # of a killed git
+        _git(checkout, "fetch", "--quiet", "origin", "HEAD")
+        _git(checkout, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        shutil.copyfile(params, checkout / "params.yaml")
+        self._dvc(checkout, log, "repro", *TARGETS)
+        # Git ignores reports, and DVC saves ignored files only if they are listed.
+        results = [file.relative_to(checkout).as_posix() for file in sorted(checkout.glob("reports/**/*.json"))]
         included = [argument for result in results for argument in ("--include-untracked", result)]
-        self._dvc(place, log, "exp", "save", "--force", "--name", name, *included, *TARGETS)
-        saved = _git(place, "for-each-ref", "--sort=creatordate", "--format=%(refname)", f"refs/exps/*/*/{name}")
-        _git(place, "push", "--quiet", "--force", "origin", saved.splitlines()[-1])
-        return place
+        self._dvc(checkout, log, "exp", "save", "--force", "--name", name, *included, *TARGETS)
+        saved = _git(checkout, "for-each-ref", "--sort=creatordate", "--format=%(refname)", f"refs/exps/*/*/{name}")
+        _git(checkout, "push", "--quiet", "--force", "origin", saved.splitlines()[-1])
+        return checkout
 
     def remove(self, lane: str) -> None:
         """Remove a lane's folder; what its experiments made is in the cache."""
         shutil.rmtree(self.folder / lane, ignore_errors=True)
 
-    def _clone(self, place: Path) -> None:
-        with replacing(place) as partial:
+    def _clone(self, checkout: Path) -> None:
+        with replacing(checkout) as partial:
             _git(self.root, "clone", "--quiet", str(self.root), str(partial))
             for key, fallback in (("user.name", "sketch2video"), ("user.email", "sketch2video@localhost")):
                 _git(partial, "config", key, self._output("git", "config", "--default", fallback, "--get", key))
             (partial / ".dvc/config.local").write_text(f"[cache]\n    dir = {self.cache}\n")
 
-    def _dvc(self, place: Path, log: Path, *arguments: str) -> None:
+    def _dvc(self, checkout: Path, log: Path, *arguments: str) -> None:
         if self._stopped.is_set():
             raise UserError("it was stopped")
         # The guard ends the command when this process ends, however that does.
         command = [sys.executable, "-m", "flows.server", "guard", "--", "dvc", *arguments]
         # The lane's own code, not that which is installed.
-        environment = self.environment | {"PYTHONPATH": f"{place / 'src'}{os.pathsep}{place}"}
+        environment = self.environment | {"PYTHONPATH": f"{checkout / 'src'}{os.pathsep}{checkout}"}
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                command, cwd=place, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+                command, cwd=checkout, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
         self._running.add(process)
         code = process.wait()
@@ -169,10 +169,10 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _git(place: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, errors="replace")
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        raise UserError(f"`git {' '.join(arguments)}` failed in {place}: {' '.join(done.stderr.split())}")
+        raise UserError(f"`git {' '.join(arguments)}` failed in {checkout}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()
 
 

@@ -2,7 +2,7 @@
 
 The video is made here: H.264 with B-frames, a texture that drifts under moving discs. What is compared gives the same
 frames, which is checked. "decode all" is what the third paper's loader does, without its cost of keeping the frames:
-only those that are wanted become RGB. "first sample" has the cost of making the index in it.
+only the requested ones become RGB. "first sample" has the cost of making the index in it.
 
 Times are CPU time on one core.
 """
@@ -58,13 +58,13 @@ def write_long_video(path: Path, frames: int, group: int) -> None:
 
 def by_decoding_all(path: Path, numbers: Sequence[int]) -> np.ndarray:
     """The frames with these numbers, all frames of the file having been decoded."""
-    wanted: dict[int, np.ndarray] = {}
+    found: dict[int, np.ndarray] = {}
     with opened_video(path) as (container, stream):
         pixel_aspect = pixel_aspect_of(stream)
         for number, frame in enumerate(container.decode(stream)):
             if number in numbers:
-                wanted[number] = shown(frame, pixel_aspect)
-    return np.stack([wanted[number] for number in numbers])
+                found[number] = shown(frame, pixel_aspect)
+    return np.stack([found[number] for number in numbers])
 
 
 def by_first_seeking(path: Path, numbers: Sequence[int]) -> np.ndarray:

@@ -1,18 +1,19 @@
-"""Are long videos steady, and what do they cost? ``python -m benchmarks.long_videos [--frames 128 --videos 12]``.
+"""Steadiness and cost of long videos: ``python -m benchmarks.long_videos [--frames 128 --videos 12]``.
 
-Held-out captions become long videos in several ways, from the same noise and over the same drawings: in windows that
-know nothing of each other; by merging windows alone, which is Gen-L-Video; by that after tuning the network on the
-video's own first window, as Tune-A-Video does; and with the modules of ``systems/long_video.py`` added one by one. The
-embedded scenes, rendered at the same length with the same captions, are the floor. Beside flicker, drift of the
-background, seams and the object's identity stand sharpness and motion, so that a blurred or a frozen video cannot win,
-and whether the judge sees what was asked in 16 frames spread evenly over the video.
+Long videos of held-out captions are generated in several ways, from the same noise and over the same drawings: in
+independent windows; in merged windows, which is Gen-L-Video; the same after tuning the network on the video's first
+window, as in Tune-A-Video; and with the modules of ``systems/long_video`` added one by one. The embedded scenes,
+rendered at the same length with the same captions, are the floor. Flicker, drift of the background, seams and the
+object's identity are reported together with sharpness and motion, so that blurred or frozen videos do not win, and with
+the judge's verdict on 16 frames spread evenly over the video.
 
-The object's motion is the flow inside its outline: what a wavering ground adds to the motion of the frame is not in it.
+The object's motion is the flow inside its outline, which excludes flow of an unsteady background.
 
-``--clip VIDEO`` takes a real clip instead, over whose own drawing the same ways paint it anew. The models must have
-learned it: ``python -m benchmarks.cut VIDEO FOLDER``, then ``sketch2video source FOLDER/captions.csv``, and the graph.
+``--clip VIDEO`` uses a real clip instead, and generates videos over its drawing in the same ways. The models must be
+trained on it: ``python -m benchmarks.cut VIDEO FOLDER``, then ``sketch2video source FOLDER/captions.csv``, and the
+graph.
 
-``--lengths`` makes one video of each length instead, and tells seconds and memory.
+``--lengths`` generates one video of each length instead, and reports seconds and memory.
 """
 
 from __future__ import annotations
@@ -72,12 +73,12 @@ ONE_SHOT_STEPS, ONE_SHOT_RATE = 100, 1e-4
 
 @dataclass(frozen=True)
 class Subject:
-    """What one video is to show.
+    """The inputs of one video.
 
     Attributes:
-        caption, fps: that it is asked for with.
-        seed: of the noise.
-        curves: that it is painted over; None: the system draws.
+        caption, fps: caption and frame rate.
+        seed: seed of the noise.
+        curves: its drawing; None: the system generates one.
     """
 
     caption: str
@@ -110,7 +111,7 @@ COLUMNS = {
     "sharpness": "sharpness",
     "motion": "motion",
     "object_motion": "object's motion",
-    "joint": "as asked",
+    "joint": "correct",
     "seconds": "s a video",
 }
 """What is measured, and what the table calls it."""
@@ -131,8 +132,8 @@ def ways(base: dict[str, Any], tuned: LongVideoPipeline, params: Params, frames:
     learned = {name: tuned.config[name] for name in ("background_weight", "foreground_weight")}
     settings = params.evaluate
 
-    def made(components: dict[str, Any], one_shot: bool = False, **of: Any) -> Make:
-        pipeline = LongVideoPipeline(**components, **of)
+    def made(components: dict[str, Any], one_shot: bool = False, **settings_of_modules: Any) -> Make:
+        pipeline = LongVideoPipeline(**components, **settings_of_modules)
         pipeline.set_sampler(settings.sampler)
         pipeline.set_progress_bar_config(disable=True)
         return partial(_made, pipeline, settings, frames, one_shot)
@@ -150,38 +151,38 @@ def ways(base: dict[str, Any], tuned: LongVideoPipeline, params: Params, frames:
 def _made(
     pipeline: LongVideoPipeline, settings: EvaluateParams, frames: int, one_shot: bool, subject: Subject
 ) -> Video:
-    asked = pipeline.call_arguments(settings) | {"num_frames": frames, "fps": subject.fps}
+    arguments = pipeline.call_arguments(settings) | {"num_frames": frames, "fps": subject.fps}
     if subject.curves is not None:
-        asked["curves"] = [subject.curves]
+        arguments["curves"] = [subject.curves]
 
-    def answer(**how: str) -> Any:
+    def generate(**more: str) -> Any:
         return cast(Callable[..., Any], pipeline)(
-            [subject.caption], generator=[torch.Generator().manual_seed(subject.seed)], **asked, **how
+            [subject.caption], generator=[torch.Generator().manual_seed(subject.seed)], **arguments, **more
         )
 
     untuned = pipeline.transformer
     if one_shot:
-        network = tuned_on_one_window(pipeline, subject, answer(output_type="latent"))
+        network = tuned_on_one_window(pipeline, subject, generate(output_type="latent"))
         pipeline.register_modules(transformer=network)
-    painted = answer()
+    generated = generate()
     pipeline.register_modules(transformer=untuned)
-    inside = np.stack([ndimage.binary_fill_holes(ink > 0) for ink in painted.sketches[0]])
-    return Video((painted.frames[0] * 255).round().astype(np.uint8), inside)
+    inside = np.stack([ndimage.binary_fill_holes(ink > 0) for ink in generated.sketches[0]])
+    return Video((generated.frames[0] * 255).round().astype(np.uint8), inside)
 
 
-def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, answer: VideoOutput) -> VideoTransformer:
-    """A copy of the pipeline's network that has learned the first window of a video it made (equation 14 alone).
+def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: VideoOutput) -> VideoTransformer:
+    """A copy of the pipeline's network, tuned on the first window of a video that it generated (equation 14 alone).
 
     Args:
-        pipeline: that made it.
-        subject: that it was made of.
-        answer: the video, as latents.
+        pipeline: the pipeline that generated the video.
+        subject: inputs of the video.
+        output: the video, as latents.
     """
     first = slice(pipeline.config.window)
-    ink = torch.from_numpy(answer.sketches)[:, first, None].float() / 255
+    ink = torch.from_numpy(output.sketches)[:, first, None].float() / 255
     windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps]))
     text = windows.text
-    data = pipeline.normalised(answer.frames[:, first])
+    data = pipeline.normalised(output.frames[:, first])
     network = copy.deepcopy(pipeline.transformer).requires_grad_(True)
     everywhere, whole = torch.ones(()), LossWeights(1.0, 0.0, 0.0)
 
@@ -204,21 +205,21 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, answer: V
 
 
 def scenes(rows: pd.DataFrame, size: int, frames: int, seed: int) -> list[Video]:
-    """Embedded scenes of what the captions ask for: what real videos of this length look like."""
-    asked = [Combination(*row) for row in rows[list(Combination._fields)].itertuples(index=False)]
-    drawn = [sample_scene(scene_rng(seed, f"long-{place}"), [what]) for place, what in enumerate(asked)]
+    """Embedded scenes with the attributes of the captions, as real videos of this length."""
+    requested = [Combination(*row) for row in rows[list(Combination._fields)].itertuples(index=False)]
+    drawn = [sample_scene(scene_rng(seed, f"long-{index}"), [what]) for index, what in enumerate(requested)]
     rendered = [render_scene(scene, size, frames) for scene in drawn]
     return [Video(each.frames, each.masks > 0) for each in rendered]
 
 
-def clip_to_paint(path: Path, params: Params, frames: int, captions: pd.Series) -> tuple[Video, Subject]:
-    """A real clip, and what is to be painted over its drawing.
+def real_subject(path: Path, params: Params, frames: int, captions: pd.Series) -> tuple[Video, Subject]:
+    """A real clip, and the inputs of a video over its drawing.
 
     Args:
-        path: of the video.
-        params: of how clips are drawn.
-        frames: T, evenly spread over it.
-        captions: that the models were trained with; the most frequent one is asked for.
+        path: path of the video.
+        params: parameters of sketches and curves.
+        frames: T, evenly spread over the video.
+        captions: training captions of the models, of which the most frequent one is used.
 
     Raises:
         UserError: the video cannot be read, or has too few frames.
@@ -233,12 +234,12 @@ def clip_to_paint(path: Path, params: Params, frames: int, captions: pd.Series) 
 
 
 def measured(videos: list[Video], rows: pd.DataFrame | None, starts: list[int], length: int) -> dict[str, Any]:
-    """The numbers of ``COLUMNS`` but for the seconds.
+    """The measures of ``COLUMNS`` except the seconds.
 
     Args:
         videos: one for each row.
-        rows: what was asked for; None: nothing that the judge knows.
-        starts, length: of the windows, which say where a seam may be.
+        rows: requested attributes; None: none that the judge can classify.
+        starts, length: first frames and length of the windows, which define possible seams.
     """
     several = [video.frames for video in videos]
     steady = [steadiness(frames[None]) for frames in tqdm(several, desc="steadiness", leave=False)]
@@ -253,8 +254,8 @@ def measured(videos: list[Video], rows: pd.DataFrame | None, starts: list[int], 
         **{name: float(np.nanmean([one[name] for one in kept])) for name in ("colour_drift", "shape_drift")},
     }
     if rows is not None:
-        places = np.linspace(0, len(several[0]) - 1, JUDGED).round().astype(int)
-        verdict = judge_clips(load_judge("video"), np.stack([frames[places] for frames in several]))
+        indices = np.linspace(0, len(several[0]) - 1, JUDGED).round().astype(int)
+        verdict = judge_clips(load_judge("video"), np.stack([frames[indices] for frames in several]))
         row["joint"] = faithfulness(verdict, rows)[JOINT].value
     return row
 
@@ -262,10 +263,10 @@ def measured(videos: list[Video], rows: pd.DataFrame | None, starts: list[int], 
 def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, Any]:
     """Seconds and memory of one video, the seconds by stage, too."""
     pipeline.set_sampler(params.evaluate.sampler)
-    asked = pipeline.call_arguments(params.evaluate) | {"num_frames": frames}
+    arguments = pipeline.call_arguments(params.evaluate) | {"num_frames": frames}
     generator = torch.Generator().manual_seed(params.base.seed)
     begin = time.perf_counter()
-    _, mebibytes = weighed(lambda: pipeline("a red circle moves left to right", generator=[generator], **asked))
+    _, mebibytes = weighed(lambda: pipeline("a red circle moves left to right", generator=[generator], **arguments))
     seconds = time.perf_counter() - begin
     return {
         "frames": frames,
@@ -314,14 +315,14 @@ def main(
     starts = window_starts(frames, length, tuned.config.stride)
     rows = None
     if clip:
-        truth, subject = clip_to_paint(clip, params, frames, table["caption"])
+        truth, subject = real_subject(clip, params, frames, table["caption"])
         real = [truth]
-        subjects = [replace(subject, seed=params.base.seed + place) for place in range(videos)]
+        subjects = [replace(subject, seed=params.base.seed + index) for index in range(videos)]
     else:
         rows, _ = evaluated_rows(table, videos)
         real = scenes(rows, params.base.size, frames, params.base.seed)
-        asked = zip(rows["caption"], rows["fps"], strict=True)
-        subjects = [Subject(*what, params.base.seed + place) for place, what in enumerate(asked)]
+        inputs = zip(rows["caption"], rows["fps"], strict=True)
+        subjects = [Subject(*what, params.base.seed + index) for index, what in enumerate(inputs)]
     found = [{"way": f"{clip.stem}, real" if clip else "real scenes", **measured(real, rows, starts, length)}]
     shown = [real[0].frames]
     for name, make in ways(load_pipeline(base).components, tuned, params, frames).items():

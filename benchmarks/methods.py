@@ -95,8 +95,8 @@ def elliptic_fourier(ink: np.ndarray, budget: int, contours: int, mode: str) -> 
         harmonics = shared_harmonics(np.array([len(one) for one in chosen]), budget)
         for slot, (contour, order) in enumerate(zip(chosen, harmonics, strict=True)):
             descriptors = pyefd.elliptic_fourier_descriptors(contour, order=int(order))
-            place = pyefd.calculate_dc_coefficients(contour)
-            points[t, slot] = pyefd.reconstruct_contour(descriptors, place, POINTS)
+            centre = pyefd.calculate_dc_coefficients(contour)
+            points[t, slot] = pyefd.reconstruct_contour(descriptors, centre, POINTS)
             visible[t, slot] = True
         most = max(most, int((4 * harmonics + 2).sum()))
     return Drawn(points, visible, most)

@@ -1,13 +1,13 @@
-"""Do the metrics rank? Real clips are spoiled more and more: ``python -m benchmarks.metrics [CLIPS]``.
+"""Response of the metrics to corruptions of real clips at increasing levels: ``python -m benchmarks.metrics [CLIPS]``.
 
 The clips are the embedded scenes, one of each of 54 combinations at the size of ``params.yaml``, or videos of the
 user's. Spoiled clips of one half of the captions are compared with unspoiled ones of the other half, as generated
 clips are in ``evaluation/``, so that a curve of ``fvd_embedded`` or ``kvd_embedded`` starts at its floor. Randomness is
 nested: what is spoiled at one level is spoiled at the next one, too.
 
-``SHOULD`` says how each curve should go. A curve that should lie flat shows what a metric does not see: only
-faithfulness reads captions. And flicker *falls* with blur and with frozen frames, which is why sharpness and motion
-stand beside it.
+``SHOULD`` has the expected direction of each curve. A curve that should be flat shows a corruption to which a metric is
+invariant: only faithfulness reads captions. Flicker *falls* with blur and with frozen frames, which is why sharpness
+and motion are reported with it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def blurred(clip: np.ndarray, level: float, rng: np.random.Generator) -> np.ndar
 
 
 def shuffled(clip: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Some frames change places, each with the next one of a random order."""
+    """Some frames are swapped, each with the next one of a random order."""
     order = np.arange(len(clip))
     chosen = rng.permutation(len(clip))[: round(level * len(clip))]
     order[chosen] = np.roll(chosen, 1)
@@ -88,7 +88,7 @@ def shuffled(clip: np.ndarray, level: float, rng: np.random.Generator) -> np.nda
 
 
 def frozen(clip: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """The clip stands still towards its end."""
+    """The clip is frozen towards its end."""
     return clip[np.minimum(np.arange(len(clip)), round((1 - level) * (len(clip) - 1)))]
 
 
@@ -117,10 +117,10 @@ SHOULD = {
     "sharpness": "+-...=",
     "motion": "...-.=",
 }
-"""How each metric should go under each corruption, in their order: rise, fall, stay (=), or nothing is asked (.)."""
+"""How each metric should go under each corruption, in their order: rise, fall, stay (=), or not defined (.)."""
 
 MARKS = {True: "tab:green", False: "tab:red", None: "tab:grey"}
-"""Of curves that go as they should, that do not, and of which nothing is asked."""
+"""Colours of curves in the expected direction, in another one, and without an expected one."""
 NEARLY = 0.9
 """A curve with this rho goes as it should although it takes a step back, as where it saturates."""
 
@@ -186,8 +186,8 @@ def clips_of(source: Path) -> tuple[np.ndarray, pd.DataFrame]:
         found = [(path, path.stem, None) for path in videos if path.suffix.lower() in VIDEOS]
     if len(found) < 2:
         raise UserError(f"{source} names fewer than two videos; give a CSV of captions, or a folder of videos")
-    places = sorted(set(np.linspace(0, len(found) - 1, MOST_CLIPS).round().astype(int).tolist()))
-    rows = pd.DataFrame([found[i] for i in places], columns=["path", "caption", "label"])
+    indices = sorted(set(np.linspace(0, len(found) - 1, MOST_CLIPS).round().astype(int).tolist()))
+    rows = pd.DataFrame([found[i] for i in indices], columns=["path", "caption", "label"])
     frames = np.stack([read_clip(path, base.frames, base.size).frames for path in rows["path"]])
     return frames, rows.assign(clip_id=rows.index.map("{:03d}".format))
 
@@ -203,12 +203,12 @@ def measured(frames: np.ndarray, rows: pd.DataFrame) -> dict[str, dict[str, list
     curves: dict[str, dict[str, list[float | None]]] = {}
     for name, corruption in CORRUPTIONS.items():
         for level in corruption.levels:
-            seen, asked = real, rows
+            seen, requested = real, rows
             if corruption.spoil is None:
-                asked = with_swapped_words(rows, level)
+                requested = with_swapped_words(rows, level)
             elif level:
                 seen = _looked_at(spoiled(frames, corruption.spoil, level))
-            for metric, value in _metrics(seen, real, rows, asked).items():
+            for metric, value in _metrics(seen, real, rows, requested).items():
                 curves.setdefault(metric, {}).setdefault(name, []).append(None if np.isnan(value) else value)
     return curves
 
@@ -219,7 +219,7 @@ def spoiled(frames: np.ndarray, spoil: Spoil, level: float) -> np.ndarray:
 
 
 def with_swapped_words(rows: pd.DataFrame, level: float) -> pd.DataFrame:
-    """A share of the clips is asked for what the next one of a random order shows."""
+    """A share of the clips gets the words of the next clip of a random order."""
     chosen = np.random.default_rng(1).permutation(len(rows))[: round(level * len(rows))]
     words = [name for name in ATTRIBUTES if name in rows]
     swapped = rows.copy()
@@ -231,7 +231,7 @@ def _looked_at(frames: np.ndarray) -> Spoiled:
     return Spoiled(judge_clips(load_judge("video"), frames), steadiness(frames))
 
 
-def _metrics(seen: Spoiled, real: Spoiled, rows: pd.DataFrame, asked: pd.DataFrame) -> dict[str, float]:
+def _metrics(seen: Spoiled, real: Spoiled, rows: pd.DataFrame, requested: pd.DataFrame) -> dict[str, float]:
     """In the order of ``SHOULD``."""
     found: dict[str, float] = {}
     if len(rows) >= LEAST_CLIPS:
@@ -239,7 +239,7 @@ def _metrics(seen: Spoiled, real: Spoiled, rows: pd.DataFrame, asked: pd.DataFra
         found |= {name: score.value for name, score in distances.items()}
     if can_be_judged(rows):
         found["is_embedded"] = inception_scores("is", seen.verdict, 0, {})["is"].value
-        found["faithfulness_joint"] = faithfulness(seen.verdict, asked)[JOINT].value
+        found["faithfulness_joint"] = faithfulness(seen.verdict, requested)[JOINT].value
     return found | seen.steady.means()
 
 
@@ -252,7 +252,7 @@ def rho(values: Sequence[float | None]) -> float | None:
 
 
 def as_it_should(metric: str, corruption: str, values: Sequence[float | None]) -> bool | None:
-    """Whether a curve goes as ``SHOULD`` says, steadily or nearly; None where nothing is asked."""
+    """Whether a curve goes as ``SHOULD`` says, steadily or nearly; None if it is not defined."""
     should = SHOULD[metric][list(CORRUPTIONS).index(corruption)]
     if should == ".":
         return None
@@ -276,9 +276,7 @@ def show(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
             cells.append(f"{'flat' if r is None else f'{r:+.2f}'}{signs[as_it_should(metric, name, values)]}\n{ends}")
         table.add_row(metric, *cells)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
-    print(
-        f"✓ goes as it should: no step back, or rho of {NEARLY} at least; ✗ does not; without a mark nothing is asked"
-    )
+    print(f"✓ goes as it should: no step back, or rho of {NEARLY} at least; ✗ does not; without a mark: not defined")
 
 
 def save_curves(path: Path, curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
@@ -296,8 +294,8 @@ def save_curves(path: Path, curves: Mapping[str, Mapping[str, Sequence[float | N
             for axis, name in zip(axes, CORRUPTIONS, strict=True):
                 _draw(axis, metric, name, row[name])
                 low, high = axis.get_ylim()
-                room = max(span / 10 - (high - low), 0) / 2
-                axis.set_ylim(low - room, high + room)
+                margin = max(span / 10 - (high - low), 0) / 2
+                axis.set_ylim(low - margin, high + margin)
         for name, top, bottom in zip(CORRUPTIONS, grid[0], grid[-1], strict=True):
             top.set_title(name, loc="left")
             bottom.set_xlabel(CORRUPTIONS[name].unit)

@@ -1,10 +1,10 @@
-"""Can the strokes be learned? ``python -m benchmarks.probe``.
+"""Accuracy of a small curve VAE on fitted and on true strokes: ``python -m benchmarks.probe``.
 
 One small curve VAE of fixed size is trained on the same embedded scenes, with a few seeds each, on the strokes that
 this project fits to their drawings and on their true outlines as canonical strokes: one closed stroke an outline,
-started at its top, clockwise, by arc length. The frozen sketch judge says how often what is then drawn for held-out
-captions shows the shape and the motion that they ask for. The ratio of the two shares is what the fit costs the model;
-the ceiling is what the judge says of the strokes themselves.
+started at its top, clockwise, by arc length. The frozen sketch judge measures how often drawings for held-out
+captions have the requested shape and motion. The ratio of the two shares is the loss by the fit; the ceiling is the
+judge's result for the strokes themselves.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ def probe(params: Params, folder: Path) -> dict[str, Any]:
     """Train on fitted strokes and on true outlines, and judge both; all files are made in ``folder``.
 
     Returns:
-        For ``fitted`` and ``true outlines``: the share of drawings that show what was asked (``shape``, ``motion``,
-        ``joint``), mean over the trainings, the joint one of each (``by_seed``), its ``ceiling``, and the wall
-        ``seconds`` of all trainings; ``ratio`` of the two joint shares.
+        For ``fitted`` and ``true outlines``: the share of drawings with the requested attributes (``shape``,
+        ``motion``, ``joint``), mean over the trainings, the joint one of each (``by_seed``), its ``ceiling``, and the
+        wall ``seconds`` of all trainings; ``ratio`` of the two joint shares.
     """
     params = small(params)
     clips, sketches, text = folder / "clips", folder / "sketches", folder / "text_encoder"
@@ -150,9 +150,9 @@ def write_true_curves(clips: Path, table: Path, output: Path, strokes: int, harm
         outlines = read_shard(path)["outlines"]
         coefficients = np.zeros((*outlines.shape[:2], strokes, 2, harmonics), np.float32)
         visibility = np.zeros(coefficients.shape[:3], np.float32)
-        for place in np.ndindex(outlines.shape[:3]):
-            coefficients[place] = true_stroke(outlines[place], harmonics)
-            visibility[place] = 1.0
+        for index in np.ndindex(outlines.shape[:3]):
+            coefficients[index] = true_stroke(outlines[index], harmonics)
+            visibility[index] = 1.0
         arrays = {"coefficients": coefficients, "visibility": visibility}
         write_shard(shard_path(output, int(path.stem)), arrays, clip_ids_of(path), key="true outlines")
 
@@ -164,13 +164,13 @@ def true_stroke(outline: np.ndarray, harmonics: int) -> np.ndarray:
 
 
 def ceiling(curves: Path, rows: pd.DataFrame, size: int) -> float:
-    """Share of clips whose own strokes show the judge what their captions say: no model can do better."""
+    """Share of clips whose own strokes are judged correctly, an upper bound for models."""
     return faithfulness(_seen(fitted_curves(curves, rows), size), rows)[JOINT].value
 
 
 @torch.no_grad()
 def _judged(params: Params, model: Path, text_encoder: Path, held_out: pd.DataFrame) -> dict[str, Share]:
-    """What the sketch judge says of drawings for held-out captions."""
+    """Verdicts of the sketch judge on drawings for held-out captions."""
     vae = CurveVAE.from_pretrained(model, low_cpu_mem_usage=False).eval()
     rows = held_out.iloc[np.arange(CAPTIONS) % len(held_out)]
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist())
@@ -182,7 +182,7 @@ def _judged(params: Params, model: Path, text_encoder: Path, held_out: pd.DataFr
 
 
 def _seen(sequences: Sequence[CurveSequence], size: int) -> Verdict:
-    """What the sketch judge sees in drawings of strokes."""
+    """Verdicts of the sketch judge on drawings of strokes."""
     return judge_clips(load_judge("sketch"), np.stack([one.render(size, size) for one in sequences]))
 
 

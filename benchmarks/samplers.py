@@ -3,7 +3,7 @@
 Every sampler that a pipeline's objective allows makes the same held-out clips in more and more steps, from the same
 noise: over the curves that were fitted to the real clips where the system draws, over their control videos where it
 follows these, and otherwise from text alone. So what differs is the sampler's doing. A step of ``heun`` is two passes
-through the network, all others are one: the seconds tell.
+through the network, all others are one; compare the seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GUIDANCE = (1.0, 1.5, 2.5, 4.0)
 CONTROL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.5)
 
 COLUMNS = {
-    "faithfulness_joint": "shape, colour and motion as asked",
+    "faithfulness_joint": "shape, colour and motion correct",
     "fvd_embedded": "fvd_embedded",
     "flicker": "flicker",
     "seconds": "seconds a clip",
@@ -55,8 +55,8 @@ class Bench:
     """Held-out clips, and how a pipeline that makes them again is measured.
 
     Args:
-        data: where the outputs of the data stages lie.
-        number: of clips.
+        data: folders of the outputs of the data stages.
+        number: number of clips.
     """
 
     def __init__(self, data: Data, number: int) -> None:
@@ -102,8 +102,8 @@ def over_steps(bench: Bench, pipeline: Any, sampling: Sampling, steps: Sequence[
     settings = [(sampler, count) for sampler in pipeline.samplers for count in steps]
     rows = []
     for sampler, count in tqdm(settings, desc="samplers", unit="setting"):
-        asked = replace(sampling, sampler=sampler, num_inference_steps=count)
-        rows.append({"sampler": sampler, "steps": count, **bench.measure(pipeline, asked)})
+        changed = replace(sampling, sampler=sampler, num_inference_steps=count)
+        rows.append({"sampler": sampler, "steps": count, **bench.measure(pipeline, changed)})
     return rows
 
 
@@ -114,8 +114,8 @@ def over_guidance(
     scales = [(c, t) for c in (control if pipeline.control.channels else [1.0]) for t in text]
     rows = []
     for control_scale, text_scale in tqdm(scales, desc="guidance", unit="setting"):
-        asked = replace(sampling, guidance_scale=text_scale, control_guidance_scale=control_scale)
-        made = bench.measure(pipeline, asked)
+        changed = replace(sampling, guidance_scale=text_scale, control_guidance_scale=control_scale)
+        made = bench.measure(pipeline, changed)
         rows.append({"guidance_scale": text_scale, "control_guidance_scale": control_scale, **made})
     return rows
 
@@ -152,8 +152,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     parts = [f"{results['protocol']['clips']} clips of the {results['protocol']['split']} split\n"]
     for name, found in results["models"].items():
         about = found["sampling"]
-        asked = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"
-        parts.append(f"## {name} ({found['objective']}, from {found['way']})\n\nOver steps, {asked}:\n")
+        scales = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"
+        parts.append(f"## {name} ({found['objective']}, from {found['way']})\n\nOver steps, {scales}:\n")
         parts.append(_table(("sampler", "steps"), found["steps"], results["real"]))
         parts.append(f"Over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
         parts.append(_table(("guidance_scale", "control_guidance_scale"), found["guidance"], results["real"]))
@@ -203,8 +203,8 @@ def save_guidance(path: Path, results: Mapping[str, Any]) -> None:
         values = table.to_numpy(float)
         axis.imshow(values, origin="lower", cmap="cividis", aspect="auto")
         middle = (np.nanmin(values) + np.nanmax(values)) / 2
-        for (row, place), value in np.ndenumerate(values):
-            axis.text(place, row, f"{value:.3g}", ha="center", va="center", color="k" if value > middle else "w")
+        for (row, column), value in np.ndenumerate(values):
+            axis.text(column, row, f"{value:.3g}", ha="center", va="center", color="k" if value > middle else "w")
         axis.set_xticks(range(len(table.columns)), [f"{scale:g}" for scale in table.columns])
         axis.set_yticks(range(len(table.index)), [f"{scale:g}" for scale in table.index])
         axis.set(xlabel="guidance_scale", ylabel="control_guidance_scale", title=f"{name}\n{COLUMNS[column]}")

@@ -33,7 +33,7 @@ INTERVAL = 0.25
 
 @contextmanager
 def peak_memory() -> Iterator[Callable[[], float]]:
-    """Sample memory while the block runs; what it yields tells the peak so far, in MiB."""
+    """Sample memory while the block runs; it yields a function of the peak so far, in MiB."""
     peak, done = 0.0, threading.Event()
 
     def sample() -> None:

@@ -1,11 +1,11 @@
-"""Seams: does a long video that is made of windows change more where they meet than elsewhere?
+"""Seams: excess change of a long video at the borders of its windows.
 
 A long video is made of windows of K frames, one every S frames, which are denoised together and merged or generated
 apart and joined. A border at frame b is the pair of frames (b - 1, b). What changes in such pairs is compared with what
 changes in all other pairs of the same video, so that motion, noise and flicker, which every pair has, cancel.
 
-Four kinds of change are told apart, since a window may differ from the one before in its pixels, in what it shows, in
-its sharpness or in its colour, and a change that noise hides in one of them is plain in another.
+Four kinds of change are distinguished, since a window may differ from the previous one in its pixels, in its content,
+in its sharpness or in its colour, and a change that noise hides in one of them may be visible in another.
 
 Videos also change in the course of time by themselves (what grows changes ever more pixels). The floor of a seam is
 therefore what real videos, which have none, score at the same borders.
@@ -68,9 +68,9 @@ class Seam(NamedTuple):
 
     @property
     def measurable(self) -> bool:
-        """Whether there is a seam: the interval lies above 0, and not wholly below ``least``.
+        """Whether there is a seam: the interval is above 0, and not entirely below ``least``.
 
-        That there is none measurable says no more than the interval does: a seam as large as its upper end may be.
+        If there is none, there may still be a seam up to the upper end of the interval.
         """
         low, high = self.interval
         return low > 0 and high >= self.least
@@ -80,7 +80,7 @@ def borders(starts: Sequence[int], length: int) -> list[int]:
     """Where windows of a video meet: all frames b at which a window begins, or before which one has ended.
 
     Windows that are joined without overlap have one border between two of them. Of two that overlap, the second one
-    begins before the first one has ended, and both places are borders. The video's own first frame and end are none.
+    begins before the first one has ended, and both positions are borders. The video's own first frame and end are none.
 
     Args:
         starts: first frame of every window, ascending from 0.

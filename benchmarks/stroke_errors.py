@@ -132,7 +132,7 @@ def _strokes_of(sequence: CurveSequence) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _points_of(sequence: CurveSequence, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (P, 2) of all strokes of a frame, frame widths, and the length of line that each stands for, (P,)."""
+    """Points (P, 2) of all strokes of a frame, frame widths, and the length of line that each represents, (P,)."""
     points = part_of(sequence, slice(frame, frame + 1)).points(POINTS)[0][sequence.visible[frame]].astype(np.float64)
     if not len(points):
         return np.zeros((0, 2)), np.zeros(0)

@@ -50,12 +50,12 @@ TERMS = 6
 class NumberCurves(CurveVAE):
     """A curve VAE without encoder and decoder: its latents are the lowest coefficients of a stroke's series.
 
-    Its ``latent_dim`` is what :meth:`latent_numbers` says.
+    Its ``latent_dim`` is that of :meth:`latent_numbers`.
     """
 
     @staticmethod
     def latent_numbers(harmonics: int, time_terms: int) -> int:
-        """Numbers of a token besides place, size, birth and death, of strokes with at most ``harmonics``."""
+        """Numbers of a token besides position, size, birth and death, of strokes with at most ``harmonics``."""
         terms = min(TERMS, time_terms)
         return 3 * (terms - 1) + 2 * (min(HARMONICS, harmonics) - 1) * terms
 
@@ -116,7 +116,7 @@ def main(
     folder = output / "stroke_numbers"
     with replacing(folder) as partial:
         numbers.save_pretrained(partial)
-    table = Table("", "numbers a stroke", "px after coding", "as asked", "Fréchet distance", "between, px", "s a clip")
+    table = Table("", "numbers a stroke", "px after coding", "correct", "Fréchet distance", "between, px", "s a clip")
     vae = load_frozen(CurveVAE, model, "train_curve_vae")
     for name, network, path in (("latents", vae, model), ("numbers", numbers, folder)):
         found = compare(

@@ -1,4 +1,4 @@
-"""Sheets of drawings, a real one above a generated one and the caption beneath: one moves, and one stands still."""
+"""Sheets of drawings, a real one above a generated one and the caption beneath: an animated and a static one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int
 
 
 def wrapped(caption: str, width: int, lines: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    """A caption in at most so many lines of ``width`` pixels; an ellipsis stands for what is left out."""
+    """A caption in at most so many lines of ``width`` pixels; an ellipsis marks truncated text."""
     words, found = caption.split(), list[str]()
     while words and len(found) < lines - 1:
         fitting = next((n for n in range(len(words), 1, -1) if font.getlength(" ".join(words[:n])) <= width), 1)

@@ -41,7 +41,7 @@ class Sampling(NamedTuple):
     """How drawings are sampled.
 
     Attributes:
-        num_inference_steps, guidance_scale, temperature, stroke_quantile: None: as the model's config says.
+        num_inference_steps, guidance_scale, temperature, stroke_quantile: None: the values of the model's config.
         batch_size: clips a call; the noise of a clip does not depend on it.
         seed: with a clip's id the seed of the clip.
     """
@@ -218,7 +218,7 @@ def frechet(verdict: Verdict | None, real: Verdict | None, rows: pd.DataFrame) -
 def about(share: Share) -> dict[str, float]:
     """A share for JSON: ``value``, ``low`` and ``high`` of its 95% Wilson interval, ``right`` and ``of``."""
     low, high = share.interval
-    return {"value": share.value, "low": low, "high": high, "right": share.right, "of": share.of}
+    return {"value": share.value, "low": low, "high": high, "right": share.right, "of": share.total}
 
 
 def _summary(values: np.ndarray) -> dict[str, float] | None:

@@ -1,8 +1,8 @@
-"""How good are drawings of many strokes? ``python -m benchmarks.strokes --model models/shared/curve_vae``.
+"""Quality of generated drawings with many strokes: ``python -m benchmarks.strokes --model models/shared/curve_vae``.
 
 The curve VAE draws held-out captions, once from the captions alone and once with the first and the last drawing of the
-real clip given. Beside the fitted drawings of the real clips stand: whether a judge that was trained on real drawings
-sees what was asked (:mod:`sketch2video.judges.label_judge_training`), and how far its features are from those of
+real clip given. Compared with the fitted drawings of the real clips are: the accuracy by a judge that was trained on
+real drawings (:mod:`sketch2video.judges.label_judge_training`), and how far its features are from those of
 real drawings; how many strokes there are, how long they are and how fast they move; and, of the frames between the two
 that were given, how far strokes and ink are from the real ones. What linear interpolation between the two drawings
 would be is the baseline of that.
@@ -65,7 +65,7 @@ def table_of(found: Mapping[str, Any]) -> Table:
     row("strokes after encoder and decoder, px", ["", f"{found['reconstruction_px']:.2f}"])
     for label in _labels(ways[REAL]["as_asked"]):
         name = "all of these" if label == JOINT else label
-        row(f"{name} as asked", [percent(way["as_asked"].get(label)) for way in ways.values()])
+        row(f"{name} correct", [percent(way["as_asked"].get(label)) for way in ways.values()])
     if ways[REAL]["frechet"] is not None:
         row("Fréchet distance", [f"{way['frechet']:.3g}{' (floor)' * (way is ways[REAL])}" for way in ways.values()])
     for key, name in DISTRIBUTIONS.items():
@@ -162,14 +162,14 @@ def compare(
     judge = judge_of_drawings(curves, table, labels, judges or output, settings=settings)
     bench = Bench(vae, text, curves, rows, sampling, size)
     found, drawings = measured(bench, judge)
-    asked = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
+    drawn_with = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
     found["protocol"] = {
         "split": split,
         "clips": len(rows),
         "frames": len(bench.real[0]),
         "size": size,
         "frechet_clips_a_side": [int(side.sum()) for side in (halves(rows), ~halves(rows))],
-        **asked,
+        **drawn_with,
     }
     found["judge"] = {
         "name": judge.name,
@@ -195,10 +195,10 @@ def main(
     text_encoder: TextEncoder = Path("models/shared/text_encoder"),
     clips_count: ClipsCount = 144,
     labels: Labels = "",
-    steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: as the model says")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: as the model says")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="Of the noise; default: as the model says")] = None,
-    stroke_quantile: Annotated[float | None, typer.Option(min=0, max=1, help="Default: as the model says")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of sampling; default: that of the model")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: that of the model")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="Of the noise; default: that of the model")] = None,
+    stroke_quantile: Annotated[float | None, typer.Option(min=0, max=1, help="Default: that of the model")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
     training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
     output: Output = Path("reports/bench"),
@@ -230,7 +230,7 @@ def names_in(labels: str) -> list[str] | None:
 
 
 def notes(found: Mapping[str, Any]) -> str:
-    """What the table does not say: how far the judge is to be believed, what it cannot see, and sizes."""
+    """Notes to the table: the judge's accuracy, labels that it cannot classify, and sizes."""
     judge, protocol, model = found["judge"], found["protocol"], found["model"]
     shares = judge["held_out"]
     held_out = ", ".join(f"{name} {percent(shares[name])} of {shares[name]['of']}" for name in _labels(shares))

@@ -83,8 +83,8 @@ def main(
     write_json(reports / "tokens.json", found)
     with replacing(reports / "tokens.md") as partial:
         partial.write_text(markdown(found), encoding="utf-8")
-    places = np.linspace(0, len(chosen[0]) - 1, min(SHOWN, len(chosen[0]))).round().astype(int)
-    some = [frames[places] for frames in chosen[:4]]
+    indices = np.linspace(0, len(chosen[0]) - 1, min(SHOWN, len(chosen[0]))).round().astype(int)
+    some = [frames[indices] for frames in chosen[:4]]
     save_sheet(reports / "tokens.png", [row for frames in some for row in (frames, there_and_back(model, frames))])
     print(markdown(found))
 

@@ -48,11 +48,11 @@ def start_and_direction(points: np.ndarray, visible: np.ndarray, outline: np.nda
         outline: (T, P, 2), px, of the only object.
 
     Returns:
-        The place of the true vertex nearest to the start, from the outline's centre and in units of its size (the root
-        mean square distance of its vertices), median over the frames: (2,). And 1 for clockwise, -1 for anticlockwise
-        in most frames. None if no frame shows a stroke.
+        The position of the true vertex nearest to the start, from the outline's centre and in units of its size (the
+        root mean square distance of its vertices), median over the frames: (2,). And 1 for clockwise, -1 for
+        anticlockwise in most frames. None if no frame shows a stroke.
     """
-    places, turns = [], []
+    starts, turns = [], []
     for curves, shown, ring in zip(points, visible, outline, strict=True):
         if not shown.any():
             continue
@@ -60,9 +60,9 @@ def start_and_direction(points: np.ndarray, visible: np.ndarray, outline: np.nda
         stroke = curves[shown][np.argmax(lengths)]
         centred = ring - ring.mean(0)
         size = np.sqrt((centred**2).sum(1).mean())
-        places.append(centred[cKDTree(ring).query(stroke[0])[1]] / size)
+        starts.append(centred[cKDTree(ring).query(stroke[0])[1]] / size)
         turns.append(np.sign(signed_area(stroke)))
-    return (np.median(places, axis=0), int(np.sign(np.sum(turns)))) if places else None
+    return (np.median(starts, axis=0), int(np.sign(np.sum(turns)))) if starts else None
 
 
 def signed_area(polygon: np.ndarray) -> float:
@@ -72,11 +72,11 @@ def signed_area(polygon: np.ndarray) -> float:
 
 
 def agreement(starts: Sequence[tuple[np.ndarray, int] | None]) -> float:
-    """Share of the clips of one shape whose start lies at their median start and whose direction is that of most."""
+    """Share of the clips of one shape whose start is at their median start and whose direction is that of most."""
     known = [start for start in starts if start is not None]
     if not known:
         return 0.0
-    middle = np.median([place for place, _ in known], axis=0)
+    middle = np.median([start for start, _ in known], axis=0)
     direction = 1 if sum(turn for _, turn in known) >= 0 else -1
-    agree = [np.hypot(*(place - middle)) <= AGREE and turn == direction for place, turn in known]
+    agree = [np.hypot(*(start - middle)) <= AGREE and turn == direction for start, turn in known]
     return sum(agree) / len(starts)

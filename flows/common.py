@@ -1,4 +1,4 @@
-"""How functions run as Prefect flows, and how a user's mistake ends them."""
+"""Run functions as Prefect flows, with one line for errors that the user can fix."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from prefect.states import Failed
 from sketch2video.errors import UserError, border, refusal
 
 UNREACHABLE = "Failed to reach API"
-"""How Prefect says, before the flow begins, that its server does not answer."""
+"""Prefect's message, before the flow begins, if its server does not respond."""
 REFUSED = "Refused"
-"""Name of the failed state that a :class:`UserError` leaves; its message names the fix."""
+"""Name of the failed state after a :class:`UserError`; its message names the fix."""
 
 
 def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
-    """Make a flow of a function, named after it, in which what a user can fix is a failed state, not a traceback."""
+    """Make a flow of a function, named after it; errors that the user can fix become failed states, not tracebacks."""
 
     @functools.wraps(function)
     def body(*args: Any, **kwargs: Any) -> Any:
@@ -37,7 +37,7 @@ def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
 
 
 def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Run a flow as a command: exit code 2 and one line after what a user can fix, 1 after any other failure."""
+    """Run a flow as a command: exit code 2 and one line for errors that the user can fix, 1 for other failures."""
     with border(stage.name):
         try:
             state = cast(State[Any], stage(*args, return_state=True, **kwargs))
@@ -48,7 +48,7 @@ def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
         if state.name == REFUSED:
             raise UserError(*str(state.message).split("\n  "))  # the message and the details
     if not state.is_completed():
-        sys.exit(1)  # Prefect has logged why
+        sys.exit(1)  # Prefect has logged the reason
 
 
 def publish(stage: str, values: dict[str, float]) -> None:

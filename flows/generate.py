@@ -10,13 +10,13 @@ from sketch2video.stages.generate import generate as run
 
 @stage_flow
 def generate(prompts: str, model: str | None = None, output: str | None = None, seed: int | None = None) -> int:
-    """Turn a file of prompts into videos; what the output folder already holds is not made again.
+    """Generate videos for a prompts file; existing videos in the output folder are kept.
 
     Args:
         prompts: a .txt, .csv or .jsonl file.
         model: a registered model such as models:/sketch2video@champion, or a folder; default: generate.model.
         output: the folder; default: generate.output.
-        seed: of prompts that name none; default: base.seed.
+        seed: seed of prompts without one of their own; default: base.seed.
 
     Returns:
         The number of videos.
@@ -32,5 +32,5 @@ if __name__ == "__main__":
     parser.add_argument("prompts", help="a .txt, .csv or .jsonl file with one prompt a row")
     parser.add_argument("--model", help="models:/name@alias, models:/name/version or a folder (generate.model)")
     parser.add_argument("--output", help="folder for the videos (generate.output)")
-    parser.add_argument("--seed", type=int, help="seed of prompts that name none (base.seed)")
+    parser.add_argument("--seed", type=int, help="seed of prompts without one of their own (base.seed)")
     execute(generate, **vars(parser.parse_args()))

@@ -21,13 +21,13 @@ from sketch2video.errors import UserError
 from sketch2video.params import load_params
 
 Graph = dict[str, set[str]]
-"""Stages, each with those that it depends on."""
+"""Stages with their direct dependencies."""
 
 BUSY = ("is being blocked by", "Unable to acquire lock")
-"""What DVC says when another run of it holds a stage or the project."""
+"""Messages of DVC while another run locks a stage or the project."""
 
 SHOWN_LINES = 20
-"""Lines of a failed stage's output that its error repeats."""
+"""Number of lines of a failed stage's output that are kept for its error."""
 
 
 @stage_flow
@@ -35,7 +35,7 @@ def pipeline(target: str | None = None) -> None:
     """Bring the graph up to date: ``dvc repro``, one task a stage.
 
     Args:
-        target: the stage to end with, such as ``systems/text_ldm/dvc.yaml:evaluate``; default: all stages of the
+        target: the last stage, such as ``systems/text_ldm/dvc.yaml:evaluate``; default: all stages of the
             project's own ``dvc.yaml``.
     """
     refuse_unhashable_sources(load_params())
@@ -47,10 +47,10 @@ def pipeline(target: str | None = None) -> None:
 
 
 def run_stages(stages: Sequence[str]) -> None:
-    """Run stages one after the other, each as a task of its name.
+    """Run stages in order, each as a task with its name.
 
     Raises:
-        UserError: a stage fails, or another run of DVC is busy with it.
+        UserError: a stage fails, or another run of DVC locks it.
     """
     for stage in stages:
         state = run_stage.with_options(task_run_name=stage)(stage, return_state=True)
@@ -60,7 +60,7 @@ def run_stages(stages: Sequence[str]) -> None:
 
 @task
 def run_stage(stage: str) -> State | None:
-    """``dvc repro --single-item``: run a stage if something that it depends on has changed.
+    """``dvc repro --single-item``: run a stage if its dependencies have changed.
 
     Returns:
         None, or a failed state whose message is one line.
@@ -84,8 +84,8 @@ def run_stage(stage: str) -> State | None:
     if process.returncode:
         if any(sign in line for line in last for sign in BUSY):
             return _failed(f"stage {stage} is busy in another `dvc repro`; run this again when that has ended")
-        reason = last[-1].removeprefix("ERROR: ") if last else "without a word"
-        return _failed(f"stage {stage} failed: {reason}; its log says more")
+        reason = last[-1].removeprefix("ERROR: ") if last else "no output"
+        return _failed(f"stage {stage} failed: {reason}; see its log")
     return None
 
 
@@ -94,8 +94,8 @@ def _failed(message: str) -> State:
 
 
 def stage_environment() -> dict[str, str]:
-    """Environment of a stage: its flow reports to this flow's server, and its progress bars are short."""
-    # What Prefect tells the process of this flow about itself is not true of the stage's flow.
+    """Environment of a stage: its flow uses this flow's server, and its progress bars are updated rarely."""
+    # Prefect's variables about this flow are not valid for the stage's flow.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
     if url := PREFECT_API_URL.value():
         kept["PREFECT_API_URL"] = url
@@ -103,7 +103,7 @@ def stage_environment() -> dict[str, str]:
 
 
 def read_graph() -> Graph:
-    """The graph of ``dvc.yaml``, as DVC sees it.
+    """The graph of ``dvc.yaml``, as reported by DVC.
 
     Raises:
         UserError: DVC cannot read it.
@@ -112,13 +112,13 @@ def read_graph() -> Graph:
         [sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True, errors="replace"
     )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise UserError(f"`dvc dag` fails ({reason}); run this in the project's folder")
     return parse_dot(done.stdout)
 
 
 def parse_dot(dot: str) -> Graph:
-    """Stages and what they depend on, from ``dvc dag --dot``."""
+    """Stages and their dependencies, from ``dvc dag --dot``."""
     graph: Graph = {stage: set() for stage in re.findall(r'^"([^"]+)";$', dot, re.MULTILINE)}
     for before, after in re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.MULTILINE):
         graph[after].add(before)
@@ -126,12 +126,12 @@ def parse_dot(dot: str) -> Graph:
 
 
 def needed_by(graph: Graph, target: str) -> set[str]:
-    """A stage and all that it depends on, near and far."""
+    """A stage and all its direct and indirect dependencies."""
     return {target}.union(*(needed_by(graph, stage) for stage in graph[target]))
 
 
 def in_order(graph: Graph, stages: set[str] | None = None) -> list[str]:
-    """Stages (default: all) such that each comes after those that it depends on."""
+    """Stages (default: all) in topological order."""
     return [stage for stage in TopologicalSorter(graph).static_order() if stages is None or stage in stages]
 
 

@@ -10,14 +10,14 @@ from sketch2video.stages.register import register as run
 
 @stage_flow
 def register(model: str | None = None) -> dict[str, str]:
-    """Make a pipeline folder a version of the registered model, and the champion if it passes the gate.
+    """Register a pipeline folder as a version of the registered model, and as champion if it passes the gate.
 
     Args:
         model: folder of the assembled pipeline, or of a system; default: that of the system ``register.system``.
     """
     decision = run(model)
     rows = "\n".join(f"| {name} | {value} |" for name, value in decision.items())
-    show("register", f"| version {decision['version']} | |\n|---|---|\n{rows}\n", "What the gate decided")
+    show("register", f"| version {decision['version']} | |\n|---|---|\n{rows}\n", "Decision of the gate")
     return decision
 
 

@@ -1,8 +1,8 @@
-"""Servers for the flows, on 127.0.0.1 and with all that they keep inside the project's folder.
+"""Servers for the flows, on 127.0.0.1, with their data in the project's folder.
 
 - ``python -m flows.server up``: Prefect server, deployments, worker and MLflow server, until Ctrl-C.
-- ``python -m flows.server run -- COMMAND``: one Prefect server for all flows that a command runs. A flow without a
-  server starts one of its own, which takes longer than many a flow.
+- ``python -m flows.server run -- COMMAND``: one Prefect server for all flows of a command. A flow without a server
+  starts one of its own, which often takes longer than the flow.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
 from sketch2video.tracking.databases import prefect_database
 
-# Prefect and MLflow are run, not imported: importing them takes seconds, and `run` has nothing else to do with them.
+# Prefect and MLflow are run as commands and not imported, since importing them takes seconds.
 
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
-"""Taken where they are free; others otherwise."""
+"""Default ports; other ones are used if these are in use."""
 
 WORK_POOL = "sketch2video"
 
 HOME = ".prefect"
-"""Prefect's database, logs and settings, in the project's folder, unless ``PREFECT_HOME`` says otherwise."""
+"""Folder of Prefect's database, logs and settings in the project's folder, unless ``PREFECT_HOME`` is set."""
 
 PATIENCE = 180.0
-"""Seconds that a server may take to answer; a fresh database and busy cores have been seen to need 40."""
+"""Timeout of a server's start in seconds; with a new database and busy cores it may take 40."""
 
 
 class Service:
-    """A process that runs in the background and writes into a log.
+    """A background process with a log file.
 
     Args:
-        name: for people, and of the log.
+        name: name of the service in messages, and of the log.
         command: the program and its arguments.
         environment: its environment variables.
-        logs: folder of the log.
+        logs: folder of the log file.
     """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
@@ -55,7 +55,7 @@ class Service:
         self.name = name
         self.log = logs / f"{name}.log"
         with self.log.open("wb") as log:
-            # Ctrl-C reaches every process of this session: the services must end in order, and after the flows.
+            # In a session of its own, as Ctrl-C would end all services at once, and before the flows.
             self.process = subprocess.Popen(
                 _python("flows.server", "guard", "--", *command),
                 env=environment,
@@ -65,18 +65,18 @@ class Service:
             )
 
     def wait_until_healthy(self, url: str) -> None:
-        """Return when ``url`` answers.
+        """Wait until ``url`` responds.
 
         Raises:
-            UserError: the process ends, or does not answer in time; the message has the end of its log.
+            UserError: the process ends, or does not respond in time; the message has the end of its log.
         """
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self.check()
-            if answers(url):
+            if responds(url):
                 return
             time.sleep(0.2)
-        raise UserError(f"the {self.name} does not answer at {url} after {PATIENCE:.0f} s; see {self.log}")
+        raise UserError(f"the {self.name} does not respond at {url} after {PATIENCE:.0f} s; see {self.log}")
 
     def check(self) -> None:
         """Raise a :class:`UserError` if the process has ended."""
@@ -86,7 +86,7 @@ class Service:
             raise UserError(f"the {self.name} ended with code {code} ({last}); see {self.log}")
 
     def stop(self) -> None:
-        """End the process and its children: politely, and after ten seconds by force."""
+        """End the process and its children by SIGTERM, and after ten seconds by SIGKILL."""
         for how, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
             try:
                 os.killpg(self.process.pid, how)
@@ -96,13 +96,13 @@ class Service:
 
 
 def guard(command: Sequence[str]) -> int:
-    """Run a command that ends, with its children, when this process's parent does, however that ends.
+    """Run a command that ends, with its children, whenever the parent of this process ends.
 
     Returns:
         The command's exit code.
     """
     parent = os.getppid()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it reaches the command, too, whose end is waited for
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the command receives it, too; wait for its end
     process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     while True:
         try:
@@ -112,8 +112,8 @@ def guard(command: Sequence[str]) -> int:
                 os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def answers(url: str) -> bool:
-    """Whether a server answers a GET with success."""
+def responds(url: str) -> bool:
+    """Whether a server responds to a GET with success."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == 200)
@@ -121,11 +121,11 @@ def answers(url: str) -> bool:
         return False
 
 
-def free_port(wanted: int = 0) -> int:
-    """``wanted`` if nothing listens there, else any free port."""
-    for port in (wanted, 0):
+def free_port(preferred: int = 0) -> int:
+    """``preferred`` if it is free, else any free port."""
+    for port in (preferred, 0):
         with socket.socket() as probe:
-            # As servers do: a port whose last connections are only fading away counts as free.
+            # As for servers: ports with connections in TIME_WAIT count as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
@@ -136,17 +136,17 @@ def free_port(wanted: int = 0) -> int:
 
 
 @contextmanager
-def prefect_server(wanted_port: int = 0, *, interface: bool) -> Iterator[tuple[dict[str, str], Service]]:
-    """A Prefect server that ends with the block.
+def prefect_server(preferred_port: int = 0, *, interface: bool) -> Iterator[tuple[dict[str, str], Service]]:
+    """A Prefect server that ends with the ``with`` block.
 
     Args:
-        wanted_port: see :func:`free_port`.
+        preferred_port: see :func:`free_port`.
         interface: whether it serves the web page.
 
     Yields:
-        The environment for programs that shall use it, and the server.
+        The environment for programs that use the server, and the server.
     """
-    port = free_port(wanted_port)
+    port = free_port(preferred_port)
     environment = {**os.environ, "PREFECT_HOME": str(_home()), "PREFECT_API_URL": f"http://{HOST}:{port}/api"}
     environment |= prefect_database(environment)
     command = ["server", "start", "--host", HOST, "--port", str(port), "--ui" if interface else "--no-ui"]
@@ -161,7 +161,7 @@ def prefect_server(wanted_port: int = 0, *, interface: bool) -> Iterator[tuple[d
 def run(command: Sequence[str]) -> int:
     """Run a command with one Prefect server for all of its flows; returns its exit code.
 
-    The server is the one that ``PREFECT_API_URL`` names, else that of a running ``up``, else a temporary one.
+    The server is that of ``PREFECT_API_URL``, else that of a running ``up``, else a temporary one.
 
     Raises:
         UserError: there is no such command, or the server does not start.
@@ -187,7 +187,7 @@ def run(command: Sequence[str]) -> int:
 
 
 def up() -> None:
-    """Start everything, print the addresses, and stop everything at Ctrl-C.
+    """Start all servers, print their addresses, and stop them at Ctrl-C.
 
     Raises:
         UserError: a server, the worker or a deployment fails.
@@ -202,7 +202,7 @@ def up() -> None:
         worker_command = _python("prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process")
         worker = Service("worker", worker_command, environment, logs)
         stack.callback(worker.stop)
-        worker.wait_until_healthy(f"{url}/work_pools/{WORK_POOL}")  # which it makes
+        worker.wait_until_healthy(f"{url}/work_pools/{WORK_POOL}")  # which the worker creates
         _deploy(environment)
         services = [prefect, worker]
         if mlflow is not None:
@@ -233,7 +233,7 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
     port = free_port(MLFLOW_PORT)
     command = _python("mlflow", "server", "--host", HOST, "--port", str(port), "--backend-store-uri", tracking_uri())
     command += ["--default-artifact-root", (STORE / "artifacts").resolve().as_uri(), "--workers", "1"]
-    # Its background jobs judge language models; here they would only cost processes.
+    # Its background jobs evaluate language models and are not needed here.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = Service("MLflow server", command, environment, logs)
     stack.callback(server.stop)
@@ -241,7 +241,7 @@ def _start_mlflow(stack: ExitStack, logs: Path) -> tuple[Service | None, str]:
 
 
 def _deploy(environment: Mapping[str, str]) -> None:
-    """Make the deployments of ``prefect.yaml``."""
+    """Create the deployments of ``prefect.yaml``."""
     done = subprocess.run(
         _python("prefect", "--no-prompt", "deploy", "--all"),
         env=environment,
@@ -251,7 +251,7 @@ def _deploy(environment: Mapping[str, str]) -> None:
     )
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
-        raise UserError("prefect.yaml cannot be deployed; the reason stands above")
+        raise UserError("prefect.yaml cannot be deployed; see the messages above")
 
 
 def _python(module: str, *arguments: str) -> list[str]:
@@ -268,7 +268,7 @@ def _url_of_up() -> str | None:
         url = (_home() / "up.url").read_text()
     except OSError:
         return None
-    return url if answers(f"{url}/health") else None
+    return url if responds(f"{url}/health") else None
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -276,7 +276,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; what a user can fix ends it with one line and exit code 2."""
+    """Run the command line; errors that the user can fix end it with one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m flows.server", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
@@ -285,8 +285,8 @@ def main() -> None:
     for command in (running, guarded):
         command.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)  # so that the servers are ended, too
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell switches off for what it runs with &
+    signal.signal(signal.SIGTERM, _stop)  # so that the servers end, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells disable for background commands
     try:
         with border("flows.server"):
             if arguments.command == "up":

@@ -1,7 +1,7 @@
 """Run a stage of a system: ``python -m flows.stage train_autoencoder sketch_ldm``.
 
-What ``dvc.yaml`` calls. With a Prefect server named (``PREFECT_API_URL``) it is a flow of the stage's name; without
-one its function runs at once.
+``dvc.yaml`` calls it. With a Prefect server (``PREFECT_API_URL``) it runs as a flow with the stage's name, else as a
+plain function.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sketch2video.stages.run import run_stage
 
 
 def main() -> None:
-    """Run the stage that the command line names."""
+    """Run the stage given on the command line."""
     parser = argparse.ArgumentParser(prog="python -m flows.stage", description="Run a stage of a system")
     parser.add_argument("stage", help="such as train_autoencoder, assemble or evaluate")
     parser.add_argument("system", help="such as sketch_ldm, or shared")

@@ -1,4 +1,4 @@
-"""Training alone, on the data as they are: ``python -m flows.train``."""
+"""Training alone, on the present data: ``python -m flows.train``."""
 
 from __future__ import annotations
 

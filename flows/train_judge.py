@@ -1,7 +1,7 @@
-"""Trains the frozen judges of the evaluation again: ``python -m flows.train_judge [video] [sketch]``.
+"""Train the frozen judges of the evaluation again: ``python -m flows.train_judge [video] [sketch]``.
 
-Not a stage: the judges ship with the project, so that scores compare between clones. Run it only when the synthetic
-scenes change; scores from before and after do not compare, and the judges' names say so.
+Not a stage: the judges are part of the package, so that scores of different clones are comparable. Run it only if the
+synthetic scenes change; scores by different judges are not comparable, and the judges' names show the difference.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sketch2video.training.checkpoints import folder_for
 
 @stage_flow
 def train_judge(kind: str, seed: int = 0) -> None:
-    """Train a judge and put it in the place of the one that ships.
+    """Train a judge and replace the one of the package.
 
     Args:
         kind: "video" or "sketch".
-        seed: of weights and scenes.
+        seed: random seed of weights and scenes.
     """
     settings = {"kind": kind, "seed": seed, "training": judge_training.TRAINING.model_dump()}
     with tracked_run("train_judge", settings) as run:
@@ -34,7 +34,7 @@ def train_judge(kind: str, seed: int = 0) -> None:
         path = store_judge(trained, kind)
         run.folder(path, path.name)
     found = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
-    print(f"{path}: {found} on scenes that training did not show")
+    print(f"{path}: {found} on held-out scenes")
 
 
 if __name__ == "__main__":

@@ -238,11 +238,11 @@ def test_a_distance_at_or_below_its_floor_counts_as_the_least():
 @pytest.mark.parametrize(
     ("shares", "half", "verdict", "direct"),
     [
-        (BORNE_OUT, 0.02, "bear the claim out", "not to be told apart by|better by"),
+        (BORNE_OUT, 0.02, "bear the claim out", "not significantly different by|better by"),
         (CONTRADICTED, 0.02, "these numbers contradict the claim", "worse by"),
         (ALIKE, 0.02, "neither bear the claim out nor contradict it", "worse by"),
-        (BORNE_OUT, 0.3, "neither bear the claim out nor contradict it", "not to be told apart by"),
-        (CONTRADICTED, 0.5, "neither bear the claim out nor contradict it", "not to be told apart by"),
+        (BORNE_OUT, 0.3, "neither bear the claim out nor contradict it", "not significantly different by"),
+        (CONTRADICTED, 0.5, "neither bear the claim out nor contradict it", "not significantly different by"),
     ],
 )
 def test_the_paragraph_says_what_intervals_allow(shares, half, verdict, direct):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.cut import main as cut
-from benchmarks.long_videos import Video, clip_to_paint, measured, report, scenes
+from benchmarks.long_videos import Video, measured, real_subject, report, scenes
 from benchmarks.plots import save_steadiness
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import steadiness
@@ -60,14 +60,14 @@ def test_a_wavering_ground_is_motion_of_the_frame_and_not_of_the_object(real) ->
 
 
 def test_a_real_clip_is_drawn_and_asked_for_by_its_caption(walk: Path) -> None:
-    truth, subject = clip_to_paint(walk, PARAMS, 16, pd.Series(["other", "a walk", "a walk"]))
+    truth, subject = real_subject(walk, PARAMS, 16, pd.Series(["other", "a walk", "a walk"]))
     assert truth.frames.shape == (16, 64, 64, 3)
     assert truth.where.any()
     assert subject.caption == "a walk"
     assert subject.curves is not None
     assert len(subject.curves) == 16
     with pytest.raises(UserError, match=r"walk\.mp4.*fewer --frames"):
-        clip_to_paint(walk, PARAMS, 64, pd.Series(["a walk"]))
+        real_subject(walk, PARAMS, 64, pd.Series(["a walk"]))
 
 
 def test_a_video_is_cut_into_overlapping_pieces(walk: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def printed(found: dict[str, Any]) -> str:
 
 def test_the_table_and_the_notes_say_what_was_found(world):
     text = printed(world.found)
-    for words in ("label.motion as asked", "strokes a frame", "ink between, px", "(floor)"):
+    for words in ("label.motion correct", "strokes a frame", "ink between, px", "(floor)"):
         assert words in text
     assert "all of these" not in text, "one label is all of them"
     said = notes(world.found | {"model": {"training_seconds": 12.0}})
@@ -147,7 +147,7 @@ def test_clips_without_labels_and_too_few_for_a_distance_are_measured_by_the_res
     assert found["ways"][GENERATED]["as_asked"] == {}
     assert found["ways"][GENERATED]["frechet"] is None
     assert "none: the clips have no labels" in notes(found)
-    assert "as asked" not in printed(found)
+    assert "correct" not in printed(found)
 
 
 def test_a_model_that_is_not_there_is_named(world):

@@ -60,7 +60,7 @@ def both(tmp_path):
 def test_one_row_a_system_with_the_best_marked(both):
     head, real, sketch, text = (line.split("  ") for line in compare(both[0]).splitlines())
     cells = [[cell.strip() for cell in row if cell.strip()] for row in (head, real, sketch, text)]
-    assert cells[0][:3] == ["all as asked ↑", "fvd_embedded ↓", "is_embedded ≈"]
+    assert cells[0][:3] == ["all attributes ↑", "fvd_embedded ↓", "is_embedded ≈"]
     assert cells[1] == ["real clips", "100.0%", "6.5", "36", "0.005", "1", "–", "–", "–", "–"]
     assert cells[2] == ["sketch_ldm", "75.0%*", "30", "8", "0.001", "0.5", "64", "1,000", "0.375*", "0.75*"]
     # The inception score, flicker and motion are best where they are nearest to those of real clips.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import HOST, Service, answers, free_port, main, run
+from flows.server import HOST, Service, free_port, main, responds, run
 from sketch2video.errors import UserError
 
 
@@ -17,9 +17,9 @@ def test_a_port_in_use_is_not_taken() -> None:
     with socket.socket() as busy:
         busy.bind((HOST, 0))
         busy.listen()
-        wanted = busy.getsockname()[1]
-        assert free_port(wanted) != wanted
-    assert free_port(wanted) == wanted
+        preferred = busy.getsockname()[1]
+        assert free_port(preferred) != preferred
+    assert free_port(preferred) == preferred
 
 
 def test_a_service_ends_with_its_children(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_service_ends_with_its_children(tmp_path: Path) -> None:
     service = Service("files", shell, os.environ, tmp_path)
     service.wait_until_healthy(f"http://{HOST}:{port}/")
     service.stop()
-    assert not answers(f"http://{HOST}:{port}/")
+    assert not responds(f"http://{HOST}:{port}/")
 
 
 def test_a_service_ends_with_a_killed_parent(tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ def test_a_service_ends_with_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 30
-    while answers(f"http://{HOST}:{port}/") and time.monotonic() < deadline:
+    while responds(f"http://{HOST}:{port}/") and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not answers(f"http://{HOST}:{port}/")
+    assert not responds(f"http://{HOST}:{port}/")
 
 
 def test_a_service_that_dies_says_why(tmp_path: Path) -> None:

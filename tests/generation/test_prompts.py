@@ -151,7 +151,7 @@ def test_files_are_read_as_other_programs_write_them(tmp_path: Path, encoding: s
         ("p.jsonl", '{"caption": "a \\u0000 star"}', "row 1: caption .* has half a character .* or a NUL"),
         ("p.jsonl", '{"caption": "a", "sketch": "\\udc00.svg"}', "row 1: sketch .* has half a character"),
         ("p.jsonl", '{"caption": "a", "\\ud83d": 1}', "row 1: unknown key"),
-        ("p.jsonl", '{"caption": "a", "caption": "b"}', "row 1: the key caption stands there twice"),
+        ("p.jsonl", '{"caption": "a", "caption": "b"}', "row 1: the key caption is given twice"),
         ("p.jsonl", f'{{"caption": "a", "{"k" * 5000}": 1}}', "row 1: unknown key 'kkk.*…; the keys"),
         ("p.csv", f"caption,seed\na,{'9' * 5000}\n", "row 2: seed is '9999.*…; give a whole number"),
         (

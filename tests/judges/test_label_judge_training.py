@@ -41,14 +41,14 @@ def world(tmp_path_factory):
 def test_a_judge_learns_two_motions_from_forty_clips(world):
     _, _, judge = world
     assert judge.accuracy["label.motion"].value == 1
-    assert judge.accuracy["label.motion"].of == judge.accuracy[JOINT].of == 18
+    assert judge.accuracy["label.motion"].total == judge.accuracy[JOINT].total == 18
     assert judge.judge.vocabulary == {"label.motion": ["to the left", "to the right"]}
 
 
 def test_a_label_that_drawings_do_not_show_is_said_to_be_unseen(world):
     _, _, judge = world
     assert list(judge.unseen) == ["label.colour"]
-    assert judge.unseen["label.colour"].of == 20
+    assert judge.unseen["label.colour"].total == 20
     assert judge.unseen["label.colour"].value < 0.9
 
 

@@ -19,9 +19,9 @@ from sketch2video.media.codec import read_clip, read_excerpt
 from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor
 from sketch2video.scoring.features import Extractor, FeatureSet, Protocol, Video, extract
 from sketch2video.scoring.metrics import frechet_distance, inception_score, kernel_distance
-from sketch2video.scoring.score import FVD_AND_KVD, SetScore, Wanted, as_json, compare, score_sets, table
+from sketch2video.scoring.requested import requested_scores
+from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest, SetScore, as_json, compare, score_sets, table
 from sketch2video.scoring.video_sets import list_videos
-from sketch2video.scoring.wanted import wanted_scores
 from tests.media.small_videos import encode, noisy, numbered
 
 PROTOCOL = Protocol("means", "0" * 64, 4, "first", 1, "straight", 8, "mean and spread of each channel")
@@ -159,14 +159,14 @@ def test_inception_and_clipsim_are_scored_for_both_sets(folders, tmp_path):
     real = list_videos(folders / "real")
     generated = [Video(v.path, f"caption {i}" if i else None) for i, v in enumerate(list_videos(folders / "generated"))]
     unit = np.array([[0.0, 0.6, 0.8]], np.float32)
-    wanted = [
-        Wanted(dataclasses.replace(means_extractor(), network=probabilities), inception="is", splits=2),
-        Wanted(
+    requests = [
+        ScoreRequest(dataclasses.replace(means_extractor(), network=probabilities), inception="is", splits=2),
+        ScoreRequest(
             dataclasses.replace(means_extractor(protocol=dataclasses.replace(PROTOCOL, extractor="other")), batch=2),
             captions=lambda captions: np.repeat(np.pad(unit, ((0, 0), (0, 3))), len(captions), 0),
         ),
     ]
-    scores, _ = score_sets(real, generated, wanted, tmp_path, bootstrap=20)
+    scores, _ = score_sets(real, generated, requests, tmp_path, bootstrap=20)
     shown = [
         torch.softmax(torch.from_numpy(read_excerpt(v.path, 4)).double().mean((0, 1, 2)) / 10, 0).numpy()
         for v in generated
@@ -181,9 +181,9 @@ def test_inception_and_clipsim_are_scored_for_both_sets(folders, tmp_path):
     assert [line.split()[0] for line in lines] == ["score", "is", "is_real", "clipsim"]
     assert "4 frames (first), straight to 8" in lines[1]
     with pytest.raises(UserError, match="8 splits need as many generated videos, there are 7"):
-        score_sets(real, generated, [dataclasses.replace(wanted[0], splits=8)], tmp_path)
+        score_sets(real, generated, [dataclasses.replace(requests[0], splits=8)], tmp_path)
     with pytest.raises(UserError, match="CLIPSIM needs captions"):
-        score_sets(real, real, wanted[1:], tmp_path)
+        score_sets(real, real, requests[1:], tmp_path)
 
 
 def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
@@ -208,8 +208,8 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         ({"c3d": tmp_path / "c", "c3d_mean": tmp_path / "m", "is_variant": "v3"}, "variant v3"),
     ):
         with pytest.raises(UserError, match=words):
-            wanted_scores(**wishes | changed)
-    assert [sorted(w.distances) for w in wanted_scores(**wishes)] == [["fvd_embedded", "kvd_embedded"]]
+            requested_scores(**wishes | changed)
+    assert [sorted(w.distances) for w in requested_scores(**wishes)] == [["fvd_embedded", "kvd_embedded"]]
 
 
 def test_the_embedded_judge_sees_whole_actions(folders):

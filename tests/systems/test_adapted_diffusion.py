@@ -328,7 +328,7 @@ def test_an_adapter_of_ink_takes_drawings(pipe: AdaptedDiffusionPipeline, folder
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "neither a condition nor num_frames"),
+        ({}, "neither condition nor num_frames"),
         ({"condition": poses(), "num_frames": 3}, "but the condition has 7 frames"),
         ({"condition": poses()[:, :15]}, "15 px high and 24 wide; both must be multiples of 2"),
         ({"condition": poses() / 255}, "float64"),

@@ -68,7 +68,7 @@ def test_latents_are_the_noise_that_a_generator_would_draw(pipelines: dict[str, 
 
 def test_videos_that_are_made_in_rounds_take_no_latents(pipelines: dict[str, Any]) -> None:
     pipe = pipelines["text_ldm"]
-    with pytest.raises(ValueError, match="window by window; ask for at most 8"):
+    with pytest.raises(ValueError, match="window by window; set num_frames to at most 8"):
         pipe(CAPTION, num_frames=9, latents=torch.zeros(1, 9, *pipe.latent_shape))
 
 

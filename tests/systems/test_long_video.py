@@ -10,7 +10,7 @@ import torch
 from sketch2video.networks.flow_matching import interpolate
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
 from sketch2video.systems.long_video import fusion, windows
-from sketch2video.systems.long_video.fusion import Parts
+from sketch2video.systems.long_video.fusion import SeparatedVideo
 from sketch2video.systems.long_video.windows import Guidance
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
@@ -94,13 +94,13 @@ def test_the_network_never_sees_more_than_some_windows(merged, monkeypatch: pyte
     assert [windows for windows, _ in seen] == [3, 3, 3]  # 9 windows of 8 frames, 4 from one to the next
 
 
-def parts(pictures: np.ndarray | None = None) -> Parts:
-    """A still video with an object on 2 x 2 places of the latent."""
+def parts(pictures: np.ndarray | None = None) -> SeparatedVideo:
+    """A still video with an object on 2 x 2 positions of the latent."""
     foreground = torch.zeros(8, 1, 8, 8, dtype=torch.bool)
     foreground[..., 2:4, 2:4] = True
     mask = foreground[:, 0].repeat_interleave(4, 1).repeat_interleave(4, 2).numpy()
     still = np.tile(np.eye(3), (8, 1, 1))
-    return Parts(np.zeros((8, 32, 32, 3), np.uint8) if pictures is None else pictures, mask, foreground, still)
+    return SeparatedVideo(np.zeros((8, 32, 32, 3), np.uint8) if pictures is None else pictures, mask, foreground, still)
 
 
 @torch.no_grad()
@@ -134,7 +134,7 @@ def test_under_a_moving_camera_pictures_are_aligned_and_encoded_again(tiny_pipel
 
 
 @torch.no_grad()
-def test_what_the_segmenter_misses_is_not_painted_over_under_a_moving_camera(tiny_pipeline_folder: Path) -> None:
+def test_what_the_segmenter_misses_is_not_overwritten_under_a_moving_camera(tiny_pipeline_folder: Path) -> None:
     pipeline = loaded(tiny_pipeline_folder, fused_frames=8)
     path = np.tile(np.eye(3), (8, 1, 1))
     path[:, 0, 2] = -4 * np.arange(8)
@@ -148,14 +148,16 @@ def test_what_the_segmenter_misses_is_not_painted_over_under_a_moving_camera(tin
     assert changed[:, :5, 5:].any()
 
 
-def test_a_place_with_any_foreground_is_foreground(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_latent_pixel_with_any_foreground_is_foreground(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = loaded(tiny_pipeline_folder, segmenter="mine")
     pixels = np.zeros((8, 32, 32), bool)
     pixels[3, 8:13, 20] = True
     monkeypatch.setattr(fusion, "segment", lambda frames, name: pixels if name == "mine" else None)
     windows = pipeline.windows(None, torch.zeros(1, 8, 1, 32, 32), torch.tensor([8.0]))
     with torch.no_grad():
-        found = pipeline.take_apart(windows, torch.zeros(1, 8, *pipeline.latent_shape))
+        found = pipeline.separate(windows, torch.zeros(1, 8, *pipeline.latent_shape))
     assert found.foreground.nonzero().tolist() == [[3, 0, 2, 5], [3, 0, 3, 5]]
     assert found.pictures.shape == (8, 32, 32, 3)
 

@@ -195,7 +195,7 @@ def test_given_frames_are_in_the_video_as_they_were_given(pipeline, num_frames: 
         ({"frames": pictures(1, 2)[..., :2]}, r"frames is uint8 .* expected square uint8 \(N, T, H, H, 3\)"),
         ({"frames": pictures(1, 2), "frame_positions": [0]}, r"frame_positions are \[0\] for 2 frames"),
         ({"frames": pictures(1, 2), "frame_positions": [1, 1]}, r"frame_positions are \[1, 1\]"),
-        ({"frames": pictures(1, 1), "frame_positions": [8]}, r"of a video of 8; give each its own place"),
+        ({"frames": pictures(1, 1), "frame_positions": [8]}, r"of a video of 8; give each its own index"),
         ({"frames": pictures(1, 2), "num_frames": 15}, "begins with key frames 2 apart; give multiples of 2"),
         ({"frame_positions": [1]}, r"frame_positions are \[1\] for 0 frames"),
         ({"num_frames": 0, "fps": -1.0}, "fps is -1.0; it must be above 0"),

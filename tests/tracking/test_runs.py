@@ -159,7 +159,7 @@ def test_the_environment_chooses_the_store(monkeypatch, tmp_path):
     assert tracking_uri() == "http://127.0.0.1:1"
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with (
-        pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:1 does not answer"),
+        pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:1 does not respond"),
         tracked_run("x", {}) as run,
     ):
         run.begin(None)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(store, "_answered", {})
+    monkeypatch.setattr(store, "_checked", {})
     return tmp_path
 
 
@@ -122,7 +122,7 @@ def test_a_server_that_takes_calls_and_does_not_answer_is_named_in_seconds(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setattr(store, "PATIENCE", 1.0)
-        assert "no answer" in refused(entry, f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
+        assert "no response" in refused(entry, f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_server_that_takes_calls_and_does_not_answer_is_named_in_seconds(
         ({"status": 503, "body": b""}, "status 503"),
         ({"status": 404}, "no MLflow server"),
         ({"status": 401}, r"refuses the credentials.*MLFLOW_TRACKING_USERNAME"),
-        ({"wait": 4.0}, "no answer"),
+        ({"wait": 4.0}, "no response"),
     ],
 )
 def test_what_answers_otherwise_than_mlflow_is_one_line(
@@ -197,7 +197,7 @@ def test_the_error_of_a_run_is_not_hidden_by_a_store_that_is_gone_meanwhile(monk
     def fail() -> None:
         with tracked_run("x", {}) as run:
             run.begin(None)
-            monkeypatch.setattr(store, "_answered", {})
+            monkeypatch.setattr(store, "_checked", {})
             monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens())
             raise RuntimeError("a bug")
 

@@ -1,4 +1,4 @@
-"""The command line: all that a person types. Each file holds the commands of a subject."""
+"""The command line. Each file has the commands of one subject."""
 
 from sketch2video.cli import data, drawings, models, scores
 from sketch2video.cli.app import app, main

@@ -1,4 +1,4 @@
-"""The command line's frame: the application, its panels, and how it ends."""
+"""The application of the command line, its panels and its exit codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from sketch2video.errors import border
 
-# Commands import what they run, so that `--help` answers at once.
+# Commands import their modules on demand, so that `--help` is fast.
 
 app = typer.Typer(
     name="sketch2video",
@@ -29,8 +29,8 @@ DRAWINGS = "Drawings (in any folder)"
 SCORES = "Scores"
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from sketch2video import __version__
 
         typer.echo(__version__)
@@ -49,8 +49,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what a user can fix ends it with one line on stderr and exit code 2."""
-    with suppress(AttributeError):  # stdout may be replaced by something simpler
+    """Run the command line; errors that the user can fix end it with one line on stderr and exit code 2."""
+    with suppress(AttributeError):  # stdout may be replaced by another object
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with border("sketch2video"):
         app()

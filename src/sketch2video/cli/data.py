@@ -1,4 +1,4 @@
-"""Commands that make, choose and check data."""
+"""Commands that create, choose and check data."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def source(
 ) -> None:
     """Choose the videos: a CSV of captions, a folder of a known data set, or `synthetic` for the embedded scenes.
 
-    What the videos' headers say is shown: lengths, sizes, rates, and the rows that cannot be used.
+    Prints lengths, sizes and rates from the videos' headers, and the rows that cannot be used.
     """
     from sketch2video.data.sources.layouts import read_source
     from sketch2video.data.sources.preview import preview
@@ -117,5 +117,5 @@ def captions(
 
     table = read_table("data/clips/clips.parquet")
     for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
-        # Bytes, since prompts are UTF-8 whatever the terminal's encoding is.
+        # Bytes, since prompts are UTF-8 for any encoding of the terminal.
         typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)

@@ -27,7 +27,7 @@ def equation(
     frames: Annotated[int, typer.Option(min=2, help="Frames of a video, spread evenly over its time.")] = 16,
     frame: Annotated[int | None, typer.Option(help="Only this one of them, in any format; the first is 0.")] = None,
     size: Annotated[
-        int, typer.Option(min=8, help="Longer side in px at which lines are looked for, in line drawings twice that.")
+        int, typer.Option(min=8, help="Longer side in px at which lines are detected; twice that for line drawings.")
     ] = 160,
     budget: Annotated[
         int | None, typer.Option(min=8, max=299, help="Most numbers a frame, in place of fit.budget.")
@@ -36,8 +36,8 @@ def equation(
 ) -> None:
     """Print a picture's equation, to be graphed elsewhere: LaTeX, Desmos, SVG, JSON, or the drawing as PNG or GIF.
 
-    Aspect and size are those of the picture. How it is drawn is said by the sections sketch and fit of params.yaml, and
-    outside a project's folder by the same defaults.
+    Aspect and size are those of the picture. The sections sketch and fit of params.yaml have the settings; outside a
+    project's folder the same defaults apply.
     """
     from sketch2video.curves.exports.files import STILL, TEXTS, format_of, write
     from sketch2video.curves.exports.picture import equation_of

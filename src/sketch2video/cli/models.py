@@ -1,6 +1,6 @@
-"""Commands that train, judge, register and use models.
+"""Commands that train, evaluate, register and use models.
 
-With a Prefect server named (``PREFECT_API_URL``) they run as flows, which that server shows; without one at once.
+With a Prefect server (``PREFECT_API_URL``) they run as its flows, else directly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 
 from sketch2video.cli.app import MODELS, app
 
-System = Annotated[str | None, typer.Option(help="Whose; by default sketch_ldm, or shared where parts are shared.")]
+System = Annotated[str | None, typer.Option(help="The system; by default sketch_ldm, or shared for shared parts.")]
 
 
 @app.command(rich_help_panel=MODELS)
@@ -23,19 +23,19 @@ def train(
     part: Annotated[str, typer.Argument(help="A network or data of a system, such as video_ldm or latents.")],
     system: System = None,
 ) -> None:
-    """Make a part of a system at once, on the data as they are. `dvc repro` does the same where it is out of date."""
+    """Make a part of a system from the present data. `dvc repro` does the same if the part is out of date."""
     _run_stage(part, system)
 
 
 @app.command(rich_help_panel=MODELS)
 def assemble(system: Annotated[str | None, typer.Argument(help="By default sketch_ldm.")] = None) -> None:
-    """Put a system's trained parts together to one pipeline: models/SYSTEM/pipeline."""
+    """Assemble a system's pipeline from its trained parts: models/SYSTEM/pipeline."""
     _run_stage("assemble", system)
 
 
 @app.command(rich_help_panel=MODELS)
 def evaluate(system: Annotated[str | None, typer.Argument(help="By default sketch_ldm.")] = None) -> None:
-    """Judge a system's pipeline on the test split: reports/SYSTEM/index.html."""
+    """Evaluate a system's pipeline on the test split: reports/SYSTEM/index.html."""
     _run_stage("evaluate", system)
 
 
@@ -45,7 +45,7 @@ def register(
         str | None, typer.Option(help="A pipeline's or a system's folder; by default of register.system.")
     ] = None,
 ) -> None:
-    """Make a pipeline a version of the registered model, and the champion if it passes the gate."""
+    """Register a pipeline as a version of the registered model, and as champion if it passes the gate."""
     if _as_flow("flows.register", *_option("--model", model)):
         return
     from sketch2video.stages.register import register as run
@@ -61,9 +61,11 @@ def generate(
         typer.Option(help="models:/name@alias, models:/name/version or a folder (generate.model)."),
     ] = None,
     output: Annotated[str | None, typer.Option(help="Folder for the videos; by default generate.output.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of prompts that name none; by default base.seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of prompts without one of their own; by default base.seed.")
+    ] = None,
 ) -> None:
-    """Turn a file of prompts into videos; what the output folder already holds is not made again."""
+    """Generate videos for a prompts file; existing videos in the output folder are kept."""
     options = [*_option("--model", model), *_option("--output", output), *_option("--seed", seed)]
     if _as_flow("flows.generate", *options, "--", prompts):
         return
@@ -95,7 +97,7 @@ def _option(name: str, value: object) -> list[str]:
 
 
 def _as_flow(module: str, *arguments: str) -> bool:
-    """Run a flow where a Prefect server is named; whether one is. Exits with its code if it fails."""
+    """Run a flow if a Prefect server is set; returns whether it is. Exits with the flow's code if it fails."""
     if not os.environ.get("PREFECT_API_URL") or not Path(*module.split(".")).with_suffix(".py").is_file():
         return False
     _flow(module, *arguments)
@@ -103,7 +105,7 @@ def _as_flow(module: str, *arguments: str) -> bool:
 
 
 def _flow(module: str, *arguments: str) -> None:
-    # The flows are of the project's folder, not of this package, which does not import them.
+    # Flows belong to the project's folder, not to this package, which does not import them.
     code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
     if code:
         raise typer.Exit(code)

@@ -15,7 +15,7 @@ from sketch2video.errors import printable
 @app.command(rich_help_panel=SCORES)
 def score(
     real: Annotated[Path, typer.Argument(help="A folder of videos, or a CSV path_to_video[,caption].")],
-    generated: Annotated[Path, typer.Argument(help="Likewise.")],
+    generated: Annotated[Path, typer.Argument(help="The same for the generated videos.")],
     i3d: Annotated[
         Path | None, typer.Option(envvar="SKETCH2VIDEO_I3D", help="Weights of I3D for Kinetics-400: fvd and kvd.")
     ] = None,
@@ -26,23 +26,23 @@ def score(
     c3d_mean: Annotated[
         Path | None, typer.Option(envvar="SKETCH2VIDEO_C3D_MEAN", help="C3D's mean clip (mean2.npz).")
     ] = None,
-    is_variant: Annotated[str, typer.Option(help="How C3D is fed: tgan or tganv2.")] = "tgan",
-    is_splits: Annotated[int, typer.Option(min=1, help="Parts that the inception score is averaged over.")] = 1,
+    is_variant: Annotated[str, typer.Option(help="C3D's preprocessing: tgan or tganv2.")] = "tgan",
+    is_splits: Annotated[int, typer.Option(min=1, help="Splits over which the inception score is averaged.")] = 1,
     videomae: Annotated[
         str | None, typer.Option(help="Folder or hub id of a fine-tuned VideoMAE: cd_fvd.", metavar="FOLDER|ID")
     ] = None,
     clip: Annotated[
         str | None, typer.Option(help="Folder or hub id of a CLIP: clipsim, of captions.", metavar="FOLDER|ID")
     ] = None,
-    frames: Annotated[int, typer.Option(min=2, help="Frames a video, where the network leaves the choice.")] = 16,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of a video, unless the network determines them.")] = 16,
     sampling: Annotated[
-        str, typer.Option(help="Which frames: the first, or spread evenly (the embedded judge: always spread).")
+        str, typer.Option(help="Sampling of frames: first, or spread evenly (the embedded judge: always spread).")
     ] = "first",
-    stride: Annotated[int, typer.Option(min=1, help="With `first`: one frame in so many.")] = 1,
+    stride: Annotated[int, typer.Option(min=1, help="With `first`: distance of successive frames.")] = 1,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 100,
-    json: Annotated[Path, typer.Option(help="Where scores and protocols are written.")] = Path("scores.json"),
+    json: Annotated[Path, typer.Option(help="Output file of scores and protocols.")] = Path("scores.json"),
     cache: Annotated[
-        Path | None, typer.Option(help="Where features are kept; by default in the user's cache folder.")
+        Path | None, typer.Option(help="Folder of the features; by default in the user's cache folder.")
     ] = None,
 ) -> None:
     """Score generated videos against real ones: any two folders or CSVs.
@@ -52,14 +52,14 @@ def score(
     from sketch2video.files import write_json
     from sketch2video.inputs.targets import check_file_target, check_folder_target
     from sketch2video.scoring import score as scoring
+    from sketch2video.scoring.requested import requested_scores
     from sketch2video.scoring.video_sets import list_videos
-    from sketch2video.scoring.wanted import wanted_scores
 
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sketch2video" / "features"
     check_file_target(json, "--json")
     check_folder_target(cache, "--cache")
     sets = list_videos(real), list_videos(generated)
-    wanted = wanted_scores(
+    requests = requested_scores(
         i3d=i3d,
         resize=resize,
         c3d=c3d,
@@ -72,8 +72,8 @@ def score(
         sampling=sampling,
         stride=stride,
     )
-    scores, left_out = scoring.score_sets(*sets, wanted, cache, bootstrap)
-    # The table comes first: whatever happens to the file, the work is not lost.
+    scores, left_out = scoring.score_sets(*sets, requests, cache, bootstrap)
+    # The table is printed first, so that it is not lost if the file cannot be written.
     typer.echo(scoring.table(scores))
     for extractor, reasons in left_out.items():
         for path, reason in reasons.items():
@@ -89,9 +89,9 @@ def compare(
     ] = None,
     reports: Annotated[Path, typer.Option(help="Folder of the reports.")] = Path("reports"),
 ) -> None:
-    """Put all systems that were evaluated into one table: reports/systems.html, .csv and .json.
+    """Compare all systems with an evaluation in one table: reports/systems.html, .csv and .json.
 
-    Systems that were not evaluated alike are refused. An evaluation ends with the same for the systems that were.
+    Systems with different protocols raise an error. Every evaluation updates the table of comparable systems.
     """
     from sketch2video.evaluation.compare import compare as run
 

@@ -1,4 +1,4 @@
-"""Scores, the judges that give them, and the report."""
+"""Evaluation of systems: scores and the report."""
 
 from sketch2video.scoring.metrics import (
     bootstrap_interval,

@@ -1,7 +1,7 @@
-"""All systems side by side: one row a system, one column a metric, real clips in the head.
+"""Comparison of all systems: one row for each system, one column for each metric, real clips in the first row.
 
-Each system's evaluation leaves ``evaluation.json`` and ``examples/`` in a folder of its own, ``reports/<system>``. The
-comparison reads these files alone, so that it can be made again at any time: it is a view, not an output of the graph.
+Each system's evaluation writes ``evaluation.json`` and ``examples/`` into ``reports/<system>``. The comparison reads
+these files alone and can be repeated at any time: it is a view, not an output of the graph.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sketch2video.files import read_json, replacing, write_json
 from sketch2video.systems.registry import DEFAULT
 
 COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
-"""What must be the same for scores to stand in one table. How a system is sampled is its own choice."""
+"""Fields of the protocol that must be equal for a comparison. Settings of the sampling may differ."""
 
 REAL = "real clips"
-"""How the first row is called."""
+"""Title of the first row."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Column:
     """A metric of the table.
 
     Attributes:
-        name: of the score, or of the number of what the system costs.
-        title: in words.
-        better: which values are: higher ones, lower ones, those nearest to real clips; None where that is no question.
-        real: the score of real clips; None: the score's own floor.
-        write: how a value is written.
+        name: name of the score or of the cost.
+        title: title of the column.
+        better: which values are better: higher, lower, or nearest to real clips; None: undefined.
+        real: name of the score of real clips; None: the score's own floor.
+        write: formats a value.
     """
 
     name: str
@@ -55,13 +55,13 @@ def _count(value: float) -> str:
 
 
 COLUMNS = (
-    Column("faithfulness_joint", "all as asked", "higher", "judge_accuracy_joint", percent),
+    Column("faithfulness_joint", "all attributes", "higher", "judge_accuracy_joint", percent),
     Column("faithfulness_shape", "shape", "higher", "judge_accuracy_shape", percent),
     Column("faithfulness_colour", "colour", "higher", "judge_accuracy_colour", percent),
     Column("faithfulness_motion", "motion", "higher", "judge_accuracy_motion", percent),
     Column("fvd_embedded", "fvd_embedded", "lower"),
     Column("kvd_embedded", "kvd_embedded", "lower"),
-    # Above that of real clips it counts what nobody asked for: things the captions do not show.
+    # Values above that of real clips are not better: they count content that no caption describes.
     Column("is_embedded", "is_embedded", "real", "is_embedded_real"),
     Column("flicker", "flicker", "real"),
     Column("background_drift", "background drift", "real"),
@@ -72,17 +72,17 @@ COLUMNS = (
     Column("seconds_batch", "seconds in a batch", "lower"),
     Column("seconds_alone", "seconds alone", "lower"),
 )
-"""The table's columns, in their order; those that no system has a value for are left out."""
+"""Columns of the table, in order; those without any value are left out."""
 
 
 @dataclass(frozen=True)
 class System:
-    """A system that was evaluated.
+    """A system with its evaluation.
 
     Attributes:
-        name: of the system.
-        folder: of its report.
-        evaluation: what was found.
+        name: name of the system.
+        folder: folder of its report.
+        evaluation: the results.
     """
 
     name: str
@@ -90,14 +90,14 @@ class System:
     evaluation: Evaluation
 
     def score(self, column: Column) -> Score | None:
-        """What stands in a column: a score, or what the system costs; None if it has no such number."""
+        """The value of a column, a score or a cost; None if there is none."""
         costs: dict[str, float] = {**self.evaluation.size, **self.evaluation.seconds()}
         if column.name in costs:
             return Score(costs[column.name])
         return self.evaluation.scores.get(column.name)
 
     def of_real(self, column: Column) -> float | None:
-        """What real clips score in a column; None where that means nothing."""
+        """The score of real clips in a column; None if it is undefined."""
         scores = self.evaluation.scores
         if column.real:
             return scores[column.real].value if column.real in scores else None
@@ -108,14 +108,14 @@ def compare(reports: Path = Path("reports"), names: Sequence[str] = ()) -> str:
     """Compare all systems that have been evaluated, or some; write ``systems.html``, ``.csv`` and ``.json``.
 
     Args:
-        reports: folder of all reports; the files go there.
-        names: of systems; none: all that are there.
+        reports: folder of all reports, and of the output.
+        names: names of systems; empty: all systems with an evaluation.
 
     Returns:
-        The table, to be printed.
+        The table as text.
 
     Raises:
-        UserError: a system has no evaluation, its file is damaged, or the systems were not evaluated alike.
+        UserError: a system has no evaluation, its file is damaged, or the protocols differ.
     """
     folders = evaluated_folders(reports)
     if not folders:
@@ -130,12 +130,12 @@ def compare(reports: Path = Path("reports"), names: Sequence[str] = ()) -> str:
 
 
 def compare_with(name: str, reports: Path = Path("reports")) -> str:
-    """Compare a system with all others that were evaluated like it; the page says why others are left out.
+    """Compare a system with all others that have the same protocol; the page lists the others with the reason.
 
-    What the stage ``evaluate`` ends with, so that the page is never older than a system's scores.
+    The stage ``evaluate`` calls it, so that the page is never older than a system's scores.
 
     Returns:
-        The table, to be printed.
+        The table as text.
     """
     folders = evaluated_folders(reports)
     own = read_system(name, folders[name])
@@ -164,7 +164,7 @@ def evaluated_folders(reports: Path) -> dict[str, Path]:
 
 
 def _system_of(path: Path) -> str:
-    """The system that a file of evaluation is of; of a damaged one the folder tells."""
+    """The system of a file of evaluation; the name of the folder if the file is damaged."""
     try:
         return str(read_json(path)["protocol"]["system"])
     except (UserError, KeyError, TypeError):
@@ -189,10 +189,10 @@ def read_system(name: str, folder: Path) -> System:
 
 
 def refuse_other_protocol(a: System, b: System) -> None:
-    """Refuse to put scores into one table that were not made alike.
+    """Check that two evaluations have the same protocol.
 
     Raises:
-        UserError: a field of the protocol differs; the message names each with both values.
+        UserError: the protocols differ; the message names each differing field with both values.
     """
     mine, other = a.evaluation.protocol, b.evaluation.protocol
     differing = [f"{key} ({mine.get(key)} and {other.get(key)})" for key in COMPARED if mine.get(key) != other.get(key)]
@@ -207,9 +207,9 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
     """Write ``systems.html``, ``systems.csv`` and ``systems.json``; return the table as lines of text.
 
     Args:
-        reports: where they go.
-        systems: evaluated alike, at least one.
-        left_out: other systems, and why they are.
+        reports: output folder.
+        systems: at least one system, all with the same protocol.
+        left_out: other systems, with the reason.
     """
     columns = [column for column in COLUMNS if any(system.score(column) for system in systems)]
     real = {column.name: real_value(column, systems) for column in columns}
@@ -235,13 +235,13 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
 
 
 def real_value(column: Column, systems: Sequence[System]) -> float | None:
-    """What real clips score: the same for all systems, since they were evaluated alike."""
+    """The score of real clips, which is the same for all systems with one protocol."""
     values = (system.of_real(column) for system in systems)
     return next((value for value in values if value is not None), None)
 
 
 def best_systems(column: Column, systems: Sequence[System]) -> set[str]:
-    """Names of the systems with the best value of a column; none where nothing competes."""
+    """Names of the systems with the best value of a column; empty if fewer than two are comparable."""
     values = {system.name: score.value for system in systems if (score := system.score(column))}
     real = real_value(column, systems)
     if len(values) < 2 or column.better is None or (column.better == "real" and real is None):
@@ -257,9 +257,9 @@ def best_systems(column: Column, systems: Sequence[System]) -> set[str]:
 
 
 def gallery(systems: Sequence[System]) -> list[dict[str, Any]]:
-    """The clips that the first system kept: ``caption``, ``real`` and, by system, ``generated``, as bytes of WebP.
+    """The example clips of the first system: ``caption``, ``real`` and, by system, ``generated``, as bytes of WebP.
 
-    A clip that a system did not keep is None.
+    A clip that a system has not is None.
     """
     kept = {system.name: {one["clip_id"]: one for one in system.evaluation.examples} for system in systems}
 
@@ -282,7 +282,7 @@ def gallery(systems: Sequence[System]) -> list[dict[str, Any]]:
 def as_text(
     systems: Sequence[System], columns: Sequence[Column], real: dict[str, float | None], best: dict[str, set[str]]
 ) -> str:
-    """The table as lines of text: without intervals, an asterisk behind the best value of a column."""
+    """The table as lines of text, without intervals, and with an asterisk after the best value of a column."""
     rows = [["", *(f"{column.title} {column.mark}".strip() for column in columns)]]
     rows.append([REAL, *(_written(column, real[column.name]) for column in columns)])
     for system in systems:
@@ -301,7 +301,7 @@ def _written(column: Column, value: float | None) -> str:
 
 
 def _as_table(systems: Sequence[System], columns: Sequence[Column], real: dict[str, float | None]) -> pd.DataFrame:
-    """A row for real clips and one a system; of every score also the ends of its interval, if any system has one."""
+    """One row for real clips and one for each system, with the ends of intervals if any system has one."""
     rows: list[dict[str, Any]] = [{"system": REAL, **real}]
     for system in systems:
         row: dict[str, Any] = {"system": system.name}
@@ -336,7 +336,7 @@ def _as_json(
 
 
 def _costs(systems: Sequence[System]) -> list[tuple[str, dict[str, float]]]:
-    """Seconds by stage of every system, in batches and alone."""
+    """Seconds by stage of every system, in batches and in batches of one."""
     costs = []
     for system in systems:
         batch = system.evaluation.protocol["sampling"]["batch_size"]

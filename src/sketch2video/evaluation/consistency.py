@@ -1,14 +1,14 @@
-"""Steadiness: what of a clip's change is neither motion nor a choice, and whether a quiet clip is merely dull.
+"""Temporal consistency: flicker, drift of the background, sharpness and amount of motion of clips.
 
-Flicker and drift are faults. A blurred or a frozen video has neither, so sharpness and motion stand beside them and are
-compared with real clips: the four are to be read together.
+Flicker and drift are faults. Blurred and frozen videos have neither, so sharpness and motion are measured, too, and
+compared with real clips: the four measures belong together.
 
-Warping error between neighbouring frames, with occlusions found by running the flow there and back, is Lai et al. 2018,
-"Learning Blind Video Temporal Consistency", whose bounds on the round trip come by way of Ruder et al. 2016, "Artistic
-Style Transfer for Videos". Here the flow is that of the judged clip itself, since a generated video has no other, and
-the residual is absolute rather than squared, so that it is in units of brightness. That still videos win on steadiness
-alone, and that the amount of motion belongs beside it, is a finding of Huang et al. 2024, "VBench". Sharpness is the
-gradient energy of Tenenbaum, as in Pertuz et al. 2013, "Analysis of focus measure operators for shape-from-focus".
+Warping error between neighbouring frames, with occlusions by forward-backward consistency of the flow, is Lai et al.
+2018, "Learning Blind Video Temporal Consistency"; the bounds of the consistency check are those of Ruder et al. 2016,
+"Artistic Style Transfer for Videos". Here the flow is estimated on the judged clip itself, since a generated video has
+no other, and the residual is absolute instead of squared, in units of brightness. Static videos have the best flicker,
+so the amount of motion should be reported with it: Huang et al. 2024, "VBench". Sharpness is the gradient energy of
+Tenenbaum, as in Pertuz et al. 2013, "Analysis of focus measure operators for shape-from-focus".
 
 Grey is OpenCV's luma. Flow is Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".
 """
@@ -23,27 +23,27 @@ import cv2
 import numpy as np
 
 FINEST_SCALE = 1
-"""Flow is sought down to half resolution: a fifth of the time, for a residual that is 0.001 higher in real clips."""
+"""Flow is estimated up to half resolution: a fifth of the time, for a residual that is 0.001 higher in real clips."""
 LEAST_SIDE = 12
-"""Pixels; there is no flow in smaller frames."""
+"""Minimum side of frames in pixels; smaller frames have no flow."""
 ROUND_TRIP = 0.01, 0.5
-"""A pixel is seen again if its way there and back misses it by less than this share of both ways, squared, + px²."""
+"""Forward-backward consistency: |f + b|² ≤ share · (|f|² + |b|²) + px², with the flow f and the backward flow b."""
 CARRIED = 1 / 32
-"""Frame widths by which flow, summed over a clip, passes through a pixel that does not belong to the background."""
+"""Threshold of the flow summed over a clip, frame widths; above it a pixel is not background."""
 MARGIN = 1 / 16
-"""Frame widths around what moves that are not background either: shadows, and edges that the flow missed."""
+"""Margin around moving pixels that is not background, frame widths: shadows, and edges that the flow missed."""
 COARSE = 1 / 32
-"""Frame widths: standard deviation of the low-pass filters."""
+"""Standard deviation of the low-pass filters, frame widths."""
 LEAST_BACKGROUND = 0.02
-"""Share of the frame; with less there is no background to speak of."""
+"""Minimum share of the frame that is background; below it the drift is undefined."""
 
 
 class Steadiness(NamedTuple):
-    """How steady N clips are, each by itself.
+    """Measures of the temporal consistency of N clips.
 
     Attributes:
         flicker: (N,), see :func:`flicker`.
-        background_drift: (N,), see :func:`background_drift`; NaN where a clip has no background.
+        background_drift: (N,), see :func:`background_drift`; NaN for clips without a background.
         sharpness: (N,), see :func:`sharpness`.
         motion: (N,), see :func:`motion`.
     """
@@ -55,28 +55,28 @@ class Steadiness(NamedTuple):
 
     @classmethod
     def concatenate(cls, several: Sequence[Steadiness]) -> Steadiness:
-        """One for all clips of several."""
+        """Concatenate along the clips."""
         return cls(*(np.concatenate(values) for values in zip(*several, strict=True)))
 
     def means(self) -> dict[str, float]:
-        """The mean of each over the clips that have it; NaN where none has."""
+        """The mean of each measure over the clips where it is defined; NaN if there are none."""
         return {name: mean(values) for name, values in self._asdict().items()}
 
     def ratios(self, real: Steadiness) -> dict[str, float]:
-        """``sharpness_ratio`` and ``motion_ratio``: mean over mean of real clips, 1 is as much as they have.
+        """``sharpness_ratio`` and ``motion_ratio``: mean divided by the mean of real clips.
 
-        NaN where real clips have none.
+        NaN if the mean of real clips is 0.
         """
         return {f"{name}_ratio": ratio(getattr(self, name), getattr(real, name)) for name in ("sharpness", "motion")}
 
 
 class UnexplainedChange(NamedTuple):
-    """What flow does not explain between neighbouring frames; pair t is that of the frames t and t + 1.
+    """Change between neighbouring frames that flow does not explain; pair t is that of the frames t and t + 1.
 
     Attributes:
-        change: (T - 1,) float64, mean absolute difference of the pixels that are seen again, as a share of the full
-            range; NaN where none is.
-        seen: (T - 1,) float64 in [0, 1], share of the frame that the flow finds again.
+        change: (T - 1,) float64, mean absolute difference of the visible pixels, as a share of the full range; NaN if
+            there are none.
+        seen: (T - 1,) float64 in [0, 1], share of the frame that is visible in both frames (consistent flow).
     """
 
     change: np.ndarray
@@ -84,24 +84,24 @@ class UnexplainedChange(NamedTuple):
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of the numbers among ``values``; NaN if there are none."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+    """The mean of all values that are not NaN; NaN if there are none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def ratio(values: np.ndarray, real: np.ndarray) -> float:
-    """Mean over mean; NaN if that of ``real`` is 0."""
+    """Ratio of the means; NaN if that of ``real`` is 0."""
     return float(values.mean() / real.mean()) if real.mean() > 0 else float("nan")
 
 
 def steadiness(clips: np.ndarray) -> Steadiness:
-    """Measure clips.
+    """Measure the temporal consistency of clips.
 
     Args:
         clips: uint8 (N, T, H, W, 3) RGB, N ≥ 1, T ≥ 2.
 
     Raises:
-        ValueError: the clips are something else, or too small.
+        ValueError: shape or dtype is wrong, or the clips are too small.
     """
     rows = []
     for frames in clips:
@@ -113,22 +113,22 @@ def steadiness(clips: np.ndarray) -> Steadiness:
 def flicker(frames: np.ndarray) -> float:
     """Mean absolute difference between a frame and the next one warped back to it, as a share of the full range.
 
-    Only what the flow finds again on its way back counts: a cut, or what an object uncovers, hardly does. Motion of a
-    textured scene scores near 0 (some thousandths: interpolation, and flow smeared over the edges of what moves),
-    brightness that changes by a from frame to frame scores a, independent noise of standard deviation s scores
-    2 s / √π or a little less, as the flow explains a part of it.
+    Only pixels with consistent forward and backward flow count, which excludes most of cuts and disocclusions. Motion
+    of a textured scene scores near 0 (some thousandths, by interpolation and inaccurate flow at edges), brightness that
+    changes by a from frame to frame scores a, independent noise of standard deviation s scores 2 s / √π or a little
+    less, as the flow explains a part of it.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
 
     Raises:
-        ValueError: the frames are something else, or too small.
+        ValueError: shape or dtype is wrong, or the frames are too small.
     """
     return _flicker(frames, _Flow.of(frames))
 
 
 def unexplained_change(frames: np.ndarray) -> UnexplainedChange:
-    """What :func:`flicker` averages, pair of neighbouring frames by pair.
+    """The terms of :func:`flicker` for each pair of neighbouring frames.
 
     Flicker is the mean of ``change``, weighted by ``seen``.
 
@@ -136,7 +136,7 @@ def unexplained_change(frames: np.ndarray) -> UnexplainedChange:
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
 
     Raises:
-        ValueError: the frames are something else, or too small.
+        ValueError: shape or dtype is wrong, or the frames are too small.
     """
     flow = _Flow.of(frames)
     change, seen = _residuals(frames, flow)
@@ -144,23 +144,23 @@ def unexplained_change(frames: np.ndarray) -> UnexplainedChange:
 
 
 def background_drift(frames: np.ndarray) -> float:
-    """How far the background's colours are, in the clip's last third, from where they were in its first.
+    """Mean colour difference of the background between the first and the last third of a clip.
 
-    Background is what nothing passed: pixels through which the flow, summed over the clip and low-pass filtered,
-    carries less than 1/32 of the frame's width, without a margin around the others. Its mean over each third (frames at
-    the ends of a third count half, so that what alternates from frame to frame cancels) and over 1/32 of the frame's
-    width leaves what changes slowly in time and space. A background that steadily changes by a over 16 frames scores
-    0.73 a: the thirds' middles are 11 of 15 steps apart.
+    Background are the pixels where the flow, summed over the clip and low-pass filtered, is below 1/32 of the frame's
+    width, without a margin around the others. The colours are averaged over each third (the frames at its ends have
+    half the weight, so that changes that alternate from frame to frame cancel) and filtered over 1/32 of the frame's
+    width, so that only slow changes in time and space remain. A background that steadily changes by a over 16 frames
+    scores 0.73 a: the thirds' centres are 11 of 15 steps apart.
 
     Args:
-        frames: uint8 (T, H, W, 3) RGB, T ≥ 2; below T = 3 there is nothing between the ends.
+        frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
 
     Returns:
         Mean over background and channels, as a share of the full range. NaN if less than 2% of the frame is background,
         as under a moving camera or strong noise.
 
     Raises:
-        ValueError: the frames are something else, or too small.
+        ValueError: shape or dtype is wrong, or the frames are too small.
     """
     return _background_drift(frames, _Flow.of(frames))
 
@@ -168,14 +168,14 @@ def background_drift(frames: np.ndarray) -> float:
 def sharpness(frames: np.ndarray) -> float:
     """Root mean square gradient of grey over the clip (Sobel), full ranges a pixel.
 
-    It falls with blur and rises with contrast and with noise: above that of real clips it is no merit. Comparable
-    between clips of one size that show the same kind of thing.
+    It decreases with blur and increases with contrast and noise: values above those of real clips are not better.
+    Comparable between clips of the same size and kind of content.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
     """
     pictures = [grey.astype(np.float32) for grey in _grey(frames)]
-    # Eight units of Sobel's kernel are one of the gradient.
+    # The sum of Sobel's kernel is 8 for a unit gradient.
     gradients = [
         cv2.Sobel(picture, cv2.CV_32F, *axis, scale=1 / 8) for picture in pictures for axis in ((1, 0), (0, 1))
     ]
@@ -183,25 +183,25 @@ def sharpness(frames: np.ndarray) -> float:
 
 
 def motion(frames: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Mean length of the flow where both frames show the same thing, frame widths a frame.
+    """Mean length of the consistent flow, frame widths a frame.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
-        where: bool (T, H, W), the pixels whose flow counts, such as those of an object: a ground that wavers flows,
-            too. None: all.
+        where: bool (T, H, W), the pixels whose flow counts, such as those of an object, since an unsteady background
+            has flow, too. None: all.
 
     Returns:
-        0 where no pixel counts, or none is seen again.
+        0 if no pixel counts or has consistent flow.
 
     Raises:
-        ValueError: the frames are something else, or too small.
+        ValueError: shape or dtype is wrong, or the frames are too small.
     """
     flow = _Flow.of(frames)
     return _motion(flow if where is None else flow._replace(seen=flow.seen & where[:-1]))
 
 
 class _Flow(NamedTuple):
-    """Where pixels go: (T - 1, H, W, 2) px as x, y; where they are then; (T - 1, H, W) whether they are seen there."""
+    """Flow (T - 1, H, W, 2) px as x, y; positions of the pixels in the next frame; (T - 1, H, W) consistent or not."""
 
     forward: np.ndarray
     target: np.ndarray
@@ -223,7 +223,7 @@ class _Flow(NamedTuple):
             forward[t] = estimator.calc(now, then, np.zeros(shape[1:], np.float32))
             backward[t] = estimator.calc(then, now, np.zeros(shape[1:], np.float32))
         target = forward + np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
-        back = np.stack([_looked_up(*both) for both in zip(backward, target, strict=True)])
+        back = np.stack([_sampled_at(*both) for both in zip(backward, target, strict=True)])
         share, least = ROUND_TRIP
         seen = _squared(forward + back) <= share * (_squared(forward) + _squared(back)) + least
         x, y = target[..., 0], target[..., 1]
@@ -238,9 +238,9 @@ def _flicker(frames: np.ndarray, flow: _Flow) -> float:
 
 
 def _residuals(frames: np.ndarray, flow: _Flow) -> tuple[np.ndarray, np.ndarray]:
-    """Of every pair of neighbours: mean difference of what is seen again, in 1/255, 0 if nothing is; pixels seen."""
+    """For every pair of neighbours: mean difference of visible pixels in 1/255 (0 without any), and their number."""
     means = [
-        sum(cv2.mean(cv2.absdiff(_looked_up(then, target), now), seen.astype(np.uint8))) / 3
+        sum(cv2.mean(cv2.absdiff(_sampled_at(then, target), now), seen.astype(np.uint8))) / 3
         for (now, then), target, seen in zip(pairwise(frames.astype(np.float32)), flow.target, flow.seen, strict=True)
     ]
     return np.array(means), flow.seen.sum((1, 2))
@@ -255,7 +255,7 @@ def _background_drift(frames: np.ndarray, flow: _Flow) -> float:
     weights[[0, -1]] = 0.5
     weights /= weights.sum()
     first, last = (np.tensordot(weights, part.astype(np.float32), 1) for part in (frames[:third], frames[-third:]))
-    # What is not background is left out of the filter, not taken as unchanged.
+    # Normalised filter: pixels that are not background have no weight.
     change = _low_pass((last - first) * still[..., None]) / np.maximum(_low_pass(still), 1e-6)[..., None]
     return float((np.abs(change).mean(-1) * still).sum() / still.sum() / 255)
 
@@ -266,7 +266,7 @@ def _motion(flow: _Flow) -> float:
 
 
 def _passed(forward: np.ndarray) -> np.ndarray:
-    """Which pixels something passed in the course of a clip, with a margin: bool (H, W)."""
+    """Pixels that moving objects cover at any time of a clip, with a margin: bool (H, W)."""
     width = forward.shape[2]
     carried = np.sqrt(_squared(_low_pass(forward.sum(0)))) > CARRIED * width
     side = 2 * round(MARGIN * width) + 1
@@ -277,8 +277,8 @@ def _low_pass(picture: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), COARSE * picture.shape[1]))
 
 
-def _looked_up(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """A picture (H, W, ...) at places (H, W, 2) px, between pixels."""
+def _sampled_at(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """A picture (H, W, ...) at positions (H, W, 2) px, by bilinear interpolation."""
     x, y = target[..., 0], target[..., 1]
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 

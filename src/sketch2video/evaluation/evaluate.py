@@ -1,9 +1,9 @@
-"""The stage ``evaluate``: generate for the held-out captions, judge, compare with real clips, report.
+"""The stage ``evaluate``: generate clips for the held-out captions, judge them, compare with real clips, report.
 
-Every caption becomes a video from the text alone. A system that draws is also given the curves that were fitted to the
-real clip (``_fitted`` in the scores' names): the difference is the curve model's share of the error. A system that
-follows control videos is also given the real clip's (``_control``). The system's control says which of
-these there are.
+A video is generated from every caption alone. Systems with drawings also generate from the curves that were fitted to
+the real clip (``_fitted`` in the scores' names): the difference is the curve model's share of the error. Systems with
+control videos also generate from those of the real clip (``_control``). The system's control determines which of these
+exist.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_c
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 
 TEXT: Final = "text"
-"""The way to generate from captions alone; a control may add another one, its ``way``."""
+"""Name of generation from captions alone; a control may add another way to generate, its ``way``."""
 
 TEXT_TITLE = "generated from text"
-"""How the report calls clips that were generated so."""
+"""Title of these clips in the report."""
 
 UNSTEADY = {
-    "background_drift": "needs clips of which some part stands still",
-    "sharpness_ratio": "needs real clips that show something",
+    "background_drift": "needs clips with a static part",
+    "sharpness_ratio": "needs real clips with visible content",
     "motion_ratio": "needs real clips in which something moves",
 }
-"""Why a measure of steadiness may be missing."""
+"""Reasons why a measure of steadiness may be undefined."""
 
 EXAMPLES, FAILURES = 8, 6
-"""Clips that the report shows: chosen beforehand, and the first that went wrong."""
+"""Numbers of clips in the report: a fixed selection, and the first ones with wrong attributes."""
 
 ALONE = 8
-"""Clips that are generated once more, one a call, to time that."""
+"""Number of clips that are generated again in batches of one, to measure the time."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where the outputs of the data stages lie."""
+    """Folders of the outputs of the data stages."""
 
     clips: Path = Path("data/clips")
     sketches: Path = Path("data/sketches")
@@ -75,8 +75,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the judges saw of one set of clips, and how steady these are, in the order of the rows."""
+class Judged:
+    """Verdicts of the judges and steadiness of one set of clips, in the order of the rows."""
 
     video: Verdict
     sketch: Verdict | None
@@ -98,16 +98,16 @@ def evaluate(
     Writes ``metrics.json``, ``evaluation.json``, ``plots/``, ``examples/`` and ``index.html``.
 
     Args:
-        params: of the whole graph; ``base`` and ``evaluate`` are read.
-        data: outputs of ingest, and of sketch and fit where the system draws.
-        system: its name, for the report.
+        params: all parameters; ``base`` and ``evaluate`` are read.
+        data: outputs of ingest, and of sketch and fit for systems with drawings.
+        system: name of the system, for the report.
         model: folder of the assembled pipeline.
-        reports: where everything is written.
-        checkpoints: generated clips are kept below it, so that the same call goes on after a kill.
-        load: makes a pipeline of ``model``.
+        reports: output folder.
+        checkpoints: folder for generated clips, with which an interrupted evaluation is resumed.
+        load: loads a pipeline from ``model``.
 
     Raises:
-        UserError: data or model are missing or damaged, or there is no clip at all.
+        UserError: data or model are missing or damaged, or there is no clip.
     """
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
@@ -138,20 +138,20 @@ def evaluate(
     def real_batches() -> Batches:
         return _real_batches(data, rows, sampling.batch_size, drawn=control.draws)
 
-    real = look_at(real_batches())
-    seen = {way: look_at(clips.batches()) for way, clips in generated.items()}
-    scores, left_out = score(rows, real, seen, params.evaluate.bootstrap, protocol)
+    real = judge_batches(real_batches())
+    judged = {way: judge_batches(clips.batches()) for way, clips in generated.items()}
+    scores, left_out = score(rows, real, judged, params.evaluate.bootstrap, protocol)
     for way in generated.keys() - {TEXT}:
         scores[f"psnr{suffix_of(way)}"] = _psnr(generated[way], real_batches(), protocol)
     seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
-    asked_and_judged = pd.DataFrame(columns=["attribute", "asked", "judged"])
+    pairs_of_words = pd.DataFrame(columns=["attribute", "asked", "judged"])
     if can_be_judged(rows):
-        asked_and_judged = word_pairs(seen[TEXT].video, rows)
-    examples, failures = _examples(data, rows, control, generated, seen)
+        pairs_of_words = word_pairs(judged[TEXT].video, rows)
+    examples, failures = _examples(data, rows, control, generated, judged)
     kept = keep_examples(reports / "examples", examples)
     evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept)
-    _write(reports, evaluation, asked_and_judged)
-    write_report(reports, evaluation, control, asked_and_judged, examples, failures)
+    _write(reports, evaluation, pairs_of_words)
+    write_report(reports, evaluation, control, pairs_of_words, examples, failures)
     return evaluation
 
 
@@ -163,10 +163,10 @@ def size_of(pipeline: Any) -> dict[str, int]:
 
 
 def keep_examples(folder: Path, examples: list[Example]) -> list[dict[str, str]]:
-    """Write clips from text and the real ones as animations into a folder, for comparisons with other systems.
+    """Write generated and real clips as animations into a folder, for comparisons with other systems.
 
     Returns:
-        What :class:`~sketch2video.evaluation.scores.Evaluation` lists of them.
+        The examples of :class:`~sketch2video.evaluation.scores.Evaluation`.
     """
     kept = []
     with replacing(folder) as partial:
@@ -180,12 +180,12 @@ def keep_examples(folder: Path, examples: list[Example]) -> list[dict[str, str]]
 
 
 def ways_to_generate(control: Control, data: Data, size: int) -> dict[str, Given | None]:
-    """From captions alone, and with the pictures that a system can be given, by the names of the ways.
+    """The ways to generate by name: from captions alone, and with control pictures of the real clips.
 
     Args:
-        control: the pictures that the system's networks see.
-        data: where those of the real clips lie.
-        size: of the real clips, px.
+        control: the system's control.
+        data: folders of the real clips and their curves.
+        size: side of the real clips, px.
     """
     ways: dict[str, Given | None] = {TEXT: None}
     if control.way:
@@ -194,15 +194,15 @@ def ways_to_generate(control: Control, data: Data, size: int) -> dict[str, Given
 
 
 def suffix_of(way: str) -> str:
-    """How the names of a way's scores end."""
+    """Suffix of the names of a way's scores."""
     return "" if way == TEXT else f"_{way}"
 
 
 def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]:
     """The clips to evaluate on, spread evenly over captions, and the name of their split.
 
-    Where the test split is empty, as with a handful of videos, clips of the training split stand in, and every score
-    says so.
+    If the test split is empty, as with very few videos, clips of the training split are used instead; every score has
+    the split in its protocol.
 
     Raises:
         UserError: the table is empty.
@@ -213,8 +213,8 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
     return spread_evenly(table[table["split"] == split], number), split
 
 
-def look_at(batches: Batches) -> Seen:
-    """Show clips and their drawings, if any, to the judges, and measure how steady the clips are, batch by batch."""
+def judge_batches(batches: Batches) -> Judged:
+    """Apply the judges to clips and their drawings, if any, and measure the clips' steadiness, batch by batch."""
     video, sketch = load_judge("video"), load_judge("sketch")
     videos, sketches, steady = [], [], []
     for frames, drawings in batches:
@@ -223,47 +223,47 @@ def look_at(batches: Batches) -> Seen:
         if drawings is not None:
             sketches.append(judge_clips(sketch, drawings))
     drawn = Verdict.concatenate(sketches) if sketches else None
-    return Seen(Verdict.concatenate(videos), drawn, Steadiness.concatenate(steady))
+    return Judged(Verdict.concatenate(videos), drawn, Steadiness.concatenate(steady))
 
 
 def score(
-    rows: pd.DataFrame, real: Seen, seen: dict[str, Seen], bootstrap: int, protocol: dict[str, Any]
+    rows: pd.DataFrame, real: Judged, judged: dict[str, Judged], bootstrap: int, protocol: dict[str, Any]
 ) -> tuple[dict[str, Score], dict[str, str]]:
-    """Every score that the data allow, and the names of the others with the reason.
+    """All scores that can be computed with the data, and the names of the others with the reason.
 
     Args:
         rows: the N evaluated clips.
-        real: what the judges saw of the real clips and of the drawings of their fitted curves.
-        seen: what they saw of the generated ones, for each way.
-        bootstrap: resamples for intervals.
-        protocol: goes with every score.
+        real: verdicts on the real clips and on the drawings of their fitted curves.
+        judged: verdicts on the generated clips, for each way.
+        bootstrap: number of resamples for intervals.
+        protocol: protocol of the scores.
     """
     scores: dict[str, Score] = {}
     left_out: dict[str, str] = {}
-    suffixes = {way: suffix_of(way) for way in seen}
+    suffixes = {way: suffix_of(way) for way in judged}
     if can_be_judged(rows):
         for way, suffix in suffixes.items():
-            scores |= share_scores("faithfulness", seen[way].video, rows, protocol, suffix)
-        if seen[TEXT].sketch is not None:
-            scores |= share_scores("sketch_faithfulness", seen[TEXT].sketch, rows, protocol)
+            scores |= share_scores("faithfulness", judged[way].video, rows, protocol, suffix)
+        if judged[TEXT].sketch is not None:
+            scores |= share_scores("sketch_faithfulness", judged[TEXT].sketch, rows, protocol)
         scores |= share_scores("judge_accuracy", real.video, rows, protocol)
         if real.sketch is not None:
             scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
         for way, suffix in suffixes.items():
-            scores |= inception_scores(f"is_embedded{suffix}", seen[way].video, bootstrap, protocol)
+            scores |= inception_scores(f"is_embedded{suffix}", judged[way].video, bootstrap, protocol)
         scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
     else:
         reason = "needs clips whose shape, colour and motion are known, in words that the embedded judge knows"
         left_out |= dict.fromkeys(["faithfulness", "judge_accuracy", "is_embedded"], reason)
     if len(rows) >= LEAST_CLIPS:
         for way, suffix in suffixes.items():
-            found = distance_scores(seen[way].video, real.video, halves(rows), bootstrap, protocol)
+            found = distance_scores(judged[way].video, real.video, halves(rows), bootstrap, protocol)
             scores |= {f"{name}{suffix}": one for name, one in found.items()}
     else:
         reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
         left_out |= dict.fromkeys(["fvd_embedded", "kvd_embedded"], reason)
     for way, suffix in suffixes.items():
-        found = steadiness_scores(seen[way].steadiness, real.steadiness, bootstrap, protocol)
+        found = steadiness_scores(judged[way].steadiness, real.steadiness, bootstrap, protocol)
         scores |= {f"{name}{suffix}": one for name, one in found.items()}
         left_out |= {f"{name}{suffix}": reason for name, reason in UNSTEADY.items() if name not in found}
     return scores, left_out
@@ -272,7 +272,7 @@ def score(
 def _real_batches(
     data: Data, rows: pd.DataFrame, batch_size: int, drawn: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Real clips, and the drawings of the curves that were fitted to them if those are wanted."""
+    """Real clips, and with ``drawn`` the drawings of the curves that were fitted to them."""
     reader = ShardReader(data.clips)
     for start in range(0, len(rows), batch_size):
         batch = rows.iloc[start : start + batch_size]
@@ -283,23 +283,23 @@ def _real_batches(
 
 
 def _psnr(generated: GeneratedClips, real: Batches, protocol: dict[str, Any]) -> Score:
-    """Mean PSNR of clips that were made after pictures of real clips, to these."""
+    """Mean PSNR between real clips and clips that were generated from their control pictures."""
     pairs = zip(generated.batches(), real, strict=True)
     values = np.concatenate([peak_signal_to_noise(mine, true) for (mine, _), (true, _) in pairs])
     return Score(float(values.mean()), protocol=protocol | {"clips": len(values), "unit": "dB"})
 
 
 def _examples(
-    data: Data, rows: pd.DataFrame, control: Control, generated: dict[str, GeneratedClips], seen: dict[str, Seen]
+    data: Data, rows: pd.DataFrame, control: Control, generated: dict[str, GeneratedClips], judged: dict[str, Judged]
 ) -> tuple[list[Example], list[Example]]:
-    """Clips chosen beforehand, evenly over the rows, and the first clips from text that are not as asked."""
+    """A fixed selection of clips, evenly over the rows, and the first clips from text with wrong attributes."""
     chosen = sorted(set(np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(int).tolist()))
     wrong: list[int] = []
     if can_be_judged(rows):
-        wrong = np.flatnonzero(~right_words(seen[TEXT].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
-    wanted = sorted({*chosen, *wrong})
-    table = rows.iloc[wanted]
-    made = {way: clips.pick(wanted) for way, clips in generated.items()}
+        wrong = np.flatnonzero(~right_words(judged[TEXT].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
+    selected = sorted({*chosen, *wrong})
+    table = rows.iloc[selected]
+    made = {way: clips.pick(selected) for way, clips in generated.items()}
     real, drawn = next(_real_batches(data, table, len(table), drawn=control.draws))
     shown = {"real": list(real)}
     if drawn is not None:
@@ -310,20 +310,20 @@ def _examples(
     titles = {TEXT: TEXT_TITLE} | ({control.way.name: control.way.title} if control.way else {})
     shown |= {titles[way]: [frames for frames, _ in clips] for way, clips in made.items()}
     examples = {}
-    for place, index in enumerate(wanted):
+    for position, index in enumerate(selected):
         verdicts = {}
         if can_be_judged(rows):
             for way in generated:
-                verdict = seen[way].video
+                verdict = judged[way].video
                 words = {name: verdict.words(name)[index] for name in verdict.probabilities}
                 verdicts[titles[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
-        tracks = {title: clips[place] for title, clips in shown.items()}
+        tracks = {title: clips[position] for title, clips in shown.items()}
         examples[index] = Example(rows["clip_id"].iloc[index], rows["caption"].iloc[index], tracks, verdicts)
     return [examples[i] for i in chosen], [examples[i] for i in wrong]
 
 
-def _write(reports: Path, evaluation: Evaluation, asked_and_judged: pd.DataFrame) -> None:
-    """The numbers alone, for DVC; the numbers with all that belongs to them; the tables that DVC plots."""
+def _write(reports: Path, evaluation: Evaluation, pairs_of_words: pd.DataFrame) -> None:
+    """Write the metrics for DVC, the whole evaluation, and the tables that DVC plots."""
     write_json(reports / "metrics.json", evaluation.metrics())
     write_json(reports / "evaluation.json", asdict(evaluation))
     shares = [
@@ -335,5 +335,5 @@ def _write(reports: Path, evaluation: Evaluation, asked_and_judged: pd.DataFrame
         folder.mkdir()
         pd.DataFrame(shares, columns=["score", "share", "low", "high"]).to_csv(folder / "shares.csv", index=False)
         for name in ATTRIBUTES:
-            pairs = asked_and_judged[asked_and_judged["attribute"] == name]
+            pairs = pairs_of_words[pairs_of_words["attribute"] == name]
             pairs[["asked", "judged"]].to_csv(folder / f"confusion_{name}.csv", index=False)

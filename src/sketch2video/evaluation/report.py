@@ -1,4 +1,4 @@
-"""The report: one HTML file that shows a person everything, without a network."""
+"""The report of an evaluation: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from sketch2video.judges.faithfulness import confusion
 FRAME_MILLISECONDS = 125
 
 SYSTEMS_PAGE = "systems.html"
-"""The page that compares all systems (``evaluation/compare.py``), in the folder of the default system's report."""
+"""The page that compares all systems (``evaluation/compare.py``), in the folder of all reports."""
 
 HEADINGS = {
     "faithfulness": "Generated from the text alone",
     "sketch_faithfulness": "The generated sketches alone",
-    "judge_accuracy": "Real clips: what the judge itself gets right",
-    "sketch_judge_accuracy": "Drawings of fitted curves: what the sketch judge gets right",
+    "judge_accuracy": "Real clips: accuracy of the judge",
+    "sketch_judge_accuracy": "Drawings of fitted curves: accuracy of the sketch judge",
 }
-"""Groups of shares, in the report's order; those of a control's way to generate follow the first."""
+"""Headings of the groups of shares, in the report's order; those of a control's way to generate follow the first."""
 
 STEADINESS = {
     "flicker": "Change from frame to frame that optical flow does not explain, as a share of the full range.",
@@ -40,24 +40,24 @@ STEADINESS = {
     "sharpness_ratio": "Strength of gradients, in multiples of the real clips': below 1 is blur, above 1 is noise.",
     "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen; noise adds to it.",
 }
-"""Measures of steadiness, in the report's order, and what each says."""
+"""Measures of steadiness, in the report's order, with their descriptions."""
 
 WAYS = {"text": "from text", "alone": "from text, alone"}
-"""How the report calls the ways to generate, but for a control's, where it says what they cost."""
+"""Names of the ways to generate in the table of costs; a control adds its own."""
 
 STAGES = ("captions", "curves", "denoising", "tokens", "decoding")
-"""Stages of a call that have a colour of their own, in their order."""
+"""Stages of a call with a colour of their own, in order."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A clip in all its forms.
+    """A real clip with its drawings and the generated clips.
 
     Attributes:
-        clip_id: of the real clip.
-        caption: what was asked.
-        tracks: by title, uint8 (T, S, S, 3), or (T, S, S) ink that is shown dark on light.
-        verdicts: by title of a track, the words that the judge saw and whether they are as asked.
+        clip_id: id of the real clip.
+        caption: the caption.
+        tracks: clips by title, uint8 (T, S, S, 3), or ink (T, S, S), which is shown dark on light.
+        verdicts: by title of a track, the judged words and whether they are those of the caption.
     """
 
     clip_id: str
@@ -70,17 +70,17 @@ def write_report(
     reports: Path,
     evaluation: Evaluation,
     control: Control,
-    asked_and_judged: pd.DataFrame,
+    pairs_of_words: pd.DataFrame,
     examples: list[Example],
     failures: list[Example],
 ) -> None:
     """Write ``index.html``.
 
     Args:
-        reports: where it goes; ``plots/*.csv`` in it with columns ``step`` and ``loss`` are shown as loss curves.
+        reports: output folder; its ``plots/*.csv`` with columns ``step`` and ``loss`` are shown as loss curves.
         evaluation: the scores.
-        control: the pictures that the system follows.
-        asked_and_judged: from ``faithfulness.word_pairs``; empty where nothing can be judged.
+        control: the system's control.
+        pairs_of_words: see ``faithfulness.word_pairs``; empty if nothing can be judged.
         examples, failures: clips to show.
     """
     ways = WAYS | ({control.way.name: control.way.short} if control.way else {})
@@ -91,14 +91,14 @@ def write_report(
         groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
-        steadiness={name: says for name, says in STEADINESS.items() if name in evaluation.scores},
+        steadiness={name: text for name, text in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
         costs=[(ways[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
         size=evaluation.size,
         systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
-        confusions={name: confusion(asked_and_judged, name) for name in asked_and_judged["attribute"].unique()},
+        confusions={name: confusion(pairs_of_words, name) for name in pairs_of_words["attribute"].unique()},
         curves={path.stem: loss_curve(pd.read_csv(path)) for path in loss_tables(reports / "plots")},
         examples=examples,
         failures=failures,
@@ -108,7 +108,7 @@ def write_report(
 
 
 def render(template: str, **values: Any) -> str:
-    """A page of one of the templates, with all filters that they use."""
+    """Render a template with the filters that the templates use."""
     environment = Environment(
         loader=PackageLoader("sketch2video.evaluation"),
         autoescape=select_autoescape(default=True),
@@ -124,18 +124,18 @@ def render(template: str, **values: Any) -> str:
 
 
 def in_order(stages: dict[str, float]) -> dict[str, float]:
-    """Seconds by stage as the stages follow each other, which a file of JSON has forgotten; ``other`` last."""
+    """Seconds by stage in the order of the stages, which a JSON file does not keep; ``other`` last."""
     known = {stage: stages[stage] for stage in STAGES if stage in stages}
     rest = sorted(stages.items(), key=lambda stage: stage[0] == "other")
     return known | {stage: seconds for stage, seconds in rest if stage not in known}
 
 
 def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, dict[str, Score]]]:
-    """Heading and scores by attribute, of every group of shares that there is.
+    """Heading and scores by attribute of every group of shares.
 
     Args:
-        scores: by name.
-        way: of the control; None: there is none.
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
     """
     kinds, ending = "|".join(sorted(HEADINGS, key=len)), f"(_{way.name})?" if way else "()"
     pattern = re.compile(rf"({kinds})_(shape|colour|motion|joint){ending}")
@@ -149,7 +149,7 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
 
 
 def loss_tables(folder: Path) -> list[Path]:
-    """CSV files of a folder that hold a loss curve."""
+    """CSV files of a folder with a loss curve."""
     return [path for path in sorted(folder.glob("*.csv")) if {"step", "loss"} <= set(pd.read_csv(path, nrows=0))]
 
 
@@ -196,17 +196,17 @@ def animated_webp(clip: np.ndarray) -> bytes:
 
 
 def data_uri(picture: bytes) -> str:
-    """A WebP as an address that holds it."""
+    """A WebP as a data URI."""
     return "data:image/webp;base64," + base64.b64encode(picture).decode()
 
 
 def animation(clip: np.ndarray) -> str:
-    """A clip as the address of an animation that holds it."""
+    """A clip as the data URI of an animated WebP."""
     return data_uri(animated_webp(clip))
 
 
 def number(value: float | None) -> str:
-    """Three significant digits; a dash for nothing."""
+    """Three significant digits; a dash for None."""
     return "–" if value is None else f"{value:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""From what the judges saw to scores: numbers that carry their interval, their floor and their protocol."""
+"""From verdicts of the judges to scores with interval, floor and protocol."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from sketch2video.judges.verdict import Verdict
 from sketch2video.scoring.metrics import bootstrap_interval, frechet_distance, inception_score, kernel_distance
 
 LEAST_CLIPS = 8
-"""Fewer clips than this are not compared as sets: half of them would be under four."""
+"""Minimum number of clips for distances of sets, with four clips in each half."""
 
 DISTANCES = {"fvd_embedded": frechet_distance, "kvd_embedded": kernel_distance}
 
 
 @dataclass(frozen=True)
 class Score:
-    """A number and what it means.
+    """A score.
 
     Attributes:
-        value: the number.
-        interval: 95%: Wilson's for shares, by bootstrap otherwise; None where there is none.
-        floor: the same number of real clips alone; where it compares sets, between two disjoint ones of the same sizes.
-            None where that means nothing.
-        protocol: what it was computed from.
+        value: the value.
+        interval: 95% interval: Wilson's for shares, by bootstrap otherwise; None if there is none.
+        floor: the same score of real clips alone; of a distance, between two disjoint sets of the same sizes. None if
+            it is undefined.
+        protocol: the data and settings of the score.
     """
 
     value: float
@@ -41,16 +41,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
-        scores: by name.
-        left_out: scores that could not be computed, and why.
-        seconds_per_clip: wall time of sampling a clip by stage, for each way to generate, and as ``alone`` for clips
-            from text that share no batch. On the machine that evaluated; never the same twice, so no metric.
-        protocol: what all scores have in common.
-        size: ``parameters`` of the networks, and ``latent_numbers``, those that a frame is in the latent, if the system
-            has one.
+        scores: scores by name.
+        left_out: scores that could not be computed, with the reason.
+        seconds_per_clip: wall time for each clip by stage, for each way to generate, and as ``alone`` for clips from
+            text in batches of one. It depends on the machine and varies, so it is not a metric.
+        protocol: the common protocol of all scores.
+        size: ``parameters`` of the networks, and ``latent_numbers``, the number of latent values of a frame, if the
+            system has a latent.
         examples: clips in ``examples/``, each with ``clip_id``, ``caption`` and the files ``generated`` and ``real``.
     """
 
@@ -67,15 +67,15 @@ class Evaluation:
         return {name: s.value for name, s in self.scores.items()} | floors
 
     def seconds(self) -> dict[str, float]:
-        """Wall time of a clip from text: ``seconds_batch`` in batches, ``seconds_alone`` by itself."""
+        """Wall time of a clip from text: ``seconds_batch`` in batches, ``seconds_alone`` in batches of one."""
         ways = {"seconds_batch": "text", "seconds_alone": "alone"}
         return {name: sum(self.seconds_per_clip[way].values()) for name, way in ways.items()}
 
 
 def spread_evenly(table: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most ``number`` rows, as evenly as possible over labels (over captions where there are none).
+    """At most ``number`` rows, as evenly as possible over labels (over captions without labels).
 
-    First one clip of each label, then a second of each, and so on; which one is first depends on its id alone.
+    First one clip of each label, then a second of each, and so on; the order depends on the clips' ids alone.
     """
     keyed = _keyed(table)
     keyed["_rank"] = keyed.groupby("_label").cumcount()
@@ -84,7 +84,7 @@ def spread_evenly(table: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def halves(rows: pd.DataFrame) -> np.ndarray:
-    """Which rows belong to the first of two halves that have (almost) equally many clips of each label: (N,) bool."""
+    """The rows of the first of two halves with (almost) equal numbers of clips of each label: (N,) bool."""
     first = np.zeros(len(rows), bool)
     first[_keyed(rows.reset_index(drop=True)).sort_values(["_label", "_order"]).index[::2]] = True
     return first
@@ -96,14 +96,14 @@ def _keyed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def share_scores(
-    prefix: str, verdict: Verdict, asked: pd.DataFrame, protocol: dict[str, Any], suffix: str = ""
+    prefix: str, verdict: Verdict, requested: pd.DataFrame, protocol: dict[str, Any], suffix: str = ""
 ) -> dict[str, Score]:
-    """``<prefix>_<attribute><suffix>`` for every attribute and for ``joint``: how many clips show the asked words."""
+    """``<prefix>_<attribute><suffix>`` for every attribute and ``joint``: share of clips with the requested words."""
     return {
         f"{prefix}_{name}{suffix}": Score(
-            share.value, share.interval, protocol=protocol | {"clips": share.of, "interval": "Wilson"}
+            share.value, share.interval, protocol=protocol | {"clips": share.total, "interval": "Wilson"}
         )
-        for name, share in faithfulness(verdict, asked).items()
+        for name, share in faithfulness(verdict, requested).items()
     }
 
 
@@ -112,15 +112,15 @@ def distance_scores(
 ) -> dict[str, Score]:
     """``fvd_embedded`` and ``kvd_embedded`` between generated and real clips of the same captions.
 
-    Both sets are halved alike. The clips generated for one half are compared with the real clips of the *other* half,
-    and the score is the mean over the two ways to do so: no generated clip meets the real clip that it was made from,
-    and the floor, between the two real halves, has the same sizes and shows the same things.
+    Both sets are divided into the same halves. The clips generated for one half are compared with the real clips of the
+    *other* half, and the score is the mean of both comparisons: no generated clip is compared with the real clip of its
+    own caption, and the floor, between the two real halves, has the same sizes and captions.
 
     Args:
-        generated, real: verdicts of the same N captions.
-        first: :func:`halves`.
-        bootstrap: resamples for the interval; below 2 there is none.
-        protocol: goes with every score.
+        generated, real: verdicts for the same N captions.
+        first: see :func:`halves`.
+        bootstrap: number of resamples for the interval; below 2 there is none.
+        protocol: protocol of the scores.
     """
     sets = [generated.features[first], generated.features[~first], real.features[first], real.features[~first]]
     sizes = {
@@ -132,8 +132,8 @@ def distance_scores(
     scores = {}
     for name, distance in DISTANCES.items():
 
-        def crossed(a: np.ndarray, b: np.ndarray, real_a: np.ndarray, real_b: np.ndarray, of: Any = distance) -> float:
-            return 0.5 * (of(a, real_b) + of(b, real_a))
+        def crossed(a: np.ndarray, b: np.ndarray, real_a: np.ndarray, real_b: np.ndarray, d: Any = distance) -> float:
+            return 0.5 * (d(a, real_b) + d(b, real_a))
 
         scores[name] = Score(
             value=crossed(*sets),
@@ -145,7 +145,7 @@ def distance_scores(
 
 
 def inception_scores(name: str, verdict: Verdict, bootstrap: int, protocol: dict[str, Any]) -> dict[str, Score]:
-    """The inception score over the judge's combinations of words, in one part."""
+    """The inception score over the judge's combinations of words, with one split."""
     p = verdict.joint_probabilities()
 
     def score(probabilities: np.ndarray) -> float:
@@ -159,19 +159,19 @@ def inception_scores(name: str, verdict: Verdict, bootstrap: int, protocol: dict
 def steadiness_scores(
     generated: Steadiness, real: Steadiness, bootstrap: int, protocol: dict[str, Any]
 ) -> dict[str, Score]:
-    """``flicker``, ``background_drift``, ``sharpness_ratio`` and ``motion_ratio``, as far as they mean anything.
+    """``flicker``, ``background_drift``, ``sharpness_ratio`` and ``motion_ratio``, if they are defined.
 
-    The floor is what the real clips score themselves; of the two ratios that is 1, and what it stands for is in the
+    The floor is the score of the real clips; for the two ratios it is 1, and the mean of the real clips is in the
     protocol as ``real``.
 
     Args:
-        generated, real: of the same N captions.
-        bootstrap: resamples for the interval, which draw a caption's two clips together; below 2 there is none.
-        protocol: goes with every score.
+        generated, real: measures for the same N captions.
+        bootstrap: number of resamples for the interval, with pairs of clips of one caption; below 2 there is none.
+        protocol: protocol of the scores.
     """
     scores = {}
     for name in ("flicker", "background_drift"):
-        values, true = (of[~np.isnan(of)] for of in (getattr(generated, name), getattr(real, name)))
+        values, true = (drawn[~np.isnan(drawn)] for drawn in (getattr(generated, name), getattr(real, name)))
         if len(values):
             about = {"clips": len(values), "unit": "share of the full range", "interval": "bootstrap"}
             floor = mean(true) if len(true) else None
@@ -186,7 +186,7 @@ def steadiness_scores(
 
 
 def _spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
-    """The bootstrap's interval; None where there are too few resamples, or one of them has no such number."""
+    """The bootstrap interval; None if there are too few resamples, or the statistic of one of them is undefined."""
     if bootstrap < 2:
         return None
     interval = bootstrap_interval(statistic, sample, resamples=bootstrap)

@@ -1,1 +1,1 @@
-"""Prompts to requests to files."""
+"""Generation of videos from prompts files: prompts -> requests -> files."""

@@ -1,8 +1,8 @@
 """Batch generation: prompts → a folder of videos, drawings, a manifest and a contact sheet.
 
-The folder is the state. A video's files carry in their names a hash of everything that they were made from (model,
-caption, seed, drawing, settings), and each file is whole or not there; so what an interrupted run finished is known by
-the names, and another model or another prompt never overwrites a video.
+The folder is the state. The names of a video's files contain a hash of all inputs (model, caption, seed, drawing,
+settings), and files are written atomically; so the names show which videos an interrupted run has finished, and another
+model or prompt never overwrites a video.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ from sketch2video.params import FitParams, SamplingParams, SketchParams
 from sketch2video.sketches import made_by
 
 VERSION = 2
-"""Raised whenever the same prompt would give another video."""
+"""Increased whenever the same prompt gives another video."""
 
 ENDINGS = {"video": ".mp4", "gif": ".gif"}
-"""Files of a video, by their name in the manifest."""
+"""File name extensions of a video's files, by their names in the manifest."""
 SKETCH_ENDINGS = {"sketch_video": ".sketch.mp4", "sketch_svg": ".sketch.svg"}
-"""Those that a system that draws adds."""
+"""Further files of systems that generate drawings."""
 MANIFEST = "manifest.jsonl"
 CONTACT_SHEET = "contact_sheet.png"
 
 SKETCH_SCALE = 4
-"""Pixels of a sketch video for one of the model's frames, along each axis: lines have no resolution of their own."""
+"""Pixels of a sketch video for one pixel of the model's frames, along each axis; curves have any resolution."""
 KEY_DIGITS = 12
 SLUG_LENGTH = 48
 
 
 @dataclass(frozen=True)
 class Model:
-    """A pipeline and where it came from.
+    """A pipeline and its origin.
 
     Attributes:
-        pipeline: of any system.
-        reference: as the user named it.
-        version: of the registered model; None for a folder.
-        content_hash: of the pipeline's files.
+        pipeline: pipeline of any system.
+        reference: name or folder that the user gave.
+        version: version of the registered model; None for a folder.
+        content_hash: hash of the pipeline's files.
     """
 
     pipeline: Any
@@ -71,11 +71,11 @@ class Request:
     """One video to be generated.
 
     Attributes:
-        caption: what to show.
-        seed: of all its randomness.
-        num_frames: T; None: the model's own length.
+        caption: the caption.
+        seed: random seed.
+        num_frames: T; None: the model's default length.
         fps: frame rate.
-        curves: T frames drawn by the user, to be followed; None: the model draws.
+        curves: the user's drawing, T frames; None: the model generates one.
     """
 
     caption: str
@@ -91,7 +91,7 @@ class Video:
 
     Attributes:
         frames: uint8 (T, S, S, 3) RGB.
-        curves: what it follows, T frames; None if the system draws nothing.
+        curves: its drawing, T frames; None if the system uses none.
         fps: frame rate.
     """
 
@@ -101,9 +101,9 @@ class Video:
 
 
 def generate_videos(pipeline: Any, requests: Sequence[Request], params: SamplingParams) -> list[Video]:
-    """Generate videos in one call: their lengths must agree, and all or none are drawn by the user.
+    """Generate videos in one call: all have the same length, and all or none have a drawing of the user's.
 
-    A request gives the same video whatever else is in the call, up to the rounding of floating-point sums.
+    A video does not depend on the other requests in the call, up to the rounding of floating-point sums.
     """
     curves = [request.curves for request in requests if request.curves is not None]
     out = pipeline(
@@ -122,7 +122,7 @@ def generate_videos(pipeline: Any, requests: Sequence[Request], params: Sampling
 
 
 def batches(kinds: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
-    """Indices of items of the same kind, at most ``batch_size`` at a time, in order."""
+    """Batches of indices of items of the same kind, at most ``batch_size`` each, in order."""
     groups: dict[Hashable, list[int]] = {}
     for index, kind in enumerate(kinds):
         groups.setdefault(kind, []).append(index)
@@ -132,9 +132,9 @@ def batches(kinds: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
 
 
 def seeds_of(prompts: Sequence[Prompt], seed: int) -> list[int]:
-    """The seed of each prompt: its own, or a number made of ``seed`` and the prompt, other for prompts that are alike.
+    """The seed of each prompt: its own, or a hash of ``seed`` and the prompt; equal prompts have different seeds.
 
-    A prompt's seed does not depend on other prompts around it.
+    A prompt's seed does not depend on other prompts.
     """
     seeds, seen = [], dict[Prompt, int]()
     for prompt in prompts:
@@ -150,13 +150,13 @@ def seeds_of(prompts: Sequence[Prompt], seed: int) -> list[int]:
 
 
 def slug(caption: str) -> str:
-    """A caption as part of a file's name: lower-case ASCII letters, digits and hyphens; "video" if none are left."""
+    """A caption as part of a file's name: lower-case ASCII letters, digits and hyphens; "video" if there are none."""
     return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "video"
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A prompt of the batch, its key and where its files go."""
+    """A prompt of the batch, its key and its output files."""
 
     prompt: Prompt
     seed: int
@@ -196,29 +196,29 @@ def generate_batch(
     sketch: SketchParams,
     fit: FitParams,
 ) -> list[dict[str, Any]]:
-    """Generate a video for every prompt into a folder; those that are already there are left alone.
+    """Generate a video for every prompt into a folder; existing videos are kept.
 
-    For each prompt an mp4 and a GIF and, if the system draws, its drawing as mp4 and as animated SVG;
-    ``manifest.jsonl`` with a row for each of these prompts in their order; ``contact_sheet.png`` with all of them. What
-    other prompts or models left in the folder stays there and is not listed.
+    The output of each prompt is an mp4 and a GIF and, if the system generates drawings, its drawing as mp4 and as
+    animated SVG. ``manifest.jsonl`` has a row for each of these prompts in their order, ``contact_sheet.png`` shows all
+    of them. Files of other prompts or models in the folder are kept and not listed.
 
-    Prompts are cut into batches in the same way whether or not some of them are done, so that an interrupted run ends
-    with the same bytes as an undisturbed one.
+    Prompts are divided into batches in the same way whether or not some of them are finished, so that an interrupted
+    run gives the same bytes as an uninterrupted one.
 
     Args:
-        model: what generates.
-        prompts: what is asked for.
-        output: the folder; made if needed.
-        params: how the pipeline is called.
-        seed: of prompts that name none; see :func:`seeds_of`.
-        sketch: for lines in photographs that the user gives.
-        fit: for drawings that the user gives.
+        model: the model.
+        prompts: the prompts.
+        output: the folder; created if needed.
+        params: arguments of the pipeline's call.
+        seed: seed of prompts without a seed of their own; see :func:`seeds_of`.
+        sketch: parameters of the extraction of lines from the user's photographs.
+        fit: parameters of the fit of the user's drawings.
 
     Returns:
         The rows of the manifest.
 
     Raises:
-        UserError: a drawing cannot be used, or the folder cannot be written.
+        UserError: a drawing cannot be used, or the folder is not writable.
     """
     draws = model.pipeline.control.draws
     if not draws and (with_sketch := next((prompt for prompt in prompts if prompt.sketch is not None), None)):
@@ -228,10 +228,10 @@ def generate_batch(
         )
     longest = model.pipeline.longest
     too_long = (prompt for prompt in prompts if longest and (prompt.num_frames or 0) > longest)
-    if asked := next(too_long, None):
+    if prompt := next(too_long, None):
         raise UserError(
-            f"row {asked.row} of the prompts asks for {asked.num_frames} frames, but {model.reference} makes {longest};"
-            " ask for fewer, or train it with text_ldm.known_frames"
+            f"row {prompt.row} of the prompts has num_frames {prompt.num_frames}, but {model.reference} makes"
+            f" {longest}; lower it, or train the model with text_ldm.known_frames"
         )
     check_folder_target(output, "output")
     output.mkdir(parents=True, exist_ok=True)
@@ -309,7 +309,7 @@ def _job(
 
 @contextmanager
 def _naming_row(prompt: Prompt) -> Iterator[None]:
-    """Name the row of the prompts in messages about its drawing."""
+    """Add the row of the prompts to errors about its drawing."""
     try:
         yield
     except UserError as error:
@@ -320,14 +320,14 @@ def _naming_row(prompt: Prompt) -> Iterator[None]:
 
 
 def _follow_order(jobs: Sequence[_Job], alone: bool) -> None:
-    """Rename files whose prompts have another place in the prompts file than before.
+    """Rename files of prompts whose index in the prompts file has changed.
 
-    They are copied instead if other processes work in the folder, which may count on the names.
+    They are copied instead if other processes use the folder, which may rely on the names.
     """
-    wanted = {path for job in jobs for path in job.files.values()}
+    current = {path for job in jobs for path in job.files.values()}
     for job in jobs:
         for name, path in job.files.items():
-            before = (other for other in job.output.glob(f"*-{job.key}{job.endings[name]}") if other not in wanted)
+            before = (other for other in job.output.glob(f"*-{job.key}{job.endings[name]}") if other not in current)
             if not path.exists() and (other := next(before, None)) is not None:
                 if alone:
                     other.replace(path)

@@ -1,4 +1,4 @@
-"""Captions that are longer than a text encoder reads: what follows its last token changes nothing."""
+"""Warning for captions that exceed the maximum length of the text encoder."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ logger = logging.getLogger(__name__)
 def warn_of_long_captions(
     tokenizer: PreTrainedTokenizerBase, text_encoder: PreTrainedModel, prompts: Sequence[Prompt]
 ) -> list[int]:
-    """Warn once of all captions that the text encoder cuts off.
+    """Warn once about all captions that the text encoder truncates.
 
     Args:
-        tokenizer, text_encoder: of the pipeline.
-        prompts: what is asked for.
+        tokenizer, text_encoder: those of the pipeline.
+        prompts: the prompts.
 
     Returns:
         The rows of these prompts.
     """
     longest = min(tokenizer.model_max_length, getattr(text_encoder.config, "max_position_embeddings", LONGEST))
-    # One token more than is read shows that a caption is too long, and no tokenizer warns of it by itself.
+    # One token more than the maximum length shows that a caption is too long, without a warning of the tokenizer.
     tokens = tokenizer([prompt.caption for prompt in prompts], truncation=True, max_length=longest + 1)["input_ids"]
     long = [prompt.row for prompt, each in zip(prompts, tokens, strict=True) if len(each) > longest]
     if long:

@@ -1,4 +1,4 @@
-"""One picture of many videos: for each its caption, a few frames of its drawing if there is one, and of the video."""
+"""Contact sheet of videos: for each its caption, a few frames of its drawing if there is one, and of the video."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from sketch2video.files import replacing
 from sketch2video.media.codec import read_clip
 
-MOMENTS = 5
-"""Frames of each video, evenly spread."""
+FRAMES = 5
+"""Number of frames of each video, evenly spread."""
 SIDE = 80
 """Side of a frame, pixels."""
 _MARGIN = 8
@@ -23,21 +23,22 @@ _FONT_SIZE = 12
 
 
 def write_contact_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) -> None:
-    """Write a sheet as PNG, atomically: tiles in reading order, in about as many pixels across as down.
+    """Write a contact sheet as PNG, atomically: tiles row by row, on a sheet about as wide as high.
 
     Args:
         path: ends in ``.png``.
-        videos: for each tile its caption and as many videos for all tiles, which go below each other; at least one.
+        videos: for each tile its caption and its videos, one below the other, the same number for all tiles; at least
+            one tile.
     """
     lines = len(videos[0][1])
-    width, height = MOMENTS * SIDE + _MARGIN, _CAPTION + lines * SIDE + _MARGIN
+    width, height = FRAMES * SIDE + _MARGIN, _CAPTION + lines * SIDE + _MARGIN
     columns = max(1, round(math.sqrt(len(videos) * height / width)))
     rows = math.ceil(len(videos) / columns)
     sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_SIZE)
-    for place, (caption, files) in enumerate(videos):
-        left, top = _MARGIN + place % columns * width, _MARGIN + place // columns * height
-        pen.text((left, top), shortened(caption, MOMENTS * SIDE, font), fill="black", font=font)
+    for index, (caption, files) in enumerate(videos):
+        left, top = _MARGIN + index % columns * width, _MARGIN + index // columns * height
+        pen.text((left, top), shortened(caption, FRAMES * SIDE, font), fill="black", font=font)
         for line, video in enumerate(files):
             sheet.paste(Image.fromarray(_strip(video)), (left, top + _CAPTION + line * SIDE))
     with replacing(path) as partial:
@@ -45,12 +46,12 @@ def write_contact_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) ->
 
 
 def _strip(video: Path) -> np.ndarray:
-    frames = read_clip(video, MOMENTS, 4 * SIDE).frames
+    frames = read_clip(video, FRAMES, 4 * SIDE).frames
     return np.concatenate([cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames], axis=1)
 
 
 def shortened(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """A caption as far as it fits into a line of ``width`` pixels, with an ellipsis where something is left out."""
+    """A caption truncated to a line of ``width`` pixels, with an ellipsis if it is truncated."""
     if font.getlength(caption) <= width:
         return caption
     while caption and font.getlength(f"{caption}…") > width:

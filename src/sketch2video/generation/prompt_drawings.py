@@ -1,8 +1,7 @@
-"""A drawing of the user's own → curves that a system follows: an image, an SVG or a video.
+"""The user's drawing (an image, an SVG or a video) → curves that condition a system.
 
-Whatever it was, the drawing goes through the same fit as the training data's, since that is what the video LDM has
-learned to follow. What is already a line drawing is taken as it is; of a photograph, or of a filmed scene, the lines
-are extracted first.
+Every drawing passes through the same fit as the training data, on which the video LDM was trained. Line drawings are
+used directly; lines of photographs and filmed scenes are extracted first.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ apart."""
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the user drew.
+    """The user's drawing as curves.
 
     Attributes:
         curves: T frames.
-        fps: frame rate of a video; None for what stands still, and for an SVG.
+        fps: frame rate of a video; None for an image or an SVG.
     """
 
     curves: CurveSequence
@@ -45,18 +44,18 @@ class Drawing:
 def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: FitParams) -> Drawing:
     """Read a drawing as ``frames`` frames of curves.
 
-    An image, or an SVG, stands still, except for an SVG with groups ``frame-0000``, ``frame-0001``, ... as
-    :func:`~sketch2video.curves.to_animated_svg` writes it; frames of those and of videos are spread evenly in time.
+    All frames of an image or an SVG are equal, except for an SVG with groups ``frame-0000``, ``frame-0001``, ... as
+    :func:`~sketch2video.curves.to_animated_svg` writes it; its frames and those of videos are spread evenly in time.
 
     Args:
-        path: an SVG, an image or a video, by its content.
+        path: an SVG, an image or a video, detected by its content.
         frames: T.
         size: side of the model's frames in pixels, at which lines are extracted from photographs.
-        sketch: of the extractor.
-        fit: of the fit.
+        sketch: parameters of the extractor.
+        fit: parameters of the fit.
 
     Raises:
-        UserError: the file is damaged, or shows no lines, or these are to be extracted by a network that is not there.
+        UserError: the file is damaged or has no lines, or the network that extracts lines is missing.
     """
     cuts = fps = None
     extract = partial(draw_lines, sketch=sketch)
@@ -68,7 +67,7 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         clip = read_clip(path, frames, CANVAS)
         ink, cuts, fps = lines_of(clip.frames, CANVAS, size, extract), clip.cuts, clip.fps
     if not ink.any():
-        raise UserError(f"{path} shows no lines; draw dark lines on a light ground")
+        raise UserError(f"{path} shows no lines; draw dark lines on a light background")
     curves = fit_curves(ink, cuts, **fit.tracking())
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
     return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)

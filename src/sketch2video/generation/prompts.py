@@ -1,10 +1,10 @@
-"""Prompts files: what a user wants generated, one row a video.
+"""Prompts files: one row for each video to be generated.
 
-Three formats, told apart by the file's ending:
+There are three formats, by the file's extension:
 
 - ``.txt``: one caption a line, see :mod:`sketch2video.inputs.caption_lines`;
-- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``; an empty cell is "not given",
-  and :func:`~sketch2video.inputs.tables.read_table` says what is accepted;
+- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``; an empty cell is "not given";
+  see :func:`~sketch2video.inputs.tables.read_table`;
 - ``.jsonl``: one object a line with the same keys; ``null`` is "not given".
 """
 
@@ -26,21 +26,21 @@ from sketch2video.inputs.texts import brief, is_text, one_line, read_text
 
 COLUMNS = ("caption", "seed", "num_frames", "sketch")
 MAX_SEED = 2**63 - 1
-"""The largest seed: what a signed 64-bit integer, as in a served model's signature, holds."""
+"""The largest seed: that of a signed 64-bit integer, as in a served model's signature."""
 MAX_FRAMES = 1024
-"""The longest video that is asked for in one prompt; a guard against slips of the finger, not of the model."""
+"""Maximum ``num_frames`` of a prompt; a guard against typing errors, not a limit of the models."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One video that is asked for.
+    """One row of a prompts file.
 
     Attributes:
         row: its line in the prompts file, counted from 1.
         caption: white space collapsed, not empty.
-        seed: in [0, 2**63); None: chosen by the generator of the batch.
-        num_frames: T; None: the model's own length.
-        sketch: an existing drawing (image, SVG or video) to be followed; None: the model draws.
+        seed: in [0, 2**63); None: derived from the seed of the batch.
+        num_frames: T; None: the model's default length.
+        sketch: path of an existing drawing (image, SVG or video); None: the model generates one.
     """
 
     row: int
@@ -51,9 +51,9 @@ class Prompt:
 
 
 def read_prompts(path: Path | str) -> list[Prompt]:
-    """Read and check a prompts file; at least one prompt.
+    """Read and validate a prompts file; at least one prompt.
 
-    Sketches are named relative to the file and must lie in its folder or below.
+    Paths of sketches are relative to the file, and must be in its folder or below.
 
     Raises:
         UserError: the file is missing, of another format or empty, or a row is wrong; the message names the row.
@@ -70,7 +70,7 @@ def read_prompts(path: Path | str) -> list[Prompt]:
 
 
 def parse_prompts(rows: Sequence[Mapping[Any, Any]], source: str) -> list[Prompt]:
-    """Check rows that come from elsewhere than a file; they cannot name drawings.
+    """Validate rows that are not from a file; they cannot name drawings.
 
     Raises:
         UserError: a row is wrong; the message names it.
@@ -97,7 +97,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    # A line may hold what Python, but not JSON Lines, takes for a line end.
+    # Not splitlines(), which also splits at characters that JSON Lines allows within a line.
     for row, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -114,23 +114,23 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if unknown := [name for name in names if name not in COLUMNS]:
             raise UserError(f"{where}: unknown key {brief(repr(unknown[0]))}; the keys are {', '.join(COLUMNS)}")
         if repeated := [name for name in names if names.count(name) > 1]:
-            raise UserError(f"{where}: the key {repeated[0]} stands there twice; keep one")
+            raise UserError(f"{where}: the key {repeated[0]} is given twice; keep one")
         yield row, dict(values)
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """Keys and values of a JSON object: a dictionary would keep the last of two equal keys."""
+    """Keys and values of a JSON object; unlike a dictionary it keeps repeated keys."""
 
 
 def _integer(digits: str) -> int | Decimal:
-    """A number of JSON; Python's int refuses thousands of digits."""
+    """An integer of JSON; Python's int raises for thousands of digits."""
     return int(digits) if len(digits) <= len(str(MAX_SEED)) else Decimal(digits)
 
 
 def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> Prompt:
     caption = values.get("caption")
     if not isinstance(caption, str) or not one_line(caption):
-        raise UserError(f"{where}: the caption is empty; say what to show")
+        raise UserError(f"{where}: the caption is empty; write one")
     caption = _text(one_line(caption), "caption", where)
     return Prompt(
         row=row,
@@ -142,7 +142,7 @@ def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> P
 
 
 def _text(value: str, name: str, where: str) -> str:
-    """Refuse what JSON can write and no text file can hold."""
+    """Raise for characters that JSON allows and text files do not."""
     if "\0" in value or not is_text(value):
         raise UserError(f"{where}: {name} {brief(value)} has half a character (a surrogate) or a NUL; write it again")
     return value
@@ -162,7 +162,7 @@ def _whole_number(value: Any, name: str, low: int, high: int, where: str) -> int
 
 
 def _shown(value: Any) -> str:
-    """A value in a message; what is nested may be too deep to be written."""
+    """A value in a message; nested values are not written out."""
     if isinstance(value, list | dict):
         return "an object" if isinstance(value, _Pairs | dict) else "a list"
     return brief(value) if isinstance(value, Decimal) else brief(repr(value))

@@ -1,4 +1,4 @@
-"""Generating the clips that are judged: each finished batch is kept on disk, so that a killed evaluation goes on."""
+"""Generation of the clips of an evaluation: finished batches are kept on disk, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from sketch2video.files import replacing
 from sketch2video.params import Params
 
 Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
-"""Frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), if there are any, batch by batch."""
+"""Batches of frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), or None without drawings."""
 
 CURVES = ("coefficients", "visibility")
-"""Arrays of a batch's file that hold the curves, if the system draws."""
+"""Arrays of a batch's file with the curves, if the system generates curves."""
 
 Given = Callable[[pd.DataFrame], dict[str, Any]]
-"""From rows of clips to further arguments of the pipeline's call, such as curves to be followed."""
+"""From rows of clips to further arguments of the pipeline's call, such as curves."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a pipeline is called.
+    """Settings of a pipeline's calls.
 
     Attributes:
         num_frames: T.
-        sampler: by name.
+        sampler: name of the sampler.
         num_inference_steps, guidance_scale, control_guidance_scale: see the pipeline.
-        batch_size: clips a call; the noise of a clip does not depend on it.
-        seed: with a clip's id the seed of the clip.
+        batch_size: clips in one call; the noise of a clip does not depend on it.
+        seed: random seed; together with a clip's id it determines the seed of the clip.
     """
 
     num_frames: int
@@ -53,7 +53,7 @@ class Sampling:
 
     @classmethod
     def of(cls, params: Params) -> Sampling:
-        """As ``evaluate`` and ``base`` of the parameters say: the same for the report and for the gate."""
+        """Settings from ``evaluate`` and ``base`` of the parameters: the same for the report and the gate."""
         return cls(
             num_frames=params.base.frames,
             sampler=params.evaluate.sampler,
@@ -69,14 +69,14 @@ class GeneratedClips:
     """Generated clips on disk, in batches.
 
     Args:
-        paths: the batches' files, in order.
+        paths: files of the batches, in order.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """See :data:`Batches`; the drawings are those that the frames were painted over."""
+        """See :data:`Batches`; the drawings are those that condition the frames."""
         for path in self.paths:
             with safe_open(path, "np") as file:
                 frames = file.get_tensor("frames")
@@ -86,39 +86,39 @@ class GeneratedClips:
             yield frames, np.stack(drawings) if drawings else None
 
     def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Frames and drawing of single clips, by their numbers in ascending order."""
+        """Frames and drawing of single clips, by their indices in ascending order."""
         clips = (
-            (frames[place], None if drawings is None else drawings[place])
+            (frames[index], None if drawings is None else drawings[index])
             for frames, drawings in self.batches()
-            for place in range(len(frames))
+            for index in range(len(frames))
         )
-        wanted = set(numbers)
-        return [clip for number, clip in enumerate(clips) if number in wanted]
+        chosen = set(numbers)
+        return [clip for number, clip in enumerate(clips) if number in chosen]
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Wall time a clip by stage, of the call that was of median speed: a first call is often a slow one."""
+        """Wall time for each clip by stage, of the call with the median time (first calls are often slow)."""
         calls = [seconds for path in self.paths if (seconds := _finished(path)) is not None]
         return sorted(calls, key=lambda stages: sum(stages.values()))[(len(calls) - 1) // 2]
 
 
 def clip_seed(seed: int, clip_id: str) -> int:
-    """The seed of one clip's noise: always the same, whatever else is generated."""
+    """The seed of one clip's noise, independent of all other clips."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()[:7], "big")
 
 
 def generate_clips(
     pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, given: Given | None = None
 ) -> GeneratedClips:
-    """Generate a clip for every row's caption; batches that ``folder`` already holds are left as they are.
+    """Generate a clip for every row's caption; batches that exist in ``folder`` are kept.
 
     Args:
-        pipeline: of any system.
-        rows: with ``clip_id``, ``caption`` and ``fps``, and what ``given`` reads.
-        sampling: how the pipeline is called.
-        folder: where batches are kept; one folder for everything that they depend on.
-        name: of this series of batches, and in the progress bar.
-        given: further arguments for a batch of rows; None: captions are all that the pipeline is told.
+        pipeline: pipeline of any system.
+        rows: rows with ``clip_id``, ``caption`` and ``fps``, and the columns that ``given`` reads.
+        sampling: settings of the calls.
+        folder: folder of the batches; its name identifies all their inputs.
+        name: name of the files and of the progress bar.
+        given: further arguments for a batch of rows; None: the pipeline receives captions alone.
     """
     paths = []
     with tqdm(total=len(rows), desc=f"generate ({name})", unit="clip") as bar:
@@ -147,7 +147,7 @@ def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict
     stages = dict(pipeline.timings.seconds) if hasattr(pipeline, "timings") else {}
     stages["other"] = total - sum(stages.values())
     arrays = {
-        # In C order: safetensors writes an array's memory as it lies, and a pipeline may answer with transposed axes.
+        # In C order: safetensors writes an array's memory as is, and a pipeline may return transposed axes.
         "frames": np.ascontiguousarray((np.asarray(out.frames) * 255).round().clip(0, 255).astype(np.uint8))
     }
     if out.curves is not None:
@@ -159,7 +159,7 @@ def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict
 
 
 def _finished(path: Path) -> dict[str, float] | None:
-    """The seconds a clip that the stages of a finished batch took; None if there is none, or it is damaged."""
+    """Seconds for each clip by stage of a finished batch; None if it does not exist or is damaged."""
     try:
         with safe_open(path, "np") as file:
             return dict(json.loads(file.metadata()["seconds"]))

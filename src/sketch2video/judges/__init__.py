@@ -1,1 +1,1 @@
-"""Classifiers that say what a clip or a drawing shows."""
+"""Classifiers of clips and drawings, for evaluation."""

@@ -1,8 +1,8 @@
-"""A judge of drawings for data with labels of their own: what does a drawing show of what its clip is labelled with?
+"""A judge of drawings for data with other labels: it classifies the labels of a clip by its drawing.
 
-The frozen judges (:mod:`~sketch2video.judges.scenes_judge`) know the embedded scenes alone. This one is trained on the
-drawings of whatever data there are (:mod:`~sketch2video.judges.label_judge_training`), says how often it is right
-about real drawings that training did not show, and is only to be believed where that is often.
+The frozen judges (:mod:`~sketch2video.judges.scenes_judge`) are for the embedded scenes alone. This one is trained on
+the drawings of the given data (:mod:`~sketch2video.judges.label_judge_training`). Its accuracy on held-out real
+drawings is reported; its verdicts are reliable only if that is high.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from sketch2video.scenes.two_objects import AND
 
 
 class LabelJudge(ModelMixin, ConfigMixin):
-    """Classifier of drawings: sees what pieces there are, wherever they are, and where lines are from frame to frame.
+    """Classifier of drawings, by local features regardless of their position and by the positions of lines over time.
 
-    A piece is what convolutions see around a point; the strongest response anywhere in a frame counts, so that a shape
-    need not be learned anew wherever it stands. Movement is read from a coarse map of each frame by convolutions
-    through time.
+    Local features are computed by convolutions, with maximum pooling over each frame, so that shapes are detected at
+    any position. Movement is computed from a coarse map of each frame by convolutions over time.
 
-    A word of several parts, such as "circle and star", scores what its parts score together, so that a pair is known
-    from its parts and need not be learned by itself.
+    The logit of a word of several parts, such as "circle and star", is the sum of its parts' logits, so that pairs
+    share the weights of their parts.
 
     Args:
-        channels: of a clip's frames; 1 for drawings.
+        channels: channels of the frames; 1 for drawings.
         labels: the words of every label, at least one each, in the order of its logits.
-        size: side of the frames that the network sees, pixels, a multiple of 16; others are resized.
+        size: side of the network's input, pixels, a multiple of 16; other frames are resized.
         width: channels of the first layer.
-        feature_dim: width of the features, a multiple of 4: means and maxima over time of movement and of pieces.
+        feature_dim: width of the features, a multiple of 4: means and maxima over time of movement and of local
+            features.
     """
 
     feature_scale: Tensor
@@ -45,7 +45,7 @@ class LabelJudge(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         part = feature_dim // 4
-        # 2×2 pixels become channels: every pixel is seen at a quarter of the cost of full resolution.
+        # 2×2 pixels become channels: a quarter of the cost of full resolution without loss of pixels.
         self.frame = nn.Sequential(
             nn.PixelUnshuffle(2),
             convolution(4 * channels, width),
@@ -64,7 +64,7 @@ class LabelJudge(ModelMixin, ConfigMixin):
         composed = composition(labels)
         self.head = nn.Linear(4 * part, composed.shape[1])
         self.register_buffer("composed", composed, persistent=False)
-        # The features' standard deviations over real drawings: distances are then in units that mean something.
+        # The features' standard deviations over real drawings, so that all features contribute equally to distances.
         self.register_buffer("feature_scale", torch.ones(4 * part))
 
     @property
@@ -97,9 +97,9 @@ class LabelJudge(ModelMixin, ConfigMixin):
 
 
 def composition(labels: Mapping[str, Sequence[str]]) -> Tensor:
-    """Which parts each word is made of: float32 (words of all labels, parts of all labels), 1 or 0.
+    """Parts of each word: float32 (words of all labels, parts of all labels), 1 or 0.
 
-    A part that a word has twice is, the second time, another part: "star and star" is made of a star and a second star.
+    A repeated part counts as another part: "star and star" consists of a star and a second star.
     """
     made_of = [
         [(label, part, parts[:index].count(part)) for index, part in enumerate(parts)]

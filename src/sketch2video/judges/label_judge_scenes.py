@@ -1,8 +1,8 @@
-"""Drawings of embedded scenes with two objects: as many as the judge of their labels needs.
+"""Drawings of embedded scenes with two objects: further training data for the judge of their labels.
 
-A training split shows each of the 21 pairs of shapes a few dozen times, and one object in front of the other nearly as
-often as not; scenes can be drawn without end. They are drawn from their true outlines, what is behind hidden by what is
-in front, since fitting as many would take most of the time.
+A training split has each of the 21 pairs of shapes a few dozen times, often with one object in front of the other; any
+number of scenes can be generated. They are drawn from their true outlines, with hidden parts removed, since fitting
+curves to as many would take most of the time.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ _WORDS = {"label.shapes": SHAPES, "label.motions": MOTIONS}
 
 
 def shows_two_objects(table: pd.DataFrame) -> bool:
-    """Whether the clips of a table are labelled as embedded scenes with two objects are."""
+    """Whether the clips of a table have the labels of embedded scenes with two objects."""
     return all(
-        name in table and table[name].notna().any() and all(_is_pair(word, of) for word in table[name].dropna())
-        for name, of in _WORDS.items()
+        name in table and table[name].notna().any() and all(_is_pair(word, words) for word in table[name].dropna())
+        for name, words in _WORDS.items()
     )
 
 
-def _is_pair(word: str, of: tuple[str, ...]) -> bool:
+def _is_pair(word: str, words: tuple[str, ...]) -> bool:
     parts = word.split(AND)
-    return len(parts) == 2 and set(parts) <= set(of)
+    return len(parts) == 2 and set(parts) <= set(words)
 
 
 def scenes_of_two(number: int, size: int, frames: int, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
     """Drawings of scenes with two objects of any shapes and motions.
 
     Args:
-        number: N, of scenes; scene i is a function of (seed, i), from a stream that ingest does not draw from.
-        size: S, of the frames, px.
+        number: N, number of scenes; scene i is a function of (seed, i), with random numbers that ingest does not use.
+        size: S, side of the frames, px.
         frames: T.
-        seed: of the scenes.
+        seed: random seed.
 
     Returns:
-        Ink uint8 (N, T, S, S), 255 on 0, and N rows with the columns ``label.shapes``, null where ingest has none, and
+        Ink uint8 (N, T, S, S), 255 on 0, and N rows with the columns ``label.shapes``, null as in ingest, and
         ``label.motions``.
     """
     ink, rows = np.zeros((number, frames, size, size), np.uint8), []
@@ -61,8 +61,8 @@ def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
     """Draw outlines (T, O, P, 2), frame widths, from back to front.
 
     Args:
-        ink: uint8 (T, S, S), which they are drawn into.
-        outlines: of a scene's objects.
+        ink: uint8 (T, S, S), changed in place.
+        outlines: outlines of a scene's objects.
 
     Returns:
         Masks uint8 (T, S, S): o + 1 where object o is in front, else 0.

@@ -1,7 +1,7 @@
-"""How a judge of labels is trained: on drawings of the curves that were fitted to training clips.
+"""Training of a judge of labels on drawings of the curves that were fitted to training clips.
 
-It is asked for all labels that it might see, then trained again for those alone that it does see: a label that no
-drawing shows, such as a colour, can only be learned by heart, and would spoil the features for the others.
+It is trained on all labels first, then again on those alone that it can classify: a label that drawings do not show,
+such as a colour, would lead to overfitting and worse features for the others.
 """
 
 from __future__ import annotations
@@ -46,35 +46,33 @@ TRAINING = TrainingParams(
     checkpoint_every=600,
     preview_every=0,
 )
-"""Not in params.yaml, as that of the frozen judges."""
+"""Not in params.yaml, like the training of the frozen judges."""
 
 SIZE = 64
 """Side of the drawings, px: curves can be drawn at any size."""
 SHIFT, SCALE, TURN = 0.08, 0.12, 0.08
-"""By how much training drawings are moved (frame widths), enlarged (logarithm) and turned (radians) at most: what they
-show is the same."""
+"""Augmentation: maximum shift (frame widths), scale (logarithm) and rotation (radians), which keep the labels."""
 TRAINED_CLIPS, TESTED_CLIPS = 4096, 1024
-"""The most clips that are drawn for training, and for finding out how often a judge is right."""
+"""Maximum number of clips for training, and for measuring the accuracy."""
 SCENES = 4096
-"""Scenes with two objects that are drawn for the judge of their labels, besides the training clips."""
+"""Number of generated scenes with two objects, in addition to the training clips."""
 SEEN = 0.9
-"""A label that a judge finds in a smaller share of real drawings is taken for one that drawings do not show."""
+"""Minimum accuracy on real drawings; labels below it are not judged."""
 SKETCH_LABELS = ("shape", "motion")
-"""What the frozen sketch judge tells apart."""
+"""Attributes of the frozen sketch judge."""
 UNKNOWN = -100
-"""Target of a clip without a label; no loss comes from it."""
+"""Target of a clip without a label; ignored in the loss."""
 ACCURACY = "accuracy.json"
 
 
 class TrainedJudge(NamedTuple):
-    """A judge of drawings, and how far it is to be believed.
+    """A judge of drawings and its accuracy.
 
     Attributes:
-        judge: in evaluation mode; None where drawings show no label.
-        accuracy: for every label that it judges and for all at once (``joint``), how many of the held-out real drawings
-            it is right about.
-        unseen: the same of the labels that cannot be seen in drawings; it does not judge them.
-        name: for reports.
+        judge: in evaluation mode; None if no label can be classified by drawings.
+        accuracy: accuracy on held-out real drawings, for every label of the judge and for all at once (``joint``).
+        unseen: accuracy of the labels that cannot be classified by drawings; they are not judged.
+        name: name of the judge for reports.
     """
 
     judge: LabelJudge | Judge | None
@@ -100,14 +98,14 @@ def words_of(table: pd.DataFrame, labels: Sequence[str]) -> dict[str, list[str]]
 
 
 def targets_of(table: pd.DataFrame, words: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
-    """Index of every clip's word for each label: int64 (N,), ``UNKNOWN`` where the clip has none of these words."""
+    """Index of every clip's word for each label: int64 (N,), ``UNKNOWN`` if the clip has none of these words."""
     indices = {label: {word: index for index, word in enumerate(known)} for label, known in words.items()}
-    targets = {label: [of.get(word, UNKNOWN) for word in table[label]] for label, of in indices.items()}
+    targets = {label: [known.get(word, UNKNOWN) for word in table[label]] for label, known in indices.items()}
     return {label: torch.tensor(target, dtype=torch.int64) for label, target in targets.items()}
 
 
 class LabelTask(Task):
-    """Teaches a judge the labels of drawings: cross-entropy of every label's word.
+    """Training of a judge of labels: cross-entropy of every label.
 
     Args:
         network: the judge.
@@ -133,23 +131,23 @@ class LabelTask(Task):
 
 
 def moved(ink: Tensor, generator: torch.Generator) -> Tensor:
-    """Every clip moved, enlarged and turned a little, all its frames alike.
+    """Augment clips by a random shift, scale and rotation, the same for all frames of a clip.
 
     Args:
         ink: (N, T, H, W).
-        generator: source of the changes.
+        generator: random generator.
     """
     change = 2 * draw(torch.rand, [4, len(ink)], generator, axis=1) - 1
     scale, angle = torch.exp(SCALE * change[0]), TURN * change[1]
     cosine, sine = scale * angle.cos(), scale * angle.sin()
-    # affine_grid counts from -1 to 1 over the frame, two a frame width.
+    # affine_grid has coordinates from -1 to 1 over the frame, two for a frame width.
     rows = [cosine, -sine, 2 * SHIFT * change[2], sine, cosine, 2 * SHIFT * change[3]]
     grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(ink[:, :1].shape), align_corners=False)
     return F.grid_sample(ink, grid, mode="bilinear", align_corners=False)
 
 
 class Examples(NamedTuple):
-    """Drawings and what they show.
+    """Drawings and their labels.
 
     Attributes:
         ink: uint8 (N, T, S, S), 255 on 0.
@@ -171,11 +169,11 @@ def train_label_judge(
     """Train a judge of labels from scratch.
 
     Args:
-        examples: real drawings; one of the labels has two words or more there, and these are all words.
-        labels: columns of their table.
-        further: drawings to learn from that are not real ones; None: none.
-        settings: of the training.
-        seed: of weights and order.
+        examples: real drawings; at least one label has two words or more in their table, which defines all words.
+        labels: columns of the table.
+        further: further training drawings that are not of real clips; None: none.
+        settings: settings of the training.
+        seed: random seed of weights and order.
 
     Returns:
         The judge, in evaluation mode; its features have a standard deviation of one over ``examples``.
@@ -205,7 +203,7 @@ def train_label_judge(
     real = examples.ink
     some = np.linspace(0, len(real) - 1, min(TESTED_CLIPS, len(real))).round().astype(int)
     scale = judge_clips(made, real[some]).features.std(0)
-    # A feature that hardly changes is noise: it must not count as much as the others.
+    # A nearly constant feature is noise: dividing by its standard deviation would amplify it.
     made.feature_scale.mul_(torch.from_numpy(np.maximum(scale, 0.02)).to(made.device))
     return made
 
@@ -219,19 +217,19 @@ def judge_of_drawings(
     settings: TrainingParams = TRAINING,
     seed: int = 0,
 ) -> TrainedJudge:
-    """The judge of the drawings of a data set: the frozen one where it knows what they show, else one that is trained.
+    """The judge of the drawings of a data set: the frozen one if it has their labels, else one that is trained.
 
     Args:
         curves: folder of shards.
         table: all clips of ``curves.parquet``, those of both splits, with their labels.
-        labels: columns that are judged, however well. None: ``shape`` and ``motion`` of embedded scenes; otherwise
-            those of the columns ``label.*`` that drawings show, or of ``label`` where there are no such columns.
-        folder: keeps trained judges, each in a folder ``label_judge-<hash of all that it was trained from>``.
-        settings: of the training.
-        seed: of the training.
+        labels: columns that are judged, whatever the accuracy. None: ``shape`` and ``motion`` of embedded scenes;
+            otherwise the columns ``label.*`` that can be classified by drawings, or ``label`` without such columns.
+        folder: folder of trained judges, each in a subfolder ``label_judge-<hash of its inputs>``.
+        settings: settings of the training.
+        seed: random seed of the training.
 
     Raises:
-        UserError: a label is not there or has fewer than two words, or curves are missing or damaged.
+        UserError: a label does not exist or has fewer than two words, or curves are missing or damaged.
     """
     if labels is None and all(name in table and table[name].notna().all() for name in SKETCH_LABELS):
         rows = _some(table, "test", TESTED_CLIPS)
@@ -271,7 +269,7 @@ def _make(
     settings: TrainingParams,
     seed: int,
 ) -> None:
-    """Train a judge, and write it and its accuracy into a folder; without a judge where no label is seen."""
+    """Train a judge, and write it and its accuracy into a folder; no judge if no label can be classified."""
     chosen = _some(table, "train", TRAINED_CLIPS), _some(table, "test", TESTED_CLIPS)
     real, held_out = (Examples(drawings_of(curves, rows), rows) for rows in chosen)
     further = None
@@ -294,20 +292,20 @@ def _make(
 
 
 def _learnable(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:
-    """The labels that training clips have two words of and held-out clips one at least."""
+    """The labels with at least two words in the training clips and one in the held-out clips."""
     held_out = table[table["split"] == "test"]
     known = words_of(table[table["split"] == "train"], labels)
     return [label for label in known if held_out[label].notna().any()]
 
 
 def _is_seen(share: Share, words: pd.Series) -> bool:
-    """Whether a judge sees a label: it is right often, and errs at most half as often as the commonest word would."""
+    """Whether a label can be classified: high accuracy, and at most half the errors of a constant prediction."""
     commonest = float(words.value_counts(normalize=True).iloc[0])
     return share.value >= SEEN and 1 - share.value <= (1 - commonest) / 2
 
 
 def _load(folder: Path) -> TrainedJudge:
-    """What :func:`_make` wrote."""
+    """Load the output of :func:`_make`."""
     about = read_json(folder / ACCURACY)
     accuracy, unseen = ({name: Share(*share) for name, share in about[key].items()} for key in ("accuracy", "unseen"))
     if not accuracy:
@@ -318,7 +316,7 @@ def _load(folder: Path) -> TrainedJudge:
 
 
 def _some(table: pd.DataFrame, split: str, number: int) -> pd.DataFrame:
-    """At most so many clips of a split, evenly spread over the table."""
+    """At most ``number`` clips of a split, evenly spread over the table."""
     rows = table[table["split"] == split]
     if rows.empty:
         raise UserError(f"there is no clip of the {split} split to judge by; add videos or change ingest.test_fraction")

@@ -1,8 +1,8 @@
-"""The judges: small classifiers that say what a video, or a sketch, shows.
+"""The frozen judges: small classifiers of videos and of sketches.
 
-They are trained once, by ``python -m flows.train_judge``, on scenes of their own that show every combination, and are
-frozen with the project: ``weights/video-<hash>`` and ``weights/sketch-<hash>``, named by the SHA-256 of their weights.
-Nothing but evaluation may use them.
+They are trained once, by ``python -m flows.train_judge``, on scenes of their own with every combination of attributes,
+and are part of the package: ``weights/video-<hash>`` and ``weights/sketch-<hash>``, named by the SHA-256 of their
+weights. They are for evaluation only.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from sketch2video.judges.verdict import ATTRIBUTES
 
 
 class Judge(ModelMixin, ConfigMixin):
-    """Classifier of clips: finds the object in each frame, looks at it closely, follows it through time.
+    """Classifier of clips: it detects the object in each frame, classifies its appearance and its movement.
 
-    A small network masks the object in every frame. Its place, extent and area as functions of time say how it moves. A
-    window around it, cut out at one scale whatever its size (as in Jaderberg et al. 2015, "Spatial Transformer
-    Networks"), says what it looks like; a shape of ten pixels then needs no more capacity than a large one.
+    A small network segments the object in every frame. Its position, extent and area as functions of time are the input
+    of the movement branch. A window around it, scaled to a fixed size (as in Jaderberg et al. 2015, "Spatial
+    Transformer Networks"), is the input of the appearance branch, so that small shapes are classified as well as large
+    ones.
 
     Args:
         channels: 3 for video, 1 for sketches.
-        attributes: keys of ``ATTRIBUTES`` that get a head each.
-        size: side of the frames that the network sees, pixels; others are resized.
+        attributes: keys of ``ATTRIBUTES``, each with a head of its own.
+        size: side of the network's input, pixels; other frames are resized.
         window: side of the window, samples.
         width: channels of the first layers.
         feature_dim: width of each part of the features: object, frame, movement.
-        moments: points in time at which the movement is read; clips of any length are interpolated to them.
+        moments: number of times to which the movement is interpolated, for clips of any length.
     """
 
     @register_to_config
@@ -50,7 +51,7 @@ class Judge(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         self.size, self.window, self.moments = size, window, moments
-        # 2×2 pixels become channels: every pixel is seen at a quarter of the cost of full resolution.
+        # 2×2 pixels become channels: a quarter of the cost of full resolution without loss of pixels.
         self.finder = nn.Sequential(
             nn.PixelUnshuffle(2),
             convolution(4 * channels, width),
@@ -69,13 +70,13 @@ class Judge(ModelMixin, ConfigMixin):
         self.movement = nn.Sequential(
             nn.Linear(moments * 5, 2 * feature_dim), nn.SiLU(), nn.Linear(2 * feature_dim, feature_dim)
         )
-        # The features' standard deviations over real clips: distances are then in units that mean something.
+        # The features' standard deviations over real clips, so that all features contribute equally to distances.
         self.register_buffer("feature_scale", torch.ones(3 * feature_dim + 2 * width))
         self.heads = nn.ModuleDict({name: nn.Linear(3 * feature_dim, len(ATTRIBUTES[name])) for name in attributes})
 
     @property
     def vocabulary(self) -> Mapping[str, Sequence[str]]:
-        """The words of every attribute that it tells apart, in the order of its logits."""
+        """The words of every attribute of this judge, in the order of its logits."""
         return {name: ATTRIBUTES[name] for name in self.heads}
 
     def forward(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -95,25 +96,25 @@ class Judge(ModelMixin, ConfigMixin):
         texture = self.finder[:2](frames)
         maps = self.finder[2:](texture)
         mask = self.mask(maps).float().squeeze(1)
-        place, extent, area = _moments_of(torch.sigmoid(mask).square())
-        seen = self.looker(_cut_out(frames, place.detach(), extent.detach(), self.window))
-        track = torch.cat([4 * place, 4 * extent, area.log() / 4], 1).unflatten(0, (n, t))
+        centre, extent, area = _position_of(torch.sigmoid(mask).square())
+        appearance = self.looker(_cut_out(frames, centre.detach(), extent.detach(), self.window))
+        track = torch.cat([4 * centre, 4 * extent, area.log() / 4], 1).unflatten(0, (n, t))
         track = F.interpolate(track.mT, self.moments, mode="linear", align_corners=True).flatten(1)
         parts = [
-            self.object(seen).unflatten(0, (n, t)).mean(1),
+            self.object(appearance).unflatten(0, (n, t)).mean(1),
             self.frame(maps.mean((2, 3))).unflatten(0, (n, t)).mean(1),
             self.movement(track),
         ]
-        seen_by_heads = F.silu(torch.cat([part.float() for part in parts], 1))
-        logits = {name: head(seen_by_heads) for name, head in self.heads.items()}
-        features = torch.cat([seen_by_heads, _surface(texture.float().unflatten(0, (n, t)))], 1)
+        hidden = F.silu(torch.cat([part.float() for part in parts], 1))
+        logits = {name: head(hidden) for name, head in self.heads.items()}
+        features = torch.cat([hidden, _surface(texture.float().unflatten(0, (n, t)))], 1)
         return logits, features / self.feature_scale, mask.unflatten(0, (n, t))
 
 
 def _surface(texture: Tensor) -> Tensor:
-    """How much fine detail each channel of the first layer finds, and how much it flickers, as logarithms.
+    """Logarithms of the strength of fine detail, and of flicker, in each channel of the first layer.
 
-    The heads learn not to mind blur, noise and flicker; these features do, so that distances notice them.
+    The heads are trained to be invariant to blur, noise and flicker; with these features distances depend on them.
 
     Args:
         texture: (N, T, C, h, w).
@@ -127,8 +128,8 @@ def _surface(texture: Tensor) -> Tensor:
     return torch.cat(strengths, 1).clamp_min(1e-3).log()
 
 
-def _moments_of(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a mask is, in frame widths from the frame's middle.
+def _position_of(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Position and extent of masks, in frame widths from the frame's centre.
 
     Args:
         masks: (B, h, w), non-negative.
@@ -151,6 +152,6 @@ def _cut_out(frames: Tensor, centre: Tensor, extent: Tensor, window: int) -> Ten
     half = 3.2 * extent.amax(1).clamp(0.03, 0.5)
     steps = (torch.arange(window, device=frames.device) + 0.5) / window * 2 - 1
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1)
-    # grid_sample counts from -1 to 1 over the frame, twice our frame widths from the middle.
+    # grid_sample has coordinates from -1 to 1 over the frame, twice our frame widths from the centre.
     grid = 2 * (centre[:, None, None] + half[:, None, None, None] * offsets)
     return F.grid_sample(frames, grid.to(frames.dtype), mode="bilinear", padding_mode="border", align_corners=False)

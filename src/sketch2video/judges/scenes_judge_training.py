@@ -1,8 +1,8 @@
-"""How the judges are trained: on synthetic scenes of their own, spoilt in the ways in which generated clips are.
+"""Training of the frozen judges on synthetic scenes with corruptions that resemble the faults of generated clips.
 
-The scenes show every combination of shape, colour and motion: a judge that knows which combinations the generator's
-training lacks would learn that they do not exist. Their seed is not one that ingest uses, so that no judged clip was
-ever seen. Batch k is a function of (seed, k) alone, so the same command gives the same judge on the same machine.
+The scenes have every combination of shape, colour and motion: otherwise a judge would learn that the combinations that
+the generator's training lacks do not exist. Their seeds are not used by ingest, so that no judged clip is a training
+clip. Batch k is a function of (seed, k) alone: the same command gives the same judge on the same machine.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from sketch2video.sketches import extract_sketches
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 
 JUDGE_STREAM = 0x10D6E
-"""First word of the judge's seeds: no other part of the project draws from this stream."""
+"""First word of the judge's seeds, which no other part of the project uses."""
 FRACTION_BITS = 4
-"""Of the coordinates that OpenCV draws at."""
+"""Fractional bits of OpenCV's coordinates."""
 
 
 TRAINING = TrainingParams(
@@ -47,17 +47,17 @@ TRAINING = TrainingParams(
     checkpoint_every=100,
     preview_every=0,
 )
-"""Not in params.yaml: a judge that follows the user's parameters could not compare two users' scores."""
+"""Not in params.yaml: scores of different users are comparable only with the same judge."""
 
 
 TRAINING_FRAMES = 6
-"""Frames of a training clip: enough to tell movements apart, and a third of the work."""
+"""Frames of a training clip: enough to distinguish movements, with a third of the computation."""
 
 SIZE = 64
 
 
 class Sample(NamedTuple):
-    """One training clip: (T, S, S[, 3]) uint8, the object's mask (T, S, S) uint8 in {0, 1}, what it shows."""
+    """One training clip: (T, S, S[, 3]) uint8, the object's mask (T, S, S) uint8 in {0, 1}, its attributes."""
 
     clip: np.ndarray
     mask: np.ndarray
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 
 
 def video_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
-    """A scene, spoilt as a generator spoils it, but never so much that its words stop being true."""
+    """A scene with corruptions like those of generated clips, weak enough that its labels remain true."""
     scene = sample_scene(rng, [what], moving_background=bool(rng.random() < 0.3))
     rendered = render_scene(scene, size, frames)
     clip, mask, what = _mirrored(rng, rendered.frames, rendered.masks, what)
@@ -90,7 +90,7 @@ def video_sample(rng: np.random.Generator, what: Combination, size: int, frames:
 
 
 def sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
-    """A drawing of a scene: its fitted curves, the extractor's lines, or its true outline drawn none too well."""
+    """A drawing of a scene: its fitted curves, the extractor's lines, or its true outline with distortions."""
     if rng.random() < 0.2:
         rendered = render_scene(sample_scene(rng, [what]), size, frames)
         ink = extract_sketches(rendered.frames)
@@ -129,7 +129,7 @@ def clean_video_sample(rng: np.random.Generator, what: Combination, size: int, f
 
 
 def clean_sketch_sample(rng: np.random.Generator, what: Combination, size: int, frames: int) -> Sample:
-    """The curves that the data stages fit to a scene, drawn."""
+    """A rendering of the curves that the data stages fit to a scene."""
     clip, mask, what = clean_video_sample(rng, what, size, frames)
     return Sample(fit_curves(extract_sketches(clip)).render(size, size), mask, what)
 
@@ -145,7 +145,7 @@ MAKERS = {
 def _mirrored(
     rng: np.random.Generator, clip: np.ndarray, mask: np.ndarray, what: Combination
 ) -> tuple[np.ndarray, np.ndarray, Combination]:
-    """Half of the time the mirror image, in which left and right change places; every shape is its own mirror image."""
+    """A horizontal flip with probability 1/2, which swaps left and right; every shape is symmetric."""
     if rng.random() < 0.5:
         return clip, mask, what
     other = {"left to right": "right to left", "right to left": "left to right"}
@@ -164,7 +164,7 @@ def _ghosted(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
 
 
 def _moved_unsteadily(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
-    """Frames a pixel or two off their place, some of them shown twice."""
+    """Frames shifted by a pixel or two, some of them repeated."""
     moves = rng.normal(0, rng.uniform(0, 0.02) * clip.shape[1], (len(clip), 2))
     size = clip.shape[2], clip.shape[1]
     order = np.arange(len(clip))
@@ -179,7 +179,7 @@ def _moved_unsteadily(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
 
 
 def _with_holes(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
-    """Small soft patches, still or flickering, that take the frame's mean colour."""
+    """Small soft patches of the frame's mean colour, static or flickering."""
     size = clip.shape[1]
     clip = clip.copy()
     flickering = rng.random() < 0.5
@@ -195,7 +195,7 @@ def _with_holes(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
 
 
 def _in_other_light(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
-    """Brightness, contrast and saturation change; the hue stays within the words."""
+    """Change brightness, contrast and saturation; the hue keeps its word."""
     grey = clip.mean(-1, keepdims=True)
     clip = grey + rng.uniform(0.7, 1.2) * (clip - grey)
     flicker = rng.normal(0, rng.uniform(0, 6), (len(clip), 1, 1, 1))
@@ -204,19 +204,19 @@ def _in_other_light(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
 
 def _compressed(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))]
-    # OpenCV takes and gives BGR.
+    # OpenCV uses BGR.
     coded = [cv2.imencode(".jpg", frame[..., ::-1], quality)[1] for frame in clip]
     return np.stack([np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1] for data in coded])
 
 
 def _smooth_noise(rng: np.random.Generator) -> np.ndarray:
-    """Noise along a curve of 129 points, made of its first harmonics, of standard deviation 1: (129, 2)."""
+    """Smooth noise along a curve of 129 points, from its first harmonics, of standard deviation 1: (129, 2)."""
     noise = cosines(129, 12)[:, 1:] @ rng.normal(size=(11, 2))
     return noise / noise.std()
 
 
 def _as_cosine_series(points: np.ndarray, harmonics: int) -> np.ndarray:
-    """The best approximation of a curve (P, 2) by a cosine series, at the same pen positions."""
+    """Least-squares approximation of a curve (P, 2) by a cosine series, at the same pen positions."""
     basis = cosines(len(points), harmonics)
     return basis @ np.linalg.lstsq(basis, points, rcond=None)[0]
 
@@ -227,7 +227,7 @@ def _stray_line(rng: np.random.Generator) -> np.ndarray:
 
 
 def fixed_point(points: np.ndarray, size: int) -> np.ndarray:
-    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``: its integers name pixel centres."""
+    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``; integer coordinates are pixel centres."""
     return ((points * size - 0.5) * 2**FRACTION_BITS).round().astype(np.int32)
 
 
@@ -236,14 +236,14 @@ def _draw(ink: np.ndarray, points: np.ndarray, thickness: int, line: int) -> Non
 
 
 class JudgeScenes:
-    """A :class:`~sketch2video.data.clips.datasets.Dataset` of clips made on the fly, sample i from (seed, i) alone.
+    """A :class:`~sketch2video.data.clips.datasets.Dataset` of generated clips, sample i from (seed, i) alone.
 
     Args:
         kind: a key of ``MAKERS``.
-        number: of samples; every combination is shown equally often.
-        size: of the frames, pixels.
-        frames: of a clip.
-        seed: with ``JUDGE_STREAM`` the seed of everything.
+        number: number of samples; every combination is equally frequent.
+        size: side of the frames, pixels.
+        frames: number of frames of a clip.
+        seed: random seed, used with ``JUDGE_STREAM``.
     """
 
     def __init__(self, kind: str, number: int, size: int, frames: int, seed: int) -> None:
@@ -272,11 +272,11 @@ class JudgeScenes:
 
 
 class JudgeTask(Task):
-    """Teaches a judge: cross-entropy of every attribute's word, and of its mask against the object's true mask.
+    """Training of a judge: cross-entropy of every attribute, and of the mask against the object's true mask.
 
     Args:
         judge: the judge.
-        spoilt, clean: clips that training never shows, spoilt like its own, and not.
+        spoilt, clean: held-out clips, corrupted like the training clips, and not.
     """
 
     def __init__(self, judge: Judge, spoilt: JudgeScenes, clean: JudgeScenes) -> None:
@@ -294,20 +294,20 @@ class JudgeTask(Task):
         return torch.stack(list(terms.values())).sum(), {name: term.detach() for name, term in terms.items()}
 
     def metrics(self) -> dict[str, float]:
-        """Share of the spoilt and of the clean clips whose words the judge finds, each and all at once."""
+        """Accuracy on the corrupted and on the clean clips, for each attribute and for all at once."""
         return _accuracies(self.judge, self.spoilt, "spoilt") | _accuracies(self.judge, self.clean, "clean")
 
     def scale_features(self) -> None:
-        """Give the judge's features unit standard deviation over the clean clips."""
+        """Scale the judge's features to unit standard deviation over the clean clips."""
         scale = judge_clips(self.judge, np.stack([self.clean[i].clip for i in range(len(self.clean))])).features.std(0)
-        # A feature that hardly changes is noise: it must not count as much as the others.
+        # A nearly constant feature is noise: dividing by its standard deviation would amplify it.
         self.judge.feature_scale *= torch.from_numpy(np.maximum(scale, 0.02))
 
 
 def _accuracies(judge: Judge, scenes: JudgeScenes, name: str) -> dict[str, float]:
     samples = [scenes[i] for i in range(len(scenes))]
-    asked = pd.DataFrame([sample.what for sample in samples])
-    shares = faithfulness(judge_clips(judge, np.stack([sample.clip for sample in samples])), asked)
+    requested = pd.DataFrame([sample.what for sample in samples])
+    shares = faithfulness(judge_clips(judge, np.stack([sample.clip for sample in samples])), requested)
     return {f"accuracy_{name}_{attribute}": share.value for attribute, share in shares.items()}
 
 

@@ -1,4 +1,4 @@
-"""The frozen judges that ship with the project: ``weights/video-<hash>`` and ``weights/sketch-<hash>``."""
+"""The frozen judges of the package: ``weights/video-<hash>`` and ``weights/sketch-<hash>``."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def load_judge(kind: str, folder: Path = JUDGE_FOLDER) -> Judge:
         folder: holds one folder ``<kind>-<hash>``.
 
     Raises:
-        UserError: there is not exactly one such judge, or its weights are not those that its name says.
+        UserError: there is not exactly one such judge, or its weights do not match its name.
     """
     path = judge_path(kind, folder)
     found = sha256_of_file(path / WEIGHTS)[:HASH_DIGITS]
     if path.name != f"{kind}-{found}":
-        raise UserError(f"the weights in {path} have SHA-256 {found}…, not what their name says; restore them with git")
+        raise UserError(f"the weights in {path} have SHA-256 {found}…, unlike their name; restore them with git")
     judge: Judge = Judge.from_pretrained(path, torch_dtype=torch.float32, low_cpu_mem_usage=False)
     return judge.eval().requires_grad_(False)
 
@@ -48,10 +48,10 @@ def judge_path(kind: str, folder: Path = JUDGE_FOLDER) -> Path:
 
 
 def store_judge(judge: Judge, kind: str, folder: Path = JUDGE_FOLDER) -> Path:
-    """Write a judge in half precision under the name that its weights give it, in place of the one of its kind.
+    """Write a judge in half precision, named by the hash of its weights; it replaces the judge of the same kind.
 
     Args:
-        judge: the trained network; it is left in half precision.
+        judge: the trained network; it is converted to half precision.
         kind: "video" or "sketch".
         folder: holds the judges.
 

@@ -1,4 +1,4 @@
-"""What judges say, and what they can tell apart."""
+"""The output of judges, and their classes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES
 
 ATTRIBUTES: Mapping[str, Sequence[str]] = {"shape": SHAPES, "colour": COLOURS, "motion": MOTIONS}
-"""What a judge can tell apart: the words of each attribute, in the order of its logits."""
+"""Classes of the frozen judges: the words of each attribute, in the order of the logits."""
 
 
 class Classifier(Protocol):
-    """A judge: a network that gives logits of each attribute, features, and perhaps more."""
+    """A judge: a network that returns logits of each attribute, features, and possibly more."""
 
     @property
     def vocabulary(self) -> Mapping[str, Sequence[str]]:
@@ -23,19 +23,19 @@ class Classifier(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """Device of the weights."""
 
     def __call__(self, clips: torch.Tensor) -> tuple[Any, ...]:
         """Logits by attribute and features (N, D) of clips (N, T, C, H, W) in [0, 1]."""
 
 
 class Verdict(NamedTuple):
-    """What a judge says about N clips.
+    """The output of a judge for N clips.
 
     Attributes:
-        probabilities: for each attribute that it judges, float32 (N, words).
-        features: float32 (N, D), what its heads see and how the frames' surface looks, each number in units of its
-            standard deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
+        probabilities: for each attribute, float32 (N, words).
+        features: float32 (N, D), input of the heads and statistics of the texture, each divided by its standard
+            deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
         vocabulary: the words of each attribute, in the order of the probabilities.
     """
 
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
 
     @classmethod
     def concatenate(cls, verdicts: Sequence[Verdict]) -> Verdict:
-        """One verdict about all clips of several."""
+        """Concatenate verdicts along the clips."""
         names = verdicts[0].probabilities
         return cls(
             {name: np.concatenate([v.probabilities[name] for v in verdicts]) for name in names},
@@ -54,11 +54,11 @@ class Verdict(NamedTuple):
         )
 
     def words(self, attribute: str) -> list[str]:
-        """The likeliest word of an attribute for each clip."""
+        """The most probable word of an attribute for each clip."""
         return [self.vocabulary[attribute][i] for i in self.probabilities[attribute].argmax(1)]
 
     def joint_probabilities(self) -> np.ndarray:
-        """Probability of each combination of words, attributes taken as independent given the clip: (N, product)."""
+        """Probability of each combination of words, with attributes independent given the clip: (N, product)."""
         joint = np.ones((len(self.features), 1))
         for p in self.probabilities.values():
             p = p.astype(np.float64)
@@ -68,12 +68,12 @@ class Verdict(NamedTuple):
 
 
 def judge_clips(judge: Classifier, clips: np.ndarray, batch_size: int = 32) -> Verdict:
-    """Let a judge look at clips.
+    """Apply a judge to clips.
 
     Args:
-        judge: of scenes or of labels.
+        judge: a judge of scenes or of labels.
         clips: uint8; (N, T, H, W, 3) for the video judge, (N, T, H, W) ink for judges of drawings; N ≥ 1, T ≥ 2.
-        batch_size: clips at a time; does not change the verdict.
+        batch_size: number of clips in a batch; does not change the verdict.
     """
     verdicts = []
     with torch.inference_mode():

@@ -1,1 +1,1 @@
-"""What pipelines of several systems share."""
+"""Base classes and functions shared by the pipelines of all systems."""

@@ -1,4 +1,4 @@
-"""A user's function that is called at the end of every step, as the pipelines of diffusers do."""
+"""A user's function that is called at the end of every step, as in the pipelines of diffusers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from torch import Tensor
 
 CallbackOnStepEnd = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any] | None]
-"""From pipeline, number of the step, timestep and tensors by name to those that are to be changed."""
+"""From pipeline, step index, timestep and tensors by name to the tensors that are replaced, by name."""
 
 
 class StepEnd:
     """Calls a user's function at the end of every step of one call, whichever window it belongs to.
 
     Args:
-        pipeline: whose call it is.
-        function: the user's.
-        tensors: names of what the function gets, of those in ``pipeline._callback_tensor_inputs``; a
-            :class:`~diffusers.callbacks.PipelineCallback` names its own.
+        pipeline: the pipeline that is called.
+        function: the user's function.
+        tensors: names of the tensors that the function receives, a subset of ``pipeline._callback_tensor_inputs``; a
+            :class:`~diffusers.callbacks.PipelineCallback` has its own list.
 
     Raises:
-        ValueError: there is no such tensor.
+        ValueError: the pipeline has no tensor of such a name.
     """
 
     def __init__(self, pipeline: Any, function: CallbackOnStepEnd, tensors: Sequence[str]) -> None:
@@ -38,13 +38,13 @@ class StepEnd:
         """End a step.
 
         Args:
-            timestep: of the scheduler.
-            tensors: by name.
+            timestep: the scheduler's timestep.
+            tensors: tensors by name.
 
         Returns:
-            All of them, with those that the function changed.
+            All tensors by name; those that the function returned are replaced.
         """
-        shown = {name: tensors[name] for name in self._tensors}
-        changed = self._function(self._pipeline, self._step, timestep, shown) or {}
+        inputs = {name: tensors[name] for name in self._tensors}
+        changed = self._function(self._pipeline, self._step, timestep, inputs) or {}
         self._step += 1
         return {**tensors, **changed}

@@ -1,9 +1,8 @@
-"""Long videos as CogVideo makes them (Hong et al. 2022, section 3.2): key frames first, then the frames between them.
+"""Long videos as in CogVideo (Hong et al. 2022, section 3.2): key frames first, then the frames between them.
 
-The key frames span the whole video at a low frame rate. Then the rate is doubled, window by window, with the frames
-that are there already held fixed, until the frame rate that was asked for is reached. Windows share their first and
-last frames with their neighbours and do not depend on each other, so the work grows with the number of frames and the
-memory of the network does not.
+The key frames span the whole video at a low frame rate. Then the rate is doubled, window by window, with existing
+frames held fixed, until the requested frame rate is reached. Windows share their first and last frames with their
+neighbours and do not depend on each other: the computation grows with the number of frames, the memory does not.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ import torch
 from torch import Tensor
 
 WINDOWS_AT_ONCE = 16
-"""Windows, of all videos together, that go through the network in one call if there are so many."""
+"""Maximum number of windows, of all videos together, in one call of the network."""
 
 SHORTEST_WINDOW = 3
-"""Frames: a known one at either end and one between them."""
+"""Minimum number of frames of a window: a known frame at either end and one between them."""
 
 
 class Windows(NamedTuple):
-    """Windows of one length that are generated together: B in all, the same of every video.
+    """B windows of one length that are generated together, the same ones of every video.
 
     Attributes:
-        videos: (B,) int64, which video each belongs to.
-        positions: (B, W) int64, where their frames belong in the video.
-        stride: frames of the video from one frame of a window to its next.
-        known: (B, W, C, h, w), latents; those of frames that are not there yet mean nothing.
-        known_mask: (B, W) bool, True where a frame is there already.
+        videos: (B,) int64, index of the video of each window.
+        positions: (B, W) int64, frame indices in the video.
+        stride: distance of successive frames of a window in the video.
+        known: (B, W, C, h, w), latents; undefined where ``known_mask`` is False.
+        known_mask: (B, W) bool, True where a frame exists already.
     """
 
     videos: Tensor
@@ -41,11 +40,11 @@ class Windows(NamedTuple):
 
 
 def key_stride(frames: int, at_once: int) -> int:
-    """Distance of the key frames, a power of two: the least at which they all fit into one window.
+    """Distance of the key frames, a power of two: the smallest one at which they all fit into one window.
 
     Args:
-        frames: of the video.
-        at_once: frames that a window may have.
+        frames: number of frames of the video.
+        at_once: maximum number of frames of a window.
     """
     stride = 1
     while -(-(frames - 1) // stride) + 1 > max(at_once, SHORTEST_WINDOW):
@@ -56,12 +55,12 @@ def key_stride(frames: int, at_once: int) -> int:
 def rounds_of_windows(frames: int, at_once: int) -> list[list[range]]:
     """The windows of a video, as ranges of positions in it: one round of key frames, then one for each doubling.
 
-    Every window after the first round begins and ends with a frame of an earlier round, as does every second frame
-    between. The last key frame may lie behind the end of the video, by less than their distance.
+    Every window after the first round begins and ends with a frame of an earlier round, and every second frame between
+    them is of an earlier round. The last key frame may be after the end of the video, by less than the stride.
 
     Args:
-        frames: of the video.
-        at_once: frames that a window may have; at least 3 are taken.
+        frames: number of frames of the video.
+        at_once: maximum number of frames of a window; at least 3 are used.
     """
     stride = key_stride(frames, at_once)
     end = -(-(frames - 1) // stride) * stride
@@ -82,10 +81,10 @@ def fill_video(
     """Generate all frames that are not known, round by round.
 
     Args:
-        rounds: of :func:`rounds_of_windows`.
-        latents: (N, L, C, h, w), L the positions of all rounds.
-        known: (L,) bool, the frames of ``latents`` that are known; the others mean nothing.
-        make: from windows to their latents (B, W, C, h, w), in which known frames come back as they were.
+        rounds: see :func:`rounds_of_windows`.
+        latents: (N, L, C, h, w), L the number of positions of all rounds.
+        known: (L,) bool, the frames of ``latents`` that are known; the others are undefined.
+        make: function from windows to their latents (B, W, C, h, w); it returns known frames unchanged.
 
     Returns:
         (N, L, C, h, w)
@@ -97,9 +96,9 @@ def fill_video(
             positions = torch.tensor([list(window) for window in part], device=latents.device)
             positions = positions.repeat_interleave(len(latents), 0)
             videos = torch.arange(len(latents), device=latents.device).repeat(len(part))
-            places = videos[:, None], positions
-            latents[places] = make(Windows(videos, positions, part[0].step, latents[places], known[positions]))
-        known[torch.tensor([place for window in windows for place in window], device=known.device)] = True
+            index = videos[:, None], positions
+            latents[index] = make(Windows(videos, positions, part[0].step, latents[index], known[positions]))
+        known[torch.tensor([position for window in windows for position in window], device=known.device)] = True
     return latents
 
 

@@ -1,4 +1,4 @@
-"""What the latent diffusion systems share: from noise, a caption and control pictures to a video."""
+"""Base class of the latent diffusion pipelines: noise, caption and control pictures -> video."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class LatentVideoPipeline(VideoPipeline):
     """A video LDM and its autoencoder: denoising and decoding, with control pictures or without.
 
     Args:
-        tokenizer, text_encoder: what reads captions.
-        autoencoder: latents -> frames, with the control pictures before its eyes.
+        tokenizer, text_encoder: encode captions.
+        autoencoder: latents -> frames, conditioned on the control pictures.
         transformer: the video LDM's network.
-        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: of a call that does not say; see
+        scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call; see
             :meth:`SketchToVideoPipeline.__call__`.
     """
 
@@ -74,7 +74,7 @@ class LatentVideoPipeline(VideoPipeline):
 
     @property
     def latent_numbers(self) -> int:
-        """Numbers that a frame is in the latent."""
+        """Number of latent values of a frame."""
         return math.prod(self.latent_shape)
 
     @property
@@ -86,7 +86,7 @@ class LatentVideoPipeline(VideoPipeline):
 
     @property
     def samplers(self) -> tuple[str, ...]:
-        """The samplers that the objective of the network's training allows, the default one first."""
+        """Samplers that match the training objective of the network, the default one first."""
         return SAMPLERS[self.transformer.config.objective]
 
     def set_sampler(self, name: str) -> None:
@@ -99,7 +99,7 @@ class LatentVideoPipeline(VideoPipeline):
         self.scheduler = make_scheduler(name, config.objective, config.time_shift)
 
     def call_arguments(self, settings: Any) -> dict[str, Any]:
-        """See :meth:`VideoPipeline.call_arguments`; the sampler is chosen, too.
+        """See :meth:`VideoPipeline.call_arguments`; also sets the sampler.
 
         Raises:
             UserError: the objective does not allow this sampler.
@@ -111,7 +111,7 @@ class LatentVideoPipeline(VideoPipeline):
         """See :class:`VideoPipeline`.
 
         Raises:
-            ValueError: latents are of another shape, or the scheduler samples something else than the network predicts.
+            ValueError: latents have another shape, or the scheduler does not match the network's prediction type.
         """
         config = self.transformer.config
         check_scheduler(self.scheduler, config.objective, config.time_shift)
@@ -137,28 +137,27 @@ class LatentVideoPipeline(VideoPipeline):
         """From noise to latents in the autoencoder's units: (N, T, C, h, w).
 
         Args:
-            text: N captions; None: no video has one.
+            text: N captions; None: unconditional.
             control: (N, T, control_channels, S, S) in [0, 1] or None.
             frames: T.
             fps: (N,).
             guidance_scale, control_guidance_scale: see :func:`~sketch2video.networks.flow_matching.guided_prediction`.
             num_inference_steps: steps of the scheduler.
-            generator: of the noise, and of what the scheduler adds.
-            known: (N, T, C, h, w), latents that stay as they are where ``known_mask`` (N, T) is True; None: no frame is
-                known.
-            latents: (N, T, C, h, w), the noise; None: it is drawn.
+            generator: random generator of the initial noise and of the noise that the scheduler adds.
+            known: (N, T, C, h, w), latents that are kept where ``known_mask`` (N, T) is True; None: no frame is known.
+            latents: (N, T, C, h, w), the initial noise; None: it is sampled.
             on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Raises:
-            ValueError: the scheduler samples something else than the network predicts.
+            ValueError: the scheduler does not match the network's prediction type.
         """
         config = self.transformer.config
         check_scheduler(self.scheduler, config.objective, config.time_shift)
         noise = self.noise((len(fps), frames, *self.latent_shape), generator, latents)
-        shown = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
+        conditions = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
-            return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **shown)
+            return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **conditions)
 
         made = sample(
             self.scheduler, predict, noise, num_inference_steps, generator, self.until_interrupted, 0, on_step_end
@@ -169,7 +168,7 @@ class LatentVideoPipeline(VideoPipeline):
         return torch.where(frame_mask(known_mask), known, latents)
 
     def noise(self, shape: tuple[int, ...], generator: Generators, given: Tensor | None = None) -> Tensor:
-        """Standard normal noise, float32 on the device that computes; ``given`` if there is any."""
+        """Standard normal noise, float32 on the execution device; ``given`` if it is not None."""
         device = self._execution_device
         if given is not None:
             return given.to(device, torch.float32)
@@ -186,7 +185,7 @@ class LatentVideoPipeline(VideoPipeline):
         control_guidance_scale: float,
         **known: Tensor | None,
     ) -> Tensor:
-        """What the network says of noisy clips, guided: (N, T, C, h, w); see :meth:`denoise`.
+        """The network's prediction for noisy clips, with guidance: (N, T, C, h, w); see :meth:`denoise`.
 
         Args:
             latents: (N, T, C, h, w), normalised.
@@ -208,7 +207,7 @@ class LatentVideoPipeline(VideoPipeline):
             )
 
     def normalised(self, latents: Tensor) -> Tensor:
-        """Latents (..., C, h, w) of the autoencoder in the network's units."""
+        """The autoencoder's latents (..., C, h, w), standardised channel by channel."""
         mean, std = self._scale(latents)
         return (latents - mean) / std
 
@@ -223,7 +222,7 @@ class LatentVideoPipeline(VideoPipeline):
         return mean, std
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
-        """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], a few at a time."""
+        """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], computed in batches."""
         parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
         return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
 
@@ -245,13 +244,13 @@ def save_pipeline(
     sampler: str | None = None,
     **more: Any,
 ) -> None:
-    """Write the pipeline folder of a system that is made of trained parts, atomically.
+    """Write the pipeline folder of a system from its trained parts, atomically.
 
     Args:
-        kind: the system's pipeline.
+        kind: the system's pipeline class.
         output: the folder.
-        text_encoder, autoencoder, video_ldm: folders of what all systems have.
-        sampler: by name; None: the default one of the network's objective.
+        text_encoder, autoencoder, video_ldm: folders of the parts that all systems have.
+        sampler: name of the sampler; None: the default of the network's objective.
         more: further arguments of the pipeline, by name.
 
     Raises:

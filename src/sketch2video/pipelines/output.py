@@ -1,4 +1,4 @@
-"""What every system answers with."""
+"""The output of all pipelines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sketch2video.curves import CurveSequence
 
 @dataclass
 class VideoOutput(BaseOutput):
-    """Generated videos, and what was drawn first.
+    """Generated videos and the drawings that condition them.
 
     Attributes:
         frames: by ``output_type``: "np" float32 (N, T, H, W, 3) in [0, 1]; "pt" the same as a tensor (N, T, 3, H, W);

@@ -1,4 +1,4 @@
-"""Pictures of a user's at a model's size."""
+"""The user's pictures at the model's size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 def fit_to_size(pictures: Tensor, size: int, lines: bool = False) -> Tensor:
-    """Pictures (N, T, C, H, H) in [0, 1] at the model's size; ``lines`` stay as dark as they are when they shrink."""
+    """Pictures (N, T, C, H, H) in [0, 1], resized; with ``lines`` they shrink by maximum pooling, which keeps lines."""
     count = pictures.shape[:2]
     frames = pictures.flatten(0, 1)
     if pictures.shape[-1] > size and lines:
@@ -20,5 +20,5 @@ def fit_to_size(pictures: Tensor, size: int, lines: bool = False) -> Tensor:
 
 
 def pictures_of(videos: np.ndarray, size: int, device: torch.device, lines: bool = False) -> Tensor:
-    """A user's videos uint8 (N, T, H, H, C) at the model's size: (N, T, C, size, size) in [0, 1]."""
+    """Videos uint8 (N, T, H, H, C) at the model's size: (N, T, C, size, size) in [0, 1]."""
     return fit_to_size(torch.from_numpy(videos).to(device).movedim(-1, -3).float() / 255, size, lines)

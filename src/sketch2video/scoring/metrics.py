@@ -1,4 +1,4 @@
-"""Numbers that compare sets of samples: pure functions of arrays, in float64.
+"""Metrics of sets of samples: pure functions of arrays, in float64.
 
 Features and probabilities come from a network (see :mod:`sketch2video.scoring.extractors`); nothing here knows which.
 """
@@ -50,7 +50,7 @@ def gaussian_distance(mean_a: Matrix, root_a: Matrix, mean_b: Matrix, root_b: Ma
     Args:
         mean_a: (D,).
         root_a: (any, D), any R with ``RᵀR = Σ``.
-        mean_b, root_b: likewise.
+        mean_b, root_b: the same of the second one.
     """
     trace_of_root = np.linalg.norm(root_a @ root_b.T, "nuc")
     distance = ((mean_a - mean_b) ** 2).sum() + (root_a**2).sum() + (root_b**2).sum() - 2 * trace_of_root
@@ -85,10 +85,10 @@ def inception_score(probabilities: ArrayLike, splits: int = 10) -> tuple[float, 
 
     Args:
         probabilities: (N, C), each row non-negative with sum 1.
-        splits: consecutive parts, as equal as possible, that are scored apart.
+        splits: number of consecutive parts, as equal as possible, that are scored separately.
 
     Returns:
-        Mean and (population) standard deviation over the parts; the score lies in [1, C].
+        Mean and (population) standard deviation over the parts; the score is in [1, C].
 
     Raises:
         ValueError: not a matrix of distributions, or fewer samples than parts.
@@ -97,7 +97,7 @@ def inception_score(probabilities: ArrayLike, splits: int = 10) -> tuple[float, 
     if p.min() < 0 or not np.allclose(p.sum(1), 1, atol=1e-4):
         raise ValueError("probabilities must be rows of non-negative numbers with sum 1")
     if not 1 <= splits <= len(p):
-        raise ValueError(f"splits must lie between 1 and the number of samples ({len(p)}), got {splits}")
+        raise ValueError(f"splits must be between 1 and the number of samples ({len(p)}), got {splits}")
     scores = [math.exp(rel_entr(part, part.mean(0)).sum(1).mean()) for part in np.array_split(p, splits)]
     return float(np.mean(scores)), float(np.std(scores))
 
@@ -118,8 +118,8 @@ def bootstrap_interval(
     Args:
         statistic: takes as many arrays as there are samples, returns a number.
         samples: arrays with a leading sample axis.
-        resamples: how many times to draw, ≥ 2.
-        seed: of the draws.
+        resamples: number of resamples, ≥ 2.
+        seed: random seed.
         level: coverage, in (0, 1).
 
     Returns:
@@ -138,7 +138,7 @@ def bootstrap_interval(
 
 def _quantile(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+        raise ValueError(f"level must be between 0 and 1, got {level}")
     return NormalDist().inv_cdf((1 + level) / 2)
 
 

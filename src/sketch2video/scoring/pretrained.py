@@ -1,4 +1,4 @@
-"""Extractors whose networks `transformers` loads, from a folder or an id on the hub that the user names."""
+"""Extractors with networks of `transformers`, from a folder or an id on the hub."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from sketch2video.scoring.extractors import device, reader
 from sketch2video.scoring.features import Extractor, Protocol
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of the pixels that CLIP was trained on (Radford et al. 2021)."""
+"""Mean and standard deviation of CLIP's training pixels (Radford et al. 2021)."""
 
 
 def videomae_extractor(name: str, sampling: str = "first", stride: int = 1) -> Extractor:
     """VideoMAE's features for CD-FVD.
 
-    Ge et al. 2024, "On the Content Bias in Fréchet Video Distance": the classifier's input, that is the normalised mean
-    over all tokens; frames straight to the network's size and, as in the authors' code, in [0, 1] without any other
-    normalisation. The number of frames is the network's.
+    Ge et al. 2024, "On the Content Bias in Fréchet Video Distance": the classifier's input, which is the normalised
+    mean over all tokens; frames are resized to the network's size without cropping and, as in the authors' code, in
+    [0, 1] without further normalisation. The number of frames is that of the network.
 
     Args:
         name: a folder or an id of a fine-tuned VideoMAE (`VideoMAEForVideoClassification`) as safetensors.
-        sampling, stride: which frames.
+        sampling, stride: sampling of frames.
 
     Raises:
         UserError: it cannot be loaded, or its weights are not those of a fine-tuned VideoMAE.
@@ -56,14 +56,14 @@ def videomae_extractor(name: str, sampling: str = "first", stride: int = 1) -> E
 
 
 def clip_extractor(name: str, frames: int = 16, sampling: str = "spread", stride: int = 1) -> Extractor:
-    """CLIP's picture of a video: the mean of its frames' embeddings, each of length 1.
+    """CLIP's embedding of a video: the mean of the embeddings of its frames, each of length 1.
 
-    Its product with a caption's embedding is the mean of the frames' cosines (:func:`clip_captions`).
+    Its scalar product with a caption's embedding (:func:`clip_captions`) is the mean cosine over the frames.
 
     Args:
         name: a folder or an id of a `CLIPModel` as safetensors.
         frames: T, at least 1.
-        sampling, stride: which frames.
+        sampling, stride: sampling of frames.
 
     Raises:
         UserError: it cannot be loaded.
@@ -93,7 +93,7 @@ def clip_extractor(name: str, frames: int = 16, sampling: str = "spread", stride
 
 
 def clip_captions(name: str, captions: Sequence[str], batch: int = 64) -> np.ndarray:
-    """Embeddings of captions, of length 1: float32 (N, D). What is longer than CLIP reads is cut off.
+    """Embeddings of captions, of length 1: float32 (N, D). Captions are truncated to CLIP's maximum length.
 
     Raises:
         UserError: model or tokenizer cannot be loaded.
@@ -119,7 +119,7 @@ def clip_captions(name: str, captions: Sequence[str], batch: int = 64) -> np.nda
 
 
 def sha256_of_weights(model: nn.Module) -> str:
-    """SHA-256 over names, types, shapes and bytes of a network's tensors: the same wherever it was loaded from."""
+    """SHA-256 over names, types, shapes and bytes of a network's tensors, independent of its file format."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -128,6 +128,6 @@ def sha256_of_weights(model: nn.Module) -> str:
 
 
 def _load(kind: Any, name: str, unused: str | None = None) -> Any:
-    """A frozen model on the device; what begins with ``unused`` may lack."""
-    mend = f"name a folder or a hub id of a trained {kind.__name__}"
-    return load_named(kind, name, kind.__name__, mend, unused=unused).requires_grad_(False).to(device())
+    """A frozen model on the device; tensors whose names begin with ``unused`` may be missing."""
+    fix = f"name a folder or a hub id of a trained {kind.__name__}"
+    return load_named(kind, name, kind.__name__, fix, unused=unused).requires_grad_(False).to(device())

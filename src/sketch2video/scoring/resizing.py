@@ -1,7 +1,7 @@
-"""Ways to bring a frame to a network's size, by the names that protocols give them.
+"""Resizing of frames to a network's input, by the names in protocols.
 
-Each takes a uint8 picture (H, W, 3) and gives float32 (S, S, 3) in [0, 255]. They differ enough to move a score, so the
-name is part of every protocol.
+Each function takes a uint8 picture (H, W, 3) and returns float32 (S, S, 3) in [0, 255]. The choice affects scores, so
+the name is part of every protocol.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ Resize = Callable[[np.ndarray, int], np.ndarray]
 
 
 def tensorflow(picture: np.ndarray, size: int) -> np.ndarray:
-    """Straight to S×S by ``tf.image.resize_bilinear`` as FVD's reference code calls it.
+    """To S×S as ``tf.image.resize_bilinear`` in FVD's reference code.
 
-    Output place i shows input place i · in / out (TensorFlow 1 does not count from pixel centres); nothing is averaged
-    where frames shrink.
+    Output index i samples the input at i · in / out, as in TensorFlow 1, which does not use pixel centres; without
+    antialiasing.
     """
     x = picture.astype(np.float32)
     for axis in (0, 1):
         length = x.shape[axis]
-        place = np.arange(size, dtype=np.float32) * np.float32(length / size)
-        low = np.minimum(place.astype(np.int64), length - 1)
+        position = np.arange(size, dtype=np.float32) * np.float32(length / size)
+        low = np.minimum(position.astype(np.int64), length - 1)
         high = np.minimum(low + 1, length - 1)
-        share = (place - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        share = (position - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
         below, above = x.take(low, axis), x.take(high, axis)
         x = below + (above - below) * share
     return x
 
 
 def straight(picture: np.ndarray, size: int) -> np.ndarray:
-    """Straight to S×S, bilinear from pixel centres, without averaging (CD-FVD; TATS)."""
+    """To S×S, bilinear with pixel centres, without antialiasing (CD-FVD; TATS)."""
     return _bilinear(picture, size, size)
 
 
 def corners(picture: np.ndarray, size: int) -> np.ndarray:
-    """Straight to S×S, bilinear, corner on corner (Chainer's ``resize_images``; TGANv2)."""
+    """To S×S, bilinear with aligned corners (Chainer's ``resize_images``; TGANv2)."""
     return _bilinear(picture, size, size, align_corners=True)
 
 
 def bicubic(picture: np.ndarray, size: int) -> np.ndarray:
-    """Straight to S×S by OpenCV's ``INTER_CUBIC`` (TGAN)."""
+    """To S×S by OpenCV's ``INTER_CUBIC`` (TGAN)."""
     return cv2.resize(picture.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def short_side_crop(picture: np.ndarray, size: int) -> np.ndarray:
-    """The shorter side to S, bilinear from pixel centres, then the middle square (VideoGPT; StyleGAN-V's users)."""
+    """The shorter side to S, bilinear with pixel centres, then a centre crop (VideoGPT; StyleGAN-V's users)."""
     height, width = picture.shape[:2]
     scale = size / min(height, width)
     wide = (size, math.ceil(width * scale)) if height < width else (math.ceil(height * scale), size)
@@ -62,7 +62,7 @@ def short_side_crop(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def clip(picture: np.ndarray, size: int) -> np.ndarray:
-    """The shorter side to S by Pillow's bicubic, which averages where it shrinks, then the middle square (CLIP)."""
+    """The shorter side to S by Pillow's bicubic with antialiasing, then a centre crop (CLIP)."""
     height, width = picture.shape[:2]
     short = min(height, width)
     wide = (size * width // short, size * height // short)

@@ -1,8 +1,8 @@
 """Scores for any two sets of videos: ``sketch2video score REAL GENERATED``.
 
-Each score names its protocol, the number of videos on either side, a bootstrap interval, and its floor: what the same
-number is between two halves of the real videos. Few samples push a Fréchet distance up, and a floor of halves has fewer
-than the score; so the score is also given at the floor's size, and it is these two that compare.
+Each score has its protocol, the number of videos of both sets, a bootstrap interval, and a floor: the same distance
+between two halves of the real videos. A Fréchet distance is biased upwards for few samples, and the floor has half as
+many as the score; so the score is also computed at the floor's size, for comparison with the floor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sketch2video.scoring.metrics import bootstrap_interval, inception_score
 from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel_of_rows
 
 LEAST_VIDEOS_FOR_A_FLOOR = 4
-"""Real videos: two in each half, so that halves have a covariance."""
+"""Minimum number of real videos: two in each half, for a covariance."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class SetScore:
     """A score of two sets, or of one.
 
     Attributes:
-        value: over all videos.
-        interval: 95%, by bootstrap; None where there is none.
-        real, generated: videos on either side; None for a side that does not enter.
-        floor: the same number between two disjoint halves of the real videos; None where there is none.
-        at_floor_size: the score between as many generated videos as a half has (or all, if they are fewer) and either
+        value: score of all videos.
+        interval: 95% bootstrap interval; None without bootstrap.
+        real, generated: numbers of videos; None for a set that is not used.
+        floor: the same distance between two disjoint halves of the real videos; None if there is none.
+        at_floor_size: the distance between as many generated videos as a half has (or all, if they are fewer) and each
             half, averaged.
-        floor_size: videos in a half.
-        protocol: what it was computed from.
+        floor_size: number of videos in a half.
+        protocol: protocol of the features.
     """
 
     value: float
@@ -50,15 +50,15 @@ class SetScore:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A network and the scores that are wanted of it.
+class ScoreRequest:
+    """A network and the scores to be computed from its features.
 
     Attributes:
         extractor: the network.
-        distances: by the score's name.
-        inception: name of the inception score, if its features are probabilities.
-        splits: of the inception score.
-        captions: for CLIPSIM: captions to embeddings; then videos without a caption do not enter.
+        distances: distances by the score's name.
+        inception: name of the inception score, if the features are probabilities.
+        splits: number of splits of the inception score.
+        captions: for CLIPSIM: from captions to embeddings; videos without a caption are then ignored.
     """
 
     extractor: Extractor
@@ -72,47 +72,52 @@ FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_
 
 
 def score_sets(
-    real: Sequence[Video], generated: Sequence[Video], wanted: Sequence[Wanted], cache: Path, bootstrap: int = 100
+    real: Sequence[Video],
+    generated: Sequence[Video],
+    requests: Sequence[ScoreRequest],
+    cache: Path,
+    bootstrap: int = 100,
 ) -> tuple[dict[str, SetScore], dict[str, dict[str, str]]]:
-    """Every wanted score, by name, and the videos that could not be used, by extractor.
+    """All requested scores, by name, and the videos that could not be used, by extractor.
 
     Args:
         real, generated: the videos.
-        wanted: networks and scores.
-        cache: where features are kept.
-        bootstrap: resamples for intervals; below 2 there are none.
+        requests: networks and scores.
+        cache: folder of the features.
+        bootstrap: number of resamples for intervals; below 2 there are none.
 
     Raises:
-        UserError: no video of a set can be used, there are fewer than two or fewer than splits, or captions lack.
+        UserError: no video of a set can be used, there are fewer than two or fewer than splits, or captions are
+            missing.
     """
-    if any(one.captions for one in wanted) and not any(video.caption for video in generated):
+    if any(one.captions for one in requests) and not any(video.caption for video in generated):
         raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
     scores: dict[str, SetScore] = {}
     left_out: dict[str, dict[str, str]] = {}
-    for one in wanted:
-        seen_real = extract(one.extractor, real, cache, "real")
-        seen = extract(one.extractor, generated, cache, "generated")
-        left_out[one.extractor.protocol.extractor] = seen_real.left_out | seen.left_out
-        for of, distance in one.distances.items():
-            scores[of] = compare(seen_real, seen, distance, bootstrap)
+    for one in requests:
+        real_features = extract(one.extractor, real, cache, "real")
+        features = extract(one.extractor, generated, cache, "generated")
+        left_out[one.extractor.protocol.extractor] = real_features.left_out | features.left_out
+        for name, distance in one.distances.items():
+            scores[name] = compare(real_features, features, distance, bootstrap)
         if one.inception:
-            scores[one.inception] = _inception(seen, one.splits, bootstrap, real=False)
-            scores[f"{one.inception}_real"] = _inception(seen_real, one.splits, bootstrap, real=True)
+            scores[one.inception] = _inception(features, one.splits, bootstrap, real=False)
+            scores[f"{one.inception}_real"] = _inception(real_features, one.splits, bootstrap, real=True)
         if one.captions:
-            scores |= _clipsim(seen_real, seen, one.captions, bootstrap)
+            scores |= _clipsim(real_features, features, one.captions, bootstrap)
     return scores, left_out
 
 
 def compare(real: FeatureSet, generated: FeatureSet, distance: RowDistance, bootstrap: int = 100) -> SetScore:
-    """A distance between two sets, with its interval and its floor.
+    """A distance between two sets, with interval and floor.
 
     Raises:
         UserError: the sets' protocols differ, or a set has fewer than two videos.
     """
     refuse_other_protocol(real.protocol, generated.protocol)
-    for side, of in (("real", real), ("generated", generated)):
-        if len(of) < 2:
-            raise UserError(f"the {side} set has {len(of)} usable video; a distance needs at least 2 a side")
+    for side, features in (("real", real), ("generated", generated)):
+        if len(features) < 2:
+            raise UserError(f"the {side} set has {len(features)} usable video; a distance needs at least 2 a side")
 
     def between(rows_real: np.ndarray, rows_generated: np.ndarray) -> float:
         return distance(real.features, generated.features, rows_real, rows_generated)
@@ -133,7 +138,7 @@ def compare(real: FeatureSet, generated: FeatureSet, distance: RowDistance, boot
 
 
 def in_order_of_content(features: FeatureSet) -> np.ndarray:
-    """Rows in the order of their videos' hashes: as good as shuffled, alike on every machine, copies side by side."""
+    """Rows in the order of their videos' hashes: pseudorandom, the same on every machine, copies side by side."""
     return np.argsort(np.array(features.hashes), kind="stable")
 
 
@@ -156,7 +161,7 @@ def table(scores: dict[str, SetScore]) -> str:
 def as_json(
     scores: dict[str, SetScore], left_out: dict[str, dict[str, str]], sources: dict[str, str]
 ) -> dict[str, Any]:
-    """What the command writes: scores with all that belongs to them; null for what is not finite."""
+    """Content of the command's JSON file: scores with their protocols; null for numbers that are not finite."""
     return {
         "sources": sources,
         "scores": {name: _finite(asdict(one)) for name, one in scores.items()},
@@ -173,40 +178,40 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _inception(of: FeatureSet, splits: int, bootstrap: int, real: bool) -> SetScore:
+def _inception(features: FeatureSet, splits: int, bootstrap: int, real: bool) -> SetScore:
     """The inception score of one set; with several splits, the mean over them."""
-    if splits > len(of):
+    if splits > len(features):
         side = "real" if real else "generated"
-        raise UserError(f"{splits} splits need as many {side} videos, there are {len(of)}; ask for fewer splits")
-    p = np.asarray(of.features, np.float64)
+        raise UserError(f"{splits} splits need as many {side} videos, there are {len(features)}; choose fewer splits")
+    p = np.asarray(features.features, np.float64)
     p = p / p.sum(1, keepdims=True)
 
     def value_of(rows: np.ndarray) -> float:
         return inception_score(p[rows], splits)[0]
 
-    rows = np.arange(len(of))
+    rows = np.arange(len(features))
     mean, spread = inception_score(p, splits)
     interval = bootstrap_interval(value_of, rows, resamples=bootstrap) if bootstrap >= 2 else None
-    counts = {"real": len(of) if real else None, "generated": None if real else len(of)}
-    return SetScore(
-        mean, interval, **counts, protocol=asdict(of.protocol) | {"splits": splits, "deviation_over_splits": spread}
-    )
+    counts = {"real": len(features) if real else None, "generated": None if real else len(features)}
+    protocol = asdict(features.protocol) | {"splits": splits, "deviation_over_splits": spread}
+    return SetScore(mean, interval, **counts, protocol=protocol)
 
 
 def _clipsim(
     real: FeatureSet, generated: FeatureSet, embed: Callable[[Sequence[str]], np.ndarray], bootstrap: int
 ) -> dict[str, SetScore]:
-    """CLIPSIM (Wu et al. 2021, "GODIVA"): the mean cosine of frames and caption; of real videos beside it."""
+    """CLIPSIM (Wu et al. 2021, "GODIVA"): the mean cosine of frames and caption, of generated and of real videos."""
     scores = {}
-    for name, of in (("clipsim", generated), ("clipsim_real", real)):
-        rows = [row for row, video in enumerate(of.videos) if video.caption]
+    for name, features in (("clipsim", generated), ("clipsim_real", real)):
+        rows = [row for row, video in enumerate(features.videos) if video.caption]
         if not rows:
             continue
-        captions = embed([str(of.videos[row].caption) for row in rows])
-        cosines = (np.asarray(of.features[rows], np.float64) * captions).sum(1)
+        captions = embed([str(features.videos[row].caption) for row in rows])
+        cosines = (np.asarray(features.features[rows], np.float64) * captions).sum(1)
         interval = bootstrap_interval(_mean, cosines, resamples=bootstrap) if bootstrap >= 2 else None
-        counts = {"real": None, "generated": len(rows)} if of is generated else {"real": len(rows), "generated": None}
-        scores[name] = SetScore(_mean(cosines), interval, **counts, protocol=asdict(of.protocol))
+        side = "generated" if features is generated else "real"
+        counts = {"real": None, "generated": None, side: len(rows)}
+        scores[name] = SetScore(_mean(cosines), interval, **counts, protocol=asdict(features.protocol))
     return scores
 
 

@@ -1,4 +1,4 @@
-"""Statistics of features that are too many to hold: gathered block by block in float64, merged in any order."""
+"""Statistics of features that do not fit into memory: computed in blocks in float64, merged in any order."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from sketch2video.scoring.metrics import Matrix, cubic_kernel, gaussian_distance
 
 BLOCK = 1024
-"""Rows that are held at a time."""
+"""Number of rows of a block."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean and scatter of the rows seen so far; its size does not depend on their number.
+    """Running mean and scatter of rows; its size does not depend on their number.
 
-    Not the scatter ``S = Σ (x − μ)(x − μ)ᵀ`` is kept but a root of it, ``RᵀR = S``, which QR brings up to date: nothing
-    is squared and rooted again, so that no digits are lost (Golub and Van Loan, "Matrix Computations", section 6.5).
+    The scatter ``S = Σ (x − μ)(x − μ)ᵀ`` is represented by a root ``R``, ``RᵀR = S``, updated by QR decomposition,
+    which avoids the loss of precision by squaring (Golub and Van Loan, "Matrix Computations", section 6.5).
 
     Attributes:
-        count: rows.
+        count: number of rows.
         mean: (D,) float64.
         root: R, (at most D, D) float64.
     """
@@ -33,14 +33,14 @@ class Gaussian:
 
     @classmethod
     def of(cls, features: np.ndarray) -> Gaussian:
-        """Of (N, D) rows, N ≥ 1."""
+        """Statistics of rows (N, D), N ≥ 1."""
         x = np.asarray(features, np.float64)
         mean = x.mean(0)
         return cls(len(x), mean, np.linalg.qr(x - mean)[1])
 
     @classmethod
     def of_blocks(cls, blocks: Iterable[np.ndarray]) -> Gaussian:
-        """Of rows that come in at least one block; (n, D) each."""
+        """Statistics of at least one block of rows (n, D)."""
         found: Gaussian | None = None
         for block in blocks:
             found = cls.of(block) if found is None else found.merged(cls.of(block))
@@ -49,7 +49,7 @@ class Gaussian:
         return found
 
     def merged(self, other: Gaussian) -> Gaussian:
-        """Of the rows of both (Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm", with roots)."""
+        """Merge two sets of rows (Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm", with roots)."""
         count = self.count + other.count
         step = other.mean - self.mean
         between = math.sqrt(self.count * other.count / count) * step
@@ -58,7 +58,7 @@ class Gaussian:
 
     @property
     def covariance(self) -> Matrix:
-        """(D, D), with N − 1."""
+        """Covariance (D, D), with denominator N − 1."""
         return self._root_of_covariance().T @ self._root_of_covariance()
 
     def distance(self, other: Gaussian) -> float:
@@ -72,12 +72,12 @@ class Gaussian:
 
 
 def blocks_of(features: np.ndarray, rows: np.ndarray | None = None, size: int = BLOCK) -> Iterator[Matrix]:
-    """Yield rows of (N, D) features, which may lie on disk, as float64 (n, D), n ≤ ``size``.
+    """Yield rows of (N, D) features, which may be on disk, as float64 (n, D), n ≤ ``size``.
 
     Args:
         features: an array or a memory map.
-        rows: which, with repetitions; all by default. They come in ascending order.
-        size: rows a block.
+        rows: indices of the rows, possibly repeated; all by default. They are yielded in ascending order.
+        size: number of rows of a block.
     """
     rows = np.arange(len(features)) if rows is None else np.sort(rows)
     for start in range(0, len(rows), size):
@@ -85,7 +85,7 @@ def blocks_of(features: np.ndarray, rows: np.ndarray | None = None, size: int = 
 
 
 def frechet_of_rows(a: np.ndarray, b: np.ndarray, rows_a: np.ndarray, rows_b: np.ndarray) -> float:
-    """``frechet_distance(a[rows_a], b[rows_b])`` with a block in memory at a time."""
+    """``frechet_distance(a[rows_a], b[rows_b])`` with one block in memory at a time."""
     return Gaussian.of_blocks(blocks_of(a, rows_a)).distance(Gaussian.of_blocks(blocks_of(b, rows_b)))
 
 

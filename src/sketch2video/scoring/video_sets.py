@@ -1,4 +1,4 @@
-"""The videos of a set: those of a folder, of an output folder with its manifest, or of a CSV."""
+"""List the videos of a folder, of an output folder with its manifest, or of a CSV."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from sketch2video.media.containers import VIDEOS, looks_like_video
 from sketch2video.scoring.features import Video
 
 MANIFEST = "manifest.jsonl"
-"""An object a line, one of whose keys ``PATHS`` is the path of a video beside it; ``caption`` may be another."""
+"""One JSON object a line, with the path of a video by one of the keys ``PATHS``, and possibly ``caption``."""
 PATHS = ("video", "path_to_video", "file_name")
 DRAWING = ".sketch"
-"""What stands before the ending of a drawing that belongs to a video of the same name."""
+"""First extension of the drawing of a video of the same name."""
 
 COPY = ".gif"
-"""The ending of a small copy of a video of the same name."""
+"""Extension of a small copy of a video of the same name."""
 
 logger = logging.getLogger(__name__)
 
 
 def list_videos(source: Path | str) -> list[Video]:
-    """The videos of a folder and all below it, in order of their paths, or those that a CSV names.
+    """List the videos of a folder and its subfolders, in order of their paths, or those of a CSV.
 
-    In a folder with a manifest they are those that the manifest names. Elsewhere drawings (``x.sketch.mp4``) and GIFs
-    (``x.gif``) beside a video ``x.mp4`` are no videos of their own. Linked folders are followed, each folder once. What
-    is left out is said in one line.
+    In a folder with a manifest, the videos are those of the manifest. Elsewhere drawings (``x.sketch.mp4``) and GIFs
+    (``x.gif``) beside a video ``x.mp4`` are ignored. Linked folders are followed, each folder once. A warning of one
+    line lists what is ignored.
 
     Args:
         source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``.
 
     Raises:
-        UserError: it is missing, cannot be read, or names no video.
+        UserError: the source is missing, cannot be read, or has no video.
     """
     source = Path(source)
     if is_too_long(source.as_posix()) or not source.exists():
@@ -57,34 +57,34 @@ def list_videos(source: Path | str) -> list[Video]:
 
 
 class _Search:
-    """The videos below a folder, and what is left out.
+    """Search for the videos below a folder.
 
     Attributes:
-        videos: found so far, by their paths.
-        left_out: paths that are not taken, by what they are.
+        videos: videos found so far, by their paths.
+        left_out: ignored paths, by the reason.
     """
 
     def __init__(self) -> None:
         self.videos: dict[Path, Video] = {}
         self.left_out: dict[str, list[Path]] = {}
-        self._belonging: set[Path] = set()  # what manifests name beside videos: drawings, GIFs
+        self._belonging: set[Path] = set()  # further files in manifests: drawings, GIFs
 
     def run(self, root: Path) -> None:
-        """Search a folder and all below it, each folder once, linked ones last: their own paths come first."""
-        seen: set[tuple[int, int]] = set()
+        """Search a folder and its subfolders, each once; linked folders last, so that real paths take precedence."""
+        searched: set[tuple[int, int]] = set()
         waiting, linked = [root], list[Path]()
         while waiting or linked:
             folder = waiting.pop() if waiting else linked.pop(0)
             try:
                 status = folder.stat()
-                if (status.st_dev, status.st_ino) in seen:
+                if (status.st_dev, status.st_ino) in searched:
                     self._leave_out("link to a folder that is searched already", folder)
                     continue
                 paths = sorted(folder.iterdir())
             except OSError:
                 self._leave_out("folder that cannot be read", folder)
                 continue
-            seen.add((status.st_dev, status.st_ino))
+            searched.add((status.st_dev, status.st_ino))
             files = []
             for path in paths:
                 kind = _kind_of(path)
@@ -100,7 +100,7 @@ class _Search:
             self._take(folder, files)
 
     def summary(self, root: Path) -> str:
-        """What is left out: how many of each kind, and the first of them."""
+        """Summary of the ignored paths: the number for each reason, and the first path."""
         parts = []
         for what, paths in self.left_out.items():
             name = paths[0].relative_to(root).as_posix() if paths[0] != root else "."
@@ -111,7 +111,7 @@ class _Search:
         self.left_out.setdefault(what, []).append(path)
 
     def _take(self, folder: Path, files: list[Path]) -> None:
-        """Take the videos of one folder."""
+        """Add the videos of one folder."""
         listed: dict[Path, Video] = {}
         if folder / MANIFEST in files:
             listed, belonging = _read_manifest(folder)
@@ -147,15 +147,15 @@ def _kind_of(path: Path) -> str:
 
 
 def _is_video(path: Path) -> bool:
-    """Whether a path has the ending of a video, or is a file that begins as one."""
+    """Whether a path has the extension of a video, or is a file with the first bytes of one."""
     return path.suffix.lower() in VIDEOS or (_kind_of(path) == "file" and looks_like_video(path))
 
 
 def _read_manifest(folder: Path) -> tuple[dict[Path, Video], set[Path]]:
-    """The videos that a folder's manifest names, and the other files; nothing if it is another kind of manifest.
+    """The videos of a folder's manifest, and its other files; both empty for another kind of manifest.
 
     Raises:
-        UserError: a line is no JSON.
+        UserError: a line is not JSON.
     """
     manifest = folder / MANIFEST
     videos, others = dict[Path, Video](), set[Path]()
@@ -170,14 +170,14 @@ def _read_manifest(folder: Path) -> tuple[dict[Path, Video], set[Path]]:
         path = next((values[key] for key in PATHS if values.get(key)), None)
         if path is None:
             continue
-        place = folder / name_on_disk(folder, path)
-        videos.setdefault(place, Video(place, one_line(values.get("caption", "")) or None))
+        file = folder / name_on_disk(folder, path)
+        videos.setdefault(file, Video(file, one_line(values.get("caption", "")) or None))
         others |= {folder / text for text in values.values() if Path(text).suffix}
     return videos, others - videos.keys()
 
 
 def _rows_of(table: Path) -> list[Video]:
-    """The videos that a CSV names.
+    """The videos of a CSV.
 
     Raises:
         UserError: the CSV or a row cannot be read; the message names the row.
@@ -188,6 +188,6 @@ def _rows_of(table: Path) -> list[Video]:
         if not path or is_too_long(path):
             what = "is longer than a file's name can be" if path else "is empty"
             raise UserError(f"{table} row {row.line}: path_to_video {what}; name a video or remove the row")
-        place = table.parent / name_on_disk(table.parent, path)
-        videos.append(Video(place, one_line(row.values.get("caption", "")) or None))
+        file = table.parent / name_on_disk(table.parent, path)
+        videos.append(Video(file, one_line(row.values.get("caption", "")) or None))
     return videos

@@ -1,4 +1,4 @@
-"""Files of weights that the user brings: read without running anything that is in them."""
+"""Read the user's files of weights without executing code in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     """Tensors by name, from a safetensors file, a ``.pt``/``.pth`` file or an ``.npz`` file.
 
     A ``.pt`` file is opened with ``weights_only=True``, an ``.npz`` file without pickles: neither can run code.
-    Prefixes ``module.`` (of ``DataParallel``) are dropped, and a state dict below ``state_dict`` or ``model`` is found.
+    Prefixes ``module.`` (of ``DataParallel``) are removed; a state dict below ``state_dict`` or ``model`` is used.
 
     Raises:
         UserError: the file is missing or damaged, is TorchScript, or holds more than tensors.
@@ -48,16 +48,16 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
 def checked(
     tensors: dict[str, Tensor], shapes: dict[str, torch.Size], path: Path | str, what: str
 ) -> dict[str, Tensor]:
-    """The tensors of a network in float32, and none but these.
+    """Check the names and shapes of a network's tensors and convert them to float32.
 
     Args:
-        tensors: what was read.
-        shapes: what the network needs.
+        tensors: tensors of the file.
+        shapes: shapes of the network's tensors.
         path: the file, for messages.
         what: the network, for messages.
 
     Raises:
-        UserError: a tensor lacks, has another shape or is not finite, or there are tensors that the network has not.
+        UserError: a tensor is missing, has another shape, is not finite, or is unknown to the network.
     """
     missing, unknown = sorted(shapes.keys() - tensors.keys()), sorted(tensors.keys() - shapes.keys())
     if missing or unknown:

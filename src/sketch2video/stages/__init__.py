@@ -1,1 +1,1 @@
-"""What a stage of the graph, or a command of the same name, does: a part, a pipeline, a report, a version, videos."""
+"""Functions of the stages of the graph and of the commands of the same names."""

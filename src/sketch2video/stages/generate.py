@@ -1,4 +1,4 @@
-"""Turn a file of prompts into videos, by a registered model or a pipeline folder."""
+"""Generate videos for a prompts file, by a registered model or a pipeline folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_f
 def generate(
     prompts: str, model: str | None = None, output: str | None = None, seed: int | None = None
 ) -> list[dict[str, Any]]:
-    """Turn a file of prompts into videos; what the output folder already holds is not made again.
+    """Generate videos for a prompts file; existing videos in the output folder are kept.
 
     Args:
         prompts: a .txt, .csv or .jsonl file.
         model: a registered model such as models:/sketch2video@champion, or a folder; None: generate.model.
         output: the folder; None: generate.output.
-        seed: of prompts that name none; None: base.seed.
+        seed: seed of prompts without one of their own; None: base.seed.
 
     Returns:
         The rows of the manifest.
@@ -32,15 +32,15 @@ def generate(
         UserError: prompts, model or folder cannot be used.
     """
     params = load_params()
-    asked = read_prompts(prompts)
+    rows_of_prompts = read_prompts(prompts)
     reference, folder = model or params.generate.model, Path(output or params.generate.output)
     check_folder_target(folder, "--output" if output else "generate.output")
     located, version = _locate(reference)
     pipeline = load_pipeline(located)
-    warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, asked)
+    warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, rows_of_prompts)
     rows = generate_batch(
         Model(pipeline, reference, version, content_hash(located)),
-        asked,
+        rows_of_prompts,
         folder,
         params.generate,
         seed=params.base.seed if seed is None else seed,
@@ -52,7 +52,7 @@ def generate(
 
 
 def _locate(reference: str) -> tuple[Path, str | None]:
-    """Folder and version of a model. A folder is found without MLflow, which takes seconds to load."""
+    """Folder and version of a model. A folder is found without importing MLflow, which takes seconds."""
     if not reference.startswith("models:"):
         return pipeline_folder(Path(reference)), None
     from sketch2video.tracking.registry import locate_model

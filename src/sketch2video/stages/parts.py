@@ -16,14 +16,14 @@ CURVE = ("step", "learning_rate", "loss")
 
 
 def make_part(owner: str, stage: str) -> dict[str, float]:
-    """Make a part and what the reports say of it, all of it recorded in one MLflow run.
+    """Make a part and its report, recorded in one MLflow run.
 
-    A network goes to ``models/<owner>/<part>``, its metrics and loss curve to ``reports/<owner>``; data go to
-    ``data/<owner>/<part>``.
+    A network is written to ``models/<owner>/<part>``, its metrics and loss curve to ``reports/<owner>``; data are
+    written to ``data/<owner>/<part>``.
 
     Args:
         owner: a system, or "shared".
-        stage: of the part, such as ``train_autoencoder``, or the part's own name.
+        stage: name of the stage, such as ``train_autoencoder``, or of the part.
 
     Returns:
         The metrics.
@@ -67,7 +67,7 @@ def _make_data(owner: str, part: Part, params: Params) -> dict[str, float]:
 
 
 def _leave_note(owner: str, part: Part, reason: str) -> dict[str, float]:
-    """Write the stage's outputs without a network, before libraries are loaded that take seconds."""
+    """Write the stage's outputs without a network, and without importing slow libraries."""
     with replacing(part.folder(owner)) as partial:
         if part.note:
             named(part.note)(partial, False, reason=reason)
@@ -81,7 +81,7 @@ def _report(owner: str, stage: str, metrics: dict[str, float], history: list[dic
 
 
 def write_curve(path: Path, history: list[dict[str, float]]) -> None:
-    """Write a loss curve as CSV, atomically; a network that was not trained has a curve without points."""
+    """Write a loss curve as CSV, atomically; without a training the table is empty."""
     import pandas as pd
 
     table = pd.DataFrame(history) if history else pd.DataFrame(columns=list(CURVE))
@@ -90,17 +90,17 @@ def write_curve(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def part_code(part: Part) -> str:
-    """Digest of the code in a part's folder, and of all that this imports."""
+    """Digest of the code in a part's folder and of all its imports."""
     module = named_file(part.make)
     return code_digest(*sorted(module.parent.glob("*.py")))
 
 
 def run_name(owner: str, stage: str) -> str:
-    """How a stage's runs are called."""
+    """Name of a stage's runs."""
     return f"{owner}.{stage}"
 
 
 def recorded(params: Params, *sections: str) -> dict[str, Any]:
-    """The parameters that a run records: the section ``base`` and those that are named."""
+    """The parameters that a run records: the section ``base`` and the given ones."""
     values = params.model_dump(by_alias=True)
     return {name: values[name] for name in ("base", *sections)}

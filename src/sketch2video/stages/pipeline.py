@@ -1,4 +1,4 @@
-"""Put a system's trained networks together to one pipeline, and judge it."""
+"""Assemble a system's pipeline from its trained networks, and evaluate it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def assemble(system: str) -> dict[str, float]:
 
 
 def evaluate(system: str) -> dict[str, float]:
-    """Judge a system's pipeline on the test split, write its report and bring the table of all systems up to date.
+    """Evaluate a system's pipeline on the test split, write its report and update the comparison of all systems.
 
     Returns:
-        The metrics, and what a clip costs in seconds.
+        The metrics, and the seconds for each clip.
 
     Raises:
         UserError: there is no such system, or data or model are missing or damaged.

@@ -1,4 +1,4 @@
-"""Make a pipeline a version of the registered model. Not a stage: the registry must be right whatever DVC skips."""
+"""Register a pipeline. Not a stage of the graph: the registry must be right even if DVC skips stages."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sketch2video.tracking.runs import tracked_run
 
 
 def register(model: str | None = None) -> dict[str, str]:
-    """Make a pipeline folder a version of the registered model, and the champion if it passes the gate.
+    """Register a pipeline folder as a version of the registered model, and as champion if it passes the gate.
 
     Args:
         model: folder of the assembled pipeline, or of a system; None: that of the system ``register.system``.
 
     Returns:
-        What the gate decided; see :class:`~sketch2video.tracking.gate.Decision`.
+        The gate's decision; see :class:`~sketch2video.tracking.gate.Decision`.
 
     Raises:
-        UserError: there is no such pipeline or system, or the registry does not answer.
+        UserError: there is no such pipeline or system, or the registry is not available.
     """
     params = load_params()
     folder = pipeline_folder(Path(model)) if model else find_system(params.register_.system).folder

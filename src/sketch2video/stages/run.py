@@ -9,14 +9,14 @@ def run_stage(name: str, system: str) -> dict[str, float]:
     """Run a stage of a system: ``assemble``, ``evaluate``, or the stage of a part.
 
     Args:
-        name: of the stage.
-        system: whose stage it is; "shared" for parts that several systems use.
+        name: name of the stage.
+        system: the system that owns it; "shared" for parts that several systems share.
 
     Returns:
-        Its metrics.
+        The metrics of the stage.
 
     Raises:
-        UserError: there is no such stage, or it cannot be done.
+        UserError: there is no such stage, or it fails.
     """
     if name in ("assemble", "evaluate") and system != SHARED:
         from sketch2video.stages import pipeline

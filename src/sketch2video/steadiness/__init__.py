@@ -1,1 +1,1 @@
-"""Foreground and background separated, average fusion, masked losses, tuning for steady videos."""
+"""Segmentation of the foreground, average fusion, masked losses and combined tuning for steady videos."""

@@ -1,15 +1,15 @@
-"""Average fusion: one background for all frames of a video (the project's fourth paper, eq. 10 to 12, mended).
+"""Average fusion: one background for all frames of a video (the project's fourth paper, eq. 10 to 12, corrected).
 
-Part way through sampling, at step k, the background of every frame is replaced by the mean of several frames'
-backgrounds, and sampling goes on from there (12). Equation (11) as printed is not what it means:
+At a sampling step k, the background of every frame is replaced by the mean background of several frames, and sampling
+continues from there (12). Equation (11) as printed is corrected in three points:
 
-- A mean over n frames is one over those that show background at a pixel: behind a foreground there is none to add.
-- At step k frames are noisy, and in the mean of n of them independent noise is 1 / sqrt(n) as strong as the sampler
-  expects there (0.45 for n = 5); it takes the rest for content. So clean backgrounds are averaged, and noise is added
-  to the level of k.
-- The mean is put where a frame itself shows background, not added underneath its foreground.
+- The mean over n frames is taken at each pixel over those frames that show background there.
+- At step k frames are noisy, and the mean of n of them has noise of 1 / sqrt(n) of the expected standard deviation
+  (0.45 for n = 5); the sampler would take the difference for content. So clean backgrounds are averaged, and noise of
+  level k is added.
+- The mean replaces a frame only where the frame itself shows background; it is not added to the foreground.
 
-Under a camera that moves, frames are aligned first: the mean is then another in every frame.
+With a moving camera, frames are aligned first, and each frame has its own mean.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from sketch2video.diffusion.objectives import LearningObjective
 
 
 class FusionWeights(nn.Module):
-    """w_1 and w_2 of equation (11), 1 at the start: nothing is weighted.
+    """w_1 and w_2 of equation (11), initially 1, which changes nothing.
 
-    What reaches them are the masked losses (eq. 15 and 16,
-    :mod:`~sketch2video.steadiness.masked_losses`) of a prediction for the fused video, or of the video sampled on
-    from it (12): the background's for the most part w_1, the foreground's w_2. Noise is scaled together with the
-    content, so that weights away from 1 are away from the noise level of k, too. At the paper's 250 steps of 2e-6
-    Adam moves them by at most about 0.0005.
+    Their gradients are those of the masked losses (eq. 15 and 16, :mod:`~sketch2video.steadiness.masked_losses`) of a
+    prediction for the fused video, or of the video sampled from it (12): the background's loss mainly affects w_1, the
+    foreground's w_2. Noise is scaled together with the content, so that weights other than 1 also change the noise
+    level. With the paper's 250 steps of 2e-6 Adam changes them by at most about 0.0005.
+
     Args:
-        background: w_1 at the start.
-        foreground: w_2 at the start.
+        background: initial value of w_1.
+        foreground: initial value of w_2.
     """
 
     def __init__(self, background: float = 1.0, foreground: float = 1.0) -> None:
@@ -41,20 +41,20 @@ class FusionWeights(nn.Module):
         self.foreground = nn.Parameter(torch.tensor(foreground))
 
     def forward(self, background: Tensor, foreground: Tensor, shows_background: Tensor) -> Tensor:
-        """w_1 times the one where ``shows_background`` (bool) is true, w_2 times the other elsewhere."""
+        """w_1 times the background where ``shows_background`` (bool) is True, w_2 times the foreground elsewhere."""
         return torch.where(shows_background, self.background * background, self.foreground * foreground)
 
 
 def sampled_frames(frames: int, count: int, generator: torch.Generator) -> Tensor:
-    """Which frames are averaged: the i of equation (11).
+    """Sample the indices of the frames that are averaged: the i of equation (11).
 
     Args:
-        frames: of the video.
-        count: how many are drawn, n; where the video has fewer, all of them.
-        generator: the only source of randomness.
+        frames: number of frames of the video.
+        count: n, number of sampled frames; all frames if the video has fewer.
+        generator: random generator.
 
     Returns:
-        (n,) int64, ascending, none twice, on the generator's device.
+        (n,) int64, ascending, distinct, on the generator's device.
 
     Raises:
         ValueError: a number is below 1.
@@ -65,15 +65,15 @@ def sampled_frames(frames: int, count: int, generator: torch.Generator) -> Tenso
 
 
 def fused_background(frames: Tensor, background_masks: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean background: at each pixel that of the frames that show background there.
+    """The mean background: at each pixel over the frames that show background there.
 
     Args:
         frames: (n, C, H, W), without noise.
-        background_masks: (n, 1, H, W) bool, or shares in [0, 1], by which frames then weigh.
+        background_masks: (n, 1, H, W) bool, or weights in [0, 1].
 
     Returns:
-        mean: (C, H, W) of the dtype of ``frames``; sums are float32; 0 where no frame shows background.
-        seen: (1, H, W) bool, where one does.
+        mean: (C, H, W) of the dtype of ``frames``, summed in float32; 0 where no frame shows background.
+        seen: (1, H, W) bool, True where any frame shows background.
     """
     shares = background_masks.float()
     count = shares.sum(0)
@@ -96,30 +96,30 @@ def average_fusion(
 ) -> Tensor:
     """F_2 of equation (10): r'_k, the video at step k with one background in all frames.
 
-    The level of noise at step k is the objective's: sqrt(1 - alpha_bar_k) of a diffusion process, with the cumulative
-    product alpha_bar, and t of a flow.
+    The noise level of step k is that of the objective: sqrt(1 - alpha_bar_k) for a diffusion process with the
+    cumulative product alpha_bar, and t for flow matching.
 
     Args:
-        latents: r_k, (T, C, H, W): the video at step k, noisy.
-        clean: r, (T, C, H, W): the video without noise, which is sampled to the end or estimated at step k.
-        background_masks: m_bg, (T, 1, H, W) bool; what is not background is foreground.
-        objective: how data and noise are mixed at a time.
-        time: of step k, one at which the objective samples: in [0, 1], below 1 for a diffusion process.
+        latents: r_k, (T, C, H, W): the noisy video at step k.
+        clean: r, (T, C, H, W): the video without noise, sampled to the end or estimated at step k.
+        background_masks: m_bg, (T, 1, H, W) bool, the complement of the foreground.
+        objective: the objective, which mixes data and noise at a time.
+        time: time of step k, at which the objective samples: in [0, 1], below 1 for a diffusion process.
         weights: w_1 and w_2.
-        count: frames that are averaged, n; see :func:`sampled_frames`.
-        shared_noise: whether the background's noise is the same in all frames. Then backgrounds are equal to the last
-            bit, which is what a sampler of single frames needs to keep them so; a network that has learned from noise
-            drawn for each frame apart may take noise that stands still for texture. False: drawn for each frame.
-        generator: the only source of randomness: which frames, then noise.
-        aligned: for a camera that moves: from the numbers of the frames that are drawn to their mean background as it
-            lies in every frame, (T, C, H, W), and where it is seen, bool (T, 1, H, W). None: the camera stands still.
+        count: n, number of frames that are averaged; see :func:`sampled_frames`.
+        shared_noise: whether the background's noise is the same in all frames. Backgrounds are then exactly equal, as
+            a sampler of single frames requires; a network that was trained with independent noise for each frame may
+            take static noise for texture. False: independent noise for each frame.
+        generator: random generator, used for the frames first, then for the noise.
+        aligned: for a moving camera: from the indices of the sampled frames to their mean background aligned with each
+            frame, (T, C, H, W), and where it is visible, bool (T, 1, H, W). None: the camera is static.
 
     Returns:
-        (T, C, H, W) of the dtype of ``latents``. The foreground is theirs, and so is the background where no frame that
-        was drawn shows any: to the last bit where w_1 = w_2 = 1.
+        (T, C, H, W) of the dtype of ``latents``. The foreground is unchanged, and so is the background where no sampled
+        frame shows any: exactly if w_1 = w_2 = 1.
 
     Raises:
-        ValueError: the shapes do not belong together, masks are not bool, or ``count`` is below 1.
+        ValueError: the shapes are inconsistent, masks are not bool, or ``count`` is below 1.
     """
     frames = len(latents)
     if clean.shape != latents.shape or background_masks.shape != (frames, 1, *latents.shape[2:]):

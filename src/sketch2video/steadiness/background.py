@@ -1,4 +1,4 @@
-"""The mean background of several frames of a clip, as the camera sees it in each frame."""
+"""The mean background of several frames of a clip, aligned with each frame."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from sketch2video.steadiness.camera import seen_from
 
 _UNLIKE = 32.0
-"""Differences from a mean background, of 255, that are neither its drift nor a blur: something stands before it."""
+"""Difference from a mean background, of 255, above which it is occluded, beyond drift and blur."""
 
 
 def aligned_background(
     frames: np.ndarray, foreground: np.ndarray, path: np.ndarray, drawn: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lay the backgrounds of some frames over each other along the camera's path, and average them.
+    """Align the backgrounds of some frames along the camera's path, and average them.
 
     Args:
         frames: uint8 (T, H, W, 3).
-        foreground: bool (T, H, W), what is no background.
+        foreground: bool (T, H, W), True on the foreground.
         path: (T, 3, 3) homographies; see :func:`~sketch2video.steadiness.camera.camera_path`.
-        drawn: which frames are averaged.
+        drawn: indices of the frames that are averaged.
 
     Returns:
-        mean: float32 (T, H, W, 3) in [0, 255], as each frame's camera sees it; 0 where no drawn frame shows any.
-        seen: bool (T, H, W), where one does.
+        mean: float32 (T, H, W, 3) in [0, 255], aligned with each frame; 0 where no sampled frame shows background.
+        seen: bool (T, H, W), True where any sampled frame shows background.
     """
     backgrounds = [np.where(foreground[i], 0, 1).astype(np.float32) for i in drawn]
     means, counts = [], []
@@ -34,18 +34,18 @@ def aligned_background(
         total, count = np.zeros(frames.shape[1:], np.float32), np.zeros(frames.shape[1:3], np.float32)
         for i, background in zip(drawn, backgrounds, strict=True):
             into = path[i] @ np.linalg.inv(here)
-            shown = seen_from(background, into) > 0.999  # no pixel of the foreground, or from outside, is mixed in
-            total += seen_from(frames[i].astype(np.float32), into) * shown[..., None]
-            count += shown
+            visible = seen_from(background, into) > 0.999  # without interpolation from the foreground or outside
+            total += seen_from(frames[i].astype(np.float32), into) * visible[..., None]
+            count += visible
         means.append(total / np.maximum(count, 1)[..., None])
         counts.append(count > 0)
     return np.stack(means), np.stack(counts)
 
 
 def explained(frames: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Where frames show their mean background: bool (T, H, W).
+    """Where frames agree with their mean background: bool (T, H, W).
 
-    A segmenter misses things, and a mean that is put over one erases it.
+    The mean would erase objects that the segmenter misses.
 
     Args:
         frames: uint8 (T, H, W, 3).

@@ -1,10 +1,10 @@
-"""The camera's motion, told from the frames alone: how the ground of one frame lies in another.
+"""Estimation of the camera's motion from frames: homographies between the backgrounds of frames.
 
-Direct registration, as by Odobez and Bouthemy 1995 ("Robust multiresolution estimation of parametric motion models"):
-all pixels vote by their gradients, and those that do not follow the ground lose their weight. Features would sit on
-the moving objects, whose edges are often the only sharp ones.
+Direct registration as in Odobez and Bouthemy 1995 ("Robust multiresolution estimation of parametric motion models"):
+all pixels contribute by their gradients, with robust weights against pixels that do not move with the background.
+Features would be detected mainly on the moving objects, which often have the only sharp edges.
 
-Homographies are in px of the frames, as OpenCV's: integer coordinates name pixel centres.
+Homographies are in px of the frames, as in OpenCV: integer coordinates are pixel centres.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ import numpy as np
 from sketch2video.steadiness.light import evenly_lit
 
 STILL = 0.5
-"""Corners that never move farther than this, in px, are a still camera's."""
+"""Maximum motion of the frame's corners, in px, for a static camera."""
 
 _SIDE = 128
-"""Longer side of the pictures that are registered, in px at most."""
+"""Maximum of the longer side of the registered pictures, px."""
 _COARSEST = 16
 _ROUNDS = 8
 _GAIN = 0.93
-"""A camera that moves, or moves in a richer way, must lower the remaining differences to this share."""
+"""Ratio of the remaining differences below which a motion model with more parameters is accepted."""
 _OVERLAP = 0.7
-"""Frames that share less than this of their ground with the anchor need a new one."""
+"""Minimum overlap with the anchor frame; below it a new anchor is chosen."""
 _LIKENESS = 0.85
-"""So do frames that correlate less than this with the anchor where they show the same: a generated ground changes."""
+"""Minimum correlation with the anchor frame on the overlap, as generated backgrounds change; below it likewise."""
 _TUKEY = 4.685
-"""Residuals beyond so many standard deviations have no weight."""
+"""Parameter of Tukey's weights: residuals beyond so many standard deviations have no weight."""
 
 
 def camera_path(frames: np.ndarray) -> np.ndarray:
-    """Where the points of the first frame's ground lie in each frame.
+    """Estimate the camera's path: homographies from the background of the first frame to that of each frame.
 
-    The path is that of a still camera unless a shift explains the frames better, and shifts unless homographies do.
-    Changes of light explain nothing: they are left out where paths are compared.
+    The simplest of three models that explains the frames is used: a static camera, shifts, or homographies. Changes of
+    light are removed before the models are compared.
 
     Args:
         frames: uint8 (T, H, W, 3), T ≥ 1.
 
     Returns:
-        float64 (T, 3, 3) homographies, from the first frame to each; all the identity for a still camera.
+        float64 (T, 3, 3) homographies from the first frame to each; all the identity for a static camera.
     """
     height, width = frames.shape[1:3]
     factor = min(1.0, _SIDE / max(height, width))
@@ -61,23 +61,23 @@ def camera_path(frames: np.ndarray) -> np.ndarray:
 
 
 def is_still(path: np.ndarray) -> bool:
-    """Whether a path (T, 3, 3) of :func:`camera_path` is that of a still camera."""
+    """Whether a path (T, 3, 3) of :func:`camera_path` is that of a static camera."""
     return bool((path == np.eye(3)).all())
 
 
 def seen_from(picture: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """A picture as another frame's camera sees it, given where that frame's points lie in it; zero where it ends."""
+    """Warp a picture to another frame, given the homography from that frame to the picture; zero outside."""
     size = picture.shape[1::-1]
     return cv2.warpPerspective(picture, homography, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
 def within(homography: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Where another frame shows what a frame does: bool (H, W), given where the points of the one lie in the other."""
+    """Pixels of a frame that are visible in another one: bool (H, W), given the homography to the other frame."""
     return seen_from(np.ones(shape, np.float32), homography) > 0.99
 
 
 def overlap(homography: np.ndarray, shape: tuple[int, ...]) -> float:
-    """The share of a frame (H, W) that another frame shows, too, given where its points lie in the other."""
+    """The share of a frame (H, W) that is visible in another one, given the homography to the other frame."""
     return float(seen_from(np.ones(shape, np.float32), homography).mean())
 
 
@@ -87,18 +87,18 @@ def _grey(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _first_guess(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """No motion, or the shift of phase correlation where that leaves smaller differences."""
+    """No motion, or the shift of phase correlation if it gives smaller differences."""
     window = cv2.createHanningWindow(before.shape[::-1], cv2.CV_32F) if min(before.shape) > 1 else None
     guess = np.eye(3)
     if window is not None:
-        guess[:2, 2] = cv2.phaseCorrelate(before.copy(), after.copy(), window)[0]  # it may write into its arguments
+        guess[:2, 2] = cv2.phaseCorrelate(before.copy(), after.copy(), window)[0]  # it may change its arguments
     if max(abs(guess[0, 2]) / before.shape[1], abs(guess[1, 2]) / before.shape[0]) > 0.3:
         return np.eye(3)
     return guess if _difference(before, after, guess) < _difference(before, after, np.eye(3)) else np.eye(3)
 
 
 def _difference(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> float:
-    """Median absolute difference where both are seen."""
+    """Median absolute difference on the overlap."""
     inside = within(homography, moving.shape)
     if inside.mean() < 0.2:
         return float("inf")
@@ -106,7 +106,7 @@ def _difference(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -
 
 
 def _likeness(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> float:
-    """Correlation where both are seen, in [-1, 1]; 1 where there is nothing to tell apart."""
+    """Correlation on the overlap, in [-1, 1]; 1 without contrast."""
     inside = within(homography, moving.shape)
     here, there = fixed[inside], seen_from(moving, homography)[inside]
     if not here.size or here.std() < 1 or there.std() < 1:
@@ -115,7 +115,7 @@ def _likeness(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray) -> 
 
 
 def _registered(fixed: np.ndarray, moving: np.ndarray, guess: np.ndarray, *, shift_only: bool) -> np.ndarray:
-    """The homography that takes points of ``fixed`` into ``moving``, from coarse to fine."""
+    """The homography from ``fixed`` to ``moving``, estimated from coarse to fine."""
     levels = [(fixed, moving)]
     while min(levels[-1][0].shape) >= 2 * _COARSEST:
         levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))
@@ -128,7 +128,7 @@ def _registered(fixed: np.ndarray, moving: np.ndarray, guess: np.ndarray, *, shi
 
 
 def _refined(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray, *, shift_only: bool) -> np.ndarray:
-    """Gauss-Newton steps with Tukey's weights at one resolution; stops where a step would run away."""
+    """Gauss-Newton steps with Tukey's weights at one resolution; stops if a step diverges."""
     height, width = fixed.shape
     unit = np.array([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -137,10 +137,10 @@ def _refined(fixed: np.ndarray, moving: np.ndarray, homography: np.ndarray, *, s
         inside = within(homography, moving.shape)
         if inside.mean() < 0.2:
             break
-        seen = seen_from(moving, homography)
-        residual = seen - fixed
+        warped = seen_from(moving, homography)
+        residual = warped - fixed
         residual -= np.median(residual[inside])
-        mean = (seen + fixed) / 2
+        mean = (warped + fixed) / 2
         across = cv2.Scharr(mean, cv2.CV_32F, 1, 0, scale=1 / 32) * width / 2
         down = cv2.Scharr(mean, cv2.CV_32F, 0, 1, scale=1 / 32) * height / 2
         sigma = 1.4826 * np.median(np.abs(residual[inside])) + 0.1
@@ -175,7 +175,7 @@ def _small_motion(step: np.ndarray) -> np.ndarray:
 
 
 def _followed(frames: list[np.ndarray], *, shift_only: bool) -> np.ndarray:
-    """The path (T, 3, 3) step by step, each frame then held against the last anchor, lest errors add up."""
+    """The path (T, 3, 3) step by step, with each frame registered to the last anchor to avoid accumulated errors."""
     path = [np.eye(3)]
     anchor = 0
     for t in range(1, len(frames)):
@@ -195,7 +195,7 @@ def _followed(frames: list[np.ndarray], *, shift_only: bool) -> np.ndarray:
 
 
 def _remaining(frames: list[np.ndarray], path: np.ndarray) -> float:
-    """Mean difference of frames some way apart, along a camera's path: over a longer way small motions show."""
+    """Mean difference of distant frames along a camera's path; distant, so that small motions are detected."""
     gap = max(1, len(frames) // 5)
     pairs = [(t, t + gap) for t in range(len(frames) - gap)]
     left = [_difference(frames[a], frames[b], path[b] @ np.linalg.inv(path[a])) for a, b in pairs]
@@ -203,6 +203,6 @@ def _remaining(frames: list[np.ndarray], path: np.ndarray) -> float:
 
 
 def _travel(path: np.ndarray, width: int, height: int) -> float:
-    """Farthest that any corner moves from its place in the first frame, px."""
+    """Maximum distance of any corner from its position in the first frame, px."""
     corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], np.float64)
     return max(float(np.abs(cv2.perspectiveTransform(corners, step) - corners).max()) for step in path)

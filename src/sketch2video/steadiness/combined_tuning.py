@@ -1,12 +1,12 @@
-"""Combined tuning (the project's fourth paper, eq. 13 to 16 and 20): a trained denoiser learns one video.
+"""Combined tuning (the project's fourth paper, eq. 13 to 16 and 20): fine-tuning of a denoiser on one video.
 
-The video is made consistent beforehand by :mod:`~sketch2video.steadiness.average_fusion`. What is predicted, and by
-which network, is the caller's: any base is tuned alike.
+The background of the video is fused beforehand by :mod:`~sketch2video.steadiness.average_fusion`. The caller provides
+the network and the error of its prediction.
 
-This is not :func:`~sketch2video.training.loop.train`, which would average the weights and write them with their moments
-to a checkpoint before the first step and at the end (Stable Diffusion's UNet, 860 M weights: 3.4 GB more memory and
-files of 14 GB for a tuning of minutes), choose the precision, and return a loss curve of about 100 means. Here a call
-returns every step's loss and leaves the weights that the last step gave.
+:func:`~sketch2video.training.loop.train` is not used: it averages the weights, writes checkpoints with the optimizer's
+state before the first step and at the end (Stable Diffusion's UNet, 860 M weights: 3.4 GB more memory and files of
+14 GB for a tuning of minutes), chooses the precision, and returns a loss curve of about 100 means. Here a call returns
+the loss of every step, and the weights are those of the last step.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sketch2video.steadiness.masked_losses import LossWeights, MeanOver, combine
 from sketch2video.training.schedule import seed_step
 
 NetworkError = Callable[[int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
-"""The error of a prediction in step k, with its graph, and the masks M_fg and M_bg, broadcastable to it. All that is
-random of it (time, noise, which frames) comes from the generator, which is seeded for this step."""
+"""From the step index and its seeded random generator (for time, noise and frames) to the error of a prediction, which
+is differentiable, and the masks M_fg and M_bg, broadcastable to it."""
 
 LORA_LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]
-"""Of every attention of diffusers' UNet, to itself and to text."""
+"""Projections of all self- and cross-attention layers of diffusers' UNet."""
 
 
 def tune(
@@ -44,28 +44,28 @@ def tune(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, float]]:
-    """Lower the loss (20) by AdamW; steps and rate are the paper's unless others are given.
+    """Minimise the loss (20) by AdamW; the defaults of steps and learning rate are the paper's.
 
     Args:
-        network_error: the error of the network, on one sample a step.
-        parameters: what is tuned, such as :func:`tuned_parameters` and those of a
-            :class:`~sketch2video.steadiness.average_fusion.FusionWeights`; those that need no gradient are left out.
+        network_error: the error of the network, for one sample in each step.
+        parameters: the parameters to be tuned, such as :func:`tuned_parameters` and those of a
+            :class:`~sketch2video.steadiness.average_fusion.FusionWeights`; frozen ones are ignored.
         weights: the lambdas.
-        steps: at least 1.
-        learning_rate: the same in all steps.
+        steps: number of steps, at least 1.
+        learning_rate: constant learning rate.
         mean_over: see :func:`~sketch2video.steadiness.masked_losses.masked_loss`.
-        weight_decay: of AdamW.
-        gradient_clip: the most that the gradient's norm may be.
-        seed: of all that is random; the same seed gives the same weights on the same machine.
-        device: of the steps' generator.
+        weight_decay: weight decay of AdamW.
+        gradient_clip: maximum norm of the gradient.
+        seed: random seed; the same seed gives the same weights on the same machine.
+        device: device of the random generator.
 
     Returns:
-        The loss curve, a point a step: ``step`` from 1, ``loss``, and its terms ``whole``, ``foreground`` and
-        ``background`` before they are weighted.
+        The loss curve, one entry for each step: ``step`` from 1, ``loss``, and its terms ``whole``, ``foreground`` and
+        ``background`` without their weights.
 
     Raises:
-        UserError: the loss or its gradient is not a number any more.
-        ValueError: nothing needs a gradient, or there is no step.
+        UserError: the loss or its gradient is not finite.
+        ValueError: no parameter requires a gradient, or there is no step.
     """
     tuned = [parameter for parameter in parameters if parameter.requires_grad]
     if not tuned or steps < 1:
@@ -93,12 +93,12 @@ def tune(
 
 
 def tuned_parameters(unet: UNet2DConditionModel, lora_rank: int | None) -> list[nn.Parameter]:
-    """What of a UNet is tuned; the rest of it is frozen.
+    """The parameters of a UNet that are tuned; all others are frozen.
 
     Args:
-        unet: of diffusers; with a rank it is given new layers, which :func:`merge_lora` takes away again.
-        lora_rank: of the matrices that are added to those of its attention (Hu et al. 2022, "LoRA"); they begin at
-            nothing, and their random halves come from torch's global generator. None: all weights.
+        unet: a UNet of diffusers; with a rank LoRA layers are added, which :func:`merge_lora` removes again.
+        lora_rank: rank of the matrices that are added to those of the attention (Hu et al. 2022, "LoRA"); their product
+            is initially zero, and their random factors use torch's global generator. None: all weights are tuned.
 
     Raises:
         UserError: a rank is given, and `peft` is not installed.
@@ -117,7 +117,7 @@ def tuned_parameters(unet: UNet2DConditionModel, lora_rank: int | None) -> list[
 
 
 def merge_lora(unet: UNet2DConditionModel) -> None:
-    """Add what LoRA has learned to a UNet's own weights, which then are saved and loaded as before; all are frozen."""
+    """Merge LoRA layers into a UNet's weights, which are then saved and loaded as before; all are frozen."""
     unet.fuse_lora()
     unet.unload_lora()
     unet.requires_grad_(False)

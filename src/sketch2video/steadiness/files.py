@@ -1,7 +1,7 @@
-"""Names of the files that making videos steady leaves and reads."""
+"""Names of files of the steadiness stages."""
 
 STEADIED = "steadied.parquet"
-"""Table of the videos that were made steady, in the folder of their shards."""
+"""Table of the videos with fused backgrounds, in the folder of their shards."""
 
 FUSION = "fusion_weights.json"
-"""File with w_1 and w_2, beside the network that was tuned together with them."""
+"""File with w_1 and w_2, in the folder of the network that was tuned with them."""

@@ -1,10 +1,10 @@
-"""Foreground and background of a clip without any weights: what moves against the ground.
+"""Segmentation of moving objects against the background, without weights.
 
-The frames are laid over each other along the camera's path, and each pixel of the ground takes the colour that most
-frames show there, or, where an object hides its own ground for most of the clip, the one that continues the ground
-around it. What differs from that ground is a seed, which GrabCut (Rother et al. 2004) completes by colour and edges;
-the colour models are learned over the whole clip, so that an object is known by its looks in frames where it hardly
-moves. The ground is then made once more without what was found.
+The frames are aligned along the camera's path. The colour of a background pixel is the most frequent one over the
+frames, or, where an object covers it for most of the clip, the one that continues the surrounding background. Pixels
+that differ from the background are seeds for GrabCut (Rother et al. 2004), with colour models of the whole clip, so
+that objects are also found in frames where they hardly move. The background is then estimated again without the objects
+found.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from sketch2video.steadiness.camera import camera_path, is_still, overlap, seen_
 from sketch2video.steadiness.light import VIEWS, evenly_lit, spread
 
 LEAST_FRAMES = 2
-"""Motion is told from so many frames at least."""
+"""Minimum number of frames for a segmentation by motion."""
 
 _OVERLAP = 0.6
-"""Of its ground a frame must share so much with those that its ground is made of."""
+"""Minimum overlap of a frame with the frames from which its background is estimated."""
 _ROUNDS = 2
 _FLOOR = 2.0
-"""Least standard deviation of the noise, of 255: rounding and compression."""
+"""Minimum standard deviation of the noise, of 255: rounding and compression."""
 _MEDIAN_OF_THREE = 1.26
-"""Median of the largest of three channels' normal noise, in standard deviations."""
+"""Median of the maximum of three channels of normal noise, in standard deviations."""
 _SEED, _HINT = 8.0, 4.0
-"""Differences from the ground, in standard deviations: surely something else, and perhaps."""
+"""Differences from the background, in standard deviations, for certain and for possible foreground."""
 _LEAST_CONTRAST = 12.0
-"""Differences below this, of 255, are never an object."""
+"""Minimum difference of an object from the background, of 255."""
 _DARKEST_SHADOW = 0.4
-"""A shadow leaves this share of the light at least."""
+"""Minimum share of the light in a shadow."""
 _LEAST_AREA = 0.002
-"""Smaller things, in shares of the frame, are noise."""
+"""Minimum area of an object, as a share of the frame."""
 _FREQUENCY = 3.0
-"""Weight of the logarithm of how often a colour is seen, against its distance from the ground around it."""
+"""Weight of the logarithm of a colour's frequency, relative to its distance from the surrounding background."""
 _UNSEEN = 4.0
-"""Cost of a ground that no frame shows, beside that of a colour seen in half a frame."""
+"""Additional cost of a background colour that no frame shows, over that of a colour in half a frame."""
 _MODEL_PIXELS = 2**15
-"""Pixels that the colour models are learned from, about."""
+"""Approximate number of pixels for the colour models."""
 _SQUARE = np.ones((3, 3), np.uint8)
 _NO_BOX = (0, 0, 0, 0)
-"""GrabCut's box, which it does not read where it is given a trimap."""
+"""GrabCut's box, which is ignored with a trimap."""
 
 
-class Ground(NamedTuple):
-    """What a frame would show without the objects.
+class Background(NamedTuple):
+    """The background of a frame without the objects.
 
     Attributes:
         picture: float32 (H, W, 3).
-        sigma: float32 (H, W): its standard deviation, noise included.
-        known: bool (H, W): where any frame shows it.
+        sigma: float32 (H, W), standard deviation including noise.
+        known: bool (H, W), True where any frame shows it.
     """
 
     picture: np.ndarray
@@ -62,18 +62,18 @@ class Ground(NamedTuple):
 
 
 def moving_foreground(frames: np.ndarray) -> np.ndarray:
-    """Find what moves against the ground, under a still or a moving camera.
+    """Segment objects that move against the background, with a static or a moving camera.
 
-    It needs no weights and no chance: the same frames always have the same masks.
+    Deterministic and without weights.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2; one shot, without cuts.
 
     Returns:
-        bool (T, H, W), True on the foreground; all False where nothing moves.
+        bool (T, H, W), True on the foreground; all False without motion.
 
     Raises:
-        ValueError: the shape is another, or there is one frame only, in which nothing can move.
+        ValueError: shape or dtype is wrong, or there is one frame only.
     """
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise ValueError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
@@ -81,38 +81,38 @@ def moving_foreground(frames: np.ndarray) -> np.ndarray:
         raise ValueError("one frame shows no motion; give two at least")
     path = camera_path(frames)
     if is_still(path):
-        # A ground that drifts would count as noise, and hide objects.
+        # Drift of the background would count as noise, and hide objects.
         frames = np.clip(evenly_lit(frames), 0, 255).round().astype(np.uint8)
     masks = np.zeros(frames.shape[:3], bool)
     for _ in range(_ROUNDS):
-        trimaps = np.stack([_trimap(f, g) for f, g in zip(frames, _grounds(frames, path, masks), strict=True)])
+        trimaps = np.stack([_trimap(f, g) for f, g in zip(frames, _backgrounds(frames, path, masks), strict=True)])
         masks = _cut_out(frames, trimaps)
         if not masks.any():
             break
     return masks
 
 
-def _grounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Ground]:
-    """The ground of each frame, without what the masks (T, H, W) hide, as far as other frames show it."""
+def _backgrounds(frames: np.ndarray, path: np.ndarray, masks: np.ndarray) -> list[Background]:
+    """The background of each frame, without the pixels of the masks (T, H, W), from the overlapping frames."""
     if is_still(path):
         chosen = spread(len(frames))
-        ground = _ground(frames[chosen].astype(np.float32), ~masks[chosen], np.ones(masks[chosen].shape, bool))
-        return [ground] * len(frames)
+        background = _background(frames[chosen].astype(np.float32), ~masks[chosen], np.ones(masks[chosen].shape, bool))
+        return [background] * len(frames)
     found = []
     for t in range(len(frames)):
-        ways = _overlapping(path, t, frames.shape[1:3])
-        views = np.stack([seen_from(frames[s].astype(np.float32), way) for s, way in ways.items()])
-        inside = np.stack([within(way, frames.shape[1:3]) for way in ways.values()])
-        hidden = np.stack([seen_from(masks[s].astype(np.float32), way) > 0.01 for s, way in ways.items()])
-        found.append(_ground(views, inside & ~hidden, inside))
+        others = _overlapping(path, t, frames.shape[1:3])
+        views = np.stack([seen_from(frames[s].astype(np.float32), motion) for s, motion in others.items()])
+        inside = np.stack([within(motion, frames.shape[1:3]) for motion in others.values()])
+        hidden = np.stack([seen_from(masks[s].astype(np.float32), motion) > 0.01 for s, motion in others.items()])
+        found.append(_background(views, inside & ~hidden, inside))
     return found
 
 
 def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[int, np.ndarray]:
-    """At most 16 frames, evenly over those that share ground with one, and where its points lie in each of them.
+    """At most 16 frames, evenly spaced over those that overlap with one, and the homographies from it to each of them.
 
-    The nearest frames alone would not do: under a camera that follows an object slowly they all hide the same ground.
-    They are taken where too few share enough of it. How far the ground is shared is found by steps that double, so that
+    The nearest frames alone are not enough: if the camera slowly follows an object, they all hide the same background.
+    They are used if too few frames overlap enough. The range of overlapping frames is found by doubling steps, so that
     the time for a frame does not grow with the clip.
     """
     back = np.linalg.inv(path[middle])
@@ -130,22 +130,22 @@ def _overlapping(path: np.ndarray, middle: int, shape: tuple[int, int]) -> dict[
     if last - first + 1 < VIEWS:
         first = min(max(middle - VIEWS // 2, 0), max(len(path) - VIEWS, 0))
         last = min(first + VIEWS, len(path)) - 1
-    return {first + place: path[first + place] @ back for place in spread(last - first + 1)}
+    return {first + offset: path[first + offset] @ back for offset in spread(last - first + 1)}
 
 
-def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground:
-    """The ground that views (K, H, W, 3) have in common.
+def _background(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Background:
+    """Estimate the common background of views.
 
     Args:
-        views: float32, laid over each other.
-        usable: bool (K, H, W), where a view shows the ground as far as is known.
-        inside: bool (K, H, W), where a view shows anything.
+        views: float32 (K, H, W, 3), aligned.
+        usable: bool (K, H, W), pixels of a view that are not known to be foreground.
+        inside: bool (K, H, W), pixels inside of a view.
     """
     known = np.asarray(usable.any(0))
     median = _median(views, np.where(known, usable, inside))
     gaps = _largest(views - median)
     noise = max(float(np.median(gaps[usable])) / _MEDIAN_OF_THREE, _FLOOR) if usable.any() else _FLOOR
-    # A colour between two pixels differs by the slope times the shift: no alignment is exact.
+    # Errors of the alignment change a colour by the gradient times the shift.
     slope = _largest(cv2.morphologyEx(median, cv2.MORPH_GRADIENT, _SQUARE))
     sigma = np.sqrt(noise**2 + (0.15 * slope) ** 2)
     changing = ((gaps > np.maximum(_HINT * sigma, _LEAST_CONTRAST)) & inside).any(0) | ~known
@@ -153,17 +153,17 @@ def _ground(views: np.ndarray, usable: np.ndarray, inside: np.ndarray) -> Ground
     changing |= ~known
     changing = ndimage.binary_fill_holes(cv2.dilate(changing.astype(np.uint8), _SQUARE) > 0)
     if not changing.any() or (~changing).mean() < 0.1:
-        return Ground(median, sigma, known)
+        return Background(median, sigma, known)
     picture, seen, spread = _continued(views, usable, median, changing, noise)
-    return Ground(picture, np.where(seen, sigma, spread).astype(np.float32), seen)
+    return Background(picture, np.where(seen, sigma, spread).astype(np.float32), seen)
 
 
 def _median(views: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Median of the usable views of each pixel, of each channel: float32 (H, W, 3)."""
+    """Median over the usable views, for each pixel and channel: float32 (H, W, 3)."""
     ordered = np.sort(np.where(usable[..., None], views, np.inf), axis=0)
     count = usable.sum(0)
     low, high = (np.maximum(count - 1, 0) // 2, np.maximum(count, 1) // 2)
-    picked = [np.take_along_axis(ordered, place[None, ..., None], 0)[0] for place in (low, high)]
+    picked = [np.take_along_axis(ordered, rank[None, ..., None], 0)[0] for rank in (low, high)]
     middle = np.mean(picked, axis=0)
     return np.where(np.isfinite(middle), middle, 0).astype(np.float32)
 
@@ -171,14 +171,14 @@ def _median(views: np.ndarray, usable: np.ndarray) -> np.ndarray:
 def _continued(
     views: np.ndarray, usable: np.ndarray, median: np.ndarray, changing: np.ndarray, noise: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Where pixels change, choose of the colours they take one that continues the ground around them.
+    """For changing pixels, choose the colour of a view that best continues the surrounding background.
 
-    The cost of a colour is its squared distance from what a smooth continuation of the steady pixels has there, against
-    how much the ground itself varies about such a continuation, less the weighted logarithm of the share of views that
-    show it.
+    The cost of a colour is its squared distance from a smooth interpolation of the steady pixels, relative to the
+    variance of the background about such an interpolation, minus the weighted logarithm of the share of views with this
+    colour.
 
     Returns:
-        The ground (H, W, 3), where a view shows it (H, W), and the standard deviation of the continuation.
+        The background (H, W, 3), where a view shows it (H, W), and the standard deviation of the interpolation.
     """
     reach = max(2.0, 0.25 * float(np.sqrt(changing.sum())))
     smooth = _filled(median, ~changing, reach)
@@ -202,7 +202,7 @@ def _continued(
 
 
 def _filled(picture: np.ndarray, given: np.ndarray, reach: float) -> np.ndarray:
-    """A smooth picture from the given pixels: Gaussian means, wider where the nearer ones give nothing."""
+    """Smooth interpolation of the given pixels: Gaussian means, wider where there are no near ones."""
     result, have = np.zeros_like(picture), np.zeros(given.shape, bool)
     weight = given.astype(np.float32)
     while not have.all():
@@ -215,37 +215,37 @@ def _filled(picture: np.ndarray, given: np.ndarray, reach: float) -> np.ndarray:
     return result
 
 
-def _trimap(frame: np.ndarray, ground: Ground) -> np.ndarray:
-    """GrabCut's classes (H, W) from the difference of a frame from its ground."""
+def _trimap(frame: np.ndarray, background: Background) -> np.ndarray:
+    """GrabCut's classes (H, W) from the difference between a frame and its background."""
     picture = frame.astype(np.float32)
-    difference = _largest(cv2.GaussianBlur(picture - ground.picture, (0, 0), 0.7))
-    seed = difference > np.maximum(_SEED * ground.sigma, 2 * _LEAST_CONTRAST)
-    hint = difference > np.maximum(_HINT * ground.sigma, _LEAST_CONTRAST)
-    shadow = _may_be_shadow(picture, ground)
+    difference = _largest(cv2.GaussianBlur(picture - background.picture, (0, 0), 0.7))
+    seed = difference > np.maximum(_SEED * background.sigma, 2 * _LEAST_CONTRAST)
+    hint = difference > np.maximum(_HINT * background.sigma, _LEAST_CONTRAST)
+    shadow = _may_be_shadow(picture, background)
     seed = _without_specks(cv2.erode((seed & ~shadow).astype(np.uint8), _SQUARE, borderValue=1) > 0)
     trimap = np.full(frame.shape[:2], cv2.GC_PR_BGD, np.uint8)
     trimap[ndimage.binary_fill_holes(hint & ~shadow)] = cv2.GC_PR_FGD
     near_hint = cv2.dilate(hint.astype(np.uint8), _SQUARE) > 0
-    trimap[(difference < 0.5 * _HINT * ground.sigma) & ground.known & ~near_hint] = cv2.GC_BGD
+    trimap[(difference < 0.5 * _HINT * background.sigma) & background.known & ~near_hint] = cv2.GC_BGD
     trimap[seed] = cv2.GC_FGD
     return trimap
 
 
-def _may_be_shadow(picture: np.ndarray, ground: Ground) -> np.ndarray:
-    """Where a frame is its ground in less light: the same hue, darker, but not dark (Horprasert et al. 1999)."""
-    light = _product(picture, ground.picture) / np.maximum(_product(ground.picture, ground.picture), 1)
-    hue = _largest(picture - light[..., None] * ground.picture)
-    return (light > _DARKEST_SHADOW) & (light < 1) & (hue < np.maximum(_HINT * ground.sigma, _LEAST_CONTRAST))
+def _may_be_shadow(picture: np.ndarray, background: Background) -> np.ndarray:
+    """Possible shadows: the hue of the background, darker, but not dark (Horprasert et al. 1999)."""
+    light = _product(picture, background.picture) / np.maximum(_product(background.picture, background.picture), 1)
+    hue = _largest(picture - light[..., None] * background.picture)
+    return (light > _DARKEST_SHADOW) & (light < 1) & (hue < np.maximum(_HINT * background.sigma, _LEAST_CONTRAST))
 
 
 def _cut_out(frames: np.ndarray, trimaps: np.ndarray) -> np.ndarray:
     """GrabCut of every frame with colour models of the whole clip: bool (T, H, W)."""
     masks = np.zeros(trimaps.shape, bool)
-    wanted = (trimaps == cv2.GC_FGD).any((1, 2))
-    models = _colour_models(frames[wanted], trimaps[wanted]) if wanted.any() else None
+    with_seed = (trimaps == cv2.GC_FGD).any((1, 2))
+    models = _colour_models(frames[with_seed], trimaps[with_seed]) if with_seed.any() else None
     if models is None:
         return masks
-    for t in np.flatnonzero(wanted):
+    for t in np.flatnonzero(with_seed):
         trimap = trimaps[t].copy()
         cv2.grabCut(frames[t], trimap, _NO_BOX, models[0].copy(), models[1].copy(), 1, cv2.GC_EVAL_FREEZE_MODEL)
         found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
@@ -254,7 +254,7 @@ def _cut_out(frames: np.ndarray, trimaps: np.ndarray) -> np.ndarray:
 
 
 def _colour_models(frames: np.ndarray, trimaps: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mixtures of colours of background and foreground, learned from all frames in one picture below each other."""
+    """Colour mixtures of background and foreground, from all frames, concatenated to one picture."""
     step = max(1, round(np.sqrt(trimaps.size / _MODEL_PIXELS)))
     tall = np.concatenate(list(frames[:, ::step, ::step]))
     trimap = np.concatenate(list(trimaps[:, ::step, ::step]))
@@ -262,13 +262,13 @@ def _colour_models(frames: np.ndarray, trimaps: np.ndarray) -> tuple[np.ndarray,
     if behind.all() or not behind.any():
         return None
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(0)  # of the clustering that the mixtures start with
+    cv2.setRNGSeed(0)  # for the initial clustering of the mixtures
     cv2.grabCut(np.ascontiguousarray(tall), trimap, _NO_BOX, *models, 3, cv2.GC_INIT_WITH_MASK)
     return models
 
 
 def _touching(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """The connected parts of a mask that hold a seed."""
+    """The connected components of a mask that contain a seed."""
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     kept = np.zeros(count + 1, bool)
     kept[np.unique(labels[seeds & mask])] = True
@@ -277,7 +277,7 @@ def _touching(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def _without_specks(mask: np.ndarray) -> np.ndarray:
-    """A mask without its connected parts that are too small."""
+    """A mask without small connected components."""
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     large = np.bincount(labels.ravel(), minlength=count + 1) >= max(_LEAST_AREA * mask.size, 4)
     large[0] = False
@@ -285,7 +285,7 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
 
 
 def _largest(difference: np.ndarray) -> np.ndarray:
-    """Largest amount of three channels (..., 3); NumPy's own maximum over so short an axis is ten times slower."""
+    """Maximum absolute value of three channels (..., 3); NumPy's maximum over a short axis is ten times slower."""
     red, green, blue = (np.abs(difference[..., channel]) for channel in range(3))
     return np.maximum(np.maximum(red, green), blue)
 

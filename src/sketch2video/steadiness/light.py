@@ -1,4 +1,4 @@
-"""Frames of a clip without what changes slowly over the frame: light, or a generated ground that drifts."""
+"""Removal of changes that vary slowly over the frame: light, or drift of a generated background."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import cv2
 import numpy as np
 
 _REACH = 0.25
-"""Frame widths over which light changes: a standard deviation."""
+"""Standard deviation of the low-pass filter for light, frame widths."""
 _MOST = 24.0
-"""What a pixel may differ from the clip's median more than the frame does, of 255, by a change of light alone."""
+"""Maximum local change of light relative to that of the whole frame, of 255."""
 VIEWS = 16
-"""Frames that a median over a clip is of, at most."""
+"""Maximum number of frames of a median over a clip."""
 
 
 def spread(count: int) -> np.ndarray:
-    """At most 16 of so many frames, evenly over them, ascending: int64."""
+    """Indices of at most 16 of ``count`` frames, evenly spaced, ascending: int64."""
     return np.unique(np.linspace(0, count - 1, min(count, VIEWS)).round().astype(int))
 
 
 def evenly_lit(frames: np.ndarray) -> np.ndarray:
-    """Take out of every frame by how much it is lighter than the clip's median: as a whole, and then place by place.
+    """Subtract from every frame its difference in light from the clip's median: of the whole frame, then locally.
 
-    Things that move stay as they are but for at most 24 of 255, and far less where they are small. Under a camera that
-    moves, the median is no picture of the ground, and nothing of use comes out but a sharper look at whether it does.
+    Moving objects change by at most 24 of 255, and small ones far less. With a moving camera the median is not the
+    background, and the result is only useful to detect that motion.
 
     Args:
         frames: uint8 or float32 (T, H, W) or (T, H, W, 3), in [0, 255].
 
     Returns:
-        float32 of the same shape; it may leave [0, 255] a little.
+        float32 of the same shape; values may be slightly outside of [0, 255].
     """
     median = np.median(frames[spread(len(frames))], axis=0).astype(np.float32)
     reach = _REACH * frames.shape[2]

@@ -1,8 +1,8 @@
 """The loss of the whole video, of its foreground and of its background (the project's fourth paper, eq. 13 to 16, 20).
 
-Combined tuning (13) goes on training a denoiser, on videos made consistent by
-:mod:`~sketch2video.steadiness.average_fusion`, so that the error ``e - e_theta(x_t, t, h)`` is small (14): here any
-error of a prediction, a velocity's as well. Foreground (15) and background (16) can weigh more than the whole (20).
+Combined tuning (13) fine-tunes a denoiser on videos with fused backgrounds, see
+:mod:`~sketch2video.steadiness.average_fusion`, and minimises the error ``e - e_theta(x_t, t, h)`` (14): here the error
+of any prediction, also of a velocity. Foreground (15) and background (16) can have larger weights than the whole (20).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class LossWeights:
     """The lambdas of equation (20).
 
     Attributes:
-        whole: of the loss without a mask, lambda_1.
+        whole: lambda_1, weight of the loss without a mask.
         foreground: lambda_2.
         background: lambda_3.
     """
@@ -44,18 +44,18 @@ def masked_loss(error: Tensor, mask: Tensor, mean_over: MeanOver = "all") -> Ten
     """Equations (15) and (16): ``|M * e|^2``, * the Hadamard product, whose sum of squares is divided by a count.
 
     Args:
-        error: (N, T, C, h, w) or of any shape; what the prediction is off.
+        error: error of the prediction, (N, T, C, h, w) or any other shape.
         mask: in [0, 1] or bool, broadcastable to ``error``.
-        mean_over: what is counted. ``all``: elements, in and out of the mask, as (6) and (14) are usually implemented;
-            then a small foreground has a small loss, and binary masks that complement each other have losses that add
-            up to that of the whole. ``masked``: those in the mask, by the square of their share in it, so that a
-            constant error of 1 costs 1 however much the mask holds, and a pixel in a small foreground weighs more.
+        mean_over: denominator of the mean. ``all``: all elements, as (6) and (14) are usually implemented; then a small
+            foreground has a small loss, and the losses of complementary binary masks add up to that of the whole.
+            ``masked``: the sum of the squared mask, so that a constant error of 1 has a loss of 1 for any mask, and
+            a pixel of a small foreground has a larger weight.
 
     Returns:
-        A float32 scalar; 0 where the mask holds nothing.
+        A float32 scalar; 0 for an empty mask.
 
     Raises:
-        ValueError: the mask has a shape that does not go with the error's.
+        ValueError: the mask cannot be broadcast to the error.
     """
     mask = _beside(mask, error)
     squares = (mask * error.float()).square()
@@ -70,21 +70,21 @@ def combined_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Equation (20): lambda_1 L_1 + lambda_2 L_fg + lambda_3 L_bg.
 
-    With ``all``, and binary masks that complement each other, this is (lambda_1 + lambda_2) L_fg +
-    (lambda_1 + lambda_3) L_bg: the three weights say no more than two would.
+    With ``all`` and complementary binary masks this equals (lambda_1 + lambda_2) L_fg + (lambda_1 + lambda_3) L_bg: two
+    of the three weights are independent.
 
     Args:
         error: see :func:`masked_loss`.
-        foreground, background: the masks M_fg and M_bg, likewise.
+        foreground, background: the masks M_fg and M_bg; see :func:`masked_loss`.
         weights: the lambdas.
         mean_over: see :func:`masked_loss`.
 
     Returns:
-        The loss, and its terms by name before they are weighted, for the loss curve: ``whole`` (L_1), ``foreground``,
+        The loss, and its terms by name without their weights, for the loss curve: ``whole`` (L_1), ``foreground``,
         ``background``.
 
     Raises:
-        ValueError: a mask has a shape that does not go with the error's.
+        ValueError: a mask cannot be broadcast to the error.
     """
     terms = {
         "whole": error.float().square().mean(),
@@ -96,15 +96,15 @@ def combined_loss(
 
 
 def latent_mask(mask: Tensor, factor: int, cover: Cover) -> Tensor:
-    """A mask of pixels on the grid of a latent that is ``factor`` times smaller.
+    """Downsample a mask of pixels to the grid of a latent.
 
     Args:
         mask: (T, H, W) bool.
-        factor: pixels of a latent place's side.
-        cover: what a place is given. ``share``: the share of its pixels that are in the mask, so that masks that
-            complement each other still do, though the squares of (15) and (16) leave up to half of an error out along
-            outlines. ``any``: 1 where any pixel is in it, else 0; of two masks only one should be made so, and the
-            other be what it leaves.
+        factor: downsampling factor.
+        cover: value of a latent position. ``share``: the share of its pixels in the mask, so that complementary masks
+            remain complementary, though the squares of (15) and (16) lose up to half of an error along outlines.
+            ``any``: 1 if any pixel is in the mask, else 0; of two complementary masks only one should be computed so,
+            and the other as its complement.
 
     Returns:
         (T, 1, H / factor, W / factor) float32 in [0, 1].
@@ -113,7 +113,7 @@ def latent_mask(mask: Tensor, factor: int, cover: Cover) -> Tensor:
         ValueError: a side is not a multiple of the factor.
     """
     if factor < 1 or any(side % factor for side in mask.shape[-2:]):
-        raise ValueError(f"masks of {tuple(mask.shape[-2:])} do not divide into places of {factor} x {factor} pixels")
+        raise ValueError(f"masks of {tuple(mask.shape[-2:])} do not divide into blocks of {factor} x {factor} pixels")
     pool = functional.avg_pool2d if cover == "share" else functional.max_pool2d
     return pool(mask[:, None].float(), factor)
 

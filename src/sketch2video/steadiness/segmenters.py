@@ -1,7 +1,7 @@
 """Segmenters of foreground and background in videos, by name: [m_fg, m_bg] = F_1(r), where m_bg is not m_fg.
 
-``motion`` needs no weights. Anything else names a Segment Anything Model (Kirillov et al. 2023), which is asked for
-what moves: each thing that motion finds is a prompt, its box and the point deepest inside it.
+``motion`` needs no weights. Any other name is that of a Segment Anything Model (Kirillov et al. 2023), with moving
+objects as prompts: the box of each object that ``motion`` finds, and the point farthest from its outline.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sketch2video.steadiness.foreground import moving_foreground
 
 MOTION = "motion"
 _MARGIN = 0.02
-"""Boxes are so much larger than what motion finds, on each side, in frame sizes: motion often loses the rim."""
+"""Margin of the boxes on each side, in frame sizes, as ``motion`` often misses the edges of objects."""
 
 
 class Prompts(NamedTuple):
-    """Where the things of one frame are, in its px.
+    """Prompts for the objects of one frame, px.
 
     Attributes:
         boxes: (N, 4), left, top, right, bottom.
-        points: (N, 1, 2), one inside each thing, across and down.
+        points: (N, 1, 2), one inside each object, x and y.
     """
 
     boxes: list[list[float]]
@@ -50,17 +50,17 @@ def segment(frames: np.ndarray, segmenter: str = MOTION) -> np.ndarray:
 
 
 def sam_foreground(name: str | Path, frames: np.ndarray) -> np.ndarray:
-    """What SAM cuts out, frame by frame, where something moves: bool (T, H, W).
+    """Segmentation of moving objects by SAM, frame by frame: bool (T, H, W).
 
-    Of the three masks that SAM gives for a prompt, the one counts that it thinks best. A frame in which nothing moves
-    has no foreground.
+    Of SAM's three masks for a prompt, the one with the best predicted IoU is used. Frames without motion have no
+    foreground.
 
     Args:
         name: a folder or hub id of a `SamModel` with its processor, as safetensors.
         frames: uint8 (T, H, W, 3) RGB, T ≥ 2.
 
     Raises:
-        UserError: it cannot be loaded, or is no SAM.
+        UserError: it cannot be loaded, or is not a SAM.
     """
     model, processor = load_sam(name)
     moving = moving_foreground(frames)
@@ -74,16 +74,16 @@ def load_sam(name: str | Path) -> tuple[SamModel, SamProcessor]:
     """A Segment Anything Model, frozen, in float32 and evaluation mode on the accelerator, and its processor.
 
     Raises:
-        UserError: there is no such folder or model, or it is no SAM.
+        UserError: there is no such folder or model, or it is not a SAM.
     """
-    mend = f"give {MOTION}, a folder with a SamModel and its processor, or a hub id such as facebook/sam-vit-base"
-    with one_line(name, "a SAM", mend):
+    fix = f"give {MOTION}, a folder with a SamModel and its processor, or a hub id such as facebook/sam-vit-base"
+    with one_line(name, "a SAM", fix):
         kind = AutoConfig.from_pretrained(name).model_type
         if kind != "sam":
-            raise UserError(f"{name} holds a model of the kind {kind}, not sam; {mend}")
-        # The PIL processor is the one that needs no torchvision.
+            raise UserError(f"{name} holds a model of the kind {kind}, not sam; {fix}")
+        # The PIL processor does not need torchvision.
         processor = SamProcessor(SamImageProcessorPil.from_pretrained(name))
-    model = load_named(SamModel, name, "a SAM", mend)
+    model = load_named(SamModel, name, "a SAM", fix)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.requires_grad_(False).to(device), processor
 
@@ -111,11 +111,11 @@ def prompts_of(mask: np.ndarray) -> Prompts:
 
 @torch.inference_mode()
 def _prompted(model: SamModel, processor: SamProcessor, frame: np.ndarray, prompts: Prompts) -> np.ndarray:
-    """The best mask of each prompt, together: bool (H, W)."""
+    """Union of the best masks of all prompts: bool (H, W)."""
     inputs = processor(frame, input_boxes=[prompts.boxes], input_points=[prompts.points], return_tensors="pt")
     sizes = inputs.pop("original_sizes"), inputs.pop("reshaped_input_sizes")
     inputs = {key: value.to(model.device, torch.float32) for key, value in inputs.items()}
-    answer = model(**inputs)
-    best = answer.iou_scores.argmax(-1)[..., None, None, None].expand(-1, -1, 1, *answer.pred_masks.shape[-2:])
-    masks = processor.post_process_masks(answer.pred_masks.gather(2, best).cpu(), *sizes)
+    output = model(**inputs)
+    best = output.iou_scores.argmax(-1)[..., None, None, None].expand(-1, -1, 1, *output.pred_masks.shape[-2:])
+    masks = processor.post_process_masks(output.pred_masks.gather(2, best).cpu(), *sizes)
     return masks[0].flatten(0, 1).any(0).numpy()

@@ -1,7 +1,8 @@
-"""Combined tuning: train the video LDM on, on videos made steady (the project's fourth paper, eq. 13 to 16, 20).
+"""Combined tuning: fine-tune the video LDM on videos with fused backgrounds (the project's fourth paper, eq. 13 to 16,
+20).
 
-The paper tunes for one video at a time. Here the videos are many, of the training split's captions and drawings, so
-that what is learned is how to be steady and not how one video looks, and a generated video costs no tuning.
+The paper tunes for one video at a time. Here many videos with captions and drawings of the training split are used, so
+that the network learns steadiness and not the content of one video, and generation needs no tuning.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ def tune_long_video(
 
     Args:
         params: all parameters; the sections ``long_video``, ``video_ldm`` and ``base`` are read.
-        logger: told about the loss curve.
-        output: folder that gets the network, and w_1 and w_2 in ``FUSION``.
+        logger: receives the loss curve.
+        output: folder of the network, with w_1 and w_2 in ``FUSION``.
         steadied: folder of shards; see :func:`~sketch2video.systems.long_video.steadied.steady_clips`.
         text_encoder: folder of the frozen text encoder.
-        video_ldm: folder of the network that the tuning begins with.
-        checkpoints: where checkpoints lie.
+        video_ldm: folder of the network to be tuned.
+        checkpoints: folder of the checkpoints.
 
     Returns:
         Metrics: ``loss``, ``background_weight`` and ``foreground_weight``: w_1 and w_2.
@@ -87,7 +88,7 @@ def tune_long_video(
 
 
 class Tuned(nn.Module):
-    """What combined tuning moves.
+    """The modules that combined tuning updates.
 
     Attributes:
         transformer: the video LDM's network.
@@ -101,16 +102,16 @@ class Tuned(nn.Module):
 
 
 class CombinedTuningTask(Task):
-    """Equation (20) at a time that is drawn, on noisy videos that equation (11) mixes of background and foreground.
+    """Equation (20) at random times, on noisy videos whose background and foreground are weighted by equation (11).
 
-    In equation (11) the weights stand at step k alone, and no loss reaches them. Here every noisy video is mixed by
-    them, at whatever level of noise it is, and the masked losses (15, 16) of the prediction for it are what moves them.
+    In equation (11) the weights are used at step k alone, without a gradient. Here every noisy video is weighted by
+    them, at any noise level, so that they receive the gradients of the masked losses (15, 16).
 
     Args:
         transformer: the network.
         section: parameters of the long videos.
-        video_ldm: parameters of the network's first training: which conditions go missing how often.
-        text: captions of the videos, in the order of the dataset's ``index``.
+        video_ldm: parameters of the network's first training, for the dropout of conditions.
+        text: encoded captions of the videos, in the order of the dataset's ``index``.
     """
 
     module: Tuned

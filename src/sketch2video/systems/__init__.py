@@ -1,7 +1,7 @@
-"""Systems: how trained networks become text to video. All are ``DiffusionPipeline`` subclasses, called alike.
+"""Text-to-video systems. All are ``DiffusionPipeline`` subclasses with the same call.
 
 Every folder here is a system, described by its ``SPEC``; :mod:`~sketch2video.systems.registry` finds them. Pipelines
-are imported when they are asked for: ``from sketch2video.systems import SketchToVideoPipeline``.
+are imported on first access: ``from sketch2video.systems import SketchToVideoPipeline``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts of systems that paint by latent diffusion: an autoencoder, the clips' latents, a denoiser of latent videos."""
+"""Parts of latent diffusion systems: an autoencoder, the clips' latents, a denoiser of latent videos."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def latent_diffusion_parts(
     """The parts of a system.
 
     Args:
-        system: its name.
-        control: name of the pictures that its networks see.
-        mixture: what its video LDM is trained on beside whole clips.
-        images: folder of captioned images that it learns from; None: it learns from clips alone.
-        sections: of the parameters that are the system's own.
+        system: name of the system.
+        control: name of the control pictures of its networks, from the parameters.
+        mixture: parameters of further training data beside whole clips; None: whole clips alone.
+        images: folder of captioned images that are training data, too; None: none.
+        sections: names of the system's own sections of the parameters.
     """
     return (
         Part(
@@ -37,7 +37,7 @@ def latent_diffusion_parts(
         ),
         Part(
             "latents",
-            "Encode every clip once, so that the LDM's training never touches pixels",
+            "Encode every clip once, so that the LDM's training reads latents alone",
             "sketch2video.autoencoder.latents:encode_latents",
             lambda params: {"autoencoder": model_folder(system, "autoencoder"), "images": images},
             ("autoencoder",),
@@ -60,12 +60,12 @@ def latent_diffusion_parts(
     )
 
 
-def painter(system: str, params: Params) -> dict[str, Any]:
-    """What a pipeline that paints by latent diffusion is assembled from, and how it samples unless a call says.
+def latent_diffusion_arguments(system: str, params: Params) -> dict[str, Any]:
+    """Arguments of ``assemble`` of a latent diffusion system: folders of the parts and defaults of sampling.
 
     Args:
-        system: whose parts they are.
-        params: all parameters; those of ``evaluate`` become the pipeline's own, as its scores are made with them.
+        system: the system that owns the parts.
+        params: all parameters; those of ``evaluate`` become the pipeline's defaults, so that scores apply to them.
     """
     section = params.evaluate
     return {

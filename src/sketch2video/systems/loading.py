@@ -1,4 +1,4 @@
-"""A folder written by ``save_pretrained`` → a pipeline that is ready to be called, whichever system it holds."""
+"""Load the pipeline of any system from a folder that ``save_pretrained`` wrote."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sketch2video.systems.registry import find_system, system_names, system_of_c
 
 INDEX = "model_index.json"
 BY_SLOT = "sketch2video.models.curve_vae"
-"""Module of the curve VAE in pipelines that were saved before strokes were a set; its weights fit no network here."""
+"""Module of the curve VAE in pipelines of versions with strokes by slot; its weights fit no present network."""
 
 
 def pipeline_folder(folder: Path | str) -> Path:
-    """The folder with a pipeline's index: the one that is named, or ``pipeline`` within a system's folder.
+    """The folder with a pipeline's index: the given one, or ``pipeline`` within a system's folder.
 
     Raises:
         UserError: there is none.
@@ -50,7 +50,7 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
             " `dvc repro`, or use that version"
         )
     verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()  # it reports layers of an encoder that nobody uses
+    transformers.logging.set_verbosity_error()  # it reports unused layers of an encoder
     diffusers.utils.logging.disable_progress_bar()
     try:
         pipeline = spec.pipeline_class.from_pretrained(folder, local_files_only=True)
@@ -65,12 +65,12 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
 
 
 def pipeline_code(pipeline: DiffusionPipeline) -> str:
-    """The file that defines a pipeline's class: its videos depend on it, and on what it imports."""
+    """The file that defines a pipeline's class: the videos depend on it, and on its imports."""
     return str(sys.modules[type(pipeline).__module__].__file__)
 
 
 def content_hash(folder: Path | str) -> str:
-    """Hexadecimal SHA-256 over names and bytes of a folder's files; the same wherever the folder lies."""
+    """Hexadecimal SHA-256 over names and bytes of a folder's files, independent of the folder's path."""
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return sha256_of_value({path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files})

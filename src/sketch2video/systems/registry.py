@@ -1,7 +1,7 @@
-"""All systems: those of this package, those of installed packages, and those that a program registers.
+"""Registry of all systems: those of this package, of installed packages, and those that a program registers.
 
-Every folder of ``sketch2video/systems`` is a system. A package of somebody else's adds one by an entry point of the
-group ``sketch2video.systems`` that names its spec.
+Every folder of ``sketch2video/systems`` is a system. Another package adds one by an entry point of the group
+``sketch2video.systems`` that names its spec.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _registered: dict[str, SystemSpec] = {}
 
 
 def register_system(spec: SystemSpec) -> None:
-    """Make a system known.
+    """Register a system.
 
     Raises:
-        ValueError: another system has its name, or one of its sections is another's.
+        ValueError: its name, or the name of one of its sections, is in use.
     """
     if spec.name == SHARED or _registered.get(spec.name, spec) != spec:
         raise ValueError(f"there is a system {spec.name} already; choose another name")
@@ -43,7 +43,7 @@ def register_system(spec: SystemSpec) -> None:
 
 @contextmanager
 def registered(spec: SystemSpec) -> Iterator[None]:
-    """Make a system known in the block alone."""
+    """Register a system within the ``with`` block."""
     register_system(spec)
     try:
         yield
@@ -72,7 +72,7 @@ def system_names() -> list[str]:
 
 
 def find_system(name: str) -> SystemSpec:
-    """A system by its name.
+    """Find a system by its name.
 
     Raises:
         UserError: there is no such system.
@@ -84,10 +84,10 @@ def find_system(name: str) -> SystemSpec:
 
 
 def find_part(owner: str, stage: str) -> Part:
-    """A part by its stage's name or its own.
+    """Find a part by its name or that of its stage.
 
     Args:
-        owner: a system, or "shared".
+        owner: name of a system, or "shared".
         stage: such as ``train_autoencoder`` or ``autoencoder``.
 
     Raises:
@@ -101,10 +101,10 @@ def find_part(owner: str, stage: str) -> Part:
 
 
 def is_shared(stage: str) -> bool:
-    """Whether a stage, or a part by its name, is of those that several systems use."""
+    """Whether a part, named by itself or its stage, is shared by several systems."""
     return any(stage in (part.stage, part.name) for part in SHARED_PARTS)
 
 
 def system_of_class(name: str) -> SystemSpec | None:
-    """The system whose pipeline is of a class, by the class's name; None if there is none."""
+    """The system whose pipeline has a class of this name; None if there is none."""
     return next((spec for spec in map(find_system, system_names()) if spec.class_name == name), None)

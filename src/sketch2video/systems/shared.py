@@ -1,4 +1,4 @@
-"""Parts that several systems use: ``models/shared/<part>``."""
+"""Parts that several systems share: ``models/shared/<part>``."""
 
 from __future__ import annotations
 

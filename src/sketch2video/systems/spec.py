@@ -1,8 +1,8 @@
-"""What a system is: one frozen object that everything that handles systems asks.
+"""Specification of a system: one frozen object with all properties by which the project handles systems.
 
 To add a system: a folder in ``systems/`` whose ``__init__`` has ``SPEC``, a section of ``params.yaml`` if it has
-parameters of its own, and a ``dvc.yaml``. Specs import no library that takes long to load: functions and classes are
-named, and imported when they are called.
+parameters of its own, and a ``dvc.yaml``. Specs do not import libraries that load slowly: functions and classes are
+given by name, and imported when they are called.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sketch2video.params import Params, Section
 MODELS, DATA, REPORTS = Path("models"), Path("data"), Path("reports")
 
 SHARED = "shared"
-"""The owner of parts that several systems use."""
+"""Owner of the parts that several systems share."""
 
 
 def model_folder(owner: str, part: str) -> Path:
@@ -43,13 +43,13 @@ CURVE_VAE = model_folder(SHARED, "curve_vae")
 
 
 def named(target: str) -> Any:
-    """The function or class that ``module:name`` names, imported."""
+    """Import the function or class ``module:name``."""
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def named_file(target: str) -> Path:
-    """The file of the module that ``module:name`` names, which need not be imported for that."""
+    """The file of the module of ``module:name``, without importing it."""
     spec = find_spec(target.partition(":")[0])
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{target} does not exist")
@@ -58,19 +58,19 @@ def named_file(target: str) -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A network that is trained, or data that a network makes: one stage of the graph.
+    """A trained network, or data that a network generates: one stage of the graph.
 
     Attributes:
-        name: of its folder.
-        title: what the stage does, for people.
-        make: ``module:function``. Of a network ``f(params, logger, output, **arguments) -> TrainResult``, of data
+        name: name of the part and of its folder.
+        title: description of the stage for users.
+        make: ``module:function``. For a network ``f(params, logger, output, **arguments) -> TrainResult``, for data
             ``f(output, **arguments) -> dict`` of metrics; see :mod:`sketch2video.training`. The code of its
-            folder, with all that this imports, is recorded with what it makes.
-        arguments: further ones, from the parameters.
-        sections: of the parameters, that the stage's run records beside ``base``.
-        is_data: whether it goes to ``data/<owner>/<name>``, and not to ``models/<owner>/<name>``.
-        unneeded: why nothing is trained, from the parameters; None: it is trained.
-        note: ``module:function``, called as ``f(folder, False, reason=...)`` in place of an unneeded training.
+            folder, with all its imports, is recorded with the output.
+        arguments: further arguments of ``make``, from the parameters.
+        sections: sections of the parameters that the stage's run records, in addition to ``base``.
+        is_data: whether the output is ``data/<owner>/<name>`` instead of ``models/<owner>/<name>``.
+        unneeded: from the parameters to the reason why nothing is trained; None: it is trained.
+        note: ``module:function``, called as ``f(folder, False, reason=...)`` instead of an unneeded training.
     """
 
     name: str
@@ -88,24 +88,24 @@ class Part:
         return f"{'encode' if self.is_data else 'train'}_{self.name}"
 
     def folder(self, owner: str) -> Path:
-        """Where it goes."""
+        """The output folder."""
         return data_folder(owner, self.name) if self.is_data else model_folder(owner, self.name)
 
 
 @dataclass(frozen=True)
 class SystemSpec:
-    """A system.
+    """Specification of a system.
 
     Attributes:
-        name: of its folders in ``models``, ``data`` and ``reports``.
-        title: what it is, for reports and help.
+        name: name of the system and of its folders in ``models``, ``data`` and ``reports``.
+        title: description for reports and help.
         pipeline: ``module:class`` of its :class:`~sketch2video.pipelines.video_pipeline.VideoPipeline`.
-        control: name of the pictures that its networks see (:mod:`sketch2video.controls`), from the parameters.
-        parts: what is made for it alone, in this order.
+        control: name of the control pictures of its networks (:mod:`sketch2video.controls`), from the parameters.
+        parts: the parts of this system alone, in the order of their training.
         assemble: ``module:function``, called as ``f(output, **arguments)``; writes the pipeline's folder.
-        arguments: of ``assemble``, from the parameters.
-        sections: of the parameters, that the run of ``assemble`` records beside ``base``.
-        params: sections of ``params.yaml`` that the system brings, by name.
+        arguments: arguments of ``assemble``, from the parameters.
+        sections: sections of the parameters that the run of ``assemble`` records, in addition to ``base``.
+        params: classes of the system's own sections of ``params.yaml``, by name.
     """
 
     name: str
@@ -120,7 +120,7 @@ class SystemSpec:
 
     @property
     def folder(self) -> Path:
-        """Where the assembled pipeline goes."""
+        """The folder of the assembled pipeline."""
         return model_folder(self.name, PIPELINE)
 
     @property

@@ -1,4 +1,4 @@
-"""What a token transformer knows about clips beside their tokens."""
+"""The conditions of a token transformer: captions, frame rate and control pictures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class ClipCondition(NamedTuple):
-    """What all levels are told about N clips.
+    """Conditions of N clips, the same for all levels.
 
     Attributes:
-        tokens: (N, M, text_width), captions behind a token that all of them share.
+        tokens: (N, M, text_width), a token that all clips share, followed by those of the captions.
         mask: (N, M) bool, True at real tokens.
         vector: (N, D), caption and frame rate.
         control: (N, T, C, H, W) in [0, 1], a control picture for every frame; None: there is none.
-        control_mask: (N,) bool, False where a clip has no control pictures after all; None: all have.
+        control_mask: (N,) bool, False for clips without control pictures; None: all have some.
     """
 
     tokens: Tensor
@@ -26,7 +26,7 @@ class ClipCondition(NamedTuple):
     control_mask: Tensor | None = None
 
     def at(self, frames: Tensor | slice) -> ClipCondition:
-        """With the control pictures of some frames: a slice, or (N, W) int64 if clips differ."""
+        """Select the control pictures of some frames: a slice, or indices (N, W) int64 for each clip."""
         if self.control is None:
             return self
         if isinstance(frames, slice):
@@ -35,7 +35,7 @@ class ClipCondition(NamedTuple):
         return self._replace(control=self.control[each, frames])
 
     def of_clips(self, clips: Tensor | slice) -> ClipCondition:
-        """What some of the clips are told: a slice, or their numbers, int64."""
+        """Select some of the clips: a slice, or indices, int64."""
         return ClipCondition(
             self.tokens[clips],
             self.mask[clips],

@@ -18,17 +18,17 @@ from sketch2video.tokens.clip_condition import ClipCondition
 POSITION_OCTAVES = 6
 
 LEARNED_WIDTH = 112
-"""Numbers of a code's vector that are learned. By the VQGAN's own alone, copying a token is hard to learn."""
+"""Width of the learned part of a code's vector. With the VQGAN's part alone, copying tokens is hard to learn."""
 
 
 @dataclass
 class Reading:
-    """What a level has read so far, kept as keys and values.
+    """The key-value cache of a level.
 
     Attributes:
-        mask: (N, M) bool, which tokens of the captions are there.
-        past: of all that was read.
-        slots: number of slots that were read.
+        mask: (N, M) bool, True at real tokens of the captions.
+        past: cached keys and values.
+        slots: number of cached slots.
     """
 
     mask: Tensor
@@ -37,11 +37,11 @@ class Reading:
 
 
 class Past(NamedTuple):
-    """What stands before the frames of a window.
+    """The previous frame of each frame of a window.
 
     Attributes:
-        frames: the frame before each, as code vectors of every level, finest first: (N, W, h, w, C) each.
-        missing: (N, W) bool, True where there is none.
+        frames: previous frames as code vectors of every level, finest first: (N, W, h, w, C) each.
+        missing: (N, W) bool, True if there is none.
     """
 
     frames: Sequence[Tensor]
@@ -53,14 +53,14 @@ class LevelTransformer(nn.Module):
 
     Args:
         codes: K of the level's codebook.
-        code_width: width of the code vectors of the VQGAN; C is more by ``LEARNED_WIDTH``.
-        sides: of all levels' grids, finest first.
-        level: this one's place among them.
+        code_width: width of the code vectors of the VQGAN; C is larger by ``LEARNED_WIDTH``.
+        sides: sides of the grids of all levels, finest first.
+        level: index of this level.
         width: D.
-        layers, heads: of the decoder; heads divide D.
+        layers, heads: numbers of layers and heads of the decoder; D is a multiple of the heads.
         text_width: width of the text encoder's hidden states.
-        control_channels: of the control pictures; 0: there are none.
-        pixels: that one token spans along an axis.
+        control_channels: channels of the control pictures; 0: there are none.
+        pixels: side of a token in pixels.
     """
 
     def __init__(
@@ -115,47 +115,47 @@ class LevelTransformer(nn.Module):
 
     @property
     def length(self) -> int:
-        """P, tokens of one frame."""
+        """P, number of tokens of one frame."""
         return self.side**2
 
     @apply_forward_hook
     def bases(self, past: Past, above: Sequence[Tensor], times: Tensor, condition: ClipCondition) -> Tensor:
-        """What stands in the slots of some frames but for the token before each: (N, W, P, D).
+        """The input of the slots of some frames without the embeddings of the previous tokens: (N, W, P, D).
 
         Args:
-            past: the frames before these.
+            past: the previous frames.
             above: code vectors of the upper levels in the same frames, nearest level first: each (N, W, h, w, C).
-            times: (N, W), where in the clip the frames lie, in [0, 1].
-            condition: of the clips, its control pictures those of the W frames.
+            times: (N, W), times of the frames in the clip, in [0, 1].
+            condition: conditions of the clips, with control pictures of the W frames.
         """
         before = [features(frames) for features, frames in zip(self.before_in, past.frames, strict=True)]
         before.append(self.same_place_in(past.frames[self.level]).flatten(0, 1).movedim(-1, 1))
         x = torch.where(past.missing.flatten()[:, None, None, None], self.no_before, torch.stack(before).sum(0))
         for features, vectors in zip(self.above_in, above, strict=True):
             x = x + features(vectors)
-        seen = (x + self.mixed(x)).flatten(2).movedim(1, -1).unflatten(0, times.shape)  # (N, W, P, D)
-        seen = seen + condition.vector[:, None, None] + self.place_in(self._places(times))
-        return seen if not hasattr(self, "control_in") else seen + self._seen(condition)
+        slots = (x + self.mixed(x)).flatten(2).movedim(1, -1).unflatten(0, times.shape)  # (N, W, P, D)
+        slots = slots + condition.vector[:, None, None] + self.place_in(self._positions(times))
+        return slots if not hasattr(self, "control_in") else slots + self._control(condition)
 
     @apply_forward_hook
     def inputs(self, bases: Tensor, vectors: Tensor) -> Tensor:
         """The slots of whole frames as one sequence: (N, W * P, D).
 
         Args:
-            bases: (N, W, P, D), of :meth:`bases`.
-            vectors: (N, W, h, w, C), code vectors of these frames' tokens; the last one is not seen.
+            bases: (N, W, P, D), see :meth:`bases`.
+            vectors: (N, W, h, w, C), code vectors of the tokens of these frames; the last one is not used.
         """
         tokens = self.token_in(vectors.flatten(1, 3)[:, :-1])
         begin = self.begin_in.to(tokens.dtype).expand(len(tokens), 1, -1)
         return bases.flatten(1, 2) + torch.cat([begin, tokens], dim=1)
 
     def logits(self, inputs: Tensor, codes: Tensor, condition: ClipCondition) -> Tensor:
-        """Logits of the tokens of a sequence of slots (N, L, D), read at once: (N, L, K) float32.
+        """Logits of the tokens of a sequence of slots (N, L, D), in one pass: (N, L, K) float32.
 
         Args:
             inputs: the slots.
             codes: (K, code_width), the VQGAN's vectors of the level's codes.
-            condition: of the clips.
+            condition: conditions of the clips.
         """
         prefix = self.prefix_in(condition.tokens)
         samples, words = condition.mask.shape
@@ -169,7 +169,7 @@ class LevelTransformer(nn.Module):
         return self._scores(states[:, words:], codes)
 
     def begin(self, condition: ClipCondition) -> Reading:
-        """Read the captions."""
+        """Start a key-value cache with the captions."""
         prefix = self.prefix_in(condition.tokens)
         reading = Reading(condition.mask, DynamicCache(config=self.decoder.config))
         words = condition.mask.shape[1]
@@ -178,7 +178,7 @@ class LevelTransformer(nn.Module):
         return reading
 
     def read(self, reading: Reading, inputs: Tensor, codes: Tensor) -> Tensor:
-        """Read further slots (N, L, D): their logits (N, L, K), as :meth:`logits` gives them for all slots at once."""
+        """Append slots (N, L, D) to the cache: their logits (N, L, K), equal to those of :meth:`logits`."""
         samples, slots = inputs.shape[:2]
         allowed = torch.ones(samples, slots, reading.slots + slots, dtype=torch.bool, device=inputs.device)
         allowed = torch.cat([reading.mask[:, None].expand(-1, slots, -1), allowed.tril(reading.slots)], dim=2)
@@ -188,7 +188,7 @@ class LevelTransformer(nn.Module):
         return self._scores(states, codes)
 
     def _scores(self, states: Tensor, codes: Tensor) -> Tensor:
-        """How well each code fits (..., K): a score of its own, and how near its vector is to what is expected."""
+        """Logits (..., K): a score of each code, plus the product of its vector with a predicted one."""
         return self.head(states).float() + self.code_head(states).float() @ codes.T
 
     def _decoder(self, inputs: Tensor, allowed: Tensor, positions: Tensor, past: DynamicCache | None) -> Tensor:
@@ -204,10 +204,10 @@ class LevelTransformer(nn.Module):
 
     @staticmethod
     def _prefix_positions(words: int, like: Tensor) -> Tensor:
-        """Captions lie before the frames, backwards, so that padding behind their ends moves nothing: -1, -2, ..."""
+        """Positions of captions: -1, -2, ..., so that padding does not change the positions of frames."""
         return -1 - torch.arange(words, device=like.device)
 
-    def _places(self, times: Tensor) -> Tensor:
+    def _positions(self, times: Tensor) -> Tensor:
         """Features of time, y and x of every slot: (N, W, P, 6 * POSITION_OCTAVES)."""
         axis = (torch.arange(self.side, device=times.device) + 0.5) / self.side
         rows, columns = torch.meshgrid(axis, axis, indexing="ij")
@@ -215,20 +215,22 @@ class LevelTransformer(nn.Module):
         time = times[..., None, None].expand(-1, -1, self.length, -1)
         return fourier_features(torch.cat([time, space], dim=-1), POSITION_OCTAVES).flatten(3)
 
-    def _seen(self, condition: ClipCondition) -> Tensor:
-        """What the control pictures add to every slot: (N, W, P, D), or (D,) without any."""
+    def _control(self, condition: ClipCondition) -> Tensor:
+        """The term of the control pictures in every slot: (N, W, P, D), or (D,) without any."""
         if condition.control is None:
             return self.no_control
         pieces = self.control_in(condition.control.flatten(0, 1))
-        pieces = pieces + self.control_around(pieces)  # a line alone does not say which of its sides is inside
-        seen = pieces.flatten(2).movedim(1, -1).unflatten(0, condition.control.shape[:2])
+        pieces = pieces + self.control_around(
+            pieces
+        )  # a wider context: a line alone does not show which side is inside
+        slots = pieces.flatten(2).movedim(1, -1).unflatten(0, condition.control.shape[:2])
         if condition.control_mask is None:
-            return seen
-        return torch.where(condition.control_mask[:, None, None, None], seen, self.no_control)
+            return slots
+        return torch.where(condition.control_mask[:, None, None, None], slots, self.no_control)
 
 
 def _unit_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A layer whose outputs vary as much as its inputs: what most tokens do is to stay, and that is learned first."""
+    """A linear layer that keeps the variance, so that copying tokens, the most frequent case, is learned first."""
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=inputs**-0.5)
     return layer
@@ -239,8 +241,8 @@ class _GridFeatures(nn.Sequential):
 
     Args:
         vector_width: C.
-        source: rows and columns of the vectors' grid.
-        side: of the features' grid; one of both is a multiple of the other.
+        source: side of the vectors' grid.
+        side: side of the features' grid; one of both is a multiple of the other.
         width: D.
     """
 

@@ -1,4 +1,4 @@
-"""Tokens that a training draws: faults in what is read, and samples of what is predicted."""
+"""Random tokens in training: corruption of inputs, and differentiable samples of predictions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sketch2video.networks.processes import draw
 
 
 def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator, of_clip: int = 1) -> Tensor:
-    """Tokens of which a share is random, for each clip another share.
+    """Replace a share of the tokens by random ones, with a random share for each clip.
 
-    When sampling, what the transformers read was drawn by themselves and has faults; in training it would have none.
+    In sampling, the transformers' inputs are their own outputs and have errors; in training they would have none.
 
     Args:
         tokens: (N, ...) int64.
         codes: K.
         most: the largest share.
-        generator: on the tokens' device.
-        of_clip: how many of the N belong to each clip of a batch, one after the other.
+        generator: random generator on the tokens' device.
+        of_clip: number of successive rows of the N that belong to one clip of a batch.
     """
     rows = torch.full([len(tokens) // of_clip], of_clip, device=tokens.device)
 

@@ -1,9 +1,9 @@
 """Sampling videos from a :class:`~sketch2video.tokens.transformer.TokenTransformer`, token by token.
 
-Frame by frame, from the top level to the bottom one, each token from the distribution that guidance, temperature, top-k
-and top-p leave (``transformers`` has the last three). A level remembers at most a window of frames: when it is full,
-the newer half of it is read again as a window of its own. Memory and the cost of a frame therefore do not grow with the
-video.
+Tokens are sampled frame by frame, from the top level to the bottom one, from the distribution after guidance,
+temperature, top-k and top-p (the last three by ``transformers``). The cache of a level holds at most a window of
+frames: when it is full, a new one is computed from its newer half. Memory and the time for a frame therefore do not
+grow with the video.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Generators = torch.Generator | Sequence[torch.Generator] | None
 
 @dataclass(frozen=True)
 class TokenSampling:
-    """How tokens are drawn.
+    """Settings of the sampling of tokens.
 
     Attributes:
-        temperature: logits are divided by it; 0 takes the likeliest token.
-        top_k: only the K likeliest tokens; 0: all.
-        top_p: only the likeliest tokens that have this probability together; 1: all.
+        temperature: divisor of the logits; 0 selects the most probable token.
+        top_k: sample from the K most probable tokens only; 0: from all.
+        top_p: sample from the most probable tokens with this total probability only; 1: from all.
     """
 
     temperature: float = 1.0
@@ -45,7 +45,7 @@ class TokenSampling:
             )
 
     def warpers(self) -> LogitsProcessorList:
-        """What changes logits before a token is drawn."""
+        """Processors of the logits before a token is sampled."""
         warpers = LogitsProcessorList()
         if self.temperature not in (0, 1):
             warpers.append(TemperatureLogitsWarper(float(self.temperature)))
@@ -70,20 +70,20 @@ def sample_tokens(
 
     Args:
         model: the transformers.
-        branches: conditions of the same N clips and the weights with which their logits are added: one with weight 1,
-            or several for guidance. Control pictures are those of all ``frames``.
-        frames: T, of any length.
-        sampling: how tokens are drawn.
-        generator: source of all randomness; one for each clip makes every clip independent of the others.
+        branches: weights and conditions of the same N clips, whose weighted logits are added: one with weight 1, or
+            several for guidance. Control pictures are those of all ``frames``.
+        frames: T, any number.
+        sampling: settings of the sampling.
+        generator: random generator; with one for each clip every clip is independent of the others.
         known: tokens of the first t frames of each level (N, t, h, w); None: there are none.
-        progress: shows how far it is, such as ``tqdm``; it is given the numbers of the frames.
+        progress: progress bar, such as ``tqdm``, over the indices of the frames.
 
     Raises:
         ValueError: more frames are known than the video has.
     """
     given = 0 if known is None else known[0].shape[1]
     if given > frames:
-        raise ValueError(f"{given} frames are known of a video of {frames}; ask for a longer one")
+        raise ValueError(f"{given} frames are known of a video of {frames}; raise num_frames")
     samples, device = len(branches[0][1].mask), branches[0][1].mask.device
     weights = torch.tensor([weight for weight, _ in branches], device=device)
     condition = _stacked([each for _, each in branches])
@@ -100,14 +100,14 @@ def sample_tokens(
 
 
 class LevelWriter:
-    """Writes the tokens of one level, frame by frame.
+    """Generates the tokens of one level, frame by frame.
 
     Args:
         model: the transformers of all levels.
-        level: which of them writes, 0 the finest.
-        condition: of all branches, one below the other, (B * N, ...).
-        weights: (B,), of the branches' logits.
-        sampling: how tokens are drawn.
+        level: index of the level, 0 the finest.
+        condition: concatenated conditions of all branches, (B * N, ...).
+        weights: (B,), weights of the branches' logits.
+        sampling: settings of the sampling.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class LevelWriter:
         self.reading: Reading | None = None
 
     def write(self, video: list[Tensor], frame: int, noise: Tensor) -> None:
-        """Fill in this level's tokens of a frame; frames before, and upper levels of this one, are there.
+        """Generate this level's tokens of a frame; previous frames, and upper levels of this one, exist already.
 
         Args:
-            video: tokens (N, T, h, w) of all levels.
-            frame: its number.
+            video: tokens (N, T, h, w) of all levels, changed in place.
+            frame: index of the frame.
             noise: (N, P, K), standard Gumbel.
         """
         part, window = self.part, int(self.model.config.window)
@@ -141,14 +141,14 @@ class LevelWriter:
         own = video[self.level]
         last = part.begin_in if first else part.token_in(self._vectors(self.level, own[:, frame - 1, -1, -1]))
         drawn = []
-        for place in range(part.length):
-            logits = self._mixed(part.read(reading, (bases[:, place] + last)[:, None], codes)[:, 0])
-            drawn.append(self.draw(logits, noise[:, place]))
+        for slot in range(part.length):
+            logits = self._mixed(part.read(reading, (bases[:, slot] + last)[:, None], codes)[:, 0])
+            drawn.append(self.draw(logits, noise[:, slot]))
             last = part.token_in(self._vectors(self.level, drawn[-1]))
         own[:, frame] = torch.stack(drawn, dim=1).view(-1, part.side, part.side)
 
     def _read_again(self, video: list[Tensor], start: int, stop: int) -> Reading:
-        """Forget all, and read the captions and the frames from ``start`` to ``stop`` as a window of their own."""
+        """A new cache with the captions and the frames from ``start`` to ``stop`` as a window."""
         reading = self.part.begin(self.condition)
         if stop > start:
             bases = self._bases(video, start, stop, first=True)
@@ -157,12 +157,12 @@ class LevelWriter:
         return reading
 
     def _bases(self, video: list[Tensor], start: int, stop: int, first: bool) -> Tensor:
-        """The slots of frames but for the token before each: (B * N, stop - start, P, D).
+        """Inputs of the slots of frames without the previous tokens: (B * N, stop - start, P, D).
 
         Args:
             video: see :meth:`write`.
-            start, stop: the frames.
-            first: whether the first of them begins the window, so that no frame stands before it.
+            start, stop: range of frames.
+            first: whether the first of them is the first of the window, which has no previous frame.
         """
         total, device = video[0].shape[1], video[0].device
         earlier = torch.arange(start - 1, stop - 1, device=device).clamp(min=0)
@@ -176,38 +176,38 @@ class LevelWriter:
         return self.part.bases(Past(before, missing), above, times.expand(len(missing), -1), condition)
 
     def _vectors(self, level: int, tokens: Tensor) -> Tensor:
-        """The code vectors of tokens, for every branch: (B * N, ..., C)."""
+        """The code vectors of tokens, repeated for every branch: (B * N, ..., C)."""
         return self.model.vectors(level, self._repeated(tokens))
 
     def _repeated(self, tokens: Tensor) -> Tensor:
-        """For every branch."""
+        """Repeat for every branch."""
         return tokens.repeat(len(self.weights), *[1] * (tokens.ndim - 1))
 
     def _mixed(self, logits: Tensor) -> Tensor:
-        """The branches' log-probabilities (B * N, K), weighted and added: (N, K)."""
+        """Weighted sum (N, K) of the branches' log-probabilities (B * N, K)."""
         parts = logits.log_softmax(-1).unflatten(0, (len(self.weights), -1))
         return torch.einsum("b,bnk->nk", self.weights, parts)
 
     def draw(self, logits: Tensor, noise: Tensor) -> Tensor:
-        """Tokens (N,) drawn by the Gumbel-max trick, which is a draw from the softmax of ``logits``."""
-        nothing = torch.zeros(len(logits), 0, dtype=torch.long, device=logits.device)  # what was said before
-        warped = self.warpers(cast(torch.LongTensor, nothing), cast(torch.FloatTensor, logits))
+        """Sample tokens (N,) from the softmax of ``logits`` by the Gumbel-max trick."""
+        previous = torch.zeros(len(logits), 0, dtype=torch.long, device=logits.device)  # not used by these warpers
+        warped = self.warpers(cast(torch.LongTensor, previous), cast(torch.FloatTensor, logits))
         return (warped if self.greedy else warped + noise).argmax(-1)
 
 
 def _stacked(conditions: Sequence[ClipCondition]) -> ClipCondition:
-    """Conditions of the same clips as one of B * N clips; captions are padded to the longest."""
+    """Concatenate conditions of the same clips to one of B * N clips; captions are padded to the longest."""
     words = max(each.mask.shape[1] for each in conditions)
     samples = len(conditions[0].mask)
 
     def padded(tensor: Tensor) -> Tensor:
         return torch.cat([tensor, tensor.new_zeros(samples, words - tensor.shape[1], *tensor.shape[2:])], dim=1)
 
-    shown = next((each.control for each in conditions if each.control is not None), None)
+    first = next((each.control for each in conditions if each.control is not None), None)
     control = mask = None
-    if shown is not None:
-        control = shown.repeat(len(conditions), *[1] * (shown.ndim - 1))
-        mask = torch.cat([torch.full((samples,), each.control is not None, device=shown.device) for each in conditions])
+    if first is not None:
+        control = first.repeat(len(conditions), *[1] * (first.ndim - 1))
+        mask = torch.cat([torch.full((samples,), each.control is not None, device=first.device) for each in conditions])
     return ClipCondition(
         torch.cat([padded(each.tokens) for each in conditions]),
         torch.cat([padded(each.mask) for each in conditions]),
@@ -218,7 +218,7 @@ def _stacked(conditions: Sequence[ClipCondition]) -> ClipCondition:
 
 
 def _gumbel_noise(samples: int, shape: tuple[int, int], generator: Generators, device: torch.device) -> Tensor:
-    """Standard Gumbel noise (samples, *shape); a sample's is its generator's where each has one."""
+    """Standard Gumbel noise (samples, *shape); each sample's by its own generator if there is a list."""
     if isinstance(generator, Sequence):
         uniform = torch.cat([_uniform((1, *shape), each) for each in generator]).to(device)
     else:

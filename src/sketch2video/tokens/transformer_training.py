@@ -1,4 +1,4 @@
-"""Train the transformers over a VQGAN's tokens, at first alone, then against the video discriminator, too."""
+"""Train the transformers over a VQGAN's tokens, with the video discriminator in the last part of the training."""
 
 from __future__ import annotations
 
@@ -60,38 +60,37 @@ def train_token_transformer(
 
     Args:
         params: all parameters; the sections ``token_transformer`` and ``base`` are read.
-        logger: told about the loss curve and pictures.
-        output: folder that gets the model, without the discriminator.
-        tokens, clips, curves: folders of shards; of clips and curves what the control needs is read.
+        logger: receives the loss curve and pictures.
+        output: folder of the model, which is saved without the discriminator.
+        tokens, clips, curves: folders of shards; clips and curves are read as the control requires.
         text_encoder, vqgan: folders of the frozen models.
-        checkpoints: where checkpoints lie.
+        checkpoints: folder of the checkpoints.
 
     Returns:
-        Metrics: ``loss``, and of the windows that held-out clips begin with, in nats a token of each level, 0 the
-        finest, ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``) and without the
-        text (``loss_test_<level>_without_text``), and ``accuracy_test_<level>``, how often the likeliest token is the
-        true one.
+        Metrics: ``loss``, and of the first windows of held-out clips, in nats a token of each level, 0 the finest,
+        ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``) and without the text
+        (``loss_test_<level>_without_text``), and ``accuracy_test_<level>``, the accuracy of the most probable token.
 
     Raises:
-        UserError: there is no such control, an input is missing or damaged, clips have no labels but those are to be
-            read, they are too short for the discriminator, or the training fails; see
+        UserError: there is no such control, an input is missing or damaged, clips lack the labels that are to be read,
+            clips are too short for the discriminator, or the training fails; see
             :func:`~sketch2video.training.loop.train`.
     """
     section = params.token_transformer
     control = find_control(section.control, "token_transformer.control")
     if section.discriminator_weight and params.base.frames <= FRAMES:
         raise UserError(
-            f"the video discriminator looks at {FRAMES} frames behind a first one, but clips have {params.base.frames};"
+            f"the video discriminator needs {FRAMES} frames after a first one, but clips have {params.base.frames};"
             f" set base.frames to {FRAMES + 1} or more, or token_transformer.discriminator_weight to 0"
         )
     torch.manual_seed(params.base.seed)
     codec = load_vqgan(vqgan)
     table, pictured = control.table(clips, curves), control.arrays(clips, curves)
     arrays = {token_array(level): tokens for level in range(codec.config.levels)} | pictured
-    seen, held_out = (ShardDataset(clips_of_split(table, split), arrays, ["fps"]) for split in ("train", "test"))
+    training, held_out = (ShardDataset(clips_of_split(table, split), arrays, ["fps"]) for split in ("train", "test"))
     tokenizer, encoder = load_text_encoder(text_encoder)
-    text_seen, text_held_out = (
-        encode_text(tokenizer, encoder, read_texts(dataset, section.reads)) for dataset in (seen, held_out)
+    text, text_held_out = (
+        encode_text(tokenizer, encoder, read_texts(dataset, section.reads)) for dataset in (training, held_out)
     )
     transformer = TokenTransformer(
         levels=codec.config.levels,
@@ -104,18 +103,18 @@ def train_token_transformer(
         width=section.width,
         layers=section.layers,
         heads=section.heads,
-        text_width=text_seen.hidden.shape[-1],
+        text_width=text.hidden.shape[-1],
         control_channels=control.channels,
         control=control.name,
     )
-    transformer.caption.centre(text_seen.hidden, text_seen.mask)
+    transformer.caption.centre(text.hidden, text.mask)
     transformer.take_codes([book.codes for book in codec.codebooks])
-    task = TokenTransformerTask(section, control, transformer, codec, text_seen, held_out, text_held_out)
+    task = TokenTransformerTask(section, control, transformer, codec, text, held_out, text_held_out)
     settings = {"token_transformer": section.model_dump(), "base": params.base.deciding()}
     inputs = [tokens, text_encoder, vqgan, *set(pictured.values())]
     result = train(
         task,
-        seen,
+        training,
         section.training,
         name="token_transformer",
         checkpoint_folder=folder_for(
@@ -130,7 +129,7 @@ def train_token_transformer(
 
 
 def read_texts(dataset: ShardDataset, column: str) -> list[str]:
-    """What the transformers are told about each clip of a dataset.
+    """The texts that condition the transformers, one for each clip of a dataset.
 
     Raises:
         UserError: a clip has no such text.
@@ -146,12 +145,12 @@ def read_texts(dataset: ShardDataset, column: str) -> list[str]:
 
 
 class Windows(NamedTuple):
-    """Parts of N clips.
+    """Windows of N clips.
 
     Attributes:
-        tokens: of each level, finest first: (N, W, h, w) int64.
-        times: (N, W), where in the clips the frames lie, in [0, 1].
-        condition: of the clips, its control pictures those of the W frames.
+        tokens: tokens of each level, finest first: (N, W, h, w) int64.
+        times: (N, W), times of the frames in the clips, in [0, 1].
+        condition: conditions of the clips, with control pictures of the W frames.
     """
 
     tokens: list[Tensor]
@@ -159,12 +158,12 @@ class Windows(NamedTuple):
     condition: ClipCondition
 
     def first(self, clips: int) -> Windows:
-        """Those of the first so many clips."""
+        """The windows of the first ``clips`` clips."""
         some = slice(clips)
         return Windows([level[some] for level in self.tokens], self.times[some], self.condition.of_clips(some))
 
     def one_by_one(self) -> Windows:
-        """Every frame as a window of its own: N * W of them."""
+        """Every frame as a window of its own: N * W windows."""
         clips, frames = torch.cartesian_prod(*(torch.arange(n, device=self.times.device) for n in self.times.shape)).T
         return Windows(
             [level.flatten(0, 1)[:, None] for level in self.tokens],
@@ -174,24 +173,24 @@ class Windows(NamedTuple):
 
 
 class TokenTransformerTask(Task):
-    """Cross-entropy of every token of random windows, and a discriminator's opinion of five frames of them.
+    """Cross-entropy of every token of random windows, and an adversarial loss on five frames of them.
 
-    Further frames are predicted from the caption alone, as the first of a window is: what a video begins with is the
-    most that is to be learned, a window has one such frame among many, and frames alone are read fast.
+    Further frames are predicted from the caption alone, like the first frame of a window: the first frame is the
+    hardest to learn, a window has one of them, and single frames are fast.
 
-    The discriminator sees frames whose tokens are drawn one from each predicted distribution, each given the true
-    tokens before it: by the Gumbel-max trick, with the gradient of its softmax (straight-through; Jang et al. 2017),
-    through the frozen decoder. What it takes for real are true tokens through the same decoder, so that it can only
-    tell the transformers from the truth, not the decoder from a camera.
+    The input of the discriminator are frames whose tokens are sampled from the predicted distributions, each given the
+    true preceding tokens: by the Gumbel-max trick, with the gradient of its softmax (straight-through; Jang et al.
+    2017), through the frozen decoder. The real samples are true tokens through the same decoder, so that the
+    discriminator distinguishes tokens and not the decoder's errors.
 
     Args:
         section: parameters of the transformers.
-        control: the pictures that they see.
-        transformer: to be trained.
-        vqgan: frozen.
-        text: what is read of all training clips.
+        control: the control.
+        transformer: the network to be trained.
+        vqgan: the frozen VQGAN.
+        text: encoded texts of all training clips.
         held_out: the test clips, for metrics and pictures.
-        held_out_text: what is read of them.
+        held_out_text: encoded texts of the test clips.
     """
 
     module: Adversaries[TokenTransformer, VideoDiscriminator | None]
@@ -212,14 +211,14 @@ class TokenTransformerTask(Task):
         self.text, self.held_out, self.held_out_text = text, held_out, held_out_text
 
     def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
-        """See :meth:`Task.constant_rates`: when the discriminator begins, the schedule has nearly ended."""
+        """See :meth:`Task.constant_rates`: when the discriminator starts, the learning rate is nearly zero."""
         discriminator = self.module.discriminator
         return [(list(discriminator.parameters()), self.section.discriminator_learning_rate)] if discriminator else []
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """See :meth:`Task.loss`; the batch holds tokens, ``fps``, ``index`` and what control pictures are made of."""
+        """See :meth:`Task.loss`; the batch holds tokens, ``fps``, ``index`` and the arrays of the control."""
         section, device = self.section, generator.device
         samples = len(batch["fps"])
 
@@ -243,23 +242,23 @@ class TokenTransformerTask(Task):
         windows = windows.first(share.of(section.window_clips, "token_transformer.window_clips"))
         logits, errors = self._predicted(windows, generator)
         if section.frames_alone:
-            places = draw(partial(torch.randint, length), [samples, section.frames_alone], generator)
-            alone_in_windows = self._windows(batch, condition, places).one_by_one()
-            _, alone = self._predicted(alone_in_windows, generator, section.frames_alone)
+            frames = draw(partial(torch.randint, length), [samples, section.frames_alone], generator)
+            single_frames = self._windows(batch, condition, frames).one_by_one()
+            _, alone = self._predicted(single_frames, generator, section.frames_alone)
             errors |= {f"{name}_alone": error for name, error in alone.items()}
         loss = torch.stack([*errors.values()]).sum()
         terms: dict[str, Tensor | float] = {**errors}
         if section.discriminator_weight:
             adversarial, discriminator = loss.new_zeros(2)
             if progress >= section.discriminator_start:
-                shown = share.of(section.discriminator_clips, "token_transformer.discriminator_clips")
-                adversarial, discriminator = self._adversarial(windows.first(shown), logits[-1][:shown])
+                clips = share.of(section.discriminator_clips, "token_transformer.discriminator_clips")
+                adversarial, discriminator = self._adversarial(windows.first(clips), logits[-1][:clips])
                 loss = loss + section.discriminator_weight * adversarial + DISCRIMINATOR_SCALE * discriminator
             terms |= {"adversarial": adversarial, "discriminator": discriminator}
         return loss, terms
 
     def _windows(self, batch: Batch, condition: ClipCondition, frames: Tensor) -> Windows:
-        """Some frames (N, W) int64 of the clips of a batch, whose condition has control pictures of all frames."""
+        """Windows of frames (N, W) int64 of the clips of a batch; ``condition`` has control pictures of all frames."""
         tokens = self._tokens(batch)
         each = torch.arange(len(frames), device=frames.device)[:, None]
         times = (frames + 0.5) / tokens[0].shape[1]
@@ -268,7 +267,7 @@ class TokenTransformerTask(Task):
     def _predicted(
         self, windows: Windows, generator: torch.Generator, of_clip: int = 1
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Logits (N, W, P, K) of all levels, and their cross-entropies by name; what is read is corrupted a little."""
+        """Logits (N, W, P, K) of all levels, and their cross-entropies by name; a share of the inputs is corrupted."""
         share = self.section.token_corruption
         read = [corrupted(level, self.vqgan.config.codes, share, generator, of_clip) for level in windows.tokens]
         logits = self.module.generator(read, windows.times, windows.condition)
@@ -279,7 +278,7 @@ class TokenTransformerTask(Task):
         }
 
     def _adversarial(self, windows: Windows, top: Tensor) -> tuple[Tensor, Tensor]:
-        """The transformers' and the discriminator's loss, each with a graph to its own parameters alone.
+        """Losses of the transformers and the discriminator, each with gradients for its own parameters alone.
 
         Args:
             windows: true tokens.
@@ -302,41 +301,42 @@ class TokenTransformerTask(Task):
         return adversarial, hinge_discriminator_loss(*logits.chunk(2))
 
     def _last_frames(self, tokens: list[Tensor]) -> Tensor:
-        """The last five frames (N, 5, 3, H, W) of windows: every one of them has a frame before it."""
+        """The last five frames (N, 5, 3, H, W) of windows, each of which has a previous frame."""
         last = [level[:, -FRAMES:] for level in tokens]
         return self.vqgan.decode([level.flatten(0, 1) for level in last]).unflatten(0, last[0].shape[:2])
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_token_transformer`."""
         totals: dict[str, float] = {}
-        places = self._places(HELD_OUT_CLIPS)
-        for part in places.split(HELD_OUT_BATCH):
+        indices = self._spread(HELD_OUT_CLIPS)
+        for part in indices.split(HELD_OUT_BATCH):
             tokens, condition, length = self._held_out(part.tolist())
             window = slice(0, self.section.window)
             times = ((torch.arange(length, device=tokens[0].device) + 0.5) / length)[window].expand(len(part), -1)
-            begun, asked = [level[:, window] for level in tokens], condition.at(window)
-            silent = self.module.generator.condition(len(part))._replace(control=asked.control)
-            for suffix, told in (("", asked), ("_without_text", silent)):
-                for level, logits in enumerate(self.module.generator(begun, times, told)):
-                    true = begun[level].flatten()
+            first_window, with_text = [level[:, window] for level in tokens], condition.at(window)
+            without_text = self.module.generator.condition(len(part))._replace(control=with_text.control)
+            for suffix, conditions in (("", with_text), ("_without_text", without_text)):
+                for level, logits in enumerate(self.module.generator(first_window, times, conditions)):
+                    true = first_window[level].flatten()
                     error = functional.cross_entropy(logits.flatten(0, 2), true)
                     values = {f"loss_test_{level}{suffix}": float(error)}
                     if not suffix:
                         right = (logits.flatten(0, 2).argmax(-1) == true).float().mean()
                         values[f"accuracy_test_{level}"] = float(right)
-                        first = functional.cross_entropy(logits[:, 0].flatten(0, 1), begun[level][:, 0].flatten())
+                        first_frame = first_window[level][:, 0].flatten()
+                        first = functional.cross_entropy(logits[:, 0].flatten(0, 1), first_frame)
                         values[f"loss_test_{level}_first"] = float(first)
                     for name, value in values.items():
-                        totals[name] = totals.get(name, 0.0) + value * len(part) / len(places)
+                        totals[name] = totals.get(name, 0.0) + value * len(part) / len(indices)
         return totals
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out clips: real ones through the VQGAN, control pictures if there are any, and generated ones."""
-        places = self._places(PREVIEW_CLIPS)
-        tokens, condition, length = self._held_out(places.tolist())
+        """Held-out clips: reconstructions by the VQGAN, control pictures if there are any, and generated clips."""
+        indices = self._spread(PREVIEW_CLIPS)
+        tokens, condition, length = self._held_out(indices.tolist())
         section = self.section
         sampling = TokenSampling(section.temperature, section.top_k, section.top_p)
-        generators = [torch.Generator().manual_seed(seed) for seed in range(len(places))]
+        generators = [torch.Generator().manual_seed(seed) for seed in range(len(indices))]
         drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, sampling, generators)
         tracks = [to_uint8(self._decoded(levels)) for levels in (tokens, drawn)]
         if condition.control is not None:
@@ -346,23 +346,23 @@ class TokenTransformerTask(Task):
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _places(self, number: int) -> Tensor:
-        """Numbers of held-out clips, spread evenly over them."""
+    def _spread(self, number: int) -> Tensor:
+        """Indices of at most ``number`` held-out clips, evenly spaced."""
         return torch.linspace(0, len(self.held_out) - 1, min(number, len(self.held_out))).round().long()
 
-    def _held_out(self, places: list[int]) -> tuple[list[Tensor], ClipCondition, int]:
-        """Tokens and conditions of held-out clips, and how many frames they have."""
+    def _held_out(self, indices: list[int]) -> tuple[list[Tensor], ClipCondition, int]:
+        """Tokens and conditions of held-out clips, and their number of frames."""
         device = self.module.generator.device
-        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(places).items()}
+        batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(indices).items()}
         text = captions_of(self.held_out_text, batch["index"], device)
         condition = self.module.generator.condition(
-            len(places), text.hidden, text.mask, batch["fps"], self._pictures(batch)
+            len(indices), text.hidden, text.mask, batch["fps"], self._pictures(batch)
         )
         tokens = self._tokens(batch)
         return tokens, condition, tokens[0].shape[1]
 
     def _pictures(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor | None:
-        """The control pictures of a batch of clips, corrupted where there is a generator."""
+        """The control pictures of a batch of clips, corrupted if there is a generator."""
         size = self.module.generator.config.sample_size
         return self.control.pictures(batch, size, size, self.section.sketch_corruption, generator)
 
@@ -370,7 +370,7 @@ class TokenTransformerTask(Task):
         return [batch[token_array(level)] for level in range(self.vqgan.config.levels)]
 
     def _decoded(self, tokens: list[Tensor]) -> Tensor:
-        """Frames (N, T, 3, H, W) of clips, one clip at a time, which bounds the memory."""
+        """Frames (N, T, 3, H, W) of clips, decoded clip by clip to bound the memory."""
         return torch.stack([self.vqgan.decode(clip) for clip in zip(*tokens, strict=True)])
 
 

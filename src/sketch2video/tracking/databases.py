@@ -1,4 +1,4 @@
-"""Addresses of SQLite databases, whatever the names of their folders."""
+"""URLs of SQLite databases in folders with any names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 _PREFECT = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 _SPECIAL = frozenset("?#%")
-"""What means something else in an address than in a file's name."""
+"""Characters with a special meaning in URLs."""
 
 
 def sqlite_url(path: Path, driver: str = "sqlite") -> str:
-    """The address of a database file for SQLAlchemy, and for what uses it.
+    """The URL of a database file for SQLAlchemy.
 
-    With the driver in its name where the path has special characters: of an address that begins with ``sqlite:///``
-    MLflow takes the rest for a path as it is, and would make its folders.
+    It names the driver if the path has special characters: MLflow takes everything after ``sqlite:///`` for a path
+    without decoding it, and would create its folders.
     """
-    from sqlalchemy import URL  # not above: `flows` is to be imported in a moment
+    from sqlalchemy import URL  # not above: `flows` must be imported fast
 
     if driver == "sqlite" and _SPECIAL & set(str(path)):
         driver = "sqlite+pysqlite"
@@ -25,10 +25,10 @@ def sqlite_url(path: Path, driver: str = "sqlite") -> str:
 
 
 def prefect_database(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variable with which Prefect finds its database where its own address of it would be wrong.
+    """The environment variable with the URL of Prefect's database, if Prefect's default URL would be wrong.
 
-    Prefect writes the path of its home into an address as it is; a home such as ``what is this?/.prefect`` would lead
-    out of the folder. Empty where that does no harm or the user has set an address.
+    Prefect inserts the path of its home into a URL without encoding; a home such as ``what is this?/.prefect`` would
+    give another path. Empty if the default is right or the user has set a URL.
     """
     home = Path(environment.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser().absolute()
     if not _SPECIAL & set(str(home)) or any(environment.get(name) for name in _PREFECT):
@@ -37,5 +37,5 @@ def prefect_database(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def set_prefect_database() -> None:
-    """Set that variable for this process and those that it starts. It must be called before Prefect is imported."""
+    """Set this variable for the process and its children. Must be called before Prefect is imported."""
     os.environ.update(prefect_database(os.environ))

@@ -1,4 +1,4 @@
-"""Environment variables of the libraries: no telemetry, no noise. Import nothing heavy here."""
+"""Environment variables of the libraries: no telemetry, less output. Must not import slow libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULTS = {
     "GX_ANALYTICS_ENABLED": "false",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # Noise: bars for files that take milliseconds, news about database tables.
+    # Output: progress bars for small files, messages about database tables.
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -26,9 +26,9 @@ _DEFAULTS = {
 
 
 def quiet() -> None:
-    """Switch off telemetry and noise of Prefect, MLflow, DVC, Great Expectations, Gradio and Hugging Face.
+    """Switch off telemetry and unneeded output of Prefect, MLflow, DVC, Great Expectations, Gradio and Hugging Face.
 
-    It must be called before these libraries are imported. What the user has set stays as it is.
+    Must be called before these libraries are imported. Variables that the user has set are kept.
     """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)

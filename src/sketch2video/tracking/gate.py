@@ -1,4 +1,4 @@
-"""The gate: a challenger becomes champion only if it is not worse, both judged together on the same prompts."""
+"""The gate: a challenger becomes champion only if it is not worse, by the same judge on the same prompts."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from sketch2video.tracking.registry import (
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 
 LOWER_IS_BETTER = ("fvd_embedded", "kvd_embedded")
-"""Metrics that are distances. The others are shares of clips, where higher is better."""
+"""Metrics that are distances. The others are shares of clips, for which higher is better."""
 
 TAG = "gate."
-"""How the tags of a decision begin."""
+"""Prefix of the tags of a decision."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided about a version, and why.
+    """The gate's decision about a version.
 
     Attributes:
-        promoted: whether the version is the champion from now on.
-        reason: in one line.
-        metric: what was compared; None if the data allow no metric.
-        challenger, champion: the scores; None where there are none.
-        champion_version: whom the challenger met; None if there was no champion.
+        promoted: whether the version becomes the champion.
+        reason: the reason in one line.
+        metric: the compared metric; None if the data allow none.
+        challenger, champion: the scores; None if there are none.
+        champion_version: version that the challenger was compared with; None if there was no champion.
         tolerance: see ``register.tolerance``.
-        clips: generated clips of each model.
-        split: where their captions are from.
+        clips: number of generated clips of each model.
+        split: split of their captions.
         judge: name and hash of the judge.
-        protocol: hash of all of this that is the same for every version: what is measured, how, and on which clips.
+        protocol: hash of everything that is the same for all versions: metric, settings and clips.
     """
 
     promoted: bool
@@ -66,7 +66,7 @@ class Decision:
     protocol: str
 
     def tags(self) -> dict[str, str]:
-        """The decision as tags of the version; what is None is left out."""
+        """The decision as tags of the version, without fields that are None."""
         return {f"{TAG}{name}": str(value) for name, value in asdict(self).items() if value is not None}
 
 
@@ -79,14 +79,14 @@ def pass_gate(
 ) -> dict[str, str]:
     """Decide whether a version becomes the champion, and write the decision into the registry.
 
-    A version that is the champion already, or that has met the present champion before by the same protocol, is not
+    A version that is the champion already, or that was compared with the present champion by the same protocol, is not
     judged again.
 
     Args:
-        params: ``register`` is the gate's; ``evaluate`` and ``base`` say how clips are generated.
-        version: of the registered model ``register.name``.
+        params: ``register`` has the settings of the gate, ``evaluate`` and ``base`` those of the generation.
+        version: version of the registered model ``register.name``.
         clips: output of ingest, for the captions.
-        checkpoints: generated clips are kept below it, so that a killed run goes on.
+        checkpoints: folder for generated clips, with which an interrupted run is resumed.
 
     Returns:
         The decision's tags; see :class:`Decision`.
@@ -154,7 +154,7 @@ def judged_rows(params: Params, clips: Path) -> tuple[pd.DataFrame, str]:
 
 
 def protocol_of(params: Params, rows: pd.DataFrame) -> str:
-    """Hash of what a decision depends on besides the versions."""
+    """Hash of all inputs of a decision except the versions."""
     gate = params.register_.model_dump(exclude={"name", "system"})
     judge = judge_path("video").name
     return sha256_of_value(
@@ -163,9 +163,9 @@ def protocol_of(params: Params, rows: pd.DataFrame) -> str:
 
 
 def chosen_metric(gate: RegisterParams, labelled: bool, clips: int) -> str | None:
-    """``register.metric``, or ``register.metric_without_labels`` where it needs labels that the data have not.
+    """``register.metric``, or ``register.metric_without_labels`` if the data lack the labels for it.
 
-    None if that is a distance and there are too few clips for one.
+    None if it is a distance and there are too few clips.
     """
     metric = gate.metric if labelled or gate.metric in LOWER_IS_BETTER else gate.metric_without_labels
     return None if metric in LOWER_IS_BETTER and clips < LEAST_CLIPS else metric
@@ -176,13 +176,13 @@ def compare(
 ) -> tuple[bool, str]:
     """Whether a challenger is not worse than the champion, and the reason in one line.
 
-    A share may fall short of the champion's by ``tolerance``, a distance may exceed the champion's by the share
-    ``tolerance`` of it.
+    A share may be lower than the champion's by ``tolerance``; a distance may be higher by the factor
+    ``1 + tolerance``.
 
     Args:
-        metric: what the scores are; None if they cannot be compared.
+        metric: name of the metric; None if the versions cannot be compared.
         challenger, champion: the scores.
-        tolerance: how much worse a challenger may be.
+        tolerance: allowed difference.
         contested: whether there is a champion.
     """
     if not contested:
@@ -197,10 +197,10 @@ def compare(
 
 
 def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) -> Verdict:
-    """What the video judge sees in the clips that a version generates for the rows' captions."""
+    """Verdict of the video judge on clips that a version generates for the rows' captions."""
     folder = locate_model(f"models:/{params.register_.name}/{version}").folder
     pipeline, sampling = load_pipeline(folder), Sampling.of(params)
-    # An older version may have been trained with another objective.
+    # Older versions may have been trained with another objective.
     if pipeline.samplers and sampling.sampler not in pipeline.samplers:
         sampling = replace(sampling, sampler=pipeline.samplers[0])
     settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}

@@ -1,10 +1,9 @@
-"""The registered model: what ``mlflow models serve`` runs. MLflow executes this file ("models from code"); no pickles.
+"""The registered model for ``mlflow models serve``. MLflow executes this file ("models from code"), without pickles.
 
-A request has a row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
+A request has one row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
 or for none. The parameters ``sampler``, ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` and
-``fps`` hold for the whole request. The answer has a row for each video, in the same order: ``video``, an mp4 in base64;
-``sketch``, an animated SVG, empty where the system draws nothing; ``seed``, with which the same video can be asked for
-again.
+``fps`` apply to the whole request. The response has one row for each video, in the same order: ``video``, an mp4 in
+base64; ``sketch``, an animated SVG, empty for systems without drawings; ``seed``, which reproduces the video.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ class ServedPipeline(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the pipeline."""
         self.pipeline = load_pipeline(context.artifacts["pipeline"])
-        # A request chooses the pipeline's sampler: several at once, as a server has them, would sample with each
-        # other's.
+        # Requests set the pipeline's sampler: concurrent ones would change each other's.
         self.generating = Lock()
 
     def predict(
@@ -46,7 +44,7 @@ class ServedPipeline(PythonModel):
         """Generate a video for each row; see the module's description.
 
         Raises:
-            MlflowException: a row or a parameter is wrong; the server answers with status 400 and the reason.
+            MlflowException: a row or a parameter is wrong; the server responds with status 400 and the reason.
         """
         try:
             prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
@@ -55,8 +53,8 @@ class ServedPipeline(PythonModel):
                 videos = self._generate(prompts, settings)
         except (UserError, ValidationError) as error:
             raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
-        answers = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
-        return pd.DataFrame(answers)
+        rows = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
+        return pd.DataFrame(rows)
 
     def _generate(self, prompts: list[Prompt], settings: SamplingParams) -> list[tuple[Video, int]]:
         requests = [

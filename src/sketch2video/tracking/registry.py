@@ -33,9 +33,9 @@ from sketch2video.tracking.runs import TrackedRun
 from sketch2video.tracking.store import store_errors, tracking_uri
 
 CHALLENGER = "challenger"
-"""Alias of the version that was registered last."""
+"""Alias of the latest version."""
 CHAMPION = "champion"
-"""Alias of the best version so far, by the gate."""
+"""Alias of the best version, as decided by the gate."""
 
 CONTENT_HASH = "content_hash"
 """Tag of a version: hash of the pipeline's files."""
@@ -46,29 +46,29 @@ _MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<ve
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A pipeline's folder and the version of the registered model that it belongs to, if it does."""
+    """A pipeline's folder, and its version if it is a registered model."""
 
     folder: Path
     version: str | None
 
 
 def register_version(folder: Path, name: str, settings: SamplingParams, run: TrackedRun) -> str:
-    """Make a pipeline a version of a registered model, and that version the ``challenger``.
+    """Register a pipeline as a version of a registered model, with the alias ``challenger``.
 
     The version holds the pipeline, this package's code, a signature, an input example and pinned requirements. A
     pipeline that is a version already is not registered again.
 
     Args:
-        folder: the assembled pipeline.
-        name: of the registered model.
+        folder: folder of the assembled pipeline.
+        name: name of the registered model.
         settings: defaults of the served model's parameters.
-        run: the MLflow run that a new version belongs to.
+        run: the MLflow run of a new version.
 
     Returns:
         The version's number.
 
     Raises:
-        UserError: the folder holds no pipeline, or the registry does not answer.
+        UserError: the folder holds no pipeline, or the registry is not available.
     """
     folder = pipeline_folder(folder)
     content = content_hash(folder)
@@ -79,7 +79,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
                 logged = mlflow.pyfunc.log_model(
                     name=name,
                     python_model=pyfunc_model.__file__,
-                    artifacts={"pipeline": folder.resolve().as_uri()},  # a path would be read as an address, too
+                    artifacts={"pipeline": folder.resolve().as_uri()},  # special characters of a path would be decoded
                     code_paths=[str(_PACKAGE)],
                     signature=signature(settings),
                     input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
@@ -92,7 +92,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
 
 
 def _pipelines() -> list[Path]:
-    """Files of all systems' pipelines, one of which the served model loads."""
+    """Files of the pipelines of all systems, any of which the served model may load."""
     return [named_file(find_system(name).pipeline) for name in system_names()]
 
 
@@ -120,7 +120,7 @@ def aliased_version(name: str, alias: str) -> ModelVersion | None:
 
 
 def locate_model(reference: str) -> LocatedModel:
-    """Find the pipeline that ``models:/name@alias``, ``models:/name/version`` or a folder's path names.
+    """Find the pipeline of ``models:/name@alias``, ``models:/name/version`` or a folder's path.
 
     Raises:
         UserError: there is no such model, version or folder.
@@ -141,7 +141,7 @@ def locate_model(reference: str) -> LocatedModel:
 
 
 def _downloaded(name: str, number: str) -> Path:
-    """The folder of a version: where it lies if the store is of this machine, else a copy until this process ends."""
+    """The folder of a version: in a local store the original, else a copy that is removed at the end of the process."""
     copy = None
     if not is_local_uri(client().get_model_version_download_uri(name, number)):
         copy = tempfile.mkdtemp(prefix="sketch2video-")
@@ -151,7 +151,7 @@ def _downloaded(name: str, number: str) -> Path:
 
 
 def signature(settings: SamplingParams) -> ModelSignature:
-    """What the served model takes and gives; see :mod:`sketch2video.tracking.pyfunc_model`."""
+    """Inputs, outputs and parameters of the served model; see :mod:`sketch2video.tracking.pyfunc_model`."""
     settable = [
         ParamSpec("sampler", "string", settings.sampler),
         ParamSpec("num_inference_steps", "long", settings.num_inference_steps),
@@ -174,7 +174,7 @@ def signature(settings: SamplingParams) -> ModelSignature:
 
 
 def client() -> MlflowClient:
-    """A client of the tracking store and its registry, to which MLflow's own functions are pointed as well."""
+    """A client of the tracking store and its registry; also sets the store of MLflow's own functions."""
     mlflow.set_tracking_uri(tracking_uri())
     return MlflowClient()
 

@@ -1,4 +1,4 @@
-"""MLflow runs: what a training was given, how it went, and what came out."""
+"""MLflow runs: parameters, metrics and outputs of a training."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SECONDS = "wall_seconds"
 
 
 class TrackedRun:
-    """A :class:`~sketch2video.training.loop.RunLogger` that writes to MLflow; made by :func:`tracked_run`.
+    """A :class:`~sketch2video.training.loop.RunLogger` that writes to MLflow; created by :func:`tracked_run`.
 
-    The run starts with :meth:`begin`, since only the training knows whether its checkpoint belongs to an earlier run.
+    The run starts with :meth:`begin`, because the checkpoint determines whether an earlier run is resumed.
 
     Args:
-        name: of the run; the stage's name.
-        params: what to record, by section; nested keys are joined by dots.
+        name: name of the run, that of the stage.
+        params: parameters by section; nested keys are joined by dots.
         project: folder with DVC's lock files, whose hashes of data are recorded.
     """
 
@@ -48,7 +48,7 @@ class TrackedRun:
 
     @property
     def run_id(self) -> str:
-        """The id of the run, which starts if it has not yet."""
+        """The id of the run, which is started if necessary."""
         return self._run_id or self.begin(None)
 
     @property
@@ -61,7 +61,7 @@ class TrackedRun:
         return self._client
 
     def begin(self, run_id: str | None) -> str:
-        """Go on with the run ``run_id``, or start a new one if that is None or was deleted.
+        """Resume the run ``run_id``, or start a new one if that is None or was deleted.
 
         Raises:
             UserError: the tracking store cannot be reached.
@@ -85,17 +85,17 @@ class TrackedRun:
             self.client.log_batch(self.run_id, metrics=recorded)
 
     def figure(self, path: Path) -> None:
-        """Keep a copy of a picture, under ``previews``."""
+        """Log a copy of a picture, under ``previews``."""
         with store_errors(patient=True):
             self.client.log_artifact(self.run_id, str(path), "previews")
 
     def folder(self, path: Path, name: str) -> None:
-        """Keep a copy of a folder, such as a finished model, under ``name``."""
+        """Log a copy of a folder, such as a finished model, under ``name``."""
         with store_errors(patient=True):
             self.client.log_artifacts(self.run_id, str(path), name)
 
     def finish(self, status: int) -> None:
-        """Record the wall time, of earlier parts too, and how the run ended; nothing if it never began."""
+        """Record the wall time, including earlier parts, and the status; nothing if the run never began."""
         if self._run_id is None:
             return
         with store_errors(patient=status == RunStatus.FINISHED):
@@ -125,7 +125,7 @@ class TrackedRun:
 
 
 class _OtherProcess(TrackedRun):
-    """The run of a process beside the main one: it keeps nothing."""
+    """The run of a process that is not the main one; it records nothing."""
 
     def begin(self, run_id: str | None) -> str:
         """See :class:`TrackedRun`."""
@@ -143,9 +143,9 @@ class _OtherProcess(TrackedRun):
 
 @contextmanager
 def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) -> Iterator[TrackedRun]:
-    """Record what happens in the block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
+    """Record the ``with`` block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
 
-    See :class:`TrackedRun` for the arguments. Of several processes that train together the main one alone records.
+    See :class:`TrackedRun` for the arguments. In distributed training, only the main process records.
 
     Raises:
         UserError: the tracking store cannot be reached.
@@ -155,14 +155,14 @@ def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) ->
     try:
         yield run
     except BaseException as error:
-        with suppress(UserError):  # what the block raised is what has to be known
+        with suppress(UserError):  # the exception of the block takes precedence
             run.finish(RunStatus.FAILED if isinstance(error, Exception) else RunStatus.KILLED)
         raise
     run.finish(RunStatus.FINISHED)
 
 
 def prepare_store() -> None:
-    """Make the tracking store and its experiment, for processes in other folders that are told its URI.
+    """Create the tracking store and its experiment, for processes in other folders that receive its URI.
 
     Raises:
         UserError: the store cannot be reached.
@@ -185,9 +185,9 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def data_hashes(project: Path) -> dict[str, str]:
-    """DVC's hash of every output below ``data/`` that the project's ``dvc.lock`` and those of its systems know.
+    """DVC's hash of every output below ``data/`` in the project's ``dvc.lock`` and those of its systems.
 
-    By path from the project's folder; empty without such files.
+    By path relative to the project's folder; empty without such files.
     """
     hashes: dict[str, str] = {}
     for lock in sorted([*project.glob("dvc.lock"), *project.glob("systems/*/dvc.lock")]):
@@ -198,7 +198,7 @@ def data_hashes(project: Path) -> dict[str, str]:
 
 
 def source_name() -> str:
-    """The script that runs, from the current folder if it is below that, such as ``flows/train_curve_vae.py``."""
+    """The running script, relative to the current folder if it is below it, such as ``flows/train_curve_vae.py``."""
     script = Path(getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0])
     with suppress(ValueError):
         return script.resolve().relative_to(Path.cwd()).as_posix()
@@ -230,7 +230,7 @@ def device_name() -> str:
 
 
 def _experiment(client: MlflowClient) -> str:
-    """The id of the project's experiment; made if needed, with its artifacts beside our own database."""
+    """The id of the project's experiment; created if needed, with its artifacts beside the project's database."""
     known: Experiment | None = client.get_experiment_by_name(EXPERIMENT)
     if known is not None:
         return known.experiment_id

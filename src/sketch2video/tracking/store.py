@@ -1,4 +1,4 @@
-"""Where runs and registered models are kept, and what is said when that does not answer."""
+"""The store of runs and registered models, and errors of the connection to it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from sketch2video.errors import UserError, first_line, printable
 from sketch2video.tracking.databases import sqlite_url
 
 STORE = Path("mlruns")
-"""Where runs are kept unless ``MLFLOW_TRACKING_URI`` names a store; relative to the project's folder."""
+"""Folder of the default store, relative to the project's folder; ``MLFLOW_TRACKING_URI`` names another one."""
 
 PATIENCE = 8.0
-"""Seconds that a store may take to answer. MLflow itself goes on asking for minutes."""
+"""Timeout of a store in seconds. MLflow itself retries for minutes."""
 
 _TRUSTED = 5.0
-"""Seconds for which a store that answered is not asked again."""
+"""Seconds after a successful check within which a store is not checked again."""
 
-_QUESTION = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=sketch2video"
+_REQUEST = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=sketch2video"
 _TIMEOUTS = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
-"""How the drivers of databases call the seconds that a connection may take."""
+"""Names of the timeout of a connection in seconds, by the driver of the database."""
 
 _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 logger = logging.getLogger(__name__)
 
-_answered: dict[str, float] = {}
+_checked: dict[str, float] = {}
 
 
 def tracking_uri() -> str:
@@ -48,7 +48,7 @@ def tracking_uri() -> str:
 
 
 def is_own_store() -> bool:
-    """Whether runs are kept in the project's folder. (MLflow sets the environment variable to what it uses.)"""
+    """Whether the store is in the project's folder. (MLflow sets the environment variable to the URI in use.)"""
     return tracking_uri() == _own_uri()
 
 
@@ -57,22 +57,22 @@ def _own_uri() -> str:
 
 
 def registry_uri() -> str:
-    """``MLFLOW_REGISTRY_URI``, or where runs are kept, too."""
+    """``MLFLOW_REGISTRY_URI``, or the URI of the tracking store."""
     return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
 
 
 @contextmanager
 def store_errors(missing: str | None = None, *, registry: bool = False, patient: bool = False) -> Iterator[None]:
-    """Ask whether the store answers, and turn the errors of MLflow and of databases in the block into one line.
+    """Check that the store responds, and convert errors of MLflow and of databases in the ``with`` block to one line.
 
     Args:
-        missing: what is said if the store answers that it does not hold what is asked for; None: what it says.
-        registry: whether the block asks the registry of models, too.
-        patient: whether a store that does not answer is only warned of: MLflow then asks again for some minutes, in
-            which a server may be started again. For what must not be lost.
+        missing: message if the store lacks the requested item; None: the store's own message.
+        registry: whether the block uses the registry of models, too.
+        patient: whether to warn only if the store does not respond: MLflow then retries for some minutes, in which a
+            server may be restarted. For data that must not be lost.
 
     Raises:
-        UserError: the store does not answer within :data:`PATIENCE` seconds, or not as MLflow does.
+        UserError: the store does not respond within :data:`PATIENCE` seconds, or is not MLflow's.
     """
     for uri in {tracking_uri(), registry_uri()} if registry else {tracking_uri()}:
         try:
@@ -80,7 +80,7 @@ def store_errors(missing: str | None = None, *, registry: bool = False, patient:
         except UserError as error:
             if not patient:
                 raise
-            logger.warning("%s; it is asked again", error)
+            logger.warning("%s; trying again", error)
     try:
         yield
     except MlflowException as error:
@@ -92,12 +92,12 @@ def store_errors(missing: str | None = None, *, registry: bool = False, patient:
 
 
 def check_store(uri: str) -> None:
-    """Ask a store for anything, once and briefly.
+    """Check a store by one short request.
 
     Raises:
-        UserError: it does not answer, or not as MLflow does.
+        UserError: it does not respond, or is not MLflow's.
     """
-    if time.monotonic() - _answered.get(uri, -_TRUSTED) < _TRUSTED:
+    if time.monotonic() - _checked.get(uri, -_TRUSTED) < _TRUSTED:
         return
     scheme = uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
     if scheme in ("http", "https"):
@@ -109,29 +109,29 @@ def check_store(uri: str) -> None:
             f"MLflow at {shown(uri)}: runs are not kept in a plain folder; set MLFLOW_TRACKING_URI to the address of a"
             " server, or to a database such as sqlite:///mlruns/mlflow.db"
         )
-    _answered[uri] = time.monotonic()
+    _checked[uri] = time.monotonic()
 
 
 def shown(uri: str) -> str:
-    """An address as it may be printed: without a password."""
+    """A URI for printing, without a password."""
     return printable(re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", uri))
 
 
 def _check_server(uri: str) -> None:
-    answer = http_request(
-        get_default_host_creds(uri), _QUESTION, "GET", max_retries=0, timeout=PATIENCE, raise_on_status=False
+    response = http_request(
+        get_default_host_creds(uri), _REQUEST, "GET", max_retries=0, timeout=PATIENCE, raise_on_status=False
     )
-    if answer.status_code in (401, 403):
+    if response.status_code in (401, 403):
         raise UserError(
-            f"MLflow at {shown(uri)} refuses the credentials (status {answer.status_code});"
+            f"MLflow at {shown(uri)} refuses the credentials (status {response.status_code});"
             " set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         )
-    if answer.status_code >= 500:
-        raise MlflowException(f"its server answers with status {answer.status_code}")
+    if response.status_code >= 500:
+        raise MlflowException(f"its server responds with status {response.status_code}")
     try:
-        answer.json()
+        response.json()
     except ValueError as error:
-        raise MlflowException("what answers there is no MLflow server") from error
+        raise MlflowException("the server there is not MLflow") from error
 
 
 def _check_database(uri: str) -> None:
@@ -151,13 +151,13 @@ def _check_database(uri: str) -> None:
         engine.dispose()
 
 
-def _within(seconds: float, ask: Callable[[], None], uri: str) -> None:
-    """Call ``ask`` in a thread, and wait no longer for it: no timeout of a library covers all of its steps."""
+def _within(seconds: float, check: Callable[[], None], uri: str) -> None:
+    """Call ``check`` in a thread with a timeout: no timeout of a library covers all of its steps."""
     faults: list[Exception] = []
 
     def run() -> None:
         try:
-            ask()
+            check()
         except Exception as error:
             faults.append(error)
 
@@ -165,13 +165,13 @@ def _within(seconds: float, ask: Callable[[], None], uri: str) -> None:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise _fault(uri, f"no answer after {seconds:.0f} s")
+        raise _fault(uri, f"no response after {seconds:.0f} s")
     if faults:
         raise faults[0] if isinstance(faults[0], UserError) else _fault(uri, faults[0]) from faults[0]
 
 
 def _fault(uri: str, reason: Exception | str) -> UserError:
-    """What is wrong with the store at an address, in one line with the fix."""
+    """An error of the store at a URI, in one line with the fix."""
     text = str(getattr(reason, "orig", None) or reason)
     first = first_line(text) or type(reason).__name__
     fix = (
@@ -179,19 +179,19 @@ def _fault(uri: str, reason: Exception | str) -> UserError:
         if not is_own_store()
         else "check the file, or set MLFLOW_TRACKING_URI to another store"
     )
-    return UserError(f"MLflow at {shown(uri)} does not answer as it should ({_brief(first)}); {fix}")
+    return UserError(f"MLflow at {shown(uri)} does not respond as it should ({_brief(first)}); {fix}")
 
 
 _CAUSES: tuple[tuple[str, str], ...] = (
     ("Connection refused", "nothing listens there"),
     ("NameResolutionError", "there is no such host"),
     ("Failed to resolve", "there is no such host"),
-    ("timed out", "no answer in time"),
+    ("timed out", "no response in time"),
     ("unable to open database file", "the database file cannot be opened"),
     ("readonly database", "the database file cannot be written"),
 )
 
 
 def _brief(reason: str, causes: Collection[tuple[str, str]] = _CAUSES) -> str:
-    """A library's message in a few words where it is a known one."""
+    """A short form of a library's message if it is a known one."""
     return next((words for sign, words in causes if sign in reason), shown(reason)[:300])

@@ -1,1 +1,1 @@
-"""Stable Diffusion, adapted: videos by a user's own image model."""
+"""Videos by the user's own image model: Stable Diffusion with a T2I-Adapter."""

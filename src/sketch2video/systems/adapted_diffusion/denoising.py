@@ -1,4 +1,4 @@
-"""Denoising of a long video by a network of single pictures: overlapping windows, merged at every step."""
+"""Denoising of a long video by an image model: overlapping windows, merged at every step."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class WindowConditions:
     """The windows of a long video, and the conditions of each: h^i and c of equations (17) and (18).
 
     Attributes:
-        starts: first frames of the N windows, ascending.
-        length: K, as windows are cut.
+        starts: indices of the first frames of the N windows, ascending.
+        length: K, frames of a window.
         weights: (K,) float32, W of equation (19).
-        text: (N, L, D) float32, the caption of each window.
-        no_text: (1, L, D) float32, the empty caption.
-        features: what the adapter says of each frame, (T, C_i, h_i, w_i) a scale; None: nothing.
+        text: (N, L, D) float32, the encoded caption of each window.
+        no_text: (1, L, D) float32, the encoded empty caption.
+        features: the adapter's features of all frames, (T, C_i, h_i, w_i) for each scale; None: no adapter condition.
     """
 
     starts: list[int]
@@ -59,41 +59,41 @@ class WindowDenoiser(VideoPipeline):
 
     @property
     def sample_size(self) -> int:
-        """Side of the pictures that the network was trained on, px."""
+        """Side of the training pictures, px."""
         return int(self.unet.config.sample_size) * self.factor
 
     @property
     def sample_frames(self) -> int:
-        """The network was trained on single pictures."""
+        """1: the network was trained on single pictures."""
         return 1
 
     @property
     def factor(self) -> int:
-        """Pixels of a latent place's side."""
+        """Downsampling factor of the autoencoder along each axis."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @property
     def objective(self) -> Diffusion:
-        """How data and noise are mixed at a level, with the cumulative product alpha_bar; its time is level / 1000."""
+        """The noise process with the scheduler's cumulative product alpha_bar; its time is level / 1000."""
         return Diffusion("epsilon", self.scheduler.betas.tolist())
 
     def set_frame_attention(self, kind: FrameAttention) -> None:
-        """Choose whom the frames of a window see; it is saved with the pipeline.
+        """Set the frames to which each frame of a window attends; saved with the pipeline.
 
-        What is tuned should be sampled with the attention that it was tuned with.
+        A tuned network should be sampled with the attention with which it was tuned.
         """
         self.register_to_config(frame_attention=kind)
 
     def initial_noise(self, frames: int, height: int, width: int, generator: torch.Generator | None) -> Tensor:
-        """One noise for the whole video, from which windows are cut: (T, C, h, w) float32, of variance 1.
+        """Standard normal noise for the whole video, from which windows are cut: (T, C, h, w) float32.
 
         Args:
             frames: T.
-            height, width: of the frames, px.
-            generator: the source of randomness.
+            height, width: sides of the frames, px.
+            generator: random generator.
 
         Raises:
-            ValueError: a side is no multiple of the factor.
+            ValueError: a side is not a multiple of the factor.
         """
         self._check_sides(height, width)
         shape = frames, self.unet.config.in_channels, height // self.factor, width // self.factor
@@ -103,8 +103,8 @@ class WindowDenoiser(VideoPipeline):
         """The objective's time at which a step begins: that of x_k in equations (11) and (12).
 
         Args:
-            at: number of the step, from 0.
-            num_inference_steps: of the whole way.
+            at: index of the step.
+            num_inference_steps: number of steps of the whole sampling.
         """
         return int(self._timesteps(num_inference_steps)[at]) / LEVELS
 
@@ -123,24 +123,24 @@ class WindowDenoiser(VideoPipeline):
         windows_at_once: int = 1,
         on_step_end: StepEnd | None = None,
     ) -> Tensor:
-        """Take a video through the scheduler's steps, merging windows in each of them: equations (12) and (17).
+        """Denoise a video, merging its windows in every step: equations (12) and (17).
 
         Args:
             latents: (T, C, h, w) float32, at the noise level at which ``first_step`` begins.
-            conditions: of :meth:`window_conditions`.
+            conditions: see :meth:`window_conditions`.
             guidance_scale, adapter_scale, windows_at_once: see :meth:`AdaptedDiffusionPipeline.__call__`.
-            num_inference_steps: of the whole way.
-            generator: of the noise that the scheduler adds, which is drawn for the whole video.
-            first_step: number of the first step that is taken, from 0.
-            last_step: number of the first step that is not taken any more, where r_k is wanted; None: to the end.
+            num_inference_steps: number of steps of the whole sampling.
+            generator: random generator of the noise that the scheduler adds, which is sampled for the whole video.
+            first_step: index of the first step.
+            last_step: index after the last step, for r_k; None: to the end.
             on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Returns:
             (T, C, h, w) float32: without noise, or at the level at which ``last_step`` begins.
 
         Raises:
-            ValueError: the scheduler cannot begin anywhere, there are no such steps, or conditions are of another
-                video.
+            ValueError: the scheduler cannot begin at every step, the steps are out of range, or the conditions are for
+                another number of frames.
         """
         timesteps = self._timesteps(num_inference_steps)
         end = len(timesteps) if last_step is None else last_step
@@ -165,15 +165,15 @@ class WindowDenoiser(VideoPipeline):
         adapter_scale: float = 1.0,
         windows_at_once: int = 1,
     ) -> Tensor:
-        """The noise of a long video: windows are predicted apart (18) and merged (19).
+        """The predicted noise of a long video: windows are predicted separately (18) and merged (19).
 
-        Equation (19) merges what follows each window's step. From one video, x_t, that differs between windows by a
-        multiple of what their predictions differ by, so merging these is the same, and fresh noise is drawn but once.
+        Equation (19) merges the results of each window's step. With the same x_t, these differ between windows by a
+        multiple of the difference of their predictions, so merging predictions is equivalent, and noise is added once.
 
         Args:
             latents: (T, C, h, w) float32.
             timestep: a level, int64 ().
-            conditions: of the windows.
+            conditions: conditions of the windows.
             guidance_scale, adapter_scale, windows_at_once: see :meth:`AdaptedDiffusionPipeline.__call__`.
 
         Returns:
@@ -206,12 +206,12 @@ class WindowDenoiser(VideoPipeline):
     def predict_noise(
         self, latents: Tensor, timestep: Tensor, text: Tensor, features: Sequence[Tensor] | None
     ) -> Tensor:
-        """e_theta(v_t, t, h, c) of windows, each of which sees itself alone. It has a gradient where one is asked for.
+        """e_theta(v_t, t, h, c) of windows, independent of each other; differentiable.
 
         Args:
             latents: (N, K, C, h, w) float32.
             timestep: the level of all windows, int64 (), or of each, (N,).
-            text: (N, L, D).
+            text: (N, L, D), encoded captions.
             features: (N, K, C_i, h_i, w_i) for each scale of the adapter, or None.
 
         Returns:
@@ -229,7 +229,7 @@ class WindowDenoiser(VideoPipeline):
         return noise.float().unflatten(0, (windows, frames))
 
     def _timesteps(self, num_inference_steps: int) -> Tensor:
-        """The scheduler's levels, from noise on."""
+        """The scheduler's levels, descending from pure noise."""
         if not isinstance(self.scheduler, DDIMScheduler | DDPMScheduler):
             raise ValueError(
                 f"{type(self.scheduler).__name__} may remember steps, so that it cannot begin anywhere; choose one by"
@@ -241,7 +241,7 @@ class WindowDenoiser(VideoPipeline):
         if height % self.factor or width % self.factor or not height or not width:
             raise ValueError(
                 f"frames are {height} px high and {width} wide; both must be multiples of {self.factor}, and Stable"
-                " Diffusion 1.x knows 512"
+                " Diffusion 1.x was trained on 512"
             )
 
 
@@ -256,9 +256,9 @@ def noise_error(
     """e - e_theta(x_t, t, h, c) of one window, whose masked squares are equations (14) to (16).
 
     Args:
-        pipeline: its UNet gets a gradient where its weights ask for one.
+        pipeline: the pipeline; its UNet may require gradients.
         latents: x_0, (K, C, h, w) float32.
-        text: (1, L, D).
+        text: (1, L, D), the encoded caption.
         features: (K, C_i, h_i, w_i) for each scale of the adapter, times ``adapter_scale``, or None.
         timestep: the level of all frames, int64 ().
         noise: e, (K, C, h, w).

@@ -1,4 +1,4 @@
-"""Stable Diffusion and a T2I-Adapter that a user names -> a pipeline."""
+"""Load a pipeline from a Stable Diffusion and a T2I-Adapter, each a folder or a hub id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sketch2video.systems.adapted_diffusion.schedule import SCHEDULE, make_sched
 
 _MODEL = "name a folder or a hub id of a Stable Diffusion 1.x in safetensors, such as CompVis/stable-diffusion-v1-4"
 _ADAPTER = (
-    "name a folder or a hub id of a T2IAdapter for this model in safetensors; docs/stable_diffusion.md says how one is"
+    "name a folder or a hub id of a T2IAdapter for this model in safetensors; docs/stable_diffusion.md shows how one is"
     " made of a published .bin"
 )
 
@@ -24,7 +24,7 @@ _ADAPTER = (
 def load_adapted_diffusion(
     model: str | Path, adapter: str | Path, frame_attention: FrameAttention = "first_and_own"
 ) -> AdaptedDiffusionPipeline:
-    """A user's Stable Diffusion and T2I-Adapter, frozen, in float32, with DDIM, on the accelerator or the CPU.
+    """Load a Stable Diffusion and a T2I-Adapter, frozen, in float32, with DDIM, on the accelerator or the CPU.
 
     Only safetensors are read. A safety checker, if there is one, is not loaded.
 
@@ -34,8 +34,7 @@ def load_adapted_diffusion(
         frame_attention: see :meth:`AdaptedDiffusionPipeline.set_frame_attention`.
 
     Raises:
-        UserError: one of them is missing, damaged or not in safetensors, would have to be downloaded and cannot be, or
-            they do not belong together.
+        UserError: one of them is missing, damaged, not in safetensors or cannot be downloaded, or they do not match.
     """
     with one_line(model, "a Stable Diffusion", _MODEL):
         config = DDIMScheduler.load_config(model, subfolder="scheduler")

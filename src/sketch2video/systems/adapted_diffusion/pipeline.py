@@ -1,9 +1,9 @@
-"""Long videos by Stable Diffusion and a T2I-Adapter, which a user names: the base of the project's fourth paper.
+"""Long videos by Stable Diffusion and a T2I-Adapter of the user's: the base of the project's fourth paper.
 
-Both know single pictures only. What makes a video of them is here: overlapping windows that are denoised side by side
-(eq. 17 to 19, :mod:`~sketch2video.diffusion.windows`) and frames that see each other within a window
+Both are image models. They generate videos by overlapping windows that are denoised jointly (eq. 17 to 19,
+:mod:`~sketch2video.diffusion.windows`) and attention across the frames of a window
 (:mod:`~sketch2video.diffusion.cross_frame_attention`). Average fusion (eq. 10 to 12) and combined tuning (eq. 13 to 16)
-take the smaller pieces: a video at a noise level, sampling on from there, the error of a prediction.
+use single methods: a video at a noise level, sampling from there, the error of a prediction.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from sketch2video.systems.adapted_diffusion.denoising import WindowConditions, W
 from sketch2video.text.encoder import TextCondition
 
 FRAMES_AT_ONCE = 8
-"""Frames that the adapter or the autoencoder sees together; bounds the memory of long videos."""
+"""Number of frames in one batch of the adapter or the autoencoder; bounds the memory of long videos."""
 
 
 class AdaptedDiffusionPipeline(WindowDenoiser):
-    """Stable Diffusion that follows a pose video or drawings and makes a video of any length.
+    """Videos of any length by Stable Diffusion, conditioned on a pose video or drawings.
 
-    T is the frames of the video, H and W its sides in px, C, h and w the latent's channels and sides.
+    T is the number of frames, H and W are the sides in px, C, h and w the latent's channels and sides.
 
     Args:
         vae: pictures <-> latents.
-        text_encoder, tokenizer: what reads captions.
+        text_encoder, tokenizer: encode captions.
         unet: predicts noise.
         adapter: condition pictures -> features for the UNet.
         scheduler: see :func:`~sketch2video.systems.adapted_diffusion.schedule.make_scheduler`.
-        frame_attention: whom frames of a window see; see :meth:`set_frame_attention`.
+        frame_attention: frames to which each frame of a window attends; see :meth:`set_frame_attention`.
     """
 
     model_cpu_offload_seq = "text_encoder->adapter->unet->vae"
@@ -110,35 +110,35 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         """Generate one long video: equation (17).
 
         Args:
-            captions: what to show; or (first frame, caption), each of which holds until the next begins.
-            condition: what to follow frame by frame, see :meth:`adapter_features`; None: captions alone.
+            captions: one caption; or pairs (first frame, caption), each valid until the next one begins.
+            condition: condition pictures of all frames, see :meth:`adapter_features`; None: captions alone.
             num_frames: T; None: that of the condition.
-            guidance_scale: how strongly captions are followed; 1 is the plain model.
-            adapter_scale: how strongly the condition is followed; 0 ignores it.
-            num_inference_steps: steps of the scheduler.
-            generator: source of all randomness.
-            window: frames that are denoised together, K.
-            stride: frames from one window's beginning to the next one's, S; at most ``window``.
-            window_weights: how windows that overlap are merged.
+            guidance_scale: guidance scale of the captions; 1 disables guidance.
+            adapter_scale: factor of the adapter's features; 0 ignores the condition.
+            num_inference_steps: number of sampling steps.
+            generator: random generator.
+            window: K, frames of a window.
+            stride: S, distance of successive windows in frames; at most ``window``.
+            window_weights: weights by which overlapping windows are merged.
             output_type: "np", "pt", "pil" or "latent"; see :class:`~sketch2video.pipelines.output.VideoOutput`.
-            windows_at_once: windows that pass the UNet together; more are faster and take more memory.
+            windows_at_once: windows in one batch of the UNet; more are faster and take more memory.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
-            prompt: another name of ``captions``.
-            latents: standard normal noise (1, T, C, h, w) that the video is made from; None: it is drawn.
-            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
-                ``pipe._interrupt = True`` leaves out the steps that are left.
-            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
+            prompt: another name for ``captions``.
+            latents: standard normal noise (1, T, C, h, w) from which the video is generated; None: it is sampled.
+            callback_on_step_end: called with the pipeline, the step index, the timestep and tensors by name at the end
+                of every step; the tensors that it returns by name replace those of the next step. As in diffusers,
+                ``pipe._interrupt = True`` skips the remaining steps.
+            callback_on_step_end_tensor_inputs: the tensors that it receives, of ``pipe._callback_tensor_inputs``.
 
         Returns:
             Frames of one video (N = 1).
 
         Raises:
-            ValueError: arguments that do not belong together.
+            ValueError: the arguments are inconsistent.
         """
         frames, height, width = self._video_size(condition, num_frames)
         if captions is None and prompt is None:
-            raise ValueError("neither captions nor prompt say what to show; give one of them")
+            raise ValueError("neither captions nor prompt are given; give one of them")
         request = self.request(
             None if captions is None else [captions],
             None if prompt is None else [prompt],
@@ -158,10 +158,10 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         if latents is not None and latents.shape != expected:
             raise ValueError(f"latents are {tuple(latents.shape)}, expected noise {expected}")
 
-        def paint(text: TextCondition | None, pictures: Tensor | None) -> Tensor:
+        def make(text: TextCondition | None, pictures: Tensor | None) -> Tensor:
             features = None if condition is None else self.adapter_features(condition)
-            plot = (request.plots or [])[0]
-            conditions = self.window_conditions(plot, frames, window, stride, window_weights, features)
+            scenes = (request.scenes or [])[0]
+            conditions = self.window_conditions(scenes, frames, window, stride, window_weights, features)
             noise = self.initial_noise(frames, height, width, generator) if latents is None else latents[0]
             return self.denoise(
                 noise.to(self._execution_device, torch.float32),
@@ -174,20 +174,20 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
                 on_step_end=request.on_step_end,
             )[None]
 
-        return self.generate(request, paint, return_dict)
+        return self.generate(request, make, return_dict)
 
     def read(self, request: VideoRequest) -> None:
-        """Captions are read window by window, as they change along a video."""
+        """None: captions are encoded window by window, as they change along a video."""
 
     def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
-        """See :class:`VideoPipeline`; of one video."""
+        """See :class:`VideoPipeline`; N is 1."""
         return self.decode(made[0])[None]
 
     @torch.no_grad()
     def encode_text(self, captions: Sequence[str]) -> Tensor:
-        """States of captions' tokens, as Stable Diffusion reads them: float32 (N, L, D), L the same for all.
+        """Hidden states of the captions' tokens, as Stable Diffusion uses them: float32 (N, L, D), L the same for all.
 
-        What is longer than CLIP reads is cut off. The empty caption is none.
+        Captions are truncated to CLIP's maximum length. The empty caption is the unconditional one.
         """
         tokens = self.tokenizer(
             list(captions),
@@ -200,18 +200,18 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
 
     @torch.no_grad()
     def adapter_features(self, condition: np.ndarray) -> list[Tensor]:
-        """What the adapter says of each frame, a few frames at a time.
+        """The adapter's features of all frames, computed in batches.
 
         Args:
             condition: uint8, (T, H, W, 3) RGB such as poses drawn on black, or (T, H, W) ink, 255 on 0; whichever the
                 adapter was trained on. Sides are multiples of the autoencoder's factor (8).
 
         Returns:
-            (T, C_i, h_i, w_i) float32 for each of the adapter's scales, in main memory: for Stable Diffusion and
+            (T, C_i, h_i, w_i) float32 for each of the adapter's scales, on the CPU: for Stable Diffusion and
             512 x 512 px 9.5 MB a frame.
 
         Raises:
-            ValueError: the condition is something else.
+            ValueError: dtype or shape is wrong.
         """
         channels = self.adapter.config.in_channels
         shape = {1: "(T, H, W) ink", 3: "(T, H, W, 3) RGB"}[channels]
@@ -234,37 +234,37 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         weights: WindowWeights,
         features: list[Tensor] | None,
     ) -> WindowConditions:
-        """Cut a video into windows (18), each with the caption that holds in its middle.
+        """The windows of a video (18), each with the caption that is valid at its middle.
 
         Args:
             captions: see :meth:`__call__`.
             frames: T.
             window, stride: K and S; a window is at most as long as the video.
-            weights: how windows are merged.
-            features: of :meth:`adapter_features`, or None.
+            weights: weights by which windows are merged.
+            features: see :meth:`adapter_features`; or None.
 
         Raises:
-            ValueError: see :mod:`~sketch2video.diffusion.windows`; or features are of another number of frames.
+            ValueError: see :mod:`~sketch2video.diffusion.windows`; or features have another number of frames.
         """
         captions = [(0, captions)] if isinstance(captions, str) else captions
         if features is not None and any(len(scale) != frames for scale in features):
             raise ValueError(f"there are features of {len(features[0])} frames for a video of {frames}")
         starts, length = window_starts(frames, window, stride), min(window, frames)
-        said = captions_of_windows(captions, starts, length)
-        different = list(dict.fromkeys(["", *said]))
+        window_captions = captions_of_windows(captions, starts, length)
+        different = list(dict.fromkeys(["", *window_captions]))
         text = self.encode_text(different)
-        places = [different.index(caption) for caption in said]
-        return WindowConditions(starts, length, window_weights(weights, length), text[places], text[:1], features)
+        rows = [different.index(caption) for caption in window_captions]
+        return WindowConditions(starts, length, window_weights(weights, length), text[rows], text[:1], features)
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray) -> Tensor:
-        """Latents (T, C, h, w) float32 of frames, a few at a time: the mean of what the autoencoder gives, scaled.
+        """Latents (T, C, h, w) float32 of frames: the mean of the autoencoder's posterior, scaled.
 
         Args:
             frames: uint8 (T, H, W, 3) RGB.
 
         Raises:
-            ValueError: they are something else.
+            ValueError: dtype or shape is wrong.
         """
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
             raise ValueError(f"frames are {frames.dtype} {frames.shape}, expected uint8 (T, H, W, 3)")
@@ -277,7 +277,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Frames (T, 3, H, W) float32 in [0, 1], in main memory, of latents (T, C, h, w), a few at a time."""
+        """Frames (T, 3, H, W) float32 in [0, 1], on the CPU, of latents (T, C, h, w), decoded in batches."""
         parts = (latents / self.vae.config.scaling_factor).split(FRAMES_AT_ONCE)
         frames = torch.cat([self.vae.decode(part.to(self._execution_device)).sample.float().cpu() for part in parts])
         return (frames / 2 + 0.5).clamp(0, 1)
@@ -286,7 +286,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         """T, H and W."""
         if condition is None:
             if num_frames is None:
-                raise ValueError("neither a condition nor num_frames says how long the video is; give one of them")
+                raise ValueError("neither condition nor num_frames gives the number of frames; give one of them")
             side = self.unet.config.sample_size * self.factor
             return num_frames, side, side
         if num_frames not in (None, len(condition)):

@@ -1,4 +1,4 @@
-"""The noise process that Stable Diffusion 1.x was trained on, and the samplers that go along it."""
+"""The noise schedule of Stable Diffusion 1.x, and its samplers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SCHEDULE = {
     "beta_schedule": "scaled_linear",
     "prediction_type": "epsilon",
 }
-"""The process that Stable Diffusion 1.x was trained on, and that the paper names."""
+"""The noise schedule with which Stable Diffusion 1.x was trained, which the paper uses."""
 
 
 def make_scheduler(name: str = "ddim") -> SchedulerMixin:
-    """A sampler of the paper's process, that begins at the last level.
+    """A sampler of this noise schedule, which begins at the last level.
 
     Args:
         name: ``ddim``, equations (7) and (8) without noise, in any number of steps; ``ddpm``, equations (4) and (5),
-            whose 1000 steps are the paper's.
+            which the paper uses with 1000 steps.
 
     Raises:
         UserError: there is no such sampler.

@@ -1,4 +1,4 @@
-"""The system of tokens: hierarchical VQGAN and token transformers."""
+"""The token system: hierarchical VQGAN and token transformers."""
 
 from __future__ import annotations
 

@@ -36,19 +36,19 @@ from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
 
 class HierarchicalVQGANPipeline(VideoPipeline):
-    """Text to video by tokens: transformers write the tokens of a VQGAN's levels, its decoder makes frames of them.
+    """Text to video by tokens: transformers generate the tokens of all levels of a VQGAN, which decodes them to frames.
 
     Videos may have any length; the time for a frame and the memory do not grow with it. They can begin with given
-    frames (video prediction), and follow drawings or control videos where the transformers were trained with such.
+    frames (video prediction), and follow drawings or control videos if the transformers were trained with these.
 
     Args:
-        tokenizer, text_encoder: what reads captions.
+        tokenizer, text_encoder: encode captions.
         vqgan: frames <-> tokens.
         transformer: the transformers of all levels.
-        curve_vae: caption -> curves, where the transformers follow sketches; None: they do not.
-        temperature, top_k, top_p: how tokens are drawn unless a call says otherwise; see
+        curve_vae: caption -> curves, if the transformers are conditioned on sketches; None: they are not.
+        temperature, top_k, top_p: defaults of the sampling of tokens; see
             :class:`~sketch2video.tokens.sampling.TokenSampling`.
-        guidance_scale, control_guidance_scale: of calls that do not say.
+        guidance_scale, control_guidance_scale: defaults of a call.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->vqgan"
@@ -93,7 +93,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
 
     @property
     def latent_numbers(self) -> int:
-        """Tokens that a frame is, all levels together."""
+        """Number of tokens of a frame, all levels together."""
         return self.vqgan.tokens(self.sample_size)
 
     @torch.no_grad()
@@ -125,36 +125,34 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         """Generate videos.
 
         Args:
-            captions: what to show, one for each of N videos; None: anything.
-            num_frames: T, any number; None: that of drawings or control videos if they are given, else as in training.
-            fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next: as
-                the pipeline's config says, with which its scores were made.
-            control_guidance_scale: how strongly drawing or control video is followed; 1 is the plain model, 0 ignores
-                it.
-            num_inference_steps: of no meaning here, where every token is a step; taken so that all systems are called
-                alike.
-            generator: source of all randomness. A list with one for each video makes every video independent of the
-                others in its batch.
-            num_videos: N, where nothing else says it.
-            frames: frames that the videos begin with, uint8 (N, t, H, H, 3); resized to the model's size if they have
-                another one. They are answered as the VQGAN shows them. None: none.
-            control: control videos to be followed, uint8 (N, T, H, H, C), of the kind that the model was trained with;
-                resized likewise. None: none.
-            sketches, curves, strokes: drawings of the user's own, where the model follows drawings; see
+            captions: one for each of N videos, or a single one; None: unconditional.
+            num_frames: T, any number; None: that of drawings or control videos if given, else of the training clips.
+            fps: frame rate of the videos, one for all or one for each; it conditions the model.
+            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next: the value of
+                the pipeline's config, for which its scores hold.
+            control_guidance_scale: guidance scale of drawing or control video; 1 disables guidance, 0 ignores it.
+            num_inference_steps: ignored, as every token is a step; accepted so that all systems have the same call.
+            generator: random generator. With a list of one for each video, every video is independent of the others in
+                its batch.
+            num_videos: N, if no other argument determines it.
+            frames: first frames of the videos, uint8 (N, t, H, H, 3); resized to the model's size if necessary. The
+                output has their reconstructions by the VQGAN. None: none.
+            control: control videos, uint8 (N, T, H, H, C), of the kind that the model was trained with; resized
+                likewise. None: none.
+            sketches, curves, strokes: the user's drawings, if the model is conditioned on drawings; see
                 :meth:`~sketch2video.systems.sketch_ldm.pipeline.SketchToVideoPipeline.__call__`.
-            temperature, top_k, top_p: how tokens are drawn; None: as the pipeline's config says.
+            temperature, top_k, top_p: sampling of tokens; None: the values of the pipeline's config.
             output_type: "np", "pt", "pil", or "latent" for the tokens: for each level int64 (N, T, h, w), the finest
                 first.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
-            prompt: another name of ``captions``.
-            callback_on_step_end: is called with the pipeline, the number of the step, that of the frame that was
-                written and no tensors at the end of every step. As in diffusers, ``pipe._interrupt = True`` leaves out
-                the steps that are left: the videos end with that frame.
+            prompt: another name for ``captions``.
+            callback_on_step_end: called with the pipeline, the step index, the index of the generated frame and no
+                tensors at the end of every step. As in diffusers, ``pipe._interrupt = True`` skips the remaining steps:
+                the videos end with that frame.
             callback_on_step_end_tensor_inputs: none.
 
         Raises:
-            ValueError: arguments that do not belong together.
+            ValueError: the arguments are inconsistent.
         """
         request = self.request(
             captions,
@@ -199,7 +197,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                 )
         given = 0 if request.frames is None else request.frames.shape[1]
         if given > request.num_frames:
-            raise ValueError(f"num_frames is {request.num_frames}, but {given} frames were given; ask for more")
+            raise ValueError(f"num_frames is {request.num_frames}, but {given} frames were given; raise it")
 
     def write(
         self, request: VideoRequest, sampling: TokenSampling, text: TextCondition | None, pictures: Tensor | None
@@ -207,9 +205,9 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         """Tokens of the videos, for each level int64 (N, T, h, w), the finest first.
 
         Args:
-            request: what is asked for.
-            sampling: how tokens are drawn.
-            text: captions; None: anything.
+            request: the validated arguments.
+            sampling: settings of the sampling of tokens.
+            text: encoded captions; None: unconditional.
             pictures: (N, T, C, S, S) in [0, 1], drawings or control videos; None: none.
         """
         rates = request.rates(self._execution_device)
@@ -239,14 +237,13 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         guidance_scale: float,
         control_guidance_scale: float,
     ) -> list[tuple[float, ClipCondition]]:
-        """What the transformers are told, more or less of it, and how much each answer weighs in guidance."""
+        """Conditions of the transformers for each term of guidance, with the term's weight."""
         weights = guidance_weights(pictures is not None, text is not None, guidance_scale, control_guidance_scale)
         found = []
         for (with_control, with_text), weight in weights.items():
-            said = text if with_text else None
-            hidden, mask = (said.hidden, said.mask) if said else (None, None)
-            shown = pictures if with_control else None
-            found.append((weight, self.transformer.condition(len(fps), hidden, mask, fps, shown)))
+            hidden, mask = (text.hidden, text.mask) if text and with_text else (None, None)
+            control = pictures if with_control else None
+            found.append((weight, self.transformer.condition(len(fps), hidden, mask, fps, control)))
         return found
 
     def encode(self, frames: np.ndarray) -> list[Tensor]:
@@ -256,7 +253,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         return [torch.cat(level).unflatten(0, pictures.shape[:2]) for level in zip(*parts, strict=True)]
 
     def decode_videos(self, made: list[Tensor], control: Tensor | None) -> Tensor:
-        """Frames (N, T, 3, S, S), about [-1, 1], of tokens (N, T, h, w) of each level, a few at a time."""
+        """Frames (N, T, 3, S, S), about [-1, 1], of tokens (N, T, h, w) of each level, decoded in batches."""
         parts = zip(*(level.flatten(0, 1).split(FRAMES_AT_ONCE) for level in made), strict=True)
         frames = torch.cat([self.vqgan.decode(part) for part in parts]).float()
         return frames.unflatten(0, made[0].shape[:2])
@@ -271,13 +268,13 @@ def assemble(
     curve_vae: Path | None = None,
     **sampling: Any,
 ) -> None:
-    """Write the pipeline folder that is made of the trained parts, atomically.
+    """Write the pipeline folder from the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, vqgan, token_transformer: folders of the parts.
-        curve_vae: likewise, where the transformers follow sketches.
-        sampling: defaults of calls, which else are those of the class: ``temperature``, ``top_k``, ``top_p``,
+        curve_vae: folder of the curve VAE, if the transformers are conditioned on sketches.
+        sampling: defaults of calls, otherwise those of the class: ``temperature``, ``top_k``, ``top_p``,
             ``guidance_scale``, ``control_guidance_scale``.
 
     Raises:

@@ -1,14 +1,14 @@
-"""Long, steady videos by the sketch system's parts, with its video LDM tuned for them."""
+"""Long videos with a steady background: the parts of the sketch system with a tuned video LDM."""
 
 from __future__ import annotations
 
 from sketch2video.files import PIPELINE
-from sketch2video.systems.latent_diffusion import painter
+from sketch2video.systems.latent_diffusion import latent_diffusion_arguments
 from sketch2video.systems.spec import CURVE_VAE, TEXT_ENCODER, Part, SystemSpec, data_folder, model_folder
 
 NAME = "long_video"
-PAINTER = "sketch_ldm"
-"""The system whose parts paint."""
+BASE = "sketch_ldm"
+"""The system whose parts are used."""
 
 SPEC = SystemSpec(
     name=NAME,
@@ -18,27 +18,27 @@ SPEC = SystemSpec(
     parts=(
         Part(
             "steadied",
-            "Give training clips one background each",
+            "Fuse the background of training clips, one for each clip",
             "sketch2video.systems.long_video.steadied:steady_training_clips",
-            lambda params: {"model": model_folder(PAINTER, PIPELINE), "params": params},
+            lambda params: {"model": model_folder(BASE, PIPELINE), "params": params},
             ("long_video", "evaluate"),
             is_data=True,
         ),
         Part(
             "long_video",
-            "Tune the video LDM on clips that were made steady",
+            "Tune the video LDM on clips with fused backgrounds",
             "sketch2video.steadiness.tuning:tune_long_video",
             lambda params: {
                 "steadied": data_folder(NAME, "steadied"),
                 "text_encoder": TEXT_ENCODER,
-                "video_ldm": model_folder(PAINTER, "video_ldm"),
+                "video_ldm": model_folder(BASE, "video_ldm"),
             },
             ("long_video", "video_ldm"),
         ),
     ),
     assemble="sketch2video.systems.long_video.pipeline:assemble",
     arguments=lambda params: {
-        **painter(PAINTER, params),
+        **latent_diffusion_arguments(BASE, params),
         "curve_vae": CURVE_VAE,
         "video_ldm": model_folder(NAME, "long_video"),
         "settings": params.long_video,

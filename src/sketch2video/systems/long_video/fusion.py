@@ -1,4 +1,4 @@
-"""Separate tuning and average fusion: one background for all frames of a painted video, equations (9) to (11)."""
+"""Separate tuning and average fusion: one background for all frames of a generated video, equations (9) to (11)."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from sketch2video.steadiness.background import aligned_background, explained
 from sketch2video.steadiness.camera import camera_path, is_still
 from sketch2video.steadiness.masked_losses import latent_mask
 from sketch2video.steadiness.segmenters import segment
-from sketch2video.systems.long_video.windows import WindowPainter, Windows
+from sketch2video.systems.long_video.windows import WindowedSketchPipeline, Windows
 
 
-class Painted(NamedTuple):
-    """A painted video.
+class GeneratedVideo(NamedTuple):
+    """A generated video.
 
     Attributes:
         latents: (1, T, C, h, w), normalised.
-        foreground: bool (T, 1, h, w), as it was when backgrounds were fused; all False where they were not.
+        foreground: bool (T, 1, h, w), the foreground at the time of the fusion; all False without fusion.
     """
 
     latents: Tensor
     foreground: Tensor
 
 
-class Parts(NamedTuple):
-    """A video taken apart.
+class SeparatedVideo(NamedTuple):
+    """A video separated into foreground and background.
 
     Attributes:
         pictures: uint8 (T, S, S, 3).
-        mask: bool (T, S, S), its foreground.
-        foreground: bool (T, 1, h, w), where the latent's places hold any of it.
-        path: (T, 3, 3), the camera's; see :func:`~sketch2video.steadiness.camera.camera_path`.
+        mask: bool (T, S, S), the foreground.
+        foreground: bool (T, 1, h, w), latent positions with any foreground.
+        path: (T, 3, 3), motion of the camera; see :func:`~sketch2video.steadiness.camera.camera_path`.
     """
 
     pictures: np.ndarray
@@ -46,40 +46,40 @@ class Parts(NamedTuple):
 
     @property
     def still(self) -> bool:
-        """Whether the camera stands still."""
+        """Whether the camera is static."""
         return is_still(self.path)
 
 
-class BackgroundFuser(WindowPainter):
-    """Fusion of the backgrounds of a painted video; the config of :class:`LongVideoPipeline` says how."""
+class BackgroundFuser(WindowedSketchPipeline):
+    """Fusion of the backgrounds of a generated video, with the settings of the config of :class:`LongVideoPipeline`."""
 
     @property
     def objective(self) -> LearningObjective:
-        """What the network predicts."""
+        """The objective of the network's training."""
         return find_objective(self.transformer.config.objective, self.transformer.config.time_shift)
 
-    def take_apart(self, windows: Windows, latents: Tensor) -> Parts:
-        """F_1 of equation (9): what a video shows, and where its foreground is.
+    def separate(self, windows: Windows, latents: Tensor) -> SeparatedVideo:
+        """F_1 of equation (9): the decoded video and its foreground.
 
         Args:
-            windows: of the video.
+            windows: windows of the video.
             latents: (1, T, C, h, w), normalised.
 
         Raises:
             UserError: the segmenter cannot be loaded.
         """
-        return self.parts_of(self.shown(windows, latents))
+        return self.separate_frames(self.frames_of(windows, latents))
 
-    def parts_of(self, pictures: np.ndarray) -> Parts:
-        """Equation (9) on frames uint8 (T, S, S, 3).
+    def separate_frames(self, pictures: np.ndarray) -> SeparatedVideo:
+        """Equation (9) for frames uint8 (T, S, S, 3).
 
         Raises:
             UserError: the segmenter cannot be loaded.
         """
         mask = segment(pictures, self.config.segmenter)
-        return Parts(pictures, mask, self._places(mask), camera_path(pictures))
+        return SeparatedVideo(pictures, mask, self._latent_positions(mask), camera_path(pictures))
 
-    def shown(self, windows: Windows, latents: Tensor) -> np.ndarray:
+    def frames_of(self, windows: Windows, latents: Tensor) -> np.ndarray:
         """Frames uint8 (T, S, S, 3) of a video's normalised latents (1, T, C, h, w)."""
         decoded = self.decode_videos(self.unnormalised(latents), windows.control)
         frames = np.asarray(self.video_processor.postprocess_video(decoded.transpose(1, 2), "np"))[0]
@@ -91,42 +91,42 @@ class BackgroundFuser(WindowPainter):
         return self.normalised(self.encode_pictures(pictures[None]))
 
     def fuse(
-        self, latents: Tensor, noise: Tensor, parts: Parts, time: float, generator: torch.Generator | None
+        self, latents: Tensor, noise: Tensor, video: SeparatedVideo, time: float, generator: torch.Generator | None
     ) -> Tensor:
         """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
 
-        Under a camera that moves, the mean background is made of pictures that are aligned, and encoded again for every
-        frame; its noise is then not shared, since noise that stands still belongs to a ground that does.
+        With a moving camera, the mean background is computed from aligned pictures and encoded again for every frame;
+        its noise is then not shared, since shared noise does not move with the background.
 
         Args:
             latents: (1, T, C, h, w), normalised, without noise: r.
-            noise: (1, T, C, h, w), with which they are taken back to step k.
-            parts: of the video.
-            time: of step k.
-            generator: see :meth:`paint`.
+            noise: (1, T, C, h, w), noise of step k.
+            video: the separated video.
+            time: time of step k.
+            generator: see :meth:`LongVideoPipeline.sample_video`.
         """
 
         def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
-            mean, seen = aligned_background(parts.pictures, parts.mask, parts.path, drawn.tolist())
-            background = ~parts.mask & seen & explained(parts.pictures, mean)
-            frames = np.where(background[..., None], mean, parts.pictures).astype(np.float32)
-            return self.latents_of(frames)[0], ~self._places(~background & ~parts.mask)
+            mean, seen = aligned_background(video.pictures, video.mask, video.path, drawn.tolist())
+            background = ~video.mask & seen & explained(video.pictures, mean)
+            frames = np.where(background[..., None], mean, video.pictures).astype(np.float32)
+            return self.latents_of(frames)[0], ~self._latent_positions(~background & ~video.mask)
 
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(
             self.objective.noisy(latents, noise, latents.new_full((1,), time))[0],
             latents[0],
-            ~parts.foreground,
+            ~video.foreground,
             self.objective,
             time,
             weights,
             self.config.fused_frames,
-            self.config.shared_noise and parts.still,
+            self.config.shared_noise and video.still,
             generator or torch.default_generator,
-            None if parts.still else aligned,
+            None if video.still else aligned,
         )
         return fused[None]
 
-    def _places(self, mask: np.ndarray) -> Tensor:
-        """Places of the latent with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
+    def _latent_positions(self, mask: np.ndarray) -> Tensor:
+        """Latent positions with any pixel of a mask: bool (T, H, W) -> (T, 1, h, w)."""
         return latent_mask(torch.from_numpy(mask).to(self._execution_device), self.autoencoder.factor, "any") > 0

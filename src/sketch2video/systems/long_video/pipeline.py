@@ -1,17 +1,16 @@
-"""Long, steady videos: the project's fourth paper on the parts of the sketch system.
+"""Long videos with a steady background: the method of the project's fourth paper with the parts of the sketch system.
 
-A drawing of the whole length, and then the paper's modules, by its numbers of equations:
+First a drawing of the whole length is generated, then the paper's modules apply (numbers of equations in brackets):
 
-1. Separate tuning: the video is painted once (1), and what is foreground and what is background is told apart (9).
-2. Average fusion: the painting is taken back to step k, all frames are given one background there (10, 11), and it is
-   painted on (12); as often as is asked for, with another step k each time.
-3. Combined tuning: the network may have been tuned on videos that were made steady so (13 to 16, 20); see
+1. Separate tuning: the video is generated once (1), and separated into foreground and background (9).
+2. Average fusion: the video is noised to step k, the backgrounds of all frames are fused (10, 11), and it is denoised
+   from there (12); repeated for each requested step k.
+3. Combined tuning: the network may have been tuned on videos with fused backgrounds (13 to 16, 20); see
    :mod:`~sketch2video.steadiness.combined_tuning`.
-4. Inter-frame consistency: whenever a video is painted, it is as overlapping windows that are merged at every step (17
-   to 19).
+4. Inter-frame consistency: a video is denoised as overlapping windows that are merged at every step (17 to 19).
 
-Without fusion the fourth module is left alone, which is Wang et al. 2023, "Gen-L-Video". The network sees one window of
-one video at a time, or a few, so that the time for a frame and the memory beyond the video itself do not grow with the
+Without fusion only the fourth module remains, which is Wang et al. 2023, "Gen-L-Video". The network processes a few
+windows of one video at a time, so that the time for a frame and the memory beyond the video itself do not grow with the
 length.
 """
 
@@ -49,33 +48,33 @@ from sketch2video.pipelines.request import Scenes, VideoRequest
 from sketch2video.steadiness.files import FUSION
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.segmenters import MOTION
-from sketch2video.systems.long_video.fusion import BackgroundFuser, Painted
+from sketch2video.systems.long_video.fusion import BackgroundFuser, GeneratedVideo
 from sketch2video.systems.long_video.windows import Guidance, Windows
 from sketch2video.text.encoder import TextCondition
 
 
 class LongVideoPipeline(BackgroundFuser):
-    """Text to long, steady videos by way of a drawing, one after the other.
+    """Text to long videos with a steady background, by way of a drawing; videos are generated one by one.
 
     Called as :class:`SketchToVideoPipeline`. Captions may change along a video: instead of one caption it may have
-    several with the frames that they begin at, such as ``[(0, "a red circle grows"), (64, "a red circle shrinks")]``.
-    Drawings of some frames and some strokes go with one caption a video.
+    several with the indices of their first frames, such as ``[(0, "a red circle grows"), (64, "a red circle
+    shrinks")]``. Drawings of some frames and some strokes require a single caption.
 
     Args:
         tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler: see :class:`SketchToVideoPipeline`.
-        window: K, frames of a window; None: as many as training clips have.
-        stride: S, from window to window; None: half a window. In as many frames the drawing of one caption fades into
-            that of the next.
-        weights: by which windows are merged; see :func:`~sketch2video.diffusion.windows.window_weights`.
-        fusion_times: times of the steps k at which backgrounds are fused, one after the other, in [0, 1], 1 is noise:
-            for each the first step of the sampler that is not before it, or its end. 0 is the finished video. The
-            paper's is 0.995 alone. What the steps after a fusion change is steady again only if 0 is asked for, too,
-            and they make the foreground waver. Empty: backgrounds are not fused.
-        fused_frames: n, how many frames' backgrounds are averaged.
+        window: K, frames of a window; None: the length of the training clips.
+        stride: S, distance of successive windows in frames; None: half a window. The drawings of successive captions
+            overlap by as many frames.
+        weights: weights by which windows are merged; see :func:`~sketch2video.diffusion.windows.window_weights`.
+        fusion_times: times of the steps k at which backgrounds are fused, in [0, 1], 1 is noise: for each the first
+            step of the sampler at or after it, or the end. 0 is the finished video. The paper uses 0.995 alone. The
+            steps after a fusion change the background again, unless 0 is in the list, too, and make the foreground less
+            steady. Empty: backgrounds are not fused.
+        fused_frames: n, number of frames whose backgrounds are averaged.
         shared_noise: see :func:`~sketch2video.steadiness.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
-        segmenter: by name; see :func:`~sketch2video.steadiness.segmenters.segment`.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        segmenter: name of the segmenter; see :func:`~sketch2video.steadiness.segmenters.segment`.
+        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
     """
 
     several_scenes = True
@@ -117,27 +116,27 @@ class LongVideoPipeline(BackgroundFuser):
         )
 
     def read(self, request: VideoRequest) -> None:
-        """Captions are read window by window, as they change along a video."""
+        """None: captions are encoded window by window, as they change along a video."""
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves for the whole length of N videos; see :func:`~sketch2video.curve_vae.actions.long_curves`.
 
         Args:
-            request: what is asked for.
+            request: the validated arguments.
             text: not used.
-            known: strokes and frames that are given; None: none.
+            known: known strokes and frames; None: none.
 
         Raises:
-            ValueError: something is known of a video along which the caption changes.
+            ValueError: strokes or frames are known of a video with several captions.
         """
         frames, rates = request.num_frames, request.rates(self._execution_device)
-        plots = request.plots or [[(0, "")]] * request.num_videos
+        all_scenes = request.scenes or [[(0, "")]] * request.num_videos
         drawn = []
-        for video, (plot, rate, source) in enumerate(zip(plots, rates, request.generators, strict=True)):
-            firsts = [first for first, _ in plot]
-            words = self.encode_captions([caption for _, caption in plot])
+        for video, (scenes, rate, source) in enumerate(zip(all_scenes, rates, request.generators, strict=True)):
+            firsts = [first for first, _ in scenes]
+            words = self.encode_captions([caption for _, caption in scenes])
             if known is not None:
-                if len(plot) > 1:
+                if len(scenes) > 1:
                     raise ValueError("drawings of some frames and some strokes go with one caption a video; give one")
                 given = Known(*(part[video : video + 1] for part in known))
                 drawn += draw(self.curve_vae, words, frames, rate[None], source, given)
@@ -149,10 +148,10 @@ class LongVideoPipeline(BackgroundFuser):
         return drawn
 
     def make(self, request: VideoRequest, text: TextCondition | None, ink: Tensor | None) -> Tensor:
-        """Latents (N, T, C, h, w) of videos, painted one after the other.
+        """Latents (N, T, C, h, w) of the videos, generated one by one.
 
         Args:
-            request: what is asked for.
+            request: the validated arguments.
             text: not used.
             ink: (N, T, 1, S, S) in [0, 1], the drawings.
         """
@@ -162,34 +161,35 @@ class LongVideoPipeline(BackgroundFuser):
         videos = []
         for video, source in enumerate(request.generators):
             one = slice(video, video + 1)
-            windows = self.windows(request.plots[video] if request.plots else None, ink[one], rates[one])
+            windows = self.windows(request.scenes[video] if request.scenes else None, ink[one], rates[one])
             noise = None if request.latents is None else request.latents[one]
-            painted = self.paint(windows, guidance, request.num_inference_steps, source, noise, request.on_step_end)
-            videos.append(self.unnormalised(painted.latents))
+            steps = request.num_inference_steps
+            generated = self.sample_video(windows, guidance, steps, source, noise, request.on_step_end)
+            videos.append(self.unnormalised(generated.latents))
         return torch.cat(videos)
 
-    def windows(self, plot: Scenes | None, ink: Tensor, fps: Tensor) -> Windows:
-        """One video as windows, each with the caption that holds at its middle.
+    def windows(self, scenes: Scenes | None, ink: Tensor, fps: Tensor) -> Windows:
+        """One video as windows, each with the caption that is valid at its middle.
 
         Args:
-            plot: what it shows; None: anything.
-            ink: (1, T, 1, S, S) in [0, 1], its drawing.
+            scenes: captions of the video; None: unconditional.
+            ink: (1, T, 1, S, S) in [0, 1], the drawing.
             fps: (1,).
         """
         frames = ink.shape[1]
         length = min(self.config.window, frames)
         starts = window_starts(frames, length, min(self.config.stride, length))
         text = None
-        if plot is not None:
-            told = captions_of_windows(plot, starts, length)
-            captions = sorted(set(told))
-            rows = torch.tensor([captions.index(caption) for caption in told], device=ink.device)
-            read = self.encode_captions(captions)
-            text = TextCondition(read.hidden[rows], read.mask[rows])
+        if scenes is not None:
+            window_captions = captions_of_windows(scenes, starts, length)
+            captions = sorted(set(window_captions))
+            rows = torch.tensor([captions.index(caption) for caption in window_captions], device=ink.device)
+            encoded = self.encode_captions(captions)
+            text = TextCondition(encoded.hidden[rows], encoded.mask[rows])
         weights = window_weights(cast(WindowWeights, self.config.weights), length)
         return Windows(starts, weights.to(ink.device), text, ink, fps)
 
-    def paint(
+    def sample_video(
         self,
         windows: Windows,
         guidance: Guidance,
@@ -197,15 +197,15 @@ class LongVideoPipeline(BackgroundFuser):
         generator: torch.Generator | None,
         latents: Tensor | None = None,
         on_step_end: StepEnd | None = None,
-    ) -> Painted:
-        """The four modules on one video.
+    ) -> GeneratedVideo:
+        """Generate one video by the four modules.
 
         Args:
-            windows: of the video.
-            guidance: how strongly caption and drawing are followed.
-            num_inference_steps: of the sampler, from noise to the video.
-            generator: source of all randomness.
-            latents: (1, T, C, h, w), the noise; None: it is drawn.
+            windows: windows of the video.
+            guidance: guidance scales of caption and drawing.
+            num_inference_steps: number of sampling steps.
+            generator: random generator.
+            latents: (1, T, C, h, w), the initial noise; None: it is sampled.
             on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
 
         Raises:
@@ -228,23 +228,23 @@ class LongVideoPipeline(BackgroundFuser):
         levels = self.scheduler.config.num_train_timesteps
         timesteps = begin(self.scheduler, num_inference_steps, device)
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
-        parts = None
-        for asked in fusions:
+        separated = None
+        for fusion_time in fusions:
             if self.interrupt:
                 break
-            begun = first_index(self.scheduler, timesteps, asked * levels)
-            if parts is None:
-                parts = self.take_apart(windows, latents)
-                foreground = parts.foreground
-            elif not parts.still:
-                parts = parts._replace(pictures=self.shown(windows, latents))
+            begun = first_index(self.scheduler, timesteps, fusion_time * levels)
+            if separated is None:
+                separated = self.separate(windows, latents)
+                foreground = separated.foreground
+            elif not separated.still:
+                separated = separated._replace(pictures=self.frames_of(windows, latents))
             time = float(timesteps[begun]) / levels if begun < len(timesteps) else 0.0
-            latents = self.fuse(latents, noise, parts, time, generator)
+            latents = self.fuse(latents, noise, separated, time, generator)
             self.timings.lap("fusion")
             if begun < len(timesteps):
                 latents = denoise(latents, begun=begun)
                 self.timings.lap("denoising")
-        return Painted(latents, foreground)
+        return GeneratedVideo(latents, foreground)
 
 
 def assemble(
@@ -257,14 +257,14 @@ def assemble(
     video_ldm: Path,
     **sampling: Any,
 ) -> None:
-    """Write the pipeline folder that is made of the sketch system's parts and the tuned video LDM, atomically.
+    """Write the pipeline folder from the sketch system's parts and the tuned video LDM, atomically.
 
     Args:
         output: the folder.
-        settings: of the modules.
+        settings: settings of the modules.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
-            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
+            default those of the class), and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -281,7 +281,7 @@ def assemble(
 
 
 def module_settings(settings: LongVideoParams) -> dict[str, Any]:
-    """What the parameters say to the pipeline."""
+    """Arguments of the pipeline from the parameters."""
     return {
         "window": settings.window,
         "stride": settings.stride,

@@ -1,7 +1,7 @@
-"""Training clips made steady by separate tuning and average fusion: r' of equation (13), for combined tuning.
+"""Training clips with a fused background, by separate tuning and average fusion: r' of equation (13).
 
-The paper's r' are videos that the untuned network painted, r = F_0(h, c). From those a network learns what itself does
-inside objects, where nothing is fused. Where there are training clips, r can be these themselves.
+They are the training data of combined tuning. In the paper r' are videos of the untuned network, r = F_0(h, c); inside
+objects, where nothing is fused, a network then learns its own output. With training clips, r can be these instead.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
 from sketch2video.steadiness.files import STEADIED
 from sketch2video.systems.loading import load_pipeline
-from sketch2video.systems.long_video.fusion import Painted
+from sketch2video.systems.long_video.fusion import GeneratedVideo
 from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
 from sketch2video.systems.long_video.windows import Guidance
 
 
 def steady_training_clips(output: Path, *, model: Path, params: Params) -> dict[str, float]:
-    """Make training clips steady by the modules of ``long_video``, as its parameters say; see :func:`steady_clips`.
+    """Fuse the backgrounds of training clips with the settings of ``long_video``; see :func:`steady_clips`.
 
     Args:
-        output: folder that gets the shard.
+        output: folder of the shard.
         model: folder of the pipeline whose networks are used.
         params: all parameters; ``long_video``, ``evaluate`` and ``base.seed`` are read.
     """
@@ -54,30 +54,30 @@ def steady_clips(
     curves: Path = Path("data/curves"),
     output: Path,
 ) -> dict[str, float]:
-    """Give training clips one background each, and write them as shards.
+    """Fuse the background of training clips, one for each clip, and write them as shards.
 
     A clip's arrays: ``latents`` float32 (T, C, h, w), normalised; ``foreground`` bool (T, 1, h, w); and its curves.
 
     Args:
-        pipeline: of the system that is going to be tuned, which fuses backgrounds.
-        settings: how it is sampled.
-        count: clips, spread evenly over the training split.
-        seed: of all randomness.
-        source: r: "clips", as they are; "painted", as the pipeline paints them over their own drawings.
+        pipeline: pipeline of the system to be tuned, which fuses backgrounds.
+        settings: settings of the sampling.
+        count: number of clips, spread evenly over the training split.
+        seed: random seed.
+        source: r: "clips", the training clips; "painted", clips that the pipeline generates from their drawings.
         clips, curves: folders of shards with the frames and the fitted curves.
-        output: folder that gets one shard and the table.
+        output: folder of the shard and the table.
 
     Returns:
-        ``clips``, and ``foreground``, the share of the latents' places in which there is some.
+        ``clips``, their number, and ``foreground``, the share of latent positions with any foreground.
 
     Raises:
-        UserError: clips or curves are missing or damaged, there are no training clips, or backgrounds are not fused.
+        UserError: clips or curves are missing or damaged, there are no training clips, or fusion is switched off.
     """
     if not pipeline.config.fusion_times:
         raise UserError("long_video.fusion_times is empty, and there is nothing to be tuned for; give times in [0, 1]")
     table = clips_of_split(curves / "curves.parquet", "train")
-    places = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
-    chosen, reader = table.iloc[places].reset_index(drop=True), ShardReader(curves)
+    rows = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
+    chosen, reader = table.iloc[rows].reset_index(drop=True), ShardReader(curves)
     frames = ShardReader(clips)
     pipeline.set_sampler(settings.sampler)
     guidance = Guidance(settings.guidance_scale, settings.control_guidance_scale)
@@ -94,7 +94,7 @@ def steady_clips(
                 rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline._execution_device)
                 windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
                 pipeline.timings = Timings(pipeline._execution_device)
-                video = pipeline.paint(windows, guidance, settings.num_inference_steps, generator)
+                video = pipeline.sample_video(windows, guidance, settings.num_inference_steps, generator)
             latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
             shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})
             shares.append(foreground.mean())
@@ -102,18 +102,18 @@ def steady_clips(
     return {"clips": float(len(chosen)), "foreground": float(np.mean(shares))}
 
 
-def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator) -> Painted:
-    """A clip with one background, without any noise: equations (9) to (11) at time 0.
+def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator) -> GeneratedVideo:
+    """A clip with a fused background, without noise: equations (9) to (11) at time 0.
 
     Args:
         pipeline: see :func:`steady_clips`.
         frames: uint8 (T, S, S, 3).
-        generator: which frames are averaged.
+        generator: random generator of the frames that are averaged.
 
     Raises:
         UserError: the segmenter cannot be loaded.
     """
     latents = pipeline.latents_of(frames)
-    parts = pipeline.parts_of(frames)
-    fused = pipeline.fuse(latents, torch.zeros_like(latents), parts, 0.0, generator)
-    return Painted(fused, parts.foreground)
+    separated = pipeline.separate_frames(frames)
+    fused = pipeline.fuse(latents, torch.zeros_like(latents), separated, 0.0, generator)
+    return GeneratedVideo(fused, separated.foreground)

@@ -1,4 +1,4 @@
-"""One long video as overlapping windows that a network of short clips can see."""
+"""Overlapping windows of a long video, as input of a network for short clips."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.text.encoder import TextCondition
 
 WINDOWS_AT_ONCE = 16
-"""Windows that the network sees together; bounds the memory of long videos."""
+"""Maximum number of windows in one batch of the network; bounds the memory of long videos."""
 
 
 class Guidance(NamedTuple):
-    """How strongly captions and drawings are followed; see :meth:`LongVideoPipeline.__call__`."""
+    """Guidance scales of captions and drawings; see :meth:`LongVideoPipeline.__call__`."""
 
     guidance_scale: float
     control_guidance_scale: float
@@ -30,9 +30,9 @@ class Windows:
     """One video of T frames as W windows of K frames.
 
     Attributes:
-        starts: first frames of the windows.
-        weights: (K,), by which they are merged.
-        text: captions, a row for each; None: the video has none.
+        starts: indices of the windows' first frames.
+        weights: (K,), by which windows are merged.
+        text: encoded captions, one row for each window; None: unconditional.
         control: (1, T, 1, S, S) in [0, 1], the drawing.
         fps: (1,).
     """
@@ -49,16 +49,16 @@ class Windows:
         return self.control.shape[1]
 
     def cut(self, video: Tensor, some: slice) -> Tensor:
-        """Some of the windows (., K, ...) of a video (1, T, ...), equation (18)."""
+        """The windows ``some`` (., K, ...) of a video (1, T, ...), equation (18)."""
         return cut_windows(video, self.starts[some], len(self.weights))[0]
 
     def merge(self, parts: Tensor) -> Tensor:
-        """The video (1, T, ...) of windows (W, K, ...), equation (19)."""
+        """Merge windows (W, K, ...) to a video (1, T, ...), equation (19)."""
         return merge_windows(parts[None], self.starts, self.weights, self.frames)
 
 
-class WindowPainter(SketchToVideoPipeline):
-    """The sketch system on one video's windows: inter-frame consistency, equations (17) to (19)."""
+class WindowedSketchPipeline(SketchToVideoPipeline):
+    """Denoising of one video's windows by the sketch system: inter-frame consistency, equations (17) to (19)."""
 
     def denoise_windows(
         self,
@@ -72,13 +72,13 @@ class WindowPainter(SketchToVideoPipeline):
     ) -> Tensor:
         """Equations (17) to (19): normalised latents (1, T, C, h, w) of one video, its windows merged at every step.
 
-        What is merged are the network's predictions, at the same noisy video for all windows. As a step of a sampler is
-        linear in its prediction, that is to merge the windows' next steps, the noise that a sampler adds left out.
+        The network's predictions are merged, for the same noisy video in all windows. A step of a sampler is linear in
+        the prediction, so this is equivalent to merging the windows' next steps, except for the noise that is added.
 
         Args:
-            windows: of the video.
-            latents: (1, T, C, h, w), noise; where sampling has ``begun``, a mixture of data and noise.
-            guidance, num_inference_steps, generator: see :meth:`paint`.
+            windows: windows of the video.
+            latents: (1, T, C, h, w), noise; if sampling has ``begun``, a mixture of data and noise.
+            guidance, num_inference_steps, generator: see :meth:`LongVideoPipeline.sample_video`.
             begun, on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
         """
 

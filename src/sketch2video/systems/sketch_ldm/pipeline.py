@@ -24,20 +24,20 @@ from sketch2video.pipelines.drawing import (
 )
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.request import Plot, VideoRequest
+from sketch2video.pipelines.request import Prompt, VideoRequest
 from sketch2video.text.encoder import TextCondition
 
 
 class SketchToVideoPipeline(LatentVideoPipeline):
-    """Text to video by way of a drawing: the curve VAE draws, the video LDM paints.
+    """Text to video by way of a drawing: the curve VAE generates curves, the video LDM generates the video over them.
 
     Args:
-        tokenizer, text_encoder: what reads captions.
+        tokenizer, text_encoder: encode captions.
         curve_vae: caption -> curves.
-        autoencoder: latents -> frames, with the drawing before its eyes.
+        autoencoder: latents -> frames, conditioned on the drawing.
         transformer: the video LDM's network.
-        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->autoencoder"
@@ -63,7 +63,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        captions: str | Sequence[Plot] | None = None,
+        captions: str | Sequence[Prompt] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
         guidance_scale: float | None = None,
@@ -77,7 +77,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         output_type: str = "np",
         return_dict: bool = True,
         *,
-        prompt: str | Sequence[Plot] | None = None,
+        prompt: str | Sequence[Prompt] | None = None,
         latents: Tensor | None = None,
         callback_on_step_end: CallbackOnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -85,32 +85,32 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         """Generate videos.
 
         Args:
-            captions: what to show, one for each of N videos; None: anything.
-            num_frames: T; None: that of the drawings if they are given, else as in training.
-            fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
-                as the pipeline's config says, with which its scores were made.
-            control_guidance_scale: how strongly the drawing is followed; 1 is the plain model, 0 ignores it.
-            num_inference_steps: steps of the sampler from noise to video.
-            generator: source of all randomness. A list with one for each video makes every video independent of the
-                others in its batch.
-            num_videos: N, where neither captions nor drawings say it.
-            sketches: drawings of the user's own to be followed instead of generated curves: uint8 (N, T, H, H), 255 ink
-                on 0; resized to the model's size if they have another one. Or drawings of some frames, by frame, such
-                as ``{0: first, 15: last}``, uint8 (H, H) for all videos or (N, H, H): the curve VAE draws the others.
-            curves: curves of the user's own, one sequence for each video.
-            strokes: some strokes of each video, T frames: the curve VAE draws the other strokes.
+            captions: one for each of N videos, or a single one; None: unconditional.
+            num_frames: T; None: that of the drawings if they are given, else that of the training clips.
+            fps: frame rate of the videos, one for all or one for each; it conditions the model.
+            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next two: the
+                value of the pipeline's config, for which its scores hold.
+            control_guidance_scale: guidance scale of the drawing; 1 disables guidance, 0 ignores the drawing.
+            num_inference_steps: number of sampling steps.
+            generator: random generator. With a list of one for each video, every video is independent of the others in
+                its batch.
+            num_videos: N, if neither captions nor drawings determine it.
+            sketches: the user's drawings, used instead of generated curves: uint8 (N, T, H, H), 255 ink on 0; resized
+                to the model's size if necessary. Or drawings of some frames by frame index, such as
+                ``{0: first, 15: last}``, uint8 (H, H) for all videos or (N, H, H): the curve VAE generates the others.
+            curves: the user's curves, one sequence for each video.
+            strokes: some strokes of each video, T frames: the curve VAE generates the other strokes.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
-            prompt: another name of ``captions``.
-            latents: standard normal noise (N, T, C, h, w) that the videos are made from; None: it is drawn.
-            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
-                ``pipe._interrupt = True`` leaves out the steps that are left.
-            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
+            prompt: another name for ``captions``.
+            latents: standard normal noise (N, T, C, h, w) from which the videos are generated; None: it is sampled.
+            callback_on_step_end: called with the pipeline, the step index, the timestep and tensors by name at the end
+                of every step; the tensors that it returns by name replace those of the next step. As in diffusers,
+                ``pipe._interrupt = True`` skips the remaining steps.
+            callback_on_step_end_tensor_inputs: the tensors that it receives, of ``pipe._callback_tensor_inputs``.
 
         Raises:
-            ValueError: arguments that do not belong together.
+            ValueError: the arguments are inconsistent.
         """
         request = self.request(
             captions,
@@ -136,8 +136,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         """Latents (N, T, C, h, w) of the videos.
 
         Args:
-            request: what is asked for.
-            text: captions; None: anything.
+            request: the validated arguments.
+            text: encoded captions; None: unconditional.
             ink: (N, T, 1, S, S) in [0, 1], the drawings.
         """
         return self.denoise(
@@ -163,13 +163,13 @@ def assemble(
     video_ldm: Path,
     **sampling: Any,
 ) -> None:
-    """Write the pipeline folder that is made of the trained parts, atomically.
+    """Write the pipeline folder from the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
-            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
+            default those of the class), and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.

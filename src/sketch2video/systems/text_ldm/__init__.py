@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sketch2video.systems.latent_diffusion import latent_diffusion_parts, painter
+from sketch2video.systems.latent_diffusion import latent_diffusion_arguments, latent_diffusion_parts
 from sketch2video.systems.spec import SystemSpec
 
 NAME = "text_ldm"
@@ -22,6 +22,6 @@ SPEC = SystemSpec(
         sections=("text_ldm",),
     ),
     assemble="sketch2video.systems.text_ldm.pipeline:assemble",
-    arguments=lambda params: painter(NAME, params),
+    arguments=lambda params: latent_diffusion_arguments(NAME, params),
     sections=("text_encoder", "autoencoder", "video_ldm", "text_ldm"),
 )

@@ -1,4 +1,4 @@
-"""The text-only system: caption -> latent video -> video, as the sketch system without its sketch."""
+"""The text-only system: caption -> latent video -> video, without a sketch."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from sketch2video.text.encoder import TextCondition
 class TextToVideoPipeline(LatentVideoPipeline):
     """Text to video, or control videos (maps, poses, depths) and text to video.
 
-    A model that was trained with known frames also makes videos that are longer than its training clips, see
-    :mod:`~sketch2video.pipelines.key_frames`, and goes on from given frames or fills in between them.
+    A model that was trained with known frames also generates videos longer than its training clips, see
+    :mod:`~sketch2video.pipelines.key_frames`, and continues given frames or interpolates between them.
 
     Args:
-        tokenizer, text_encoder: what reads captions.
+        tokenizer, text_encoder: encode captions.
         autoencoder: latents -> frames.
         transformer: the video LDM's network.
-        scheduler: of diffusers, for what the network predicts; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: of calls that do not say.
+        scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
+        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
 
     @property
     def longest(self) -> int | None:
-        """See :class:`VideoPipeline`; any number where frames can be known."""
+        """See :class:`VideoPipeline`; unlimited if the model supports known frames."""
         return None if self.transformer.config.known_frames else self.sample_frames
 
     @torch.no_grad()
@@ -67,35 +67,34 @@ class TextToVideoPipeline(LatentVideoPipeline):
         """Generate videos.
 
         Args:
-            captions: what to show, one for each of N videos; None: anything.
-            num_frames: T; None: that of the control videos if they are given, else as in training. Above the model's
-                ``sample_frames`` key frames are made first, at a low frame rate.
-            fps: frame rate at which the action is meant to be seen, for all videos or for each.
-            guidance_scale: how strongly the caption is followed; 1 is the plain model. None, here and in the next two:
-                as the pipeline's config says, with which its scores were made.
-            control_guidance_scale: how strongly the control video is followed; 1 is the plain model, 0 ignores it.
-            num_inference_steps: steps of the sampler from noise to video.
-            generator: source of all randomness. A list with one for each video makes every video independent of the
-                others in its batch.
-            num_videos: N, where neither captions nor control videos say it.
-            control: control videos to be followed, uint8 (N, T, H, H, C), of the kind that the model was trained with;
-                resized to the model's size if they have another one. None: none.
-            frames: frames that the videos have, uint8 (N, t, H, H, 3); resized likewise. Their latents stay as they
-                are. None: none.
-            frame_positions: where these belong in the videos, t numbers in [0, T), in a long video only where it has
-                key frames; None: at the beginning.
+            captions: one for each of N videos, or a single one; None: unconditional.
+            num_frames: T; None: that of the control videos if they are given, else that of the training clips. Above
+                the model's ``sample_frames``, key frames are generated first, at a low frame rate.
+            fps: frame rate of the videos, one for all or one for each; it conditions the model.
+            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next two: the
+                value of the pipeline's config, for which its scores hold.
+            control_guidance_scale: guidance scale of the control video; 1 disables guidance, 0 ignores the video.
+            num_inference_steps: number of sampling steps.
+            generator: random generator. With a list of one for each video, every video is independent of the others in
+                its batch.
+            num_videos: N, if neither captions nor control videos determine it.
+            control: control videos, uint8 (N, T, H, H, C), of the kind that the model was trained with; resized to the
+                model's size if necessary. None: none.
+            frames: known frames, uint8 (N, t, H, H, 3); resized likewise. Their latents are kept. None: none.
+            frame_positions: indices of the known frames in the videos, t numbers in [0, T); in a long video these must
+                be key frames. None: the first t frames.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
-            prompt: another name of ``captions``.
-            latents: standard normal noise (N, T, C, h, w) that the videos are made from, T at most ``sample_frames``;
-                None: it is drawn.
-            callback_on_step_end: is called with the pipeline, the number of the step, the timestep and tensors by name
-                at the end of every step; the next step goes on with what it returns by name. As in diffusers,
-                ``pipe._interrupt = True`` leaves out the steps that are left.
-            callback_on_step_end_tensor_inputs: the tensors that it gets, of ``pipe._callback_tensor_inputs``.
+            prompt: another name for ``captions``.
+            latents: standard normal noise (N, T, C, h, w) from which the videos are generated, T at most
+                ``sample_frames``; None: it is sampled.
+            callback_on_step_end: called with the pipeline, the step index, the timestep and tensors by name at the end
+                of every step; the tensors that it returns by name replace those of the next step. As in diffusers,
+                ``pipe._interrupt = True`` skips the remaining steps.
+            callback_on_step_end_tensor_inputs: the tensors that it receives, of ``pipe._callback_tensor_inputs``.
 
         Raises:
-            ValueError: arguments that do not belong together.
+            ValueError: the arguments are inconsistent.
         """
         request = self.request(
             captions,
@@ -134,19 +133,19 @@ class TextToVideoPipeline(LatentVideoPipeline):
         if request.latents is not None and request.num_frames > self.sample_frames:
             raise ValueError(
                 f"latents were given for {request.num_frames} frames, which are made window by window;"
-                f" ask for at most {self.sample_frames}"
+                f" set num_frames to at most {self.sample_frames}"
             )
         super().check_request(request)
 
     def fill(
         self, request: VideoRequest, positions: list[int], text: TextCondition | None, pictures: Tensor | None
     ) -> Tensor:
-        """Latents (N, T, C, h, w) of the videos, made window by window if one cannot hold all frames.
+        """Latents (N, T, C, h, w) of the videos, generated window by window if there are too many frames for one.
 
         Args:
-            request: what is asked for.
-            positions: where its frames belong.
-            text: captions; None: anything.
+            request: the validated arguments.
+            positions: indices of the known frames.
+            text: encoded captions; None: unconditional.
             pictures: (N, T, C, S, S) in [0, 1], control videos; None: none.
         """
         length, generator = request.num_frames, request.generator
@@ -178,17 +177,17 @@ class TextToVideoPipeline(LatentVideoPipeline):
     def check_positions(
         self, frames: np.ndarray | None, frame_positions: Sequence[int] | None, length: int
     ) -> list[int]:
-        """Where given frames (N, t, H, H, 3) belong in videos of ``length`` frames.
+        """Indices of the known frames (N, t, H, H, 3) in videos of ``length`` frames.
 
         Raises:
-            ValueError: the positions do not belong to the frames or are not in the video, or key frames are made first
-                and would not know of some of them.
+            ValueError: the number of positions is wrong, or one is repeated, out of range, or no key frame of a long
+                video.
         """
         count = 0 if frames is None else frames.shape[1]
         positions = list(range(count) if frame_positions is None else frame_positions)
         if len(positions) != count or len(set(positions)) != count or not all(0 <= p < length for p in positions):
             raise ValueError(
-                f"frame_positions are {positions} for {count} frames of a video of {length}; give each its own place"
+                f"frame_positions are {positions} for {count} frames of a video of {length}; give each its own index"
             )
         stride = key_stride(length, self.transformer.config.sample_frames)
         if any(position % stride for position in positions):
@@ -199,11 +198,11 @@ class TextToVideoPipeline(LatentVideoPipeline):
         return positions
 
     def encode(self, frames: np.ndarray) -> Tensor:
-        """Latents (N, t, C, h, w) in the autoencoder's units of frames uint8 (N, t, H, H, 3)."""
+        """The autoencoder's latents (N, t, C, h, w) of frames uint8 (N, t, H, H, 3)."""
         return self.encode_pictures(2 * pictures_of(frames, self.sample_size, self._execution_device) - 1)
 
     def _blank(self, count: int, length: int) -> tuple[Tensor, Tensor]:
-        """Latents (count, length, C, h, w) without content, and which frames are known: none, (length,)."""
+        """Zeros as latents (count, length, C, h, w), and the mask of known frames, all False (length,)."""
         device = self._execution_device
         latents = torch.zeros(count, length, *self.latent_shape, device=device)
         return latents, torch.zeros(length, dtype=torch.bool, device=device)
@@ -217,13 +216,13 @@ def assemble(
     video_ldm: Path,
     **sampling: Any,
 ) -> None:
-    """Write the pipeline folder that is made of the trained parts, atomically.
+    """Write the pipeline folder from the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, autoencoder, video_ldm: folders of the parts.
-        sampling: of calls that do not say: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale``,
-            which else are those of the class, and ``sampler``, by name, else the default one of the objective.
+        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
+            default those of the class), and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.

@@ -1,11 +1,12 @@
-"""A codebook: vectors become the nearest of a few learned codes, and with that tokens.
+"""A codebook: vector quantisation of features to tokens.
 
 Vector quantisation with a straight-through gradient (van den Oord et al. 2017, "Neural Discrete Representation
-Learning", eq. 1 to 3), whose codes are no parameters but moving averages of the vectors that chose them (appendix A.1
-there; Razavi et al. 2019). A code that is hardly ever chosen is put to where a vector of the present batch lies.
+Learning", eq. 1 to 3). The codes are not parameters but moving averages of the vectors that are assigned to them
+(appendix A.1 there; Razavi et al. 2019). A code that is hardly ever used is replaced by a vector of the present batch.
 
-vector-quantize-pytorch 1.32.0 chooses, moves and resumes alike, but a step takes 9 to 19 ms instead of 3 to 5 (2,048
-vectors, 256 codes, one core), it needs five further packages, and its values are codes only up to rounding in training.
+vector-quantize-pytorch 1.32.0 gives the same assignments and updates, but a step takes 9 to 19 ms instead of 3 to 5
+(2,048 vectors, 256 codes, one core), it needs five further packages, and in training its values equal the codes only up
+to rounding.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ SMOOTHING = 1e-5
 """The epsilon of Laplace smoothing, in vectors."""
 
 DEAD_BELOW = 0.03
-"""A code is dead when its moving count is less than this share of what even usage would give it, with which count it
-also begins: a revived code that nothing chooses is tried elsewhere in the next batch."""
+"""A code is dead if its moving count is below this share of the count for uniform usage. A revived code starts with
+this count, so that an unused one is replaced again in the next batch."""
 
 
 class Quantised(NamedTuple):
-    """What a codebook makes of vectors (N, D, h, w).
+    """The result of the quantisation of vectors (N, D, h, w).
 
     Attributes:
-        indices: of the nearest codes, int64 (N, h, w).
-        embedding: these codes, float32 (N, D, h, w); its gradient goes straight through to the vectors.
-        commitment: mean squared distance from the vectors to their codes, scalar; it moves the vectors alone.
+        indices: indices of the nearest codes, int64 (N, h, w).
+        embedding: these codes, float32 (N, D, h, w), with a straight-through gradient to the vectors.
+        commitment: mean squared distance from the vectors to their codes, scalar, with a gradient to the vectors.
     """
 
     indices: Tensor
@@ -41,15 +42,15 @@ class Quantised(NamedTuple):
 
 
 class Codebook(nn.Module):
-    """K codes of width D. In training mode every call moves them; everything is float32, under autocast, too.
+    """K codes of width D. In training mode every call updates them. Always float32, also under autocast.
 
-    All codes are dead before the first batch, which therefore puts them to where its vectors lie. Processes that share
-    a batch move their codes alike, by all of its vectors.
+    All codes are dead before the first batch, which therefore initialises them by its vectors. In distributed training
+    all processes make the same updates, by all vectors of the batch.
 
     Args:
         codes: K.
         width: D.
-        decay: of the moving averages, a batch.
+        decay: decay of the moving averages for each batch.
     """
 
     def __init__(self, codes: int, width: int, decay: float = 0.99) -> None:
@@ -75,26 +76,26 @@ class Codebook(nn.Module):
             chosen = self.embed(indices)
             if self.training:
                 self._follow(vectors, nearest)
-            # Written so that the value is exactly the code's, to the last bit.
+            # In this order, the value is exactly that of the code.
             return Quantised(indices, chosen + (z - z.detach()), (z - chosen).square().mean())
 
     def embed(self, codes: Tensor) -> Tensor:
         """The vectors of codes, float32 (N, D, h, w).
 
         Args:
-            codes: int64 (N, h, w), or float (N, h, w, K): one-hot vectors or mixtures, to which gradients flow.
+            codes: int64 (N, h, w), or float (N, h, w, K): one-hot vectors or mixtures, which receive gradients.
         """
         with torch.autocast(codes.device.type, enabled=False):
             vectors = codes.float() @ self.codes if codes.is_floating_point() else self.codes[codes]
             return vectors.movedim(-1, 1)
 
     def _nearest(self, vectors: Tensor) -> Tensor:
-        """Indices (M,) of the codes nearest to vectors (M, D), by squared distance less the vectors' own square."""
+        """Indices (M,) of the codes nearest to vectors (M, D), by squared distance minus the vectors' squared norm."""
         return (self.codes.square().sum(1) - 2 * vectors @ self.codes.T).argmin(1)
 
     @torch.no_grad()
     def _follow(self, vectors: Tensor, nearest: Tensor) -> None:
-        """Move counts N_i and sums m_i, and with them the codes m_i / N_i (van den Oord et al. 2017, eq. 6 to 8)."""
+        """Update counts N_i, sums m_i and codes m_i / N_i (van den Oord et al. 2017, eq. 6 to 8)."""
         chosen = functional.one_hot(nearest, len(self.codes)).float()
         self.counts.lerp_(total(chosen.sum(0)), 1 - self.decay)
         self.sums.lerp_(total(chosen.T @ vectors), 1 - self.decay)
@@ -104,25 +105,25 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _revive(self, vectors: Tensor) -> None:
-        """Put dead codes to vectors of the batch, no vector twice while there are enough.
+        """Replace dead codes by random vectors of the batch, without repetition if there are enough.
 
-        Which ones follows from the global random numbers, which the training loop seeds at every step.
+        The choice uses the global random generator, which the training loop seeds at every step.
 
         Args:
-            vectors: (M, D), of the whole batch.
+            vectors: (M, D), all vectors of the batch.
         """
         fewest = DEAD_BELOW * len(vectors) / len(self.codes)
         dead = self.counts < fewest
         order = from_main(torch.randperm(len(vectors), device=vectors.device))
-        places = torch.arange(len(self.codes), device=vectors.device) % len(vectors)
-        drawn = vectors[order[places]]
+        indices = torch.arange(len(self.codes), device=vectors.device) % len(vectors)
+        drawn = vectors[order[indices]]
         self.codes.copy_(torch.where(dead[:, None], drawn, self.codes))
         self.sums.copy_(torch.where(dead[:, None], drawn * fewest, self.sums))
         self.counts.masked_fill_(dead, fewest)
 
 
 def perplexity(indices: Tensor, codes: int) -> Tensor:
-    """How many codes are in use: exp of the entropy of their usage, scalar in [1, ``codes``].
+    """Effective number of codes in use: exp of the entropy of their usage, scalar in [1, ``codes``].
 
     Args:
         indices: int64, of any shape.

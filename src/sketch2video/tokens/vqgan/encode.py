@@ -1,4 +1,4 @@
-"""Turn every clip into tokens once with the frozen VQGAN, so that the transformers' training never touches pixels."""
+"""Encode every clip once by the frozen VQGAN, so that the training of the transformers reads tokens alone."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def encode_tokens(
 ) -> dict[str, float]:
     """Write the tokens of all clips: an array ``tokens_<level>`` of each level, 0 the finest, int64 (N, T, h, w).
 
-    A clip whose frames and the VQGAN are unchanged is not encoded again.
+    Clips with unchanged frames are not encoded again by the same VQGAN.
 
     Args:
-        output: folder that gets the shards.
+        output: folder of the shards.
         vqgan: folder of the model.
         clips: folder of shards with ``frames``.
 
     Returns:
-        For each level ``perplexity_<level>`` over all clips: how many codes are in use.
+        For each level ``perplexity_<level>`` over all clips: the effective number of codes in use.
 
     Raises:
         UserError: clips or model are missing or damaged.
@@ -61,7 +61,7 @@ def encode_tokens(
 
 
 def all_tokens(folder: Path, shards: Sequence[int], level: int) -> torch.Tensor:
-    """The tokens of a level of all clips, as one row: int64."""
+    """The tokens of a level of all clips, flattened: int64."""
     arrays = [read_shard(shard_path(folder, shard))[token_array(level)] for shard in shards]
     return torch.from_numpy(np.concatenate([array.reshape(-1) for array in arrays]))
 

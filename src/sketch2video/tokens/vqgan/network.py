@@ -1,14 +1,14 @@
-"""The hierarchical VQGAN: frame <-> tokens on several grids, coarse ones for the whole, fine ones for detail.
+"""The hierarchical VQGAN: frame <-> tokens on several grids, coarse ones for the layout, fine ones for detail.
 
 Encoder and decoder of Esser et al. 2021 ("Taming Transformers for High-Resolution Image Synthesis") with the hierarchy
 of Razavi et al. 2019 ("Generating Diverse High-Fidelity Images with VQ-VAE-2", section 3.1): quantisation goes from the
-coarsest level down, and each level's tokens say what the coarser ones have not said yet. Resolution changes as in the
-frame autoencoder. A discriminator and a perceptual distance take part in the training alone.
+coarsest level down, and each level is conditioned on the codes of the coarser ones. Resolution changes as in the frame
+autoencoder. A discriminator and a perceptual distance are used in training alone.
 
-A token depends on the pixels around it alone: the encoder's convolutions reach a few pixels, nothing is normalised over
-the picture, and what the coarser codes say is passed down place by place. Otherwise an object that moves changes tokens
-of the ground all over the frame (a third of them, measured), which flickers and is nothing that one could predict. The
-decoder may look around.
+A token depends on the pixels around it alone: the encoder's convolutions have a small receptive field, no layer
+normalises over the picture, and coarser codes are passed down position by position. Otherwise a moving object changes
+tokens of the background all over the frame (a third of them, measured), which flickers and cannot be predicted. The
+decoder has a larger receptive field.
 
 In all lists here the finest level, the bottom, comes first.
 """
@@ -35,13 +35,13 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
     """Frames to tokens of several levels and back.
 
     Args:
-        levels: grids of tokens; each has half as many rows and columns as the next finer one.
-        codes: K, codes of each level's codebook.
-        code_width: D, numbers that a code has.
+        levels: number of grids of tokens; each has half as many rows and columns as the next finer one.
+        codes: K, number of codes of each level's codebook.
+        code_width: D, width of a code.
         halvings: the bottom grid is 2**halvings times smaller than the frame along both axes.
-        width: channels at all levels, a multiple of 8 and at least 16; half of them at each doubling of the resolution
-            above the bottom grid's.
-        blocks: residual blocks at each level, on either side; one at each finer resolution.
+        width: channels at all levels, a multiple of 8 and at least 16; halved at each doubling of the resolution above
+            the bottom grid's.
+        blocks: residual blocks at each level, of encoder and decoder; one at each finer resolution.
     """
 
     @register_to_config
@@ -62,7 +62,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
             encoder_trunk(channels, blocks, local=True),
         ]
         self.features = nn.ModuleList([nn.Sequential(*trunk)])
-        self.told = nn.ModuleList()
+        self.told = nn.ModuleList()  # from codes to features of the next finer grid; the name is a key of saved weights
         self.upwards = nn.ModuleList()
         for _ in range(levels - 1):
             self.features.append(encoder_trunk([width, width], blocks, local=True)[1:])
@@ -84,7 +84,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
 
     @property
     def last_layer(self) -> Tensor:
-        """Weight of the layer that makes pixels; see :func:`~sketch2video.autoencoder.adversarial.adaptive_weight`."""
+        """Weight of the last layer; see :func:`~sketch2video.autoencoder.adversarial.adaptive_weight`."""
         return cast(Tensor, self.to_pixels[0].weight)
 
     def sides(self, size: int) -> list[int]:
@@ -100,11 +100,11 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         return [size // 2 ** (config.halvings + level) for level in range(config.levels)]
 
     def tokens(self, size: int) -> int:
-        """Tokens that a frame of ``size`` x ``size`` pixels is, all levels together."""
+        """Number of tokens of a frame of ``size`` x ``size`` pixels, all levels together."""
         return sum(side**2 for side in self.sides(size))
 
     def quantise(self, frames: Tensor) -> list[Quantised]:
-        """Codes of frames, one entry a level; in training mode the codebooks move.
+        """Codes of frames, one entry for each level; in training mode the codebooks are updated.
 
         Args:
             frames: (N, 3, H, W) in [-1, 1].
@@ -118,17 +118,17 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         for fold in self.features[1:]:
             features.append(fold(features[-1]))
         quantised: list[Quantised] = []
-        told = None
+        coarser = None
         for level in reversed(range(len(features))):
-            seen = features[level] if told is None else features[level] + told
-            quantised.insert(0, self.codebooks[level](self.to_code[level](seen)))
+            conditioned = features[level] if coarser is None else features[level] + coarser
+            quantised.insert(0, self.codebooks[level](self.to_code[level](conditioned)))
             if level:
-                told = self._told(level, quantised[0].embedding, told)
+                coarser = self._to_finer(level, quantised[0].embedding, coarser)
         return quantised
 
     @apply_forward_hook
     def encode(self, frames: Tensor) -> list[Tensor]:
-        """Tokens of frames, int64 (N, h, w) a level; see :meth:`quantise`."""
+        """Tokens of frames, int64 (N, h, w) for each level; see :meth:`quantise`."""
         return [level.indices for level in self.quantise(frames)]
 
     @apply_forward_hook
@@ -136,7 +136,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         """Frames of tokens.
 
         Args:
-            codes: for each level int64 (N, h, w), or float (N, h, w, K), one-hot or mixed, to which gradients flow.
+            codes: for each level int64 (N, h, w), or float (N, h, w, K), one-hot or mixed, which receives gradients.
 
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss keeps its gradient.
@@ -145,7 +145,7 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         return self.decode_embeddings([book.embed(level) for book, level in zip(books, codes, strict=True)])
 
     def decode_embeddings(self, embeddings: Sequence[Tensor]) -> Tensor:
-        """Frames, as :meth:`decode` gives them, of codes (N, D, h, w) a level."""
+        """Frames, as of :meth:`decode`, from codes (N, D, h, w) of each level."""
         context = None
         for level in reversed(range(len(self.codebooks))):
             context = self._context(level, embeddings[level], context)
@@ -155,13 +155,13 @@ class HierarchicalVQGAN(ModelMixin, ConfigMixin):
         """Reconstruction of frames (N, 3, H, W)."""
         return self.decode_embeddings([level.embedding for level in self.quantise(frames)])
 
-    def _told(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
-        """What codes down to a level say at each place of the next finer grid, for its quantisation."""
-        told = self.told[level - 1](embedding)
-        return told if coarser is None else told + functional.interpolate(coarser, scale_factor=2.0)
+    def _to_finer(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
+        """Features of the codes down to a level on the next finer grid, for its quantisation."""
+        finer = self.told[level - 1](embedding)
+        return finer if coarser is None else finer + functional.interpolate(coarser, scale_factor=2.0)
 
     def _context(self, level: int, embedding: Tensor, coarser: Tensor | None) -> Tensor:
-        """What codes down to a level say of a frame, on the next finer grid, or on the bottom one at the bottom."""
+        """Decoder features of the codes down to a level, on the next finer grid; at level 0 on the bottom grid."""
         x = self.from_code[level](embedding)
         x = self.chain[level](x if coarser is None else coarser + x)
         return self.upwards[level - 1](x) if level else x

@@ -51,15 +51,15 @@ def train_vqgan(
 
     Args:
         params: all parameters; the sections ``vqgan`` and ``base`` are read.
-        logger: told about the loss curve and pictures.
-        output: folder that gets the model, without the discriminator.
-        clips, curves: folders of shards; the curves say where lines are.
-        checkpoints: where checkpoints lie.
+        logger: receives the loss curve and pictures.
+        output: folder of the model, which is saved without the discriminator.
+        clips, curves: folders of shards; the curves give the positions of lines.
+        checkpoints: folder of the checkpoints.
 
     Returns:
         Metrics: ``loss``; of held-out frames ``psnr`` (dB), ``ssim``, ``comparator``, the perceptual distance of the
-        loss (of a fixed random network unless VGG16's weights are named: then alone is it the paper's comparator), and
-        for each level, 0 the finest, ``perplexity_<level>`` and ``codes_used_<level>``; ``bits_per_frame``.
+        loss (the paper's comparator if VGG16's weights are given, else that of a fixed random network), and for each
+        level, 0 the finest, ``perplexity_<level>`` and ``codes_used_<level>``; ``bits_per_frame``.
 
     Raises:
         UserError: clips or curves cannot be read, or the training fails; see
@@ -87,12 +87,12 @@ class VQGANTask(Task):
     """Reconstruction of a random frame of every clip of a batch through tokens.
 
     The generator's loss is that of Esser et al. 2021, eq. 5 to 7: mean absolute error, perceptual distance, commitment
-    and, from ``discriminator_start`` on, the discriminator's opinion at an adaptive weight. The discriminator's own
-    loss is added to it; as either has a graph without the other's parameters, both learn in one step. Errors near the
-    drawing's lines weigh more, as for the autoencoder.
+    and, from ``discriminator_start`` on, the adversarial loss with an adaptive weight. The discriminator's own loss is
+    added; as each loss has gradients for its own parameters alone, both networks are trained in one step. Errors near
+    the drawing's lines have a larger weight, as for the autoencoder.
 
-    Previews and metrics see averaged weights beside the codebooks as they are. Codes are moving averages over as many
-    batches themselves, and when the rate has fallen to zero there is no difference left.
+    Previews and metrics use averaged weights with the present codebooks: codes are moving averages over as many batches
+    themselves, and with a learning rate near zero there is no difference.
 
     Args:
         section: parameters of the network.
@@ -118,8 +118,8 @@ class VQGANTask(Task):
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`~sketch2video.autoencoder.training.clip_dataset`."""
         samples, length = batch["frames"].shape[:2]
-        moments = draw(partial(torch.randint, length), [samples], generator)
-        frames, ink, _ = frames_at(NONE, batch, moments)
+        times = draw(partial(torch.randint, length), [samples], generator)
+        frames, ink, _ = frames_at(NONE, batch, times)
         network, section = self.module.generator, self.section
 
         levels = network.quantise(frames)
@@ -145,7 +145,7 @@ class VQGANTask(Task):
         return loss, terms | self._perplexities(levels)
 
     def _adversarial(self, frames: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
-        """The generator's and the discriminator's loss, each with a graph to its own parameters alone."""
+        """Losses of generator and discriminator, each with gradients for its own parameters alone."""
         discriminator = self.module.discriminator
         with frozen(discriminator):
             adversarial = hinge_generator_loss(discriminator(decoded).float())
@@ -154,11 +154,11 @@ class VQGANTask(Task):
 
     def _perplexities(self, levels: list[Quantised]) -> dict[str, Tensor]:
         return {
-            f"perplexity_{place}": perplexity(level.indices, self.section.codes) for place, level in enumerate(levels)
+            f"perplexity_{index}": perplexity(level.indices, self.section.codes) for index, level in enumerate(levels)
         }
 
     def preview(self, folder: Path, step: int) -> list[Path]:
-        """Held-out frames, their reconstructions, and what the tokens of the coarsest level alone say of them."""
+        """Held-out frames, their reconstructions, and those from the tokens of the coarsest level alone."""
         network = self.module.generator
         frames = self.held_out[:: max(1, len(self.held_out) // 8)].to(network.device)
         *finer, top = [level.embedding for level in network.quantise(frames)]
@@ -183,7 +183,7 @@ class VQGANTask(Task):
             "comparator": sum(distances) / len(frames),
             "bits_per_frame": sum(level[0].numel() for level in tokens) * math.log2(codes),
         }
-        for place, level in enumerate(tokens):
-            values[f"perplexity_{place}"] = float(perplexity(level, codes))
-            values[f"codes_used_{place}"] = float(len(level.unique()))
+        for index, level in enumerate(tokens):
+            values[f"perplexity_{index}"] = float(perplexity(level, codes))
+            values[f"codes_used_{index}"] = float(len(level.unique()))
         return values

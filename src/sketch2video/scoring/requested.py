@@ -1,4 +1,4 @@
-"""Which scores can be had: those whose networks the user names, else those of the embedded judge."""
+"""The requested scores: those whose networks the user names, else those of the embedded judge."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sketch2video.errors import UserError
 from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor
-from sketch2video.scoring.score import FVD_AND_KVD, Wanted
+from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest
 from sketch2video.scoring.statistics import frechet_of_rows
 
 SAMPLINGS = ("first", "spread")
 
 
-def wanted_scores(
+def requested_scores(
     *,
     i3d: Path | None,
     resize: str,
@@ -25,19 +25,19 @@ def wanted_scores(
     frames: int,
     sampling: str,
     stride: int,
-) -> list[Wanted]:
-    """Networks, loaded, and the names of their scores.
+) -> list[ScoreRequest]:
+    """Load the networks of the requested scores.
 
-    The name `fvd` is I3D's alone. Without any network of the user's, the embedded judge's scores go by their own names.
+    The name `fvd` is for I3D alone. Without networks of the user's, the embedded judge gives scores with other names.
 
     Args:
         i3d: file of weights; scores `fvd` and `kvd`.
-        resize: for I3D.
+        resize: resizing for I3D.
         c3d, c3d_mean: files of weights and mean clip, both or none; score `is`.
-        is_variant, is_splits: of the inception score.
+        is_variant, is_splits: variant and number of splits of the inception score.
         videomae: folder or id; score `cd_fvd`.
         clip: folder or id; score `clipsim`.
-        frames, sampling, stride: which frames, where the network leaves the choice.
+        frames, sampling, stride: sampling of frames, unless the network determines it.
 
     Raises:
         UserError: a value is unknown, or a network cannot be loaded.
@@ -48,21 +48,23 @@ def wanted_scores(
         raise UserError(
             "the inception score needs both the weights of C3D and its mean clip; give --c3d and --c3d-mean"
         )
-    wanted = []
+    requests = []
     if i3d:
-        wanted.append(Wanted(i3d_extractor(i3d, frames, sampling, stride, resize), FVD_AND_KVD))
+        requests.append(ScoreRequest(i3d_extractor(i3d, frames, sampling, stride, resize), FVD_AND_KVD))
     if c3d and c3d_mean:
-        wanted.append(Wanted(c3d_extractor(c3d, c3d_mean, is_variant, sampling), inception="is", splits=is_splits))
+        requests.append(
+            ScoreRequest(c3d_extractor(c3d, c3d_mean, is_variant, sampling), inception="is", splits=is_splits)
+        )
     if videomae or clip:
         # `transformers` takes seconds to load.
         from sketch2video.scoring.pretrained import clip_captions, clip_extractor, videomae_extractor
 
         if videomae:
-            wanted.append(Wanted(videomae_extractor(videomae, sampling, stride), {"cd_fvd": frechet_of_rows}))
+            requests.append(ScoreRequest(videomae_extractor(videomae, sampling, stride), {"cd_fvd": frechet_of_rows}))
         if clip:
             extractor = clip_extractor(clip, frames, sampling, stride)
-            wanted.append(Wanted(extractor, captions=lambda captions: clip_captions(str(clip), captions)))
-    if not wanted:
+            requests.append(ScoreRequest(extractor, captions=lambda captions: clip_captions(str(clip), captions)))
+    if not requests:
         distances = {f"{name}_embedded": distance for name, distance in FVD_AND_KVD.items()}
-        wanted.append(Wanted(embedded_extractor(frames), distances))
-    return wanted
+        requests.append(ScoreRequest(embedded_extractor(frames), distances))
+    return requests
