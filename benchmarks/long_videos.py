@@ -61,7 +61,7 @@ from sketch2video.steadiness.foreground import moving_foreground
 from sketch2video.steadiness.masked_losses import LossWeights
 from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
-from sketch2video.training.pictures import save_sheet
+from sketch2video.training.previews import save_sheet
 
 LENGTHS = (16, 64, 256, 1024)
 JUDGED = 16

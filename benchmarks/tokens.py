@@ -22,7 +22,7 @@ from sketch2video.evaluation.evaluate import Data, evaluated_rows
 from sketch2video.files import replacing, write_json
 from sketch2video.tokens.vqgan.encode import encode_clip, token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
-from sketch2video.training.pictures import save_sheet, to_uint8
+from sketch2video.training.previews import save_sheet, to_uint8
 
 WAYS = "real", "tokens and back"
 """What is compared."""

@@ -12,7 +12,7 @@ from sketch2video.autoencoder.training import to_network
 from sketch2video.evaluation.consistency import steadiness
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
-from sketch2video.training.pictures import to_uint8
+from sketch2video.training.previews import to_uint8
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, 
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.files import read_json
 from sketch2video.params import Params
-from sketch2video.steadiness.files import FUSION, STEADIED
+from sketch2video.steadiness.file_names import FUSION, STEADIED
 from sketch2video.steadiness.tuning import CombinedTuningTask, tune_long_video
 from sketch2video.text.encoder import TextCondition
 from sketch2video.training.loop import SilentLogger

@@ -11,7 +11,7 @@ import torch
 
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, TextToVideoPipeline
-from sketch2video.systems.adapted_diffusion.loading import load_adapted_diffusion
+from sketch2video.systems.adapted_diffusion.base_models import load_adapted_diffusion
 from tests.conftest import TINY_CURVE_VAE, tiny_parts, tiny_vqgan_pipeline
 from tests.systems.tiny_diffusion import save_tiny
 

@@ -26,10 +26,10 @@ from sketch2video.steadiness.combined_tuning import tune, tuned_parameters
 from sketch2video.steadiness.masked_losses import LossWeights
 from sketch2video.systems.adapted_diffusion import denoising
 from sketch2video.systems.adapted_diffusion import pipeline as adapted_diffusion
+from sketch2video.systems.adapted_diffusion.base_models import load_adapted_diffusion
 from sketch2video.systems.adapted_diffusion.denoising import WindowConditions, noise_error
-from sketch2video.systems.adapted_diffusion.loading import load_adapted_diffusion
+from sketch2video.systems.adapted_diffusion.noise_schedule import make_scheduler
 from sketch2video.systems.adapted_diffusion.pipeline import AdaptedDiffusionPipeline
-from sketch2video.systems.adapted_diffusion.schedule import make_scheduler
 from tests.systems.tiny_diffusion import save_tiny, tiny_adapter
 
 T, SIDE = 7, 16

@@ -9,9 +9,10 @@ import torch
 
 from sketch2video.networks.flow_matching import interpolate
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
-from sketch2video.systems.long_video import fusion, windows
+from sketch2video.systems.long_video import fusion
+from sketch2video.systems.long_video import window_batches as windows
 from sketch2video.systems.long_video.fusion import SeparatedVideo
-from sketch2video.systems.long_video.windows import Guidance
+from sketch2video.systems.long_video.window_batches import Guidance
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 MERGED = {"fusion_times": ()}

@@ -11,7 +11,7 @@ from sketch2video.data.clips.datasets import ShardDataset
 from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import SteadySource, load_params
-from sketch2video.steadiness.files import STEADIED
+from sketch2video.steadiness.file_names import STEADIED
 from sketch2video.systems import LongVideoPipeline
 from sketch2video.systems.long_video.steadied import fused_clip, steady_clips
 

@@ -19,7 +19,7 @@ from sketch2video.networks.processes import average, draw, replacing_once
 from sketch2video.params import AutoencoderParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import save_sheet, to_uint8
+from sketch2video.training.previews import save_sheet, to_uint8
 
 HELD_OUT_FRAMES = 256
 FRAMES_AT_ONCE = 32

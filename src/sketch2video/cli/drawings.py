@@ -39,8 +39,8 @@ def equation(
     Aspect and size are those of the picture. The sections sketch and fit of params.yaml have the settings; outside a
     project's folder the same defaults apply.
     """
-    from sketch2video.curves.exports.files import STILL, TEXTS, format_of, write
     from sketch2video.curves.exports.picture import equation_of
+    from sketch2video.curves.exports.writers import STILL, TEXTS, format_of, write
     from sketch2video.params import find_params
     from sketch2video.sketches import draw_lines, extract_sketches
 

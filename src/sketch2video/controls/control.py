@@ -139,7 +139,7 @@ class Control(ABC):
 
         Lines are black on white, three channels are RGB, and of any others the mean is grey.
         """
-        from sketch2video.training.pictures import ink_to_uint8, to_uint8
+        from sketch2video.training.previews import ink_to_uint8, to_uint8
 
         if self.lines:
             return ink_to_uint8(pictures)

@@ -21,7 +21,7 @@ from sketch2video.networks.processes import draw, total
 from sketch2video.params import CurveVAEParams
 from sketch2video.text.encoder import TextCondition, captions_of
 from sketch2video.training.loop import Batch, Task
-from sketch2video.training.pictures import ink_to_uint8, save_moving_sheet, save_sheet
+from sketch2video.training.previews import ink_to_uint8, save_moving_sheet, save_sheet
 
 COUNT_WEIGHT = 0.02
 """Weight of the cross-entropy of the number of strokes, relative to the squared error of the velocity."""

@@ -25,7 +25,7 @@ from sketch2video.params import MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import save_moving_sheet, save_sheet, to_uint8
+from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 PREVIEW_CLIPS = 6

@@ -15,7 +15,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketch2video.judges.blocks import Residual, convolution
+from sketch2video.judges.layers import Residual, convolution
 from sketch2video.scenes.two_objects import AND
 
 

@@ -13,7 +13,7 @@ from sketch2video.curve_vae.given import known_frames, known_strokes, together
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence, fit_curves
-from sketch2video.pipelines.pictures import fit_to_size
+from sketch2video.pipelines.model_size import fit_to_size
 from sketch2video.text.encoder import TextCondition
 
 Sketches = np.ndarray | Mapping[int, np.ndarray]

@@ -21,8 +21,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
 from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, known_from_drawings
+from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.pictures import pictures_of
 from sketch2video.pipelines.request import Prompt, VideoRequest
 from sketch2video.pipelines.timing import Timings
 from sketch2video.text.encoder import TextCondition, encode_text

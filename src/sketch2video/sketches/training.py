@@ -24,7 +24,7 @@ from sketch2video.sketches.photometric import photometric
 from sketch2video.sketches.scene_pairs import HELD_OUT, TRAINING, scene_pairs
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import save_sheet
+from sketch2video.training.previews import save_sheet
 
 HELD_OUT_SCENES = 200
 CORRUPTION_SEED = 1

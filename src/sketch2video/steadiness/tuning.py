@@ -22,7 +22,7 @@ from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.processes import draw, replacing_once
 from sketch2video.params import LongVideoParams, Params, VideoLDMParams
 from sketch2video.steadiness.average_fusion import FusionWeights
-from sketch2video.steadiness.files import FUSION, STEADIED
+from sketch2video.steadiness.file_names import FUSION, STEADIED
 from sketch2video.steadiness.masked_losses import LossWeights, combined_loss
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for

@@ -37,7 +37,7 @@ from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import save_moving_sheet, save_sheet, to_uint8
+from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 HELD_OUT_BATCH = 16

@@ -17,7 +17,7 @@ from sketch2video.diffusion.windows import cut_windows, merge_windows
 from sketch2video.networks.precision import precision
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.video_pipeline import VideoPipeline
-from sketch2video.systems.adapted_diffusion.schedule import make_scheduler
+from sketch2video.systems.adapted_diffusion.noise_schedule import make_scheduler
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
         text_encoder, tokenizer: encode captions.
         unet: predicts noise.
         adapter: condition pictures -> features for the UNet.
-        scheduler: see :func:`~sketch2video.systems.adapted_diffusion.schedule.make_scheduler`.
+        scheduler: see :func:`~sketch2video.systems.adapted_diffusion.noise_schedule.make_scheduler`.
         frame_attention: frames to which each frame of a window attends; see :meth:`set_frame_attention`.
     """
 

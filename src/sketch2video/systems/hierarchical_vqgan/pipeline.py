@@ -24,8 +24,8 @@ from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
 )
+from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.pictures import pictures_of
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder

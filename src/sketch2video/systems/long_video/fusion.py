@@ -14,7 +14,7 @@ from sketch2video.steadiness.background import aligned_background, explained
 from sketch2video.steadiness.camera import camera_path, is_still
 from sketch2video.steadiness.masked_losses import latent_mask
 from sketch2video.steadiness.segmenters import segment
-from sketch2video.systems.long_video.windows import WindowedSketchPipeline, Windows
+from sketch2video.systems.long_video.window_batches import WindowedSketchPipeline, Windows
 
 
 class GeneratedVideo(NamedTuple):

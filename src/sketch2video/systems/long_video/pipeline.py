@@ -45,11 +45,11 @@ from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.drawing import draw
 from sketch2video.pipelines.latent_video import save_pipeline
 from sketch2video.pipelines.request import Scenes, VideoRequest
-from sketch2video.steadiness.files import FUSION
+from sketch2video.steadiness.file_names import FUSION
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.segmenters import MOTION
 from sketch2video.systems.long_video.fusion import BackgroundFuser, GeneratedVideo
-from sketch2video.systems.long_video.windows import Guidance, Windows
+from sketch2video.systems.long_video.window_batches import Guidance, Windows
 from sketch2video.text.encoder import TextCondition
 
 

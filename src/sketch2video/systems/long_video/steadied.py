@@ -19,11 +19,11 @@ from sketch2video.errors import UserError
 from sketch2video.params import EvaluateParams, Params, SteadySource
 from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
-from sketch2video.steadiness.files import STEADIED
+from sketch2video.steadiness.file_names import STEADIED
 from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.long_video.fusion import GeneratedVideo
 from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
-from sketch2video.systems.long_video.windows import Guidance
+from sketch2video.systems.long_video.window_batches import Guidance
 
 
 def steady_training_clips(output: Path, *, model: Path, params: Params) -> dict[str, float]:

@@ -15,8 +15,8 @@ from sketch2video.curve_vae.sampling import Generators
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
+from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
-from sketch2video.pipelines.pictures import pictures_of
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.text.encoder import TextCondition
 

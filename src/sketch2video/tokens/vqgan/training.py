@@ -35,7 +35,7 @@ from sketch2video.tokens.vqgan.codebook import Quantised, perplexity
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-from sketch2video.training.pictures import save_sheet, to_uint8
+from sketch2video.training.previews import save_sheet, to_uint8
 
 
 def train_vqgan(

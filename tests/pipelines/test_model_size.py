@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from sketch2video.pipelines.pictures import fit_to_size
+from sketch2video.pipelines.model_size import fit_to_size
 
 
 def test_lines_stay_dark_when_they_shrink_and_other_pictures_keep_their_mean() -> None:

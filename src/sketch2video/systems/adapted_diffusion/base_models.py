@@ -11,8 +11,8 @@ from transformers import CLIPTextModel
 from sketch2video.diffusion.cross_frame_attention import FrameAttention
 from sketch2video.errors import UserError
 from sketch2video.networks.loading import load_clip_tokenizer, load_named, one_line
+from sketch2video.systems.adapted_diffusion.noise_schedule import SCHEDULE, make_scheduler
 from sketch2video.systems.adapted_diffusion.pipeline import AdaptedDiffusionPipeline
-from sketch2video.systems.adapted_diffusion.schedule import SCHEDULE, make_scheduler
 
 _MODEL = "name a folder or a hub id of a Stable Diffusion 1.x in safetensors, such as CompVis/stable-diffusion-v1-4"
 _ADAPTER = (
