@@ -103,7 +103,7 @@ def stage_environment() -> dict[str, str]:
 
 
 def read_graph() -> Graph:
-    """The graph of ``dvc.yaml``, as reported by DVC.
+    """The graph of ``dvc.yaml``, as reported by ``dvc dag``: DVC's documented Python API (``dvc.api``) has no graph.
 
     Raises:
         UserError: DVC cannot read it.
