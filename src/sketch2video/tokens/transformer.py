@@ -87,7 +87,6 @@ class TokenTransformer(ModelMixin, ConfigMixin):
             own.copy_((codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6))
 
     @apply_forward_hook
-    @apply_forward_hook
     def vectors(self, level: int, tokens: Tensor) -> Tensor:
         """The vectors of tokens of a level: (..., C), those of the VQGAN's codes concatenated with learned ones.
 
@@ -98,7 +97,6 @@ class TokenTransformer(ModelMixin, ConfigMixin):
         codes = torch.cat([self.codebooks[level], self.learned_codes[level]], dim=1)
         return tokens @ codes.to(tokens.dtype) if tokens.is_floating_point() else codes[tokens]
 
-    @apply_forward_hook
     @apply_forward_hook
     def condition(
         self,

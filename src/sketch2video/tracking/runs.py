@@ -30,8 +30,8 @@ SECONDS = "wall_seconds"
 class TrackedRun:
     """A :class:`~sketch2video.training.loop.RunLogger` that writes to MLflow; created by :func:`tracked_run`.
 
-    The run starts with :meth:`begin`, because the checkpoint determines whether an earlier run is resumed. The client is
-    used and not the fluent ``mlflow.start_run(run_id=...)``, which refuses a run that was deleted, ends one only as
+    The run starts with :meth:`begin`, because the checkpoint determines whether an earlier run is resumed. The client
+    is used and not the fluent ``mlflow.start_run(run_id=...)``, which refuses a run that was deleted, ends one only as
     finished or failed, and makes it the active run of the whole process.
 
     Args:
