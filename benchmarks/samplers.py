@@ -203,8 +203,8 @@ def save_guidance(path: Path, results: Mapping[str, Any]) -> None:
         values = table.to_numpy(float)
         axis.imshow(values, origin="lower", cmap="cividis", aspect="auto")
         middle = (np.nanmin(values) + np.nanmax(values)) / 2
-        for (row, column), value in np.ndenumerate(values):
-            axis.text(column, row, f"{value:.3g}", ha="center", va="center", color="k" if value > middle else "w")
+        for (y, x), value in np.ndenumerate(values):
+            axis.text(x, y, f"{value:.3g}", ha="center", va="center", color="k" if value > middle else "w")
         axis.set_xticks(range(len(table.columns)), [f"{scale:g}" for scale in table.columns])
         axis.set_yticks(range(len(table.index)), [f"{scale:g}" for scale in table.index])
         axis.set(xlabel="guidance_scale", ylabel="control_guidance_scale", title=f"{name}\n{COLUMNS[column]}")

@@ -270,7 +270,7 @@ def test_missing_points_are_said_and_decide_nothing():
     assert not any(ending in text for ending in claim.VERDICTS.values())
     one = results({(48, 3): (0.5, 0.6)}, seeds=1)
     text = paragraph(one, estimate(one))
-    assert "cannot be said" in text
+    assert "is unknown: points are missing" in text
     assert "1 seed" in text
     assert "too narrow" in text
 

@@ -128,10 +128,10 @@ def test_a_server_that_takes_calls_and_does_not_answer_is_named_in_seconds(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({}, "no MLflow server"),
+        ({}, "is not MLflow"),
         ({"status": 500}, "status 500"),
         ({"status": 503, "body": b""}, "status 503"),
-        ({"status": 404}, "no MLflow server"),
+        ({"status": 404}, "is not MLflow"),
         ({"status": 401}, r"refuses the credentials.*MLFLOW_TRACKING_USERNAME"),
         ({"wait": 4.0}, "no response"),
     ],

@@ -198,8 +198,8 @@ def refuse_other_protocol(a: System, b: System) -> None:
     differing = [f"{key} ({mine.get(key)} and {other.get(key)})" for key in COMPARED if mine.get(key) != other.get(key)]
     if differing:
         raise UserError(
-            f"{a.name} and {b.name} differ in {', '.join(differing)}; evaluate both alike, or name systems that belong"
-            " together"
+            f"{a.name} and {b.name} differ in {', '.join(differing)}; evaluate both with the same settings, or name"
+            " other systems"
         )
 
 

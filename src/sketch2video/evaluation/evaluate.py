@@ -253,7 +253,7 @@ def score(
             scores |= inception_scores(f"is_embedded{suffix}", judged[way].video, bootstrap, protocol)
         scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
     else:
-        reason = "needs clips whose shape, colour and motion are known, in words that the embedded judge knows"
+        reason = "needs clips whose shape, colour and motion are known, in words of the embedded judge"
         left_out |= dict.fromkeys(["faithfulness", "judge_accuracy", "is_embedded"], reason)
     if len(rows) >= LEAST_CLIPS:
         for way, suffix in suffixes.items():

@@ -105,5 +105,5 @@ def fill_video(
 def _parts(windows: Sequence[range], most: int) -> Iterator[list[range]]:
     """Windows of equal length, at most ``most`` at a time."""
     for _, group in groupby(sorted(windows, key=len), key=len):
-        alike = list(group)
-        yield from (alike[start : start + most] for start in range(0, len(alike), most))
+        same_length = list(group)
+        yield from (same_length[start : start + most] for start in range(0, len(same_length), most))

@@ -33,7 +33,7 @@ class VideoRequest:
         num_videos: N.
         num_frames: T.
         fps: frame rate of each video.
-        guidance_scale, control_guidance_scale: how strongly captions and control pictures are followed; see
+        guidance_scale, control_guidance_scale: guidance scales of captions and control pictures; see
             :func:`~sketch2video.networks.flow_matching.guidance_weights`.
         num_inference_steps: number of steps of the sampler.
         generator: random generator; a list has one for each video.

@@ -1,6 +1,6 @@
 """Metrics of sets of samples: pure functions of arrays, in float64.
 
-Features and probabilities come from a network (see :mod:`sketch2video.scoring.extractors`); nothing here knows which.
+Features and probabilities come from a network (see :mod:`sketch2video.scoring.extractors`).
 """
 
 from __future__ import annotations
