@@ -325,7 +325,6 @@ SAVED_OR_STANDARD = {
     ("judges/scenes_judge.py", "moments"),  # an argument in the config of a saved network
     ("tokens/vqgan/network.py", "told"),  # a submodule, so a prefix of names in saved weights
     ("training/checkpoints.py", "moments"),  # of an optimizer
-    ("steadiness/combined_tuning.py", "moments"),  # of an optimizer
 }
 """Files of the package, and the terms that they need."""
 

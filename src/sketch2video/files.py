@@ -170,7 +170,7 @@ def _publish(partial: Path, path: Path) -> None:
             return
         except FileNotFoundError:
             continue
-    raise OSError(errno.EBUSY, "other processes go on replacing it", str(path))
+    raise OSError(errno.EBUSY, "other processes keep replacing it", str(path))
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -141,7 +141,7 @@ def train_prior(
         data: the clips.
         params: all parameters.
         logger: receives the loss curves and pictures.
-        checkpoints: where checkpoints lie.
+        checkpoints: folder of all checkpoints.
         name: of their folder.
     """
     section = params.curve_vae

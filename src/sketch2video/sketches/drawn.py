@@ -54,7 +54,7 @@ def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if np.median(grey) < 128:
         grey = 255 - grey
-    # Closing with a window wider than any line leaves the paper and its shading; lines are darker than these.
+    # Closing with a window wider than any line keeps the paper and its shading; lines are darker than these.
     width = max(side // 8, 5) | 1
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     paper = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window), (0, 0), side / 32)

@@ -59,7 +59,7 @@ FALL = 0.15
 """A frame's rounds end when the last one reduced the discrepancy between ink and strokes by less than this share."""
 
 SAME = 0.7
-"""Share of a piece's points that must lie on the outline that it is a piece of."""
+"""Share of a piece's points that must be on the outline that it is a piece of."""
 
 
 class Tracker:

@@ -107,7 +107,7 @@ def _keep_to_one_thread() -> None:
 
 
 def _exit_with_parent() -> None:
-    """Without this, the workers of a killed command would go on writing beside the command that is started again."""
+    """Without this, the workers of a killed command would keep writing while the command is started again."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
