@@ -69,6 +69,7 @@ def _make_data(owner: str, part: Part, params: Params) -> dict[str, float]:
 def _leave_note(owner: str, part: Part, reason: str) -> dict[str, float]:
     """Write the stage's outputs without a network, and without importing slow libraries."""
     with replacing(part.folder(owner)) as partial:
+        partial.mkdir()
         if part.note:
             named(part.note)(partial, False, reason=reason)
     _report(owner, part.stage, {"trained": 0}, [])
