@@ -28,6 +28,9 @@ from sketch2video.text.encoder import TextCondition, captions_of, encode_text, l
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 
+TUNED_BY = {"whole_weight", "foreground_weight", "background_weight", "mean_over", "training"}
+"""Parameters of ``long_video`` that the tuning reads; the others concern its clips and the pipeline."""
+
 
 def tune_long_video(
     params: Params,
@@ -66,7 +69,7 @@ def tune_long_video(
     transformer = load_frozen(VideoTransformer, video_ldm, "train_video_ldm").requires_grad_(True)
     task = CombinedTuningTask(transformer, section, params.video_ldm, text)
     settings = {
-        "long_video": section.model_dump(),
+        "long_video": section.model_dump(include=TUNED_BY),
         "video_ldm": params.video_ldm.model_dump(),
         "base": params.base.deciding(),
     }

@@ -110,7 +110,10 @@ def train_token_transformer(
     transformer.caption.centre(text.hidden, text.mask)
     transformer.take_codes([book.codes for book in codec.codebooks])
     task = TokenTransformerTask(section, control, transformer, codec, text, held_out, text_held_out)
-    settings = {"token_transformer": section.model_dump(), "base": params.base.deciding()}
+    settings = {
+        "token_transformer": section.model_dump(exclude={"temperature", "top_k", "top_p"}),
+        "base": params.base.deciding(),
+    }
     inputs = [tokens, text_encoder, vqgan, *set(pictured.values())]
     result = train(
         task,
