@@ -32,6 +32,13 @@ DATA_STAGES = {
 }
 """Files of the stages that are commands, below src/sketch2video. The others are stages of systems."""
 
+READ_FOR_PREVIEWS = {
+    "hierarchical_vqgan:train_token_transformer": [
+        f"token_transformer.{name}" for name in ("temperature", "top_k", "top_p")
+    ]
+}
+"""Parameters that pictures of a training depend on, but none of the stage's outputs."""
+
 KILLED = Path(__file__).with_name("killed.py")
 
 
@@ -132,7 +139,7 @@ def test_stages_list_the_parameters_that_they_read(with_all_systems):
     for stage, about in (STAGES | OTHERS).items():
         command = about["cmd"].removeprefix("python -m flows.stage ").removeprefix("sketch2video ")
         found = read[tuple(command.split())]
-        listed = (*about.get("params", ()), "base.workers", "base.cluster")
+        listed = (*about.get("params", ()), "base.workers", "base.cluster", *READ_FOR_PREVIEWS.get(stage, ()))
         keys = {key for key in found if not any(f"{key}.".startswith(f"{name}.") for name in listed)}
         if keys:
             forgotten[stage] = sorted(keys)
