@@ -75,10 +75,12 @@ def test_imports_point_one_way(folder):
 def test_no_files_import_each_other():
     graph = {file: set(modules_imported(file)) - {file} for file in FILES}
     # A package that re-exports what its files define is not imported by them in turn.
+    circle = []
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        pytest.fail(" -> ".join(str(file.relative_to(PACKAGE)) for file in error.args[1]))
+        circle = [str(file.relative_to(PACKAGE)) for file in error.args[1]]
+    assert circle == []
 
 
 def test_the_package_does_not_import_the_flows():

@@ -14,7 +14,7 @@ ELSEWHERE = [[4, 12], [6, 20], [11], [5, 10, 19]]
 
 
 def rendered(times):
-    """Objects that move over still ground, at some moments of the scenes."""
+    """Objects that move over still ground, at some times of the scenes."""
     scenes = [sample_scene(np.random.default_rng([5, i]), [combinations()[(43 * i) % 216]]) for i in range(VIDEOS)]
     return np.stack([render_at(scene, SIZE, times).frames for scene in scenes])
 

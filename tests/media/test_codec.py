@@ -37,8 +37,8 @@ def test_variable_frame_rates_are_followed_in_time(tmp_path, suffix):
     path = tmp_path / f"video{suffix}"
     encode(path, numbered(30), times=times.tolist())
     clip = read_clip(path, frames=8, size=16)
-    moments = np.linspace(0, times[-1], 8)
-    nearest = np.abs(times[None] - moments[:, None]).argmin(1)
+    sampled = np.linspace(0, times[-1], 8)
+    nearest = np.abs(times[None] - sampled[:, None]).argmin(1)
     assert [number_of(frame) for frame in clip.frames] == nearest.tolist()
     assert clip.fps == pytest.approx(7 / (times[-1] / 1000))
     assert clip.source_fps == pytest.approx(29 / (times[-1] / 1000))

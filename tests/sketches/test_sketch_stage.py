@@ -123,7 +123,7 @@ def test_a_sheet_shows_frames_beside_what_the_extractors_draw(tmp_path, write_mo
     for params, panels in ((PARAMS, 2), (LEARNED, 3)):
         run(tmp_path, params)
         sheet = cv2.imread(str(tmp_path / "sheet.png"))
-        assert sheet.shape == (4 * 128, 2 * panels * 128, 3), "four clips of 32 px, enlarged, at two moments each"
+        assert sheet.shape == (4 * 128, 2 * panels * 128, 3), "four clips of 32 px, enlarged, two frames each"
         assert set(np.unique(sheet[:, 128:256])) == {0, 255}
 
 

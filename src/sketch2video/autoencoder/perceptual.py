@@ -58,6 +58,15 @@ class PerceptualDistance(nn.Module):
         return torch.stack([(got - want).square().sum(1).mean() for got, want in pairs]).sum()
 
 
+def perceptual_distance(vgg16: str | None) -> PerceptualDistance:
+    """The distance of a parameter ``perceptual_vgg16``: by the weights of that file, or by random filters if None.
+
+    Raises:
+        UserError: see :func:`vgg16_perceptual_distance`.
+    """
+    return vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
+
+
 def random_perceptual_distance(widths: Sequence[int] = (16, 32, 64)) -> PerceptualDistance:
     """The default: orthogonal random filters, the same ones on every machine.
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.autoencoder.network import FrameAutoencoder
-from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg16_perceptual_distance
+from sketch2video.autoencoder.perceptual import perceptual_distance
 from sketch2video.controls import Control, find_control
 from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
@@ -103,20 +103,17 @@ class AutoencoderTask(Task):
         )
         self.section = section
         self.control = control
-        vgg16 = section.perceptual_vgg16
-        self.perceptual = vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
+        self.perceptual = perceptual_distance(section.perceptual_vgg16)
         self.held_out = held_out
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
-        samples, length = batch["frames"].shape[:2]
-        times = draw(partial(torch.randint, length), [samples], generator)
-        frames, ink, control = frames_at(self.control, batch, times)
+        frames, ink, control = random_frames(self.control, batch, generator)
         weight = line_weights(ink, self.section.line_weight)
         if control is not None:
-            blank = draw(torch.rand, [samples], generator) < CONTROL_DROPOUT
+            blank = draw(torch.rand, [len(frames)], generator) < CONTROL_DROPOUT
             control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
 
         posterior = self.module.encode(frames)
@@ -181,6 +178,12 @@ def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> Sha
     table = clips_of_split(curves / "curves.parquet", split)
     arrays = {"frames": clips, "coefficients": curves, "visibility": curves}
     return ShardDataset(table, arrays | control.arrays(clips, curves))
+
+
+def random_frames(control: Control, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A random frame of every clip of a batch; see :func:`frames_at`."""
+    samples, length = batch["frames"].shape[:2]
+    return frames_at(control, batch, draw(partial(torch.randint, length), [samples], generator))
 
 
 def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

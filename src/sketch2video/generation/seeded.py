@@ -56,10 +56,7 @@ class Sampling:
         """Settings from ``evaluate`` and ``base`` of the parameters: the same for the report and the gate."""
         return cls(
             num_frames=params.base.frames,
-            sampler=params.evaluate.sampler,
-            num_inference_steps=params.evaluate.num_inference_steps,
-            guidance_scale=params.evaluate.guidance_scale,
-            control_guidance_scale=params.evaluate.control_guidance_scale,
+            **params.evaluate.sampling(),
             batch_size=params.evaluate.batch_size,
             seed=params.base.seed,
         )

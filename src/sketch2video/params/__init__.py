@@ -34,6 +34,7 @@ from sketch2video.params.networks import (
 )
 from sketch2video.params.section import Section
 from sketch2video.params.systems import (
+    CallParams,
     EvaluateParams,
     GenerateParams,
     LongVideoParams,
@@ -48,6 +49,7 @@ __all__ = [
     "SECTIONS",
     "AutoencoderParams",
     "BaseParams",
+    "CallParams",
     "CurveVAEParams",
     "EvaluateParams",
     "FitParams",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -37,15 +37,24 @@ class LongVideoParams(Section):
     training: TrainingParams
 
 
-class EvaluateParams(Section):
-    """Generation of the clips for the report."""
+class CallParams(Section):
+    """How a pipeline is called, for the report and for batch generation."""
 
-    clips: int = Field(ge=8)
     batch_size: int = Field(ge=1)
     sampler: Sampler
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     control_guidance_scale: float = Field(ge=0)
+
+    def sampling(self) -> dict[str, Any]:
+        """Sampler, number of steps and guidance scales, by name."""
+        return self.model_dump(include=set(CallParams.model_fields) - {"batch_size"})
+
+
+class EvaluateParams(CallParams):
+    """Generation of the clips for the report."""
+
+    clips: int = Field(ge=8)
     bootstrap: int = Field(ge=0)
 
 
@@ -67,14 +76,9 @@ class RegisterParams(Section):
     clips: int = Field(ge=8)
 
 
-class SamplingParams(Section):
+class SamplingParams(CallParams):
     """Arguments of a pipeline's call."""
 
-    batch_size: int = Field(ge=1)
-    sampler: Sampler
-    num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0)
-    control_guidance_scale: float = Field(ge=0)
     fps: float = Field(gt=0)
 
 

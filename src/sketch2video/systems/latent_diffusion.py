@@ -67,12 +67,8 @@ def latent_diffusion_arguments(system: str, params: Params) -> dict[str, Any]:
         system: the system that owns the parts.
         params: all parameters; those of ``evaluate`` become the pipeline's defaults, so that scores apply to them.
     """
-    section = params.evaluate
     return {
-        "sampler": section.sampler,
-        "num_inference_steps": section.num_inference_steps,
-        "guidance_scale": section.guidance_scale,
-        "control_guidance_scale": section.control_guidance_scale,
+        **params.evaluate.sampling(),
         "text_encoder": TEXT_ENCODER,
         "autoencoder": model_folder(system, "autoencoder"),
         "video_ldm": model_folder(system, "video_ldm"),

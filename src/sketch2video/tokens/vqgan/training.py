@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,17 +18,17 @@ from sketch2video.autoencoder.adversarial import (
     hinge_generator_loss,
 )
 from sketch2video.autoencoder.patch_discriminator import PatchDiscriminator
-from sketch2video.autoencoder.perceptual import random_perceptual_distance, vgg16_perceptual_distance
+from sketch2video.autoencoder.perceptual import perceptual_distance
 from sketch2video.autoencoder.training import (
     FRAMES_AT_ONCE,
     clip_dataset,
-    frames_at,
     held_out_frames,
     line_weights,
     mean_psnr,
+    random_frames,
 )
 from sketch2video.controls import NONE
-from sketch2video.networks.processes import draw, replacing_once
+from sketch2video.networks.processes import replacing_once
 from sketch2video.params import Params, VQGANParams
 from sketch2video.tokens.vqgan.codebook import Quantised, perplexity
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
@@ -109,17 +108,14 @@ class VQGANTask(Task):
         discriminator = PatchDiscriminator(section.discriminator_width, max(1, section.halvings - 1))
         super().__init__(Adversaries(generator, discriminator))
         self.section = section
-        vgg16 = section.perceptual_vgg16
-        self.perceptual = vgg16_perceptual_distance(vgg16) if vgg16 else random_perceptual_distance()
+        self.perceptual = perceptual_distance(section.perceptual_vgg16)
         self.held_out = held_out
 
     def loss(
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`~sketch2video.autoencoder.training.clip_dataset`."""
-        samples, length = batch["frames"].shape[:2]
-        times = draw(partial(torch.randint, length), [samples], generator)
-        frames, ink, _ = frames_at(NONE, batch, times)
+        frames, ink, _ = random_frames(NONE, batch, generator)
         network, section = self.module.generator, self.section
 
         levels = network.quantise(frames)
