@@ -11,7 +11,7 @@ from benchmarks.samplers import COLUMNS, Bench, compare, markdown, save_guidance
 from sketch2video.curves import fit_curves
 from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.evaluation.evaluate import Data
-from sketch2video.generation.seeded import Sampling
+from sketch2video.generation.seeded import ClipSampling
 from sketch2video.params import SAMPLERS
 from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
@@ -37,7 +37,15 @@ def bench(tmp_path_factory) -> Bench:
 
 
 def test_every_sampler_and_guidance_is_measured(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:
-    sampling = Sampling(FRAMES, "euler", 1, 1.0, 1.0, 8, 0)
+    sampling = ClipSampling(
+        num_frames=FRAMES,
+        sampler="euler",
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        control_guidance_scale=1.0,
+        batch_size=8,
+        seed=0,
+    )
     results = compare([tiny_pipeline_folder], bench, sampling, steps=(1, 2), text=(1.0, 2.0), control=(0.5, 1.0))
     found = results["models"][str(tiny_pipeline_folder)]
     assert (found["objective"], found["way"]) == ("flow", "fitted")

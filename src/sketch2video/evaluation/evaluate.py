@@ -9,7 +9,7 @@ exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ from sketch2video.evaluation.scores import (
 )
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
-from sketch2video.generation.seeded import Batches, GeneratedClips, Given, Sampling, generate_clips
+from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips
 from sketch2video.judges.faithfulness import can_be_judged, right_words, word_pairs
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
@@ -111,7 +111,7 @@ def evaluate(
     """
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
-    sampling = Sampling.of(params)
+    sampling = ClipSampling.of(params)
     protocol = {
         "split": split,
         "clips": len(rows),
@@ -122,7 +122,7 @@ def evaluate(
         "sketch_judge": judge_path("sketch").name,
         "system": system,
         "model": content_hash(model)[:12],
-        "sampling": asdict(sampling),
+        "sampling": sampling.model_dump(),
     }
     pipeline = load(model)
     control = pipeline.control
@@ -133,7 +133,7 @@ def evaluate(
     folder = folder_for(f"evaluate-{system}", settings, inputs, checkpoints, code=code)
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
-    alone = generate_clips(pipeline, rows.head(ALONE), replace(sampling, batch_size=1), folder, "alone")
+    alone = generate_clips(pipeline, rows.head(ALONE), sampling.model_copy(update={"batch_size": 1}), folder, "alone")
 
     def real_batches() -> Batches:
         return _real_batches(data, rows, sampling.batch_size, drawn=control.draws)
