@@ -198,7 +198,7 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: V
                 text_mask=text and text.mask,
                 fps=windows.fps,
             )
-        return predicted.float() - pipeline.objective.target(data, noise, time), everywhere, everywhere
+        return pipeline.objective.residual(predicted, data, noise, time), everywhere, everywhere
 
     tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=subject.seed)
     return network.requires_grad_(False)

@@ -4,6 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -13,6 +14,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
 )
+from scipy.fft import dct
 from torch import Tensor
 
 from sketch2video.diffusion.objectives import shifted_betas
@@ -20,6 +22,7 @@ from sketch2video.diffusion.samplers import begin, first_index, make_scheduler, 
 from sketch2video.errors import UserError
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.precision import precision
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.params import SAMPLERS, DiffusionSampling, Guidance
 from sketch2video.systems import SketchToVideoPipeline
 
@@ -112,6 +115,30 @@ def test_samples_are_distributed_as_the_data(pipeline, monkeypatch, objective: s
     assert videos.mean() == pytest.approx(MEAN, abs=0.03)
     # The noise that DDPM adds is the least that its step allows, a little too small.
     assert videos.std() == pytest.approx(SPREAD, rel=0.05 if sampler == "ddpm" else 0.03)
+
+
+@pytest.mark.parametrize(("objective", "sampler"), PAIRS)
+@pytest.mark.parametrize("begun", [False, True])
+@torch.no_grad()
+def test_coloured_noise_is_left_at_no_frequency(objective: str, sampler: str, begun: bool) -> None:
+    time_filter = TemporalSpectrum(tuple(3.0 * np.exp(-0.5 * np.arange(8))), 0.7).filter(8)
+    scheduler, network, steps = make_scheduler(sampler, objective, SHIFT), Knowing(objective, SPREAD), 200
+
+    def predict(mixed: Tensor, time: Tensor) -> Tensor:
+        return time_filter.colour(network(time_filter.whiten(mixed), time[None]))
+
+    data, noise = torch.randn(2, 8, 8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    first = 0
+    if begun:
+        timesteps = begin(scheduler, steps, torch.device("cpu"))
+        first = first_index(scheduler, timesteps, float(timesteps[len(timesteps) // 2]))
+        a, s = mixture(objective, timesteps[first] / 1000)
+        noise = time_filter.colour(a * (MEAN + SPREAD * data) + s * noise)
+    videos = sample(
+        scheduler, predict, noise, steps, torch.Generator().manual_seed(0), begun=first, time_filter=time_filter
+    )
+    found = dct((time_filter.whiten(videos) - MEAN).numpy(), axis=1, norm="ortho").std((0, 2, 3, 4))
+    np.testing.assert_allclose(found, SPREAD, rtol=0.1)
 
 
 @pytest.mark.parametrize(("objective", "sampler"), PAIRS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.files import fingerprint, write_json
 from sketch2video.networks.precision import precision
+from sketch2video.networks.temporal_spectrum import power_by_frequency, temporal_deviations
 
 FRAMES_AT_ONCE = 64
 
@@ -31,9 +33,9 @@ def encode_latents(
 ) -> dict[str, float]:
     """Write the posterior means of all clips, float32 (N, T, C, h, w), and their statistics.
 
-    ``latents.json`` holds ``mean`` and ``std`` of each channel over the training clips. A clip is not encoded again
-    while its frames and the autoencoder are unchanged. Images are encoded likewise, as clips of one frame, into the
-    folder ``images`` of the latents.
+    ``latents.json`` holds the statistics of the training clips, see :func:`latent_statistics`. A clip is not encoded
+    again while its frames and the autoencoder are unchanged. Images are encoded likewise, as clips of one frame, into
+    the folder ``images`` of the latents.
 
     Args:
         output: folder that gets the shards.
@@ -42,7 +44,7 @@ def encode_latents(
         images: folder of shards with ``frames`` of one frame each, and ``images.parquet``; None: there are none.
 
     Returns:
-        The statistics, as ``mean_<channel>`` and ``std_<channel>``.
+        The statistics, as ``mean_<channel>``, ``std_<channel>`` and ``temporal_deviations_<frequency>``.
 
     Raises:
         UserError: clips, images or autoencoder are missing or damaged.
@@ -78,7 +80,11 @@ def encode_clip(model: FrameAutoencoder, frames: np.ndarray) -> np.ndarray:
 
 
 def latent_statistics(latents: Path, table: pd.DataFrame) -> dict[str, list[float]]:
-    """Mean and standard deviation of each channel over the clips of ``table``.
+    """Mean and standard deviation of each channel over the clips of ``table``, and their spectrum along time.
+
+    Returns:
+        ``mean`` and ``std`` of each channel; ``temporal_deviations`` of each frequency, see
+        :func:`~sketch2video.networks.temporal_spectrum.temporal_deviations`.
 
     Raises:
         UserError: the table is empty.
@@ -87,11 +93,14 @@ def latent_statistics(latents: Path, table: pd.DataFrame) -> dict[str, list[floa
         raise UserError("no clip belongs to the train split; add videos or change ingest.test_fraction")
     reader = ShardReader(latents)
     count, total, squares = 0, 0.0, 0.0
+    power: Any = 0.0
     for shard, row in zip(table["shard"], table["row"], strict=True):
         clip = reader("latents", int(shard), int(row)).astype(np.float64)  # (T, C, h, w)
         count += clip.size // clip.shape[1]
         total = total + clip.sum((0, 2, 3))
         squares = squares + np.square(clip).sum((0, 2, 3))
+        power = power + power_by_frequency(clip)
     mean = np.asarray(total) / count
     std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 1e-12))
-    return {"mean": mean.tolist(), "std": std.tolist()}
+    deviations = temporal_deviations(power, count // len(power), mean, std)
+    return {"mean": mean.tolist(), "std": std.tolist(), "temporal_deviations": deviations}

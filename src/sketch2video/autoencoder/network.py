@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -137,6 +137,11 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         # diffusers looks attributes up in the config before it looks for modules, and here both have a `control`.
         modules = self.__dict__.get("_modules", {})
         return modules[name] if name in modules else super().__getattr__(name)
+
+    @property
+    def last_layer(self) -> Tensor:
+        """The weights whose outputs are pixels."""
+        return cast(Tensor, cast(nn.Sequential, self.enlarge[-1])[0].weight)
 
     @property
     def factor(self) -> int:

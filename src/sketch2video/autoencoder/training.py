@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
@@ -80,11 +80,12 @@ def train_autoencoder(
 
 
 class AutoencoderTask(Task):
-    """Reconstruction of a random frame of every clip of a batch.
+    """Reconstruction of two random frames of every clip of a batch.
 
     The loss is the mean absolute error, plus a perceptual term, plus a small KL term (Rombach et al. 2022,
     section 3.1 and appendix G). Errors near the drawing's lines weigh more: lines are a few percent of the pixels, but
-    shapes are recognised by their outlines.
+    shapes are recognised by their outlines. The mean absolute error of the difference between the two frames is added,
+    too: what changes from frame to frame is seen as flicker, what errs in both alike is not.
 
     Args:
         section: parameters of the autoencoder.
@@ -110,20 +111,28 @@ class AutoencoderTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch is that of :func:`clip_dataset`."""
-        frames, ink, control = random_frames(self.control, batch, generator)
+        frames, ink, control = random_frames(self.control, batch, generator, 2)
         weight = line_weights(ink, self.section.line_weight)
         if control is not None:
-            blank = draw(torch.rand, [len(frames)], generator) < CONTROL_DROPOUT
+            blank = (draw(torch.rand, [len(frames) // 2], generator) < CONTROL_DROPOUT).repeat_interleave(2)
             control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
 
         posterior = self.module.encode(frames)
         noise = draw(torch.randn, posterior.mean.shape, generator)
-        decoded = self.module.decode(posterior.sample(noise), control)
-        error = (weight * (decoded.float() - frames).abs()).mean()
+        decoded = self.module.decode(posterior.sample(noise), control).float()
+        errors = decoded - frames
+        error, change = (weight * errors.abs()).mean(), (errors[::2] - errors[1::2]).abs().mean()
         perceptual = self.perceptual(decoded, frames).float()
         kl = posterior.kl()
-        loss = error + self.section.perceptual_weight * perceptual + self.section.kl_weight * kl
-        return loss, {"error": error, "perceptual": perceptual, "kl": kl}
+        loss = error + self.section.change_weight * change
+        loss = loss + self.section.perceptual_weight * perceptual + self.section.kl_weight * kl
+        return loss, {"error": error, "change": change, "perceptual": perceptual, "kl": kl}
+
+    def matrices(self) -> list[nn.Parameter]:
+        """The kernels between hidden layers; see :meth:`Task.matrices`."""
+        outer = self.module.encoder_in.weight, self.module.encoder_out.weight, self.module.last_layer
+        kernels = (weight for weight in self.module.parameters() if weight.ndim == 4)
+        return [weight for weight in kernels if all(weight is not one for one in outer)]
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out frames, the control pictures of the decoder, and the reconstructions."""
@@ -180,10 +189,13 @@ def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> Sha
     return ShardDataset(table, arrays | control.arrays(clips, curves))
 
 
-def random_frames(control: Control, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
-    """A random frame of every clip of a batch; see :func:`frames_at`."""
+def random_frames(
+    control: Control, batch: Batch, generator: torch.Generator, count: int = 1
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """``count`` random frames of every clip of a batch, clip by clip; see :func:`frames_at`."""
     samples, length = batch["frames"].shape[:2]
-    return frames_at(control, batch, draw(partial(torch.randint, length), [samples], generator))
+    times = draw(partial(torch.randint, length), [samples, count], generator).flatten()
+    return frames_at(control, {name: array.repeat_interleave(count, 0) for name, array in batch.items()}, times)
 
 
 def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

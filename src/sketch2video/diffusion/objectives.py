@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sketch2video.networks.flow_matching import interpolate, logit_normal_times, sampling_times, shifted
 from sketch2video.networks.processes import draw
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum, TimeFilter
 from sketch2video.params import Objective
 
 LEVELS = 1000
@@ -42,6 +43,10 @@ class LearningObjective(ABC):
     @abstractmethod
     def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The target of the prediction."""
+
+    def residual(self, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """The error of a prediction, as the loss measures it."""
+        return prediction.float() - self.target(data, noise, time)
 
     @abstractmethod
     def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,6 +126,50 @@ class Diffusion(LearningObjective):
     def sampling_times(self, steps: int) -> list[float]:
         """Evenly from the last level."""
         return [(round(LEVELS * time) - 1) / LEVELS for time in sampling_times(steps)]
+
+
+class Coloured(LearningObjective):
+    """An objective for clips (N, T, ...) whose noise has a spectrum along time.
+
+    See :mod:`~sketch2video.networks.temporal_spectrum`. Noise that its methods take and give is white.
+
+    Args:
+        objective: the objective for white noise.
+        spectrum: the spectrum.
+        window: frames of an action; see :meth:`TemporalSpectrum.filter`.
+    """
+
+    def __init__(self, objective: LearningObjective, spectrum: TemporalSpectrum, window: int | None = None) -> None:
+        self.objective, self.spectrum, self.window = objective, spectrum, window
+
+    def filter(self, clips: Tensor) -> TimeFilter:
+        """W for clips (N, T, ...)."""
+        return self.spectrum.filter(clips.shape[1], self.window)
+
+    def times(self, count: int, generator: torch.Generator) -> Tensor:
+        """See :class:`LearningObjective`."""
+        return self.objective.times(count, generator)
+
+    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """See :class:`LearningObjective`."""
+        return self.objective.noisy(data, self.filter(data).colour(noise), time)
+
+    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """See :class:`LearningObjective`."""
+        return self.objective.target(data, self.filter(data).colour(noise), time)
+
+    def residual(self, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """See :class:`LearningObjective`; whitened."""
+        return self.filter(data).whiten(super().residual(prediction, data, noise, time))
+
+    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`LearningObjective`."""
+        data, noise = self.objective.estimates(prediction, mixed, time)
+        return data, self.filter(noise).whiten(noise)
+
+    def sampling_times(self, steps: int) -> list[float]:
+        """See :class:`LearningObjective`."""
+        return self.objective.sampling_times(steps)
 
 
 def find_objective(name: Objective, shift: float) -> LearningObjective:

@@ -27,6 +27,7 @@ from torch import Tensor
 from sketch2video.diffusion.objectives import shifted_betas
 from sketch2video.errors import UserError
 from sketch2video.networks.flow_matching import sampling_times
+from sketch2video.networks.temporal_spectrum import IDENTITY, TimeFilter
 from sketch2video.params import SAMPLERS, Objective
 
 SCHEDULERS: dict[str, Callable[..., SchedulerMixin]] = {
@@ -171,12 +172,13 @@ def sample(
     progress: Callable[[Tensor], Iterable[Tensor]] = iter,
     begun: int = 0,
     on_step_end: Callable[..., dict[str, Tensor]] | None = None,
+    time_filter: TimeFilter = IDENTITY,
 ) -> Tensor:
     """Latents without noise, from noise or from a mixture of data and noise.
 
     Args:
         scheduler: the sampler.
-        predict: the prediction of the network for noisy latents at a time in [0, 1], a scalar.
+        predict: the prediction of the network for noisy latents (N, T, ...) at a time in [0, 1], a scalar.
         latents: standard normal noise; where sampling has ``begun``, the mixture from which the first remaining
             step starts.
         steps: from noise on; see :func:`begin`.
@@ -185,16 +187,21 @@ def sample(
         begun: number of timesteps to skip at the start; see :func:`first_index`.
         on_step_end: called with a timestep and ``latents`` after it; returns the latents for the next step. None: no
             callback.
+        time_filter: W of the noise's spectrum along time. The scheduler's latents are those times W, for which all
+            noise is white, that of the start and that of the steps.
     """
     timesteps = begin(scheduler, steps, latents.device)
     if not begun:
         latents = initial_noise(scheduler, latents)
-    elif hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(begun)
+    else:
+        latents = time_filter.whiten(latents)
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(begun)
     for timestep in progress(timesteps[begun:]):
         time = timestep / scheduler.config.num_train_timesteps
-        prediction = predict(network_input(scheduler, latents, timestep), time)
+        mixed = time_filter.colour(network_input(scheduler, latents, timestep))
+        prediction = time_filter.whiten(predict(mixed, time))
         latents = step(scheduler, prediction, timestep, latents, generator)
         if on_step_end is not None:
-            latents = on_step_end(timestep, latents=latents)["latents"]
-    return latents
+            latents = time_filter.whiten(on_step_end(timestep, latents=time_filter.colour(latents))["latents"])
+    return time_filter.colour(latents)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
@@ -16,7 +16,7 @@ from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clip
 from sketch2video.data.clips.shards import ShardReader
 from sketch2video.diffusion.known_frames import seen_clips
 from sketch2video.diffusion.mixed_data import MixedDataset
-from sketch2video.diffusion.objectives import find_objective
+from sketch2video.diffusion.objectives import Coloured, find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import guided_prediction
@@ -79,7 +79,9 @@ def train_video_ldm(
     table = followed.table(clips, curves)
     train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
     tokenizer, encoder = load_text_encoder(text_encoder)
-    pictures = image_table(images if mixture and mixture.single_frames else None)
+    # After single frames, clips are at first processed frame by frame, so that no frequency along time can differ.
+    single_frames = mixture is not None and mixture.single_frames
+    pictures = image_table(images if single_frames else None)
     text_train = encode_text(tokenizer, encoder, [*train_table["caption"], *pictures["caption"]])
     text_test = encode_text(tokenizer, encoder, test_table["caption"].tolist())
     transformer = VideoTransformer(
@@ -98,8 +100,10 @@ def train_video_ldm(
         time_mean=section.time_mean,
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
+        temporal_deviations=statistics["temporal_deviations"],
+        whitening=0.0 if single_frames else section.whitening,
         known_frames=mixture is not None and mixture.known_frames > 0,
-        image_prior=mixture is not None and mixture.single_frames,
+        image_prior=single_frames,
         control=followed.name,
     )
     transformer.caption.centre(text_train.hidden, text_train.mask)
@@ -109,7 +113,7 @@ def train_video_ldm(
     task = VideoLDMTask(transformer, section, followed, decoder, text_train, text_test, held_out, mixture)
     dataset = ShardDataset(train_table, arrays, ["fps"])
     mixed: Dataset = dataset
-    if mixture and mixture.single_frames:
+    if mixture and single_frames:
         reader, accumulation = ShardReader(image_latents(latents)), section.training.gradient_accumulation
         mixed = MixedDataset(dataset, pictures, reader, mixture, params.base.frames, accumulation)
     settings = {
@@ -176,7 +180,7 @@ class VideoLDMTask(Task):
         super().__init__(transformer)
         self.mixture = mixture
         self.section = section
-        self.objective = find_objective(section.objective, section.time_shift)
+        self.objective = Coloured(find_objective(section.objective, section.time_shift), transformer.spectrum)
         self.control = control
         self.autoencoder = autoencoder
         self.text = text
@@ -217,7 +221,9 @@ class VideoLDMTask(Task):
             known=None if known is None else data,
             known_mask=known,
         )
-        residual = prediction.float() - self.objective.target(data, noise, time)
+        if known is not None:  # the prediction is undefined there
+            prediction = torch.where(frame_mask(known), self.objective.target(data, noise, time), prediction.float())
+        residual = self.objective.residual(prediction, data, noise, time)
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control.lines and pictures is not None:
@@ -228,6 +234,10 @@ class VideoLDMTask(Task):
             weight, error, waver = weight[unknown], error[unknown], waver[unknown]
         loss = average((weight * (error + section.wavering_weight * waver)).sum()) / average(weight.sum())
         return loss, {"error": mean(error), "wavering": mean(waver)}
+
+    def matrices(self) -> list[nn.Parameter]:
+        """The weights of the blocks; see :meth:`Task.matrices`."""
+        return [weight for weight in self.module.blocks.parameters() if weight.ndim == 2]
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""
@@ -245,10 +255,10 @@ class VideoLDMTask(Task):
             for level in HELD_OUT_TIMES:
                 noise = torch.randn(data.shape, generator=generator).to(data.device)
                 time = torch.full((len(data),), level, device=data.device)
-                latents, target = self.objective.noisy(data, noise, time), self.objective.target(data, noise, time)
+                latents = self.objective.noisy(data, noise, time)
                 for name, changes in variants.items():
                     prediction = self.module(latents, time, **{**conditions, **changes})
-                    error = (prediction.float() - target).square()
+                    error = self.objective.residual(prediction, data, noise, time).square()
                     judged = error[:, 1::2] if "known" in changes else error
                     value = float(judged.mean((1, 2, 3, 4)).sum()) / len(indices) / len(HELD_OUT_TIMES)
                     totals[name] = totals.get(name, 0.0) + value
@@ -258,7 +268,8 @@ class VideoLDMTask(Task):
         """Held-out clips: real frames, control pictures and generated frames, as a contact sheet and as a GIF."""
         indices = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
         data, conditions = self._held_out_conditions(indices.tolist())
-        latents = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
+        noise = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
+        latents = self.module.spectrum.filter(data.shape[1]).colour(noise)
         times = [latents.new_full((len(latents),), time) for time in self.objective.sampling_times(PREVIEW_STEPS)]
         for time, following in itertools.zip_longest(times, times[1:]):
             prediction = guided_prediction(

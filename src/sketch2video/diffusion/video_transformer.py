@@ -26,6 +26,7 @@ from sketch2video.networks.blocks import (
     zeroed,
 )
 from sketch2video.networks.caption_condition import CaptionAndRate
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
@@ -57,6 +58,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         image_prior: whether single frames have no position in time and skip attention over the whole video. After
             training on single frames, all weights for time are then still zero: every frame of a clip is processed by
             itself, and motion is learned in addition (Singer et al. 2022, "Make-A-Video", section 3.2).
+        temporal_deviations: s_k of the latents of the training clips; see
+            :mod:`~sketch2video.networks.temporal_spectrum`.
+        whitening: exponent p of the noise's spectrum; 0: white noise.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -80,6 +84,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         latent_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
         known_frames: bool = False,
         image_prior: bool = False,
+        temporal_deviations: Sequence[float] = (1.0,),
+        whitening: float = 0.0,
         control: str | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +110,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         if known_frames:
             self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
             nn.init.zeros_(self.known_in.weight)
+
+    @property
+    def spectrum(self) -> TemporalSpectrum:
+        """The spectrum of the noise."""
+        return TemporalSpectrum(tuple(self.config.temporal_deviations), self.config.whitening)
 
     def forward(
         self,
@@ -157,7 +168,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             latents = torch.where(frame_mask(known_mask), known, latents)
 
         rows, columns = height // patch, width // patch
-        x = self.patch_in(self._patches(latents))  # (N, T, P, D)
+        time_filter = self.spectrum.filter(frames)
+        x = self.patch_in(self._patches(time_filter.whiten(latents)))  # (N, T, P, D)
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
             positions[:, 0] = 0.0
@@ -174,7 +186,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
         out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
-        return functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch)
+        return time_filter.colour(functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch))
 
     def _patches(self, latents: Tensor) -> Tensor:
         """Latents (N, T, C, h, w) cut into patches: (N, T, P, C * patch**2)."""

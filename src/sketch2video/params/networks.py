@@ -102,6 +102,7 @@ class AutoencoderParams(Section):
     width: int = Field(ge=8)
     kl_weight: float = Field(ge=0)
     line_weight: float = Field(ge=0)
+    change_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
     training: TrainingParams
@@ -122,6 +123,7 @@ class VideoLDMParams(Section):
     time_shift: float = Field(ge=1)
     ink_weight: float = Field(ge=0)
     wavering_weight: float = Field(ge=0)
+    whitening: float = Field(ge=0, le=1, description="exponent of the noise's spectrum along time; 0: white")
     time_mean: bool
     training: TrainingParams
 

@@ -149,8 +149,16 @@ class LatentVideoPipeline(VideoPipeline):
         def predict(latents: Tensor, time: Tensor) -> Tensor:
             return self.predict(latents, time, text, control, fps, sampling, **conditions)
 
-        steps = sampling.num_inference_steps
-        made = sample(self.scheduler, predict, noise, steps, generator, self.until_interrupted, 0, on_step_end)
+        made = sample(
+            self.scheduler,
+            predict,
+            noise,
+            sampling.num_inference_steps,
+            generator,
+            self.until_interrupted,
+            on_step_end=on_step_end,
+            time_filter=self.transformer.spectrum.filter(frames),
+        )
         latents = self.unnormalised(made)
         if known is None or known_mask is None:
             return latents

@@ -133,7 +133,7 @@ def average_fusion(
     mean, seen = aligned(drawn) if aligned else fused_background(clean[drawn].float(), background_masks[drawn])
     shape = 1 if shared_noise else frames, *latents.shape[1:]
     noise = torch.randn(shape, generator=generator, device=generator.device).to(latents.device)
-    level = torch.full((frames,), time, device=latents.device)
-    noisy = objective.noisy(mean.expand_as(latents), noise.expand_as(latents), level)
+    level = torch.full((1,), time, device=latents.device)
+    noisy = objective.noisy(mean.expand_as(latents)[None], noise.expand_as(latents)[None], level)[0]
     background = torch.where(seen, noisy, latents.float())
     return weights(background, latents.float(), background_masks).to(latents.dtype)

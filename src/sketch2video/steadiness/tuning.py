@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sketch2video.controls import SKETCH
 from sketch2video.data.clips.datasets import ShardDataset
 from sketch2video.data.clips.shards import read_table
-from sketch2video.diffusion.objectives import find_objective
+from sketch2video.diffusion.objectives import Coloured, find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.files import write_json
 from sketch2video.networks.loading import load_frozen
@@ -124,7 +124,8 @@ class CombinedTuningTask(Task):
     ) -> None:
         super().__init__(Tuned(transformer))
         self.section, self.video_ldm, self.text = section, video_ldm, text
-        self.objective = find_objective(transformer.config.objective, transformer.config.time_shift)
+        objective = find_objective(transformer.config.objective, transformer.config.time_shift)
+        self.objective = Coloured(objective, transformer.spectrum)
         self.weights = LossWeights(section.whole_weight, section.foreground_weight, section.background_weight)
 
     def loss(
@@ -154,7 +155,7 @@ class CombinedTuningTask(Task):
             text_mask=text.mask & kept(settings.text_dropout)[:, None],
             fps=batch["fps"] * kept(settings.fps_dropout),
         )
-        error = prediction.float() - self.objective.target(data, noise, time)
+        error = self.objective.residual(prediction, data, noise, time)
         loss, terms = combined_loss(error, foreground, ~foreground, self.weights, self.section.mean_over)
         return loss, {**terms}
 

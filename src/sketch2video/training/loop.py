@@ -85,7 +85,10 @@ class Task(nn.Module, ABC):
         return []
 
     def matrices(self) -> list[nn.Parameter]:
-        """Weights, each of two axes, that :class:`~sketch2video.training.muon.Muon` updates; none unless overridden."""
+        """Weights that :class:`~sketch2video.training.muon.Muon` updates; none unless overridden.
+
+        Each has two axes, or is the kernel of a convolution.
+        """
         return []
 
     def preview(self, folder: Path, step: int) -> list[Path]:

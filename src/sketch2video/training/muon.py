@@ -26,7 +26,9 @@ UPDATE_SCALE = 0.2
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW whose groups with ``matrices: True`` are updated by Muon; these hold parameters with two axes only.
+    """AdamW whose groups with ``matrices: True`` are updated by Muon.
+
+    These hold matrices, or kernels of convolutions: matrices with a row for each output channel.
 
     Args:
         params, lr, weight_decay: as for ``torch.optim.AdamW``.
@@ -57,7 +59,7 @@ class Muon(torch.optim.AdamW):
                 state["step"] = torch.zeros(())  # AdamW looks for it in a state that is loaded
             state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
             update = parameter.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
-            weight = parameter
+            weight, update = parameter.flatten(1), update.flatten(1)
             if weight.shape[0] > weight.shape[1]:
                 weight, update = weight.T, update.T
             by_shape[weight.shape[0], weight.shape[1]].append((weight, update))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketch2video.diffusion.objectives import LearningObjective, find_objective
+from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
 from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
 from sketch2video.steadiness.background import aligned_background, explained
 from sketch2video.steadiness.camera import camera_path, is_still
@@ -55,8 +55,10 @@ class BackgroundFuser(WindowedSketchPipeline):
 
     @property
     def objective(self) -> LearningObjective:
-        """The objective of the network's training."""
-        return find_objective(self.transformer.config.objective, self.transformer.config.time_shift)
+        """The objective of the network's training, for videos of many windows."""
+        config = self.transformer.config
+        objective = find_objective(config.objective, config.time_shift)
+        return Coloured(objective, self.transformer.spectrum, self.config.window)
 
     def separate(self, windows: Windows, latents: Tensor) -> SeparatedVideo:
         """F_1 of equation (9): the decoded video and its foreground.

@@ -93,4 +93,5 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
             self.until_interrupted,
             begun,
             on_step_end,
+            self.transformer.spectrum.filter(windows.frames, len(windows.weights)),
         )

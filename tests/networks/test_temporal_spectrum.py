@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+from scipy.fft import dct, idct
+from torch import Tensor
+
+from sketch2video.diffusion.objectives import Coloured, find_objective
+from sketch2video.diffusion.video_transformer import VideoTransformer
+from sketch2video.diffusion.windows import cut_windows, window_starts
+from sketch2video.networks.temporal_spectrum import (
+    IDENTITY,
+    TemporalSpectrum,
+    power_by_frequency,
+    temporal_deviations,
+)
+
+STEEP = tuple(3.0 * np.exp(-0.3 * np.arange(16)))
+
+
+def clips_with(deviations: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Independent normal latents (N, T, 2, 4, 4) with these deviations of each frequency along time."""
+    random = np.random.default_rng(seed).standard_normal((count, len(deviations), 2, 4, 4))
+    return idct(random * np.asarray(deviations)[:, None, None, None], axis=1, norm="ortho")
+
+
+def measured(clips: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
+    power = np.sum([power_by_frequency(clip) for clip in clips], axis=0)
+    return np.array(temporal_deviations(power, len(clips) * 16, np.full(2, mean), np.full(2, std)))
+
+
+def test_the_spectrum_of_the_training_clips_is_found() -> None:
+    np.testing.assert_allclose(measured(clips_with(STEEP, 400)), STEEP, rtol=0.03)
+    np.testing.assert_allclose(measured(5 + 2 * clips_with(STEEP, 400), mean=5, std=2), STEEP, rtol=0.03)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_whitened_clips_have_the_deviations_that_are_left(exponent: float) -> None:
+    time_filter = TemporalSpectrum(STEEP, exponent).filter(16)
+    clips = torch.from_numpy(clips_with(STEEP, 400))
+    white = time_filter.whiten(clips)
+    np.testing.assert_allclose(measured(white.numpy()), np.array(STEEP) ** (1 - exponent), rtol=0.03)
+    torch.testing.assert_close(time_filter.colour(white), clips.float(), atol=1e-4, rtol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(time_filter.whiten(clips), white)
+
+
+def test_without_an_exponent_nothing_changes() -> None:
+    clips = torch.randn(2, 5, 3)
+    assert TemporalSpectrum(STEEP, 0.0).filter(5) is IDENTITY
+    assert IDENTITY.whiten(clips) is clips
+    assert IDENTITY.colour(clips) is clips
+
+
+@pytest.mark.parametrize("frames", [8, 32])
+def test_the_same_actions_at_another_frame_rate_have_the_spectrum_that_is_expected(frames: int) -> None:
+    def actions(count: int) -> np.ndarray:
+        """Smooth random functions of time at the middles of frames, (300, count, 2, 4, 4)."""
+        amplitudes = np.random.default_rng(1).standard_normal((300, 6, 2, 4, 4))
+        waves = np.cos(np.pi * np.arange(6)[:, None] * (np.arange(count) + 0.5) / count)
+        return np.einsum("nkchw,kt->ntchw", amplitudes * np.exp(-np.arange(6))[:, None, None, None], waves)
+
+    deviations = measured(actions(16))
+    expected = TemporalSpectrum(tuple(deviations), 1.0).filter(frames).log_gains
+    np.testing.assert_allclose(np.exp(expected[:6]), measured(actions(frames))[:6], rtol=0.02)
+
+
+def test_windows_of_a_long_video_see_white_noise() -> None:
+    spectrum = TemporalSpectrum(STEEP, 0.5)
+    white = torch.randn(200, 64, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    noise = spectrum.filter(64, window=16).colour(white)
+    windows = cut_windows(noise, window_starts(64, 16, 8), 16).flatten(0, 1)
+    found = measured(spectrum.filter(16).whiten(windows).numpy())
+    assert np.abs(np.log(found)).max() < np.log(1.3), found
+    assert measured(windows.numpy())[0] > 3 * measured(windows.numpy())[-1], "which was not white before"
+    assert spectrum.filter(12, window=16) == spectrum.filter(12), "a short video is one action"
+
+
+def test_the_network_sees_and_predicts_whitened_clips() -> None:
+    sizes = {"width": 16, "layers": 2, "heads": 2, "text_width": 8, "sample_size": 32, "control_channels": 0}
+    torch.manual_seed(0)
+    plain = VideoTransformer(**sizes)
+    for parameter in plain.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    coloured = VideoTransformer(**sizes, temporal_deviations=list(STEEP), whitening=0.5)
+    coloured.load_state_dict(plain.state_dict())
+    clips, time = torch.randn(2, 6, 4, 4, 4), torch.rand(2)
+    time_filter = coloured.spectrum.filter(6)
+    torch.testing.assert_close(coloured(time_filter.colour(clips), time), time_filter.colour(plain(clips, time)))
+
+
+@pytest.mark.parametrize("name", ["flow", "v_prediction", "epsilon"])
+def test_it_is_diffusion_of_whitened_clips_by_white_noise(name: str) -> None:
+    plain, spectrum = find_objective(name, 4.0), TemporalSpectrum(STEEP, 0.5)
+    coloured, time_filter = Coloured(plain, spectrum), spectrum.filter(16)
+    data, noise = (torch.randn(3, 16, 2, 4, 4) for _ in "ab")
+    time = torch.tensor([0.1, 0.5, 0.9])
+
+    def same(found: Tensor, expected: Tensor) -> None:
+        torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
+
+    white = time_filter.whiten(data)
+    mixed = coloured.noisy(data, noise, time)
+    same(time_filter.whiten(mixed), plain.noisy(white, noise, time))
+    target = coloured.target(data, noise, time)
+    same(time_filter.whiten(target), plain.target(white, noise, time))
+    for found, true in zip(coloured.estimates(target, mixed, time), (data, noise), strict=True):
+        torch.testing.assert_close(found, true, atol=0.05, rtol=0.02)
+    guess = torch.randn_like(data)
+    same(
+        coloured.residual(time_filter.colour(guess), data, noise, time),
+        plain.residual(guess, white, noise, time),
+    )
+
+
+def test_the_matrix_is_that_of_the_formula() -> None:
+    transform = dct(np.eye(16), axis=0, norm="ortho")
+    formula = transform.T @ np.diag(np.array(STEEP) ** -0.5) @ transform
+    found = TemporalSpectrum(STEEP, 0.5).filter(16).whiten(torch.eye(16)[None])[0]
+    np.testing.assert_allclose(found, formula, atol=1e-5)
