@@ -71,7 +71,7 @@ compare: $(READY) ## Compare all evaluated systems: reports/systems.html
 	sketch2video compare
 
 .PHONY: results
-results: $(READY) ## Show the scores of the default run, or of several systems (SYSTEMS="sketch_ldm text_ldm"; WRITE=1: into the documentation)
+results: $(READY) ## Show the scores of the default run, or of several systems (SYSTEMS="sketch_ldm text_ldm")
 	python -m benchmarks.results $(SYSTEMS)
 
 .PHONY: bench

@@ -20,8 +20,8 @@ from sketch2video.errors import UserError
 from sketch2video.evaluation.provenance import provenance
 from sketch2video.files import replacing
 
-MARKED = re.compile(r"(<!-- table: (\S+) \((.+)\) -->\n)(.*?)(<!-- /table -->)", re.DOTALL)
-"""Opening comment, name, command, text and closing comment of a table."""
+MARKED = re.compile(r"^(<!-- table: (\S+) \((.+)\) -->)((?:(?!<!-- table:)[\s\S])*?)^(<!-- /table -->)", re.MULTILINE)
+"""Opening comment, name, command, text and closing comment of a table, the comments at the beginning of lines."""
 
 Write = Annotated[
     bool, typer.Option("--write", envvar="WRITE", help="Write the table between its markers in the documentation.")
@@ -67,7 +67,7 @@ def show(name: str, text: str, page: Path | None, made: str | None = None) -> No
     print(text.rstrip())
     if page is None:
         return
-    block = f"\n{text.strip()}\n\n*{made or provenance()}: `{command()}`*\n\n"
+    block = f"\n\n{text.strip()}\n\n*{made or provenance()}: `{command()}`*\n\n"
     old = page.read_bytes().decode()  # line ends are kept
     with replacing(page) as partial:
         partial.write_bytes(MARKED.sub(lambda m: f"{m[1]}{block}{m[5]}" if m[2] == name else m[0], old).encode())
