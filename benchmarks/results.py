@@ -42,12 +42,11 @@ def cell(column: Column, score: Score | None, best: bool) -> str:
 
 def default_run(system: System, rows: Sequence[Column] = ROWS) -> str:
     """A system's scores as a table: a row a measure, a column a way to generate."""
-    scores = system.evaluation.scores
-    both = {
-        way: scores if not end else {row.name: scores[row.name + end] for row in rows if row.name + end in scores}
-        for way, end in WAYS.items()
-    }
-    ways = [System(way, system.folder, replace(system.evaluation, scores=found)) for way, found in both.items()]
+    ways = []
+    for way, end in WAYS.items():
+        scores = system.evaluation.scores
+        ended = {row.name: scores[row.name + end] for row in rows if row.name + end in scores}
+        ways.append(System(way, system.folder, replace(system.evaluation, scores=ended if end else scores)))
     head, *lines = zip(*table_rows(ways, lambda column, score, _: cell(column, score, False), rows), strict=True)
     return as_table(head, lines)
 

@@ -28,14 +28,9 @@ Write = Annotated[
 ]
 
 
-def as_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
-    """A Markdown table; None is an empty cell."""
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, aligned for reading as text; short rows end in empty cells."""
     return tabulate(list(rows), headers=list(columns), tablefmt="github", disable_numparse=True)
-
-
-def pages() -> list[Path]:
-    """The pages that may have tables."""
-    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 
 
 def page_of(name: str, write: bool) -> Path | None:
@@ -46,7 +41,7 @@ def page_of(name: str, write: bool) -> Path | None:
     """
     if not write:
         return None
-    for page in pages():
+    for page in (Path("README.md"), *sorted(Path("docs").glob("*.md"))):
         if page.exists() and name in (match[2] for match in MARKED.finditer(page.read_text(encoding="utf-8"))):
             return page
     raise UserError(
@@ -76,5 +71,5 @@ def show(name: str, text: str, page: Path | None, made: str | None = None) -> No
 
 def command() -> str:
     """The command that runs, without folders outside of the working directory."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.orig_argv[1:] if word != "--write"]
+    words = [re.sub("(^|=)/.*/", r"\1", word) for word in sys.orig_argv[1:] if word != "--write"]
     return shlex.join(["python", *words])

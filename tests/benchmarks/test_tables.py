@@ -158,5 +158,7 @@ def test_the_default_run_and_systems_side_by_side_are_written_with_intervals(cop
 
 
 def test_a_command_names_no_folder_of_the_machine(monkeypatch):
-    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", "-m", "x", "/home/a b/c d.mp4", "data/e", "--write"])
-    assert tables.command() == "python -m x 'c d.mp4' data/e"
+    monkeypatch.setattr(
+        sys, "orig_argv", ["/usr/bin/python3", "-m", "x", "/home/a b/c d.mp4", "--e=/f/g", "data/e", "--write"]
+    )
+    assert tables.command() == "python -m x 'c d.mp4' --e=g data/e"

@@ -19,17 +19,10 @@ CODE = ("src", "benchmarks", "params.yaml")
 
 def provenance() -> str:
     """CPU, cores and threads, precision of trainings, GPU, date (UTC) and commit, in one line."""
-    threads = torch.get_num_threads()
-    about = [
-        cpu(),
-        f"{os.cpu_count()} cores",
-        f"{threads} thread{'s' * (threads != 1)}",
-        "bf16" if precision() == "bf16" else "fp32",
-        torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit(),
-    ]
-    return ", ".join(about)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    threads, kind = torch.get_num_threads(), "bf16" if precision() == "bf16" else "fp32"
+    machine = f"{cpu()}, {os.cpu_count()} cores, {threads} thread{'s' * (threads != 1)}, {kind}, {gpu}"
+    return f"{machine}, {datetime.now(UTC):%Y-%m-%d}, {commit()}"
 
 
 def cpu() -> str:
