@@ -41,6 +41,8 @@ def commit() -> str:
 def _git(*words: str) -> str:
     """What git prints; empty without git or outside of a repository."""
     try:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(
+            ["git", "--no-optional-locks", *words], capture_output=True, text=True, check=False
+        ).stdout.strip()
     except FileNotFoundError:
         return ""
