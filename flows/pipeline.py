@@ -18,6 +18,7 @@ from prefect.states import Failed
 from flows.common import REFUSED, execute, stage_flow
 from sketch2video.data.sources.hashable import refuse_unhashable_sources
 from sketch2video.errors import UserError
+from sketch2video.guard import guarded
 from sketch2video.params import load_params
 
 Graph = dict[str, set[str]]
@@ -69,7 +70,12 @@ def run_stage(stage: str) -> State | None:
     last: deque[str] = deque(maxlen=SHOWN_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     process = subprocess.Popen(
-        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        env=guarded(stage_environment()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     try:
         for line in process.stdout or []:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from sketch2video.cli.app import MODELS, app
+from sketch2video.guard import guarded
 
 System = Annotated[str | None, typer.Option(help="The system; by default sketch_ldm, or shared for shared parts.")]
 
@@ -106,6 +107,6 @@ def _as_flow(module: str, *arguments: str) -> bool:
 
 def _flow(module: str, *arguments: str) -> None:
     # Flows belong to the project's folder, not to this package, which does not import them.
-    code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    code = subprocess.run([sys.executable, "-m", module, *arguments], env=guarded(os.environ)).returncode
     if code:
         raise typer.Exit(code)
