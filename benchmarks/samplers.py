@@ -9,7 +9,6 @@ through the network, all others are one; compare the seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -21,12 +20,13 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.files import replacing, write_json
-from sketch2video.generation.seeded import Given, Sampling, generate_clips
+from sketch2video.generation.seeded import ClipSampling, Given, generate_clips
 from sketch2video.judges.faithfulness import JOINT, can_be_judged, faithfulness
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import Verdict, judge_clips
@@ -71,7 +71,7 @@ class Bench:
         """How the clips are generated: with the pictures of the real ones where the system can be given them."""
         return list(ways_to_generate(pipeline.control, self.data, self.size).items())[-1]
 
-    def measure(self, pipeline: Any, sampling: Sampling) -> dict[str, float | None]:
+    def measure(self, pipeline: Any, sampling: ClipSampling) -> dict[str, float | None]:
         """The numbers of ``COLUMNS`` for clips that are made now."""
         way, given = self.way(pipeline)
         with TemporaryDirectory() as folder:
@@ -97,24 +97,24 @@ class Bench:
         return {"faithfulness_joint": joint, "fvd_embedded": distance, "flicker": flicker}
 
 
-def over_steps(bench: Bench, pipeline: Any, sampling: Sampling, steps: Sequence[int]) -> list[Row]:
+def over_steps(bench: Bench, pipeline: Any, sampling: ClipSampling, steps: Sequence[int]) -> list[Row]:
     """Every sampler that the pipeline's objective allows, in more and more steps."""
     settings = [(sampler, count) for sampler in pipeline.samplers for count in steps]
     rows = []
     for sampler, count in tqdm(settings, desc="samplers", unit="setting"):
-        changed = replace(sampling, sampler=sampler, num_inference_steps=count)
+        changed = sampling.model_copy(update={"sampler": sampler, "num_inference_steps": count})
         rows.append({"sampler": sampler, "steps": count, **bench.measure(pipeline, changed)})
     return rows
 
 
 def over_guidance(
-    bench: Bench, pipeline: Any, sampling: Sampling, text: Sequence[float], control: Sequence[float]
+    bench: Bench, pipeline: Any, sampling: ClipSampling, text: Sequence[float], control: Sequence[float]
 ) -> list[Row]:
     """Every pair of the two guidance scales; of a system without control pictures, those for text alone."""
     scales = [(c, t) for c in (control if pipeline.control.channels else [1.0]) for t in text]
     rows = []
     for control_scale, text_scale in tqdm(scales, desc="guidance", unit="setting"):
-        changed = replace(sampling, guidance_scale=text_scale, control_guidance_scale=control_scale)
+        changed = sampling.model_copy(update={"guidance_scale": text_scale, "control_guidance_scale": control_scale})
         made = bench.measure(pipeline, changed)
         rows.append({"guidance_scale": text_scale, "control_guidance_scale": control_scale, **made})
     return rows
@@ -123,7 +123,7 @@ def over_guidance(
 def compare(
     models: Sequence[Path],
     bench: Bench,
-    sampling: Sampling,
+    sampling: ClipSampling,
     steps: Sequence[int] = STEPS,
     text: Sequence[float] = GUIDANCE,
     control: Sequence[float] = CONTROL_GUIDANCE,
@@ -134,12 +134,12 @@ def compare(
         pipeline = load_pipeline(model)
         # The sampler of params.yaml is meant for the objective there; a model that is named may have another one.
         sampler = sampling.sampler if sampling.sampler in pipeline.samplers else pipeline.samplers[0]
-        own = replace(sampling, sampler=sampler)
+        own = sampling.model_copy(update={"sampler": sampler})
         results[str(model)] = {
             "model": content_hash(model)[:12],
             "objective": pipeline.transformer.config.objective,
             "way": bench.way(pipeline)[0],
-            "sampling": asdict(own),
+            "sampling": own.model_dump(),
             "steps": over_steps(bench, pipeline, own, steps),
             "guidance": over_guidance(bench, pipeline, own, text, control),
         }
@@ -153,19 +153,19 @@ def markdown(results: Mapping[str, Any]) -> str:
     for name, found in results["models"].items():
         about = found["sampling"]
         scales = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"
-        parts.append(f"## {name} ({found['objective']}, from {found['way']})\n\nOver steps, {scales}:\n")
+        parts.append(f"**{name}** ({found['objective']}, from {found['way']}), over steps, {scales}:\n")
         parts.append(_table(("sampler", "steps"), found["steps"], results["real"]))
-        parts.append(f"Over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
+        parts.append(f"The same over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
         parts.append(_table(("guidance_scale", "control_guidance_scale"), found["guidance"], results["real"]))
     return "\n".join(parts)
 
 
 def _table(keys: Sequence[str], rows: Sequence[Row], real: Row) -> str:
-    lines = [f"| {' | '.join([*keys, *COLUMNS.values()])} |", "|---" * (len(keys) + len(COLUMNS)) + "|"]
+    lines = []
     for row in [*rows, dict.fromkeys(keys, "") | {keys[0]: "real clips"} | real]:
         numbers = ("–" if row[name] is None else f"{row[name]:.3g}" for name in COLUMNS)
-        lines.append(f"| {' | '.join([*(str(row[key]) for key in keys), *numbers])} |")
-    return "\n".join(lines) + "\n"
+        lines.append([*(str(row[key]) for key in keys), *numbers])
+    return as_table([*keys, *COLUMNS.values()], lines) + "\n"
 
 
 def save_steps(path: Path, results: Mapping[str, Any]) -> None:
@@ -217,17 +217,20 @@ def main(
     clips: Annotated[int, typer.Option(min=1, help="Held-out clips a setting")] = 72,
     data: Annotated[Path, typer.Option(help="Folder with clips and curves of the project")] = Path("data"),
     output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Quality against steps for every sampler that the models allow, and faithfulness against both guidance scales."""
+    page = page_of("samplers", write)
     bench = Bench(Data(data / "clips", data / "sketches", data / "curves"), clips)
-    results = compare(models or [Path("models/sketch_ldm")], bench, Sampling.of(load_params()))
+    results = compare(models or [Path("models/sketch_ldm")], bench, ClipSampling.of(load_params()))
     write_json(output / "samplers.json", results)
     table = markdown(results)
     with replacing(output / "samplers.md") as partial:
         partial.write_text(table, encoding="utf-8")
     save_steps(output / "samplers.png", results)
     save_guidance(output / "guidance.png", results)
-    print(f"{table}\nwritten to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
+    show("samplers", table, page)
+    print(f"written to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
 
 
 if __name__ == "__main__":

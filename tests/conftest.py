@@ -79,8 +79,7 @@ def tiny_vqgan_pipeline(control_channels: int = 0) -> Any:
             **sizes, **shape, sample_size=32, sample_frames=8, control_channels=control_channels
         ),
         curve_vae=CurveVAE(**TINY_CURVE_VAE) if control_channels == 1 else None,
-        temperature=0.9,
-        top_p=0.95,
+        sampling={"temperature": 0.9, "top_p": 0.95},
     )
     for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vqgan):
         part.eval()

@@ -11,10 +11,11 @@ from benchmarks.samplers import COLUMNS, Bench, compare, markdown, save_guidance
 from sketch2video.curves import fit_curves
 from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.evaluation.evaluate import Data
-from sketch2video.generation.seeded import Sampling
+from sketch2video.generation.seeded import ClipSampling
 from sketch2video.params import SAMPLERS
 from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
+from tests.benchmarks.cells import cells_of
 
 SIZE, FRAMES, CLIPS = 32, 4, 8
 
@@ -37,7 +38,15 @@ def bench(tmp_path_factory) -> Bench:
 
 
 def test_every_sampler_and_guidance_is_measured(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:
-    sampling = Sampling(FRAMES, "euler", 1, 1.0, 1.0, 8, 0)
+    sampling = ClipSampling(
+        num_frames=FRAMES,
+        sampler="euler",
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        control_guidance_scale=1.0,
+        batch_size=8,
+        seed=0,
+    )
     results = compare([tiny_pipeline_folder], bench, sampling, steps=(1, 2), text=(1.0, 2.0), control=(0.5, 1.0))
     found = results["models"][str(tiny_pipeline_folder)]
     assert (found["objective"], found["way"]) == ("flow", "fitted")
@@ -57,8 +66,9 @@ def test_every_sampler_and_guidance_is_measured(bench, tiny_pipeline_folder: Pat
     for name in ("samplers.png", "guidance.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     lines = markdown(json.loads(json.dumps(results))).splitlines()
-    assert sum(line.startswith("| unipc | 2 |") for line in lines) == 1
-    assert sum(line.startswith("| real clips |") for line in lines) == 2
+    rows = [cells_of(line) for line in lines if line.startswith("|")]
+    assert sum(row[:2] == ["unipc", "2"] for row in rows) == 1
+    assert sum(row[0] == "real clips" for row in rows) == 2
 
 
 def made_as(row):

@@ -20,7 +20,7 @@ from sketch2video.diffusion.samplers import begin, first_index, make_scheduler, 
 from sketch2video.errors import UserError
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.precision import precision
-from sketch2video.params import SAMPLERS
+from sketch2video.params import SAMPLERS, DiffusionSampling, Guidance
 from sketch2video.systems import SketchToVideoPipeline
 
 SHIFT, MEAN, SPREAD = 4.0, 0.5, 0.8
@@ -78,7 +78,8 @@ def seeded(count: int) -> list[torch.Generator]:
 
 @torch.no_grad()
 def sampled(pipeline, steps: int, count: int = 4) -> Tensor:
-    return pipeline.denoise(None, None, 8, torch.full((count,), 8.0), 1.0, 1.0, steps, seeded(count))
+    sampling = DiffusionSampling(num_inference_steps=steps, guidance_scale=1.0, control_guidance_scale=1.0)
+    return pipeline.denoise(None, None, 8, torch.full((count,), 8.0), sampling, seeded(count))
 
 
 def exact(objective: str, count: int = 4) -> Tensor:
@@ -180,10 +181,11 @@ def test_euler_takes_the_same_steps_as_ever(tiny_pipeline_folder: Path) -> None:
     scheduler = FlowMatchEulerDiscreteScheduler(shift=SHIFT)
     scheduler.set_timesteps(sigmas=[1.0, 0.8, 0.6, 0.4, 0.2])
     fps = torch.full((2,), 8.0)
+    guidance = Guidance(guidance_scale=1.0, control_guidance_scale=1.0)
     for timestep in scheduler.timesteps:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16"):
             time = (timestep / 1000).expand(2)
-            velocity = guided_prediction(pipeline.transformer, latents, time, None, None, None, fps, 1.0, 1.0)
+            velocity = guided_prediction(pipeline.transformer, latents, time, None, None, None, fps, guidance)
         latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
     assert torch.equal(found, latents)
 

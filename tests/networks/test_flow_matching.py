@@ -11,6 +11,7 @@ from sketch2video.networks.flow_matching import (
     sampling_times,
     shifted,
 )
+from sketch2video.params import Guidance
 
 
 class Counting(torch.nn.Module):
@@ -28,7 +29,8 @@ class Counting(torch.nn.Module):
 def guided(text_scale: float, control_scale: float, *, control: bool = True, text: bool = True) -> tuple[float, int]:
     network, some = Counting(), torch.zeros(1, 1)
     conditions = (some if control else None, some if text else None, None, None)
-    out = guided_prediction(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, text_scale, control_scale)
+    guidance = Guidance(guidance_scale=text_scale, control_guidance_scale=control_scale)
+    out = guided_prediction(network, torch.zeros(1, 1, 1, 1, 1), torch.ones(1), *conditions, guidance)
     return float(out), network.calls
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import torch
 from diffusers.callbacks import PipelineCallback
+from pydantic import Field
 
 from sketch2video.errors import UserError
-from sketch2video.params import SAMPLERS, Objective
+from sketch2video.params import SAMPLERS, CallParams, DiffusionSampling, Objective, load_params
+from sketch2video.params.sampling import DEFAULTS
 from sketch2video.systems.loading import load_pipeline
+from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from tests.systems.every_system import CAPTION, DENOISING, FRAMES, MAKERS, STEPS, asked, latents_of, made
 
 
@@ -181,19 +184,61 @@ def test_a_call_that_does_not_say_is_sampled_as_the_config_says(pipelines: dict[
 def test_how_a_pipeline_is_sampled_is_saved_with_it(pipelines: dict[str, Any], name: str, tmp_path: Path) -> None:
     pipe = pipelines[name]
     others = {key: value + 1 for key, value in defaults_of(name).items()}
-    pipe.register_to_config(**others)
+    pipe.register_sampling(others)
     pipe.save_pretrained(tmp_path)
-    pipe.register_to_config(**defaults_of(name))
+    pipe.register_sampling(defaults_of(name))
     loaded = load_pipeline(tmp_path)
-    assert {key: loaded.config[key] for key in others} == others
+    assert loaded.config.sampling.items() >= others.items()
     call = {key: value for key, value in asked(name).items() if key != "num_inference_steps"}
     found = latents_of(loaded(CAPTION, **call))
     call["generator"].manual_seed(0)
     assert torch.equal(found, latents_of(pipe(CAPTION, **call, **others)))
 
     index = json.loads((tmp_path / "model_index.json").read_text())
-    (tmp_path / "model_index.json").write_text(json.dumps({k: v for k, v in index.items() if k not in others}))
-    assert {key: load_pipeline(tmp_path).config[key] for key in others} == defaults_of(name)
+    saved = index.pop("sampling")
+    for older, expected in ((index, defaults_of(name)), (index | saved, others)):
+        (tmp_path / "model_index.json").write_text(json.dumps(older))
+        assert load_pipeline(tmp_path).config.sampling.items() >= expected.items()
+
+
+class Shrunk(DiffusionSampling):
+    """A new sampling parameter."""
+
+    noise_scale: float = Field(ge=0)
+
+
+def test_a_new_sampling_parameter_is_a_field(
+    pipelines: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class ShrunkCall(CallParams, Shrunk):
+        pass
+
+    class Pipeline(SketchToVideoPipeline):
+        sampling_type = Shrunk
+
+        def make(self, request: Any, text: Any, ink: Any) -> Any:
+            return super().make(request, text, ink) * request.sampling.noise_scale
+
+    monkeypatch.setitem(DEFAULTS, "noise_scale", 1.0)
+    pipe = Pipeline(**pipelines["sketch_ldm"].components)
+    params = load_params().evaluate.model_dump(include=set(CallParams.model_fields))
+    assert pipe.call_arguments(ShrunkCall(**params, noise_scale=2.0))["noise_scale"] == 2.0
+    whole = latents_of(pipe(CAPTION, **asked("sketch_ldm")))
+    half = latents_of(pipe(CAPTION, **asked("sketch_ldm"), noise_scale=0.5))
+    assert torch.equal(half, whole / 2)
+    with pytest.raises(ValueError, match="noise_scale is -1; it should be greater than or equal to 0"):
+        pipe(CAPTION, **asked("sketch_ldm"), noise_scale=-1)
+
+    pipe.register_sampling({"noise_scale": 0.5})
+    pipe.save_pretrained(tmp_path)
+    saved = Pipeline.from_pretrained(tmp_path)
+    assert torch.equal(latents_of(saved(CAPTION, **asked("sketch_ldm"))), half)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_unknown_setting_is_refused(pipelines: dict[str, Any], name: str) -> None:
+    with pytest.raises(TypeError, match=r"unexpected argument guidence_scale; .*, control_guidance_scale"):
+        pipelines[name](CAPTION, **asked(name), guidence_scale=3.0)
 
 
 SAMPLER_NAMES = sorted({name for names in SAMPLERS.values() for name in names})

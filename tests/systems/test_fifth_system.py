@@ -57,17 +57,11 @@ class FlatPipeline(VideoPipeline):
         tokenizer: Any,
         text_encoder: Any,
         transformer: Palette,
-        num_inference_steps: int = 1,
-        guidance_scale: float = 1.0,
-        control_guidance_scale: float = 1.0,
+        sampling: Any = None,
     ) -> None:
         super().__init__()
         self.register_modules(tokenizer=tokenizer, text_encoder=text_encoder, transformer=transformer)
-        self.register_to_config(
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-        )
+        self.register_sampling(sampling)
         self.video_processor = VideoProcessor(do_resize=False)
 
     @torch.no_grad()
@@ -79,12 +73,10 @@ class FlatPipeline(VideoPipeline):
         num_videos: int | None = None,
         num_frames: int | None = None,
         fps: Any = 8.0,
-        guidance_scale: float | None = None,
-        control_guidance_scale: float | None = None,
-        num_inference_steps: int | None = None,
         generator: Any = None,
         output_type: str = "np",
         return_dict: bool = True,
+        **sampling: Any,
     ) -> Any:
         """See the other systems' pipelines."""
         request = self.request(
@@ -95,9 +87,7 @@ class FlatPipeline(VideoPipeline):
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-            num_inference_steps=num_inference_steps,
+            sampling=sampling,
             generator=generator,
             output_type=output_type,
         )

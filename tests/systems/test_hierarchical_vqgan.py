@@ -32,7 +32,7 @@ def pictures(count: int, frames: int, size: int = 32, channels: tuple[int, ...] 
 
 def test_a_loaded_pipeline_answers_as_the_saved_one(pipeline: HierarchicalVQGANPipeline) -> None:
     saved = tiny_vqgan_pipeline()
-    assert (pipeline.config.temperature, pipeline.config.top_p, pipeline.config.top_k) == (0.9, 0.95, 0)
+    assert tuple(pipeline.config.sampling[name] for name in ("temperature", "top_p", "top_k")) == (0.9, 0.95, 0)
     assert (pipeline.control, pipeline.samplers, pipeline.longest) == (NONE, (), None)
     assert pipeline.latent_numbers == 16 + 4
     both = [each(CAPTIONS, num_frames=3, generator=seeds(1, 2)).frames for each in (saved, pipeline)]
@@ -115,9 +115,9 @@ def test_parts_become_a_pipeline(pipeline: HierarchicalVQGANPipeline, tmp_path: 
     parts = {"text_encoder": tmp_path / "text", "vqgan": tmp_path / "vqgan"}
     sampling = {"temperature": 0.9, "top_k": 0, "top_p": 0.95}
     how = {"guidance_scale": 2.0, "control_guidance_scale": 0.5}
-    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", **sampling, **how)
-    assert {name: load_pipeline(tmp_path / "model").config[name] for name in how} == how
-    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", **sampling)
+    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling | how)
+    assert load_pipeline(tmp_path / "model").config.sampling == sampling | how
+    assemble(tmp_path / "model", **parts, token_transformer=tmp_path / "transformer", sampling=sampling)
     both = [
         each(CAPTIONS, num_frames=2, generator=seeds(1, 2)).frames
         for each in (pipeline, load_pipeline(tmp_path / "model"))
@@ -134,7 +134,7 @@ def test_parts_become_a_pipeline(pipeline: HierarchicalVQGANPipeline, tmp_path: 
         ({"num_frames": 0}, "num_frames is 0"),
         ({"fps": 0.0}, "fps is 0.0"),
         ({"output_type": "gif"}, "output_type is 'gif'"),
-        ({"top_p": 0.0}, "top_p 0.0"),
+        ({"top_p": 0.0}, "top_p is 0.0; it should be greater than 0"),
         ({"captions": ["a", "b"], "generator": seeds(1)}, "numbers of videos disagree"),
         ({"frames": pictures(1, 3), "num_frames": 2}, "num_frames is 2, but 3 frames were given"),
         ({"frames": pictures(1, 3)[..., :2]}, "expected square uint8"),

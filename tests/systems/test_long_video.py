@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from sketch2video.networks.flow_matching import interpolate
+from sketch2video.params import DiffusionSampling
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
 from sketch2video.systems.long_video import fusion
 from sketch2video.systems.long_video import window_batches as windows
 from sketch2video.systems.long_video.fusion import SeparatedVideo
-from sketch2video.systems.long_video.window_batches import Guidance
 
 CAPTIONS = ["a red circle moves left to right", "a blue star grows"]
 MERGED = {"fusion_times": ()}
@@ -62,11 +62,12 @@ def test_windows_that_do_not_overlap_are_painted_apart(tiny_pipeline_folder: Pat
     asked = {"num_inference_steps": 2, "guidance_scale": 4.0, "output_type": "latent"}
     whole = pipeline(CAPTIONS[0], sketches=ink, generator=seeded(0), **asked).frames
     noise = torch.randn((1, 8, *pipeline.latent_shape), generator=seeded(0)[0])
+    sampling = DiffusionSampling(num_inference_steps=2, guidance_scale=4.0, control_guidance_scale=1.0)
     for part in (slice(4), slice(4, None)):
         windows = pipeline.windows(
             [(0, CAPTIONS[0])], torch.from_numpy(ink[:, part, None] / 255).float(), torch.tensor([8.0])
         )
-        alone = pipeline.unnormalised(pipeline.denoise_windows(windows, noise[:, part], Guidance(4.0, 1.0), 2, None))
+        alone = pipeline.unnormalised(pipeline.denoise_windows(windows, noise[:, part], sampling, None))
         torch.testing.assert_close(whole[:, part], alone, atol=0.05, rtol=0)
 
 

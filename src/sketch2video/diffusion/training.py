@@ -21,7 +21,7 @@ from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mas
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.processes import average, draw, mean, replacing_once
-from sketch2video.params import MixtureParams, Params, VideoLDMParams
+from sketch2video.params import Guidance, MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
@@ -30,7 +30,7 @@ from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uin
 HELD_OUT_CLIPS = 64
 PREVIEW_CLIPS = 6
 PREVIEW_STEPS = 20
-PREVIEW_GUIDANCE = 2.0
+PREVIEW_GUIDANCE = Guidance(guidance_scale=2.0, control_guidance_scale=1.0)
 HELD_OUT_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 HELD_OUT_BATCH = 16
 
@@ -266,8 +266,7 @@ class VideoLDMTask(Task):
                 latents,
                 time,
                 **conditions,
-                guidance_scale=PREVIEW_GUIDANCE,
-                control_guidance_scale=1.0,
+                guidance=PREVIEW_GUIDANCE,
             )
             clean, noise = self.objective.estimates(prediction, latents, time)
             latents = clean if following is None else self.objective.noisy(clean, noise, following)

@@ -9,7 +9,7 @@ exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
+from sketch2video.evaluation.provenance import provenance
 from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import (
     LEAST_CLIPS,
@@ -37,7 +38,7 @@ from sketch2video.evaluation.scores import (
 )
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
-from sketch2video.generation.seeded import Batches, GeneratedClips, Given, Sampling, generate_clips
+from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips
 from sketch2video.judges.faithfulness import can_be_judged, right_words, word_pairs
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
@@ -111,7 +112,7 @@ def evaluate(
     """
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
-    sampling = Sampling.of(params)
+    sampling = ClipSampling.of(params)
     protocol = {
         "split": split,
         "clips": len(rows),
@@ -122,7 +123,7 @@ def evaluate(
         "sketch_judge": judge_path("sketch").name,
         "system": system,
         "model": content_hash(model)[:12],
-        "sampling": asdict(sampling),
+        "sampling": sampling.model_dump(),
     }
     pipeline = load(model)
     control = pipeline.control
@@ -133,7 +134,7 @@ def evaluate(
     folder = folder_for(f"evaluate-{system}", settings, inputs, checkpoints, code=code)
     remove_old_folders(folder)
     generated = {way: generate_clips(pipeline, rows, sampling, folder, way, given) for way, given in ways.items()}
-    alone = generate_clips(pipeline, rows.head(ALONE), replace(sampling, batch_size=1), folder, "alone")
+    alone = generate_clips(pipeline, rows.head(ALONE), sampling.model_copy(update={"batch_size": 1}), folder, "alone")
 
     def real_batches() -> Batches:
         return _real_batches(data, rows, sampling.batch_size, drawn=control.draws)
@@ -149,7 +150,7 @@ def evaluate(
         pairs_of_words = word_pairs(judged[TEXT].video, rows)
     examples, failures = _examples(data, rows, control, generated, judged)
     kept = keep_examples(reports / "examples", examples)
-    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept)
+    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept, provenance())
     _write(reports, evaluation, pairs_of_words)
     write_report(reports, evaluation, control, pairs_of_words, examples, failures)
     return evaluation

@@ -30,7 +30,7 @@ from sketch2video.generation.prompts import Prompt
 from sketch2video.inputs.targets import check_folder_target
 from sketch2video.media.codec import probe_video
 from sketch2video.media.writing import write_gif, write_video
-from sketch2video.params import FitParams, SamplingParams, SketchParams
+from sketch2video.params import FitParams, RequestParams, SketchParams
 from sketch2video.sketches import made_by
 
 VERSION = 2
@@ -100,7 +100,7 @@ class Video:
     fps: float
 
 
-def generate_videos(pipeline: Any, requests: Sequence[Request], params: SamplingParams) -> list[Video]:
+def generate_videos(pipeline: Any, requests: Sequence[Request], params: RequestParams) -> list[Video]:
     """Generate videos in one call: all have the same length, and all or none have a drawing of the user's.
 
     A video does not depend on the other requests in the call, up to the rounding of floating-point sums.
@@ -190,7 +190,7 @@ def generate_batch(
     model: Model,
     prompts: Sequence[Prompt],
     output: Path,
-    params: SamplingParams,
+    params: RequestParams,
     *,
     seed: int,
     sketch: SketchParams,
@@ -236,7 +236,7 @@ def generate_batch(
     check_folder_target(output, "output")
     output.mkdir(parents=True, exist_ok=True)
     remove_partial(output)
-    settings = params.model_dump(include=set(SamplingParams.model_fields) - {"batch_size"})
+    settings = {name: value for name, value in RequestParams.options(params).items() if name != "batch_size"}
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [
         _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output, draws)

@@ -6,20 +6,20 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
-from sketch2video.params import Params
+from sketch2video.params import CallParams, Params
 
 Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
 """Batches of frames uint8 (N, T, S, S, 3) and drawings uint8 (N, T, S, S), or None without drawings."""
@@ -31,35 +31,16 @@ Given = Callable[[pd.DataFrame], dict[str, Any]]
 """From rows of clips to further arguments of the pipeline's call, such as curves."""
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Settings of a pipeline's calls.
-
-    Attributes:
-        num_frames: T.
-        sampler: name of the sampler.
-        num_inference_steps, guidance_scale, control_guidance_scale: see the pipeline.
-        batch_size: clips in one call; the noise of a clip does not depend on it.
-        seed: random seed; together with a clip's id it determines the seed of the clip.
-    """
+class ClipSampling(CallParams):
+    """Settings of a pipeline's calls; the noise of a clip does not depend on the size of its batch."""
 
     num_frames: int
-    sampler: str
-    num_inference_steps: int
-    guidance_scale: float
-    control_guidance_scale: float
-    batch_size: int
-    seed: int
+    seed: int = Field(description="random seed; together with a clip's id it determines the seed of the clip")
 
     @classmethod
-    def of(cls, params: Params) -> Sampling:
+    def of(cls, params: Params) -> ClipSampling:
         """Settings from ``evaluate`` and ``base`` of the parameters: the same for the report and the gate."""
-        return cls(
-            num_frames=params.base.frames,
-            **params.evaluate.sampling(),
-            batch_size=params.evaluate.batch_size,
-            seed=params.base.seed,
-        )
+        return cls(num_frames=params.base.frames, seed=params.base.seed, **CallParams.options(params.evaluate))
 
 
 class GeneratedClips:
@@ -105,7 +86,7 @@ def clip_seed(seed: int, clip_id: str) -> int:
 
 
 def generate_clips(
-    pipeline: Any, rows: pd.DataFrame, sampling: Sampling, folder: Path, name: str, given: Given | None = None
+    pipeline: Any, rows: pd.DataFrame, sampling: ClipSampling, folder: Path, name: str, given: Given | None = None
 ) -> GeneratedClips:
     """Generate a clip for every row's caption; batches that exist in ``folder`` are kept.
 
@@ -128,7 +109,7 @@ def generate_clips(
     return GeneratedClips(paths)
 
 
-def _generate(pipeline: Any, rows: pd.DataFrame, sampling: Sampling, given: dict[str, Any], path: Path) -> None:
+def _generate(pipeline: Any, rows: pd.DataFrame, sampling: ClipSampling, given: dict[str, Any], path: Path) -> None:
     settings = pipeline.call_arguments(sampling)
     begin = time.perf_counter()
     out = pipeline(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sketch2video.networks.processes import draw
+from sketch2video.params import Guidance
 
 
 def shifted(time: Tensor, shift: float) -> Tensor:
@@ -48,9 +49,7 @@ def sampling_times(steps: int) -> list[float]:
     return [float(t) for t in np.linspace(1.0, 1.0 / steps, steps)]
 
 
-def guidance_weights(
-    has_control: bool, has_text: bool, guidance_scale: float, control_guidance_scale: float
-) -> dict[tuple[bool, bool], float]:
+def guidance_weights(has_control: bool, has_text: bool, guidance: Guidance) -> dict[tuple[bool, bool], float]:
     """Weights of a network's predictions with and without conditions in classifier-free guidance.
 
     Classifier-free guidance (Ho & Salimans 2022) composed for two conditions, the control pictures s and the text c, as
@@ -60,15 +59,14 @@ def guidance_weights(
 
     Args:
         has_control, has_text: which conditions there are; the scale of an absent one has no influence.
-        guidance_scale: w_c.
-        control_guidance_scale: w_s.
+        guidance: the scales w_c, of the text, and w_s, of the control pictures.
 
     Returns:
         By (with control, with text), the weights that are not zero: both scales at 1 leave one, one of them two. They
         add up to 1.
     """
-    control_weight = control_guidance_scale if has_control else 1.0
-    text_weight = guidance_scale if has_text else control_weight
+    control_weight = guidance.control_guidance_scale if has_control else 1.0
+    text_weight = guidance.guidance_scale if has_text else control_weight
     weights = {
         (True, True): text_weight,
         (True, False): control_weight - text_weight,
@@ -85,8 +83,7 @@ def guided_prediction(
     text: Tensor | None,
     text_mask: Tensor | None,
     fps: Tensor | None,
-    guidance_scale: float,
-    control_guidance_scale: float,
+    guidance: Guidance,
 ) -> Tensor:
     """The network's prediction, pushed away from what it would be without the control pictures and without the text.
 
@@ -99,9 +96,9 @@ def guided_prediction(
         time: (N,) in [0, 1].
         control, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there,
             whose scale then has no influence.
-        guidance_scale, control_guidance_scale: see :func:`guidance_weights`.
+        guidance: see :func:`guidance_weights`.
     """
-    weights = guidance_weights(control is not None, text is not None, guidance_scale, control_guidance_scale)
+    weights = guidance_weights(control is not None, text is not None, guidance)
     prediction = torch.zeros_like(latents)
     for (with_control, with_text), weight in weights.items():
         part = transformer(

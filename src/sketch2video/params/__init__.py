@@ -32,6 +32,7 @@ from sketch2video.params.networks import (
     VQGANParams,
     WindowWeights,
 )
+from sketch2video.params.sampling import DiffusionSampling, Guidance, SamplingOptions, TokenChoice, TokenSampling
 from sketch2video.params.section import Section
 from sketch2video.params.systems import (
     CallParams,
@@ -39,7 +40,7 @@ from sketch2video.params.systems import (
     GenerateParams,
     LongVideoParams,
     RegisterParams,
-    SamplingParams,
+    RequestParams,
     TextLDMParams,
 )
 
@@ -51,9 +52,11 @@ __all__ = [
     "BaseParams",
     "CallParams",
     "CurveVAEParams",
+    "DiffusionSampling",
     "EvaluateParams",
     "FitParams",
     "GenerateParams",
+    "Guidance",
     "IngestParams",
     "LongVideoParams",
     "MeanOver",
@@ -61,8 +64,9 @@ __all__ = [
     "Objective",
     "Params",
     "RegisterParams",
+    "RequestParams",
     "Sampler",
-    "SamplingParams",
+    "SamplingOptions",
     "Section",
     "SketchParams",
     "SketcherParams",
@@ -71,6 +75,8 @@ __all__ = [
     "SyntheticParams",
     "TextEncoderParams",
     "TextLDMParams",
+    "TokenChoice",
+    "TokenSampling",
     "TokenTransformerParams",
     "TrainingParams",
     "VQGANParams",

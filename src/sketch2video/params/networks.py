@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sketch2video.params.sampling import TokenChoice
 from sketch2video.params.section import Section
 
 Objective = Literal["flow", "v_prediction", "epsilon"]
@@ -157,7 +158,7 @@ class VQGANParams(Section):
     training: TrainingParams
 
 
-class TokenTransformerParams(Section):
+class TokenTransformerParams(TokenChoice):
     """The VQGAN's tokens from captions: one transformer a level, and how tokens are drawn from them."""
 
     control: str = Field(description="name of a control; see sketch2video.controls")
@@ -180,7 +181,4 @@ class TokenTransformerParams(Section):
     discriminator_width: int = Field(ge=32, multiple_of=32)
     discriminator_layers: int = Field(ge=1)
     discriminator_pretrained: str | None = Field(description="folder or hub id of a VideoMAE; null: train our own")
-    temperature: float = Field(ge=0)
-    top_k: int = Field(ge=0)
-    top_p: float = Field(gt=0, le=1)
     training: TrainingParams

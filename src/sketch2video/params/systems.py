@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from sketch2video.params.networks import MeanOver, MixtureParams, Sampler, SteadySource, TrainingParams, WindowWeights
+from sketch2video.params.sampling import DiffusionSampling
 from sketch2video.params.section import Section
 
 
@@ -37,18 +38,11 @@ class LongVideoParams(Section):
     training: TrainingParams
 
 
-class CallParams(Section):
+class CallParams(DiffusionSampling):
     """How a pipeline is called, for the report and for batch generation."""
 
     batch_size: int = Field(ge=1)
     sampler: Sampler
-    num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0)
-    control_guidance_scale: float = Field(ge=0)
-
-    def sampling(self) -> dict[str, Any]:
-        """Sampler, number of steps and guidance scales, by name."""
-        return self.model_dump(include=set(CallParams.model_fields) - {"batch_size"})
 
 
 class EvaluateParams(CallParams):
@@ -76,13 +70,13 @@ class RegisterParams(Section):
     clips: int = Field(ge=8)
 
 
-class SamplingParams(CallParams):
-    """Arguments of a pipeline's call."""
+class RequestParams(CallParams):
+    """What a request to the served model may set, and its batch size."""
 
     fps: float = Field(gt=0)
 
 
-class GenerateParams(SamplingParams):
+class GenerateParams(RequestParams):
     """Batch generation."""
 
     model: str = Field(min_length=1)

@@ -23,7 +23,7 @@ from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
-from sketch2video.params import SAMPLERS
+from sketch2video.params import SAMPLERS, CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
@@ -38,8 +38,7 @@ class LatentVideoPipeline(VideoPipeline):
         autoencoder: latents -> frames, conditioned on the control pictures.
         transformer: the video LDM's network.
         scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call; see
-            :meth:`SketchToVideoPipeline.__call__`.
+        sampling: settings of the sampling where a call gives none; None: ``params.sampling.DEFAULTS``.
     """
 
     autoencoder: FrameAutoencoder
@@ -53,9 +52,7 @@ class LatentVideoPipeline(VideoPipeline):
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
         scheduler: SchedulerMixin,
-        num_inference_steps: int = 8,
-        guidance_scale: float = 1.5,
-        control_guidance_scale: float = 1.0,
+        sampling: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -65,11 +62,7 @@ class LatentVideoPipeline(VideoPipeline):
             transformer=transformer,
             scheduler=scheduler,
         )
-        self.register_to_config(
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-        )
+        self.register_sampling(sampling)
         self.video_processor = VideoProcessor(vae_scale_factor=autoencoder.factor)
 
     @property
@@ -98,14 +91,14 @@ class LatentVideoPipeline(VideoPipeline):
         config = self.transformer.config
         self.scheduler = make_scheduler(name, config.objective, config.time_shift)
 
-    def call_arguments(self, settings: Any) -> dict[str, Any]:
+    def call_arguments(self, settings: CallParams) -> dict[str, Any]:
         """See :meth:`VideoPipeline.call_arguments`; also sets the sampler.
 
         Raises:
             UserError: the objective does not allow this sampler.
         """
         self.set_sampler(settings.sampler)
-        return {**super().call_arguments(settings), "num_inference_steps": settings.num_inference_steps}
+        return super().call_arguments(settings)
 
     def check_request(self, request: VideoRequest) -> None:
         """See :class:`VideoPipeline`.
@@ -125,9 +118,7 @@ class LatentVideoPipeline(VideoPipeline):
         control: Tensor | None,
         frames: int,
         fps: Tensor,
-        guidance_scale: float,
-        control_guidance_scale: float,
-        num_inference_steps: int,
+        sampling: DiffusionSampling,
         generator: Generators,
         known: Tensor | None = None,
         known_mask: Tensor | None = None,
@@ -141,8 +132,7 @@ class LatentVideoPipeline(VideoPipeline):
             control: (N, T, control_channels, S, S) in [0, 1] or None.
             frames: T.
             fps: (N,).
-            guidance_scale, control_guidance_scale: see :func:`~sketch2video.networks.flow_matching.guided_prediction`.
-            num_inference_steps: steps of the scheduler.
+            sampling: number of steps, and guidance.
             generator: random generator of the initial noise and of the noise that the scheduler adds.
             known: (N, T, C, h, w), latents that are kept where ``known_mask`` (N, T) is True; None: no frame is known.
             latents: (N, T, C, h, w), the initial noise; None: it is sampled.
@@ -157,11 +147,10 @@ class LatentVideoPipeline(VideoPipeline):
         conditions = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
-            return self.predict(latents, time, text, control, fps, guidance_scale, control_guidance_scale, **conditions)
+            return self.predict(latents, time, text, control, fps, sampling, **conditions)
 
-        made = sample(
-            self.scheduler, predict, noise, num_inference_steps, generator, self.until_interrupted, 0, on_step_end
-        )
+        steps = sampling.num_inference_steps
+        made = sample(self.scheduler, predict, noise, steps, generator, self.until_interrupted, 0, on_step_end)
         latents = self.unnormalised(made)
         if known is None or known_mask is None:
             return latents
@@ -181,8 +170,7 @@ class LatentVideoPipeline(VideoPipeline):
         text: TextCondition | None,
         control: Tensor | None,
         fps: Tensor,
-        guidance_scale: float,
-        control_guidance_scale: float,
+        guidance: Guidance,
         **known: Tensor | None,
     ) -> Tensor:
         """The network's prediction for noisy clips, with guidance: (N, T, C, h, w); see :meth:`denoise`.
@@ -190,7 +178,7 @@ class LatentVideoPipeline(VideoPipeline):
         Args:
             latents: (N, T, C, h, w), normalised.
             time: in [0, 1], a scalar.
-            text, control, fps, guidance_scale, control_guidance_scale: see :meth:`denoise`.
+            text, control, fps, guidance: see :meth:`denoise`.
             known: ``known``, normalised, and ``known_mask``, where frames are known.
         """
         with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision() == "bf16"):
@@ -202,8 +190,7 @@ class LatentVideoPipeline(VideoPipeline):
                 text=text.hidden if text else None,
                 text_mask=text.mask if text else None,
                 fps=fps,
-                guidance_scale=guidance_scale,
-                control_guidance_scale=control_guidance_scale,
+                guidance=guidance,
             )
 
     def normalised(self, latents: Tensor) -> Tensor:

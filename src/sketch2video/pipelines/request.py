@@ -33,9 +33,7 @@ class VideoRequest:
         num_videos: N.
         num_frames: T.
         fps: frame rate of each video.
-        guidance_scale, control_guidance_scale: guidance scales of captions and control pictures; see
-            :func:`~sketch2video.networks.flow_matching.guidance_weights`.
-        num_inference_steps: number of steps of the sampler.
+        sampling: settings of the sampling, of the pipeline's ``sampling_type``.
         generator: random generator; a list has one for each video.
         output_type: one of :data:`OUTPUT_TYPES`.
         sketches, curves, strokes: at most one of them, the user's drawings; see
@@ -50,9 +48,7 @@ class VideoRequest:
     num_videos: int
     num_frames: int
     fps: list[float]
-    guidance_scale: float
-    control_guidance_scale: float
-    num_inference_steps: int
+    sampling: Any
     generator: Generators
     output_type: str
     sketches: Sketches | None = None
@@ -128,9 +124,8 @@ class VideoRequest:
         if not all(rate > 0 for rate in self.fps):
             wrong = next(rate for rate in self.fps if not rate > 0)
             raise ValueError(f"fps is {wrong}; it must be above 0")
-        for name in ("num_frames", "num_inference_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.num_frames < 1:
+            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1")
         if self.output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type is {self.output_type!r}; choose np, pt, pil or latent")
 

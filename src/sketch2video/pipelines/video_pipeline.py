@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
+from sketch2video.params import CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
 from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, known_from_drawings
 from sketch2video.pipelines.model_size import pictures_of
@@ -53,6 +55,7 @@ class VideoPipeline(DiffusionPipeline):
         transformer: the network that generates videos; its config has ``sample_size``, ``sample_frames``, ``control``
             and ``control_channels``.
         curve_vae: the network that generates curves; None if the system uses none.
+        sampling_type: the settings of the sampling that a call takes and the config keeps as ``sampling``.
         several_scenes: whether captions may change along a video.
         making: name in ``timings`` of the stage that generates videos.
         timings: wall time of the stages of the last call, in order.
@@ -62,6 +65,7 @@ class VideoPipeline(DiffusionPipeline):
     text_encoder: PreTrainedModel
     transformer: ModelMixin
     curve_vae: CurveVAE | None = None
+    sampling_type: ClassVar[type[Guidance]] = DiffusionSampling
     several_scenes = False
     making = "denoising"
     _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
@@ -70,11 +74,26 @@ class VideoPipeline(DiffusionPipeline):
     video_processor: VideoProcessor
     timings: Timings
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the settings of the sampling by name in the signature of a call, in place of ``**sampling``."""
+        super().__init_subclass__(**kwargs)
+        call = vars(cls).get("__call__")
+        parameters = dict(inspect.signature(call).parameters) if call else {}
+        if call and parameters.pop("sampling", None):
+            settings = [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=field.annotation)
+                for name, field in cls.sampling_type.model_fields.items()
+            ]
+            call.__signature__ = inspect.Signature([*parameters.values(), *settings])
+
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See :class:`~diffusers.ConfigMixin`; replaces the module names of older versions by the present ones."""
+        """See :class:`~diffusers.ConfigMixin`; replaces what older versions wrote by the present form."""
         found = super().load_config(*args, **kwargs)
         config = found[0] if isinstance(found, tuple) else found
+        flat = {name: config.pop(name) for name in cls.sampling_type.model_fields if name in config}
+        if flat:
+            config["sampling"] = flat
         for name, value in config.items():
             if isinstance(value, list | tuple) and value and value[0] in MOVED:
                 config[name] = [MOVED[value[0]], *value[1:]]
@@ -144,16 +163,17 @@ class VideoPipeline(DiffusionPipeline):
                 return
             yield step
 
-    def call_arguments(self, settings: Any) -> dict[str, Any]:
+    def call_arguments(self, settings: CallParams) -> dict[str, Any]:
         """The arguments of a call that the sampling parameters define.
 
         Args:
-            settings: section ``evaluate`` or ``generate`` of the parameters, or an object with the same fields.
+            settings: such as section ``evaluate`` or ``generate`` of the parameters.
         """
-        return {
-            "guidance_scale": settings.guidance_scale,
-            "control_guidance_scale": settings.control_guidance_scale,
-        }
+        return self.sampling_type.options(settings)
+
+    def register_sampling(self, sampling: Mapping[str, Any] | None) -> None:
+        """Save settings of the sampling in the config, complete; see :meth:`Guidance.checked`."""
+        self.register_to_config(sampling=self.sampling_type.checked({}, sampling or {}).model_dump())
 
     def request(
         self,
@@ -161,6 +181,7 @@ class VideoPipeline(DiffusionPipeline):
         prompt: str | Sequence[Prompt] | None,
         callback_on_step_end: CallbackOnStepEnd | None,
         callback_on_step_end_tensor_inputs: Sequence[str],
+        sampling: Mapping[str, Any],
         **arguments: Any,
     ) -> VideoRequest:
         """Validate the arguments of a call.
@@ -169,23 +190,23 @@ class VideoPipeline(DiffusionPipeline):
             captions: see :meth:`VideoRequest.checked`.
             prompt: another name for ``captions``.
             callback_on_step_end, callback_on_step_end_tensor_inputs: see :class:`StepEnd`.
-            arguments: see :meth:`VideoRequest.checked`; scales and number of steps that are None default to the config.
+            sampling: settings of this call; those that are missing or None are the config's.
+            arguments: see :meth:`VideoRequest.checked`.
 
         Raises:
+            TypeError: there is no such setting.
             ValueError: the arguments are inconsistent, or this pipeline does not support them.
         """
         if captions is not None and prompt is not None:
             raise ValueError("captions and prompt were given, which are the same; give one of them")
         if callback_on_step_end is not None:
             arguments["on_step_end"] = StepEnd(self, callback_on_step_end, callback_on_step_end_tensor_inputs)
-        for name in ("guidance_scale", "control_guidance_scale", "num_inference_steps"):
-            if arguments[name] is None:
-                arguments[name] = self.config[name]
         request = VideoRequest.checked(
             prompt if captions is None else captions,
             default_frames=self.sample_frames,
             several_scenes=self.several_scenes,
             control_channels=3 if arguments.get("control") is None else self.control.channels or 3,
+            sampling=self.sampling_type.checked(self.config.get("sampling", {}), sampling),
             **arguments,
         )
         self.check_request(request)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sketch2video.params import MixtureParams, Params
+from sketch2video.params import DiffusionSampling, MixtureParams, Params
 from sketch2video.systems.spec import TEXT_ENCODER, Part, data_folder, model_folder
 
 
@@ -68,7 +68,8 @@ def latent_diffusion_arguments(system: str, params: Params) -> dict[str, Any]:
         params: all parameters; those of ``evaluate`` become the pipeline's defaults, so that scores apply to them.
     """
     return {
-        **params.evaluate.sampling(),
+        "sampler": params.evaluate.sampler,
+        "sampling": DiffusionSampling.options(params.evaluate),
         "text_encoder": TEXT_ENCODER,
         "autoencoder": model_folder(system, "autoencoder"),
         "video_ldm": model_folder(system, "video_ldm"),

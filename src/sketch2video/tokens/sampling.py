@@ -9,13 +9,13 @@ grow with the video.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
+from sketch2video.params import TokenChoice
 from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.level_transformer import Past, Reading
 from sketch2video.tokens.transformer import TokenTransformer
@@ -23,37 +23,16 @@ from sketch2video.tokens.transformer import TokenTransformer
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
-@dataclass(frozen=True)
-class TokenSampling:
-    """Settings of the sampling of tokens.
-
-    Attributes:
-        temperature: divisor of the logits; 0 selects the most probable token.
-        top_k: sample from the K most probable tokens only; 0: from all.
-        top_p: sample from the most probable tokens with this total probability only; 1: from all.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"temperature {self.temperature}, top_k {self.top_k} and top_p {self.top_p} do not go together;"
-                " the first two are at least 0, top_p is above 0 and at most 1"
-            )
-
-    def warpers(self) -> LogitsProcessorList:
-        """Processors of the logits before a token is sampled."""
-        warpers = LogitsProcessorList()
-        if self.temperature not in (0, 1):
-            warpers.append(TemperatureLogitsWarper(float(self.temperature)))
-        if self.top_k:
-            warpers.append(TopKLogitsWarper(self.top_k))
-        if self.top_p < 1:
-            warpers.append(TopPLogitsWarper(self.top_p))
-        return warpers
+def warpers_of(choice: TokenChoice) -> LogitsProcessorList:
+    """Processors of the logits before a token is sampled."""
+    warpers = LogitsProcessorList()
+    if choice.temperature not in (0, 1):
+        warpers.append(TemperatureLogitsWarper(float(choice.temperature)))
+    if choice.top_k:
+        warpers.append(TopKLogitsWarper(choice.top_k))
+    if choice.top_p < 1:
+        warpers.append(TopPLogitsWarper(choice.top_p))
+    return warpers
 
 
 @torch.no_grad()
@@ -61,7 +40,7 @@ def sample_tokens(
     model: TokenTransformer,
     branches: Sequence[tuple[float, ClipCondition]],
     frames: int,
-    sampling: TokenSampling,
+    choice: TokenChoice,
     generator: Generators = None,
     known: Sequence[Tensor] | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -73,7 +52,7 @@ def sample_tokens(
         branches: weights and conditions of the same N clips, whose weighted logits are added: one with weight 1, or
             several for guidance. Control pictures are those of all ``frames``.
         frames: T, any number.
-        sampling: settings of the sampling.
+        choice: how a token is chosen.
         generator: random generator; with one for each clip every clip is independent of the others.
         known: tokens of the first t frames of each level (N, t, h, w); None: there are none.
         progress: progress bar, such as ``tqdm``, over the indices of the frames.
@@ -87,7 +66,7 @@ def sample_tokens(
     samples, device = len(branches[0][1].mask), branches[0][1].mask.device
     weights = torch.tensor([weight for weight, _ in branches], device=device)
     condition = _stacked([each for _, each in branches])
-    writers = [LevelWriter(model, level, condition, weights, sampling) for level in range(len(model.parts))]
+    writers = [LevelWriter(model, level, condition, weights, choice) for level in range(len(model.parts))]
     shapes = [(samples, frames, part.side, part.side) for part in model.parts]
     video = [torch.zeros(shape, dtype=torch.long, device=device) for shape in shapes]
     for level, tokens in enumerate(known or []):
@@ -107,7 +86,7 @@ class LevelWriter:
         level: index of the level, 0 the finest.
         condition: concatenated conditions of all branches, (B * N, ...).
         weights: (B,), weights of the branches' logits.
-        sampling: settings of the sampling.
+        choice: how a token is chosen.
     """
 
     def __init__(
@@ -116,11 +95,11 @@ class LevelWriter:
         level: int,
         condition: ClipCondition,
         weights: Tensor,
-        sampling: TokenSampling,
+        choice: TokenChoice,
     ) -> None:
         self.model, self.level, self.part = model, level, model.parts[level]
         self.condition, self.weights = condition, weights
-        self.greedy, self.warpers = sampling.temperature == 0, sampling.warpers()
+        self.greedy, self.warpers = choice.temperature == 0, warpers_of(choice)
         self.reading: Reading | None = None
 
     def write(self, video: list[Tensor], frame: int, noise: Tensor) -> None:

@@ -25,7 +25,7 @@ from sketch2video.params import Params, TokenTransformerParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
-from sketch2video.tokens.sampling import TokenSampling, sample_tokens
+from sketch2video.tokens.sampling import sample_tokens
 from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.video_discriminator import (
     FRAMES,
@@ -337,10 +337,8 @@ class TokenTransformerTask(Task):
         """Held-out clips: reconstructions by the VQGAN, control pictures if there are any, and generated clips."""
         indices = self._spread(PREVIEW_CLIPS)
         tokens, condition, length = self._held_out(indices.tolist())
-        section = self.section
-        sampling = TokenSampling(section.temperature, section.top_k, section.top_p)
         generators = [torch.Generator().manual_seed(seed) for seed in range(len(indices))]
-        drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, sampling, generators)
+        drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, self.section, generators)
         tracks = [to_uint8(self._decoded(levels)) for levels in (tokens, drawn)]
         if condition.control is not None:
             tracks.insert(1, self.control.shown(condition.control))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from sketch2video.evaluation.evaluate import evaluated_rows
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, share_scores
 from sketch2video.files import sha256_of_value
 from sketch2video.generation import seeded
-from sketch2video.generation.seeded import Sampling, generate_clips
+from sketch2video.generation.seeded import ClipSampling, generate_clips
 from sketch2video.judges.faithfulness import can_be_judged
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import Verdict, judge_clips
@@ -158,7 +158,7 @@ def protocol_of(params: Params, rows: pd.DataFrame) -> str:
     gate = params.register_.model_dump(exclude={"name", "system"})
     judge = judge_path("video").name
     return sha256_of_value(
-        {"gate": gate, "sampling": asdict(Sampling.of(params)), "rows": rows.to_json(), "judge": judge}
+        {"gate": gate, "sampling": ClipSampling.of(params).model_dump(), "rows": rows.to_json(), "judge": judge}
     )[:16]
 
 
@@ -199,11 +199,11 @@ def compare(
 def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) -> Verdict:
     """Verdict of the video judge on clips that a version generates for the rows' captions."""
     folder, _ = locate_version(f"models:/{params.register_.name}/{version}")
-    pipeline, sampling = load_pipeline(folder), Sampling.of(params)
+    pipeline, sampling = load_pipeline(folder), ClipSampling.of(params)
     # Older versions may have been trained with another objective.
     if pipeline.samplers and sampling.sampler not in pipeline.samplers:
-        sampling = replace(sampling, sampler=pipeline.samplers[0])
-    settings = {CONTENT_HASH: content_hash(folder), "sampling": asdict(sampling), "rows": rows.to_json()}
+        sampling = sampling.model_copy(update={"sampler": pipeline.samplers[0]})
+    settings = {CONTENT_HASH: content_hash(folder), "sampling": sampling.model_dump(), "rows": rows.to_json()}
     kept = folder_for("gate", settings, [], checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)])
     remove_old_folders(kept)
     generated = generate_clips(pipeline, rows, sampling, kept, f"version {version}")

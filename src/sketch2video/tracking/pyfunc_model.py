@@ -1,9 +1,9 @@
 """The registered model for ``mlflow models serve``. MLflow executes this file ("models from code"), without pickles.
 
 A request has one row for each video: ``caption``, and optionally ``seed`` and ``num_frames``, each of them for all rows
-or for none. The parameters ``sampler``, ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` and
-``fps`` apply to the whole request. The response has one row for each video, in the same order: ``video``, an mp4 in
-base64; ``sketch``, an animated SVG, empty for systems without drawings; ``seed``, which reproduces the video.
+or for none. The parameters, those of :class:`~sketch2video.params.RequestParams`, apply to the whole request. The
+response has one row for each video, in the same order: ``video``, an mp4 in base64; ``sketch``, an animated SVG, empty
+for systems without drawings; ``seed``, which reproduces the video.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sketch2video.errors import UserError
 from sketch2video.generation.batch import SKETCH_SCALE, Request, Video, batches, generate_videos, seeds_of
 from sketch2video.generation.prompts import Prompt, parse_prompts
 from sketch2video.media.writing import write_video
-from sketch2video.params import SamplingParams
+from sketch2video.params import RequestParams
 from sketch2video.systems.loading import load_pipeline
 
 
@@ -48,7 +48,7 @@ class ServedPipeline(PythonModel):
         """
         try:
             prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
-            settings = SamplingParams.model_validate({**context.model_config, **(params or {})})
+            settings = RequestParams.model_validate({**context.model_config, **(params or {})})
             with self.generating:
                 videos = self._generate(prompts, settings)
         except (UserError, ValidationError) as error:
@@ -56,7 +56,7 @@ class ServedPipeline(PythonModel):
         rows = [{"video": _mp4(v), "sketch": _svg(v), "seed": seed} for v, seed in videos]
         return pd.DataFrame(rows)
 
-    def _generate(self, prompts: list[Prompt], settings: SamplingParams) -> list[tuple[Video, int]]:
+    def _generate(self, prompts: list[Prompt], settings: RequestParams) -> list[tuple[Video, int]]:
         requests = [
             Request(prompt.caption, seed, prompt.num_frames, settings.fps)
             for prompt, seed in zip(prompts, seeds_of(prompts, 0), strict=True)

@@ -22,7 +22,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.utils.uri import is_local_uri
 
 from sketch2video.errors import UserError
-from sketch2video.params import SamplingParams
+from sketch2video.params import RequestParams
 from sketch2video.systems.loading import content_hash, pipeline_folder
 from sketch2video.systems.registry import find_system, system_names
 from sketch2video.systems.spec import named_file
@@ -43,7 +43,7 @@ _PACKAGE = Path(__file__).parents[1]
 _MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
-def register_version(folder: Path, name: str, settings: SamplingParams, run: TrackedRun) -> str:
+def register_version(folder: Path, name: str, settings: RequestParams, run: TrackedRun) -> str:
     """Register a pipeline as a version of a registered model, with the alias ``challenger``.
 
     The version holds the pipeline, this package's code, a signature, an input example and pinned requirements. A
@@ -75,7 +75,7 @@ def register_version(folder: Path, name: str, settings: SamplingParams, run: Tra
                     signature=signature(settings),
                     input_example=pd.DataFrame({"caption": ["a red circle moves left to right"], "seed": [0]}),
                     pip_requirements=requirements_of(Path(pyfunc_model.__file__), *_pipelines()),
-                    model_config=settings.model_dump(include=set(SamplingParams.model_fields)),
+                    model_config=RequestParams.options(settings),
                 )
             version = mlflow.register_model(logged.model_uri, name, tags={CONTENT_HASH: content})
         client().set_registered_model_alias(name, CHALLENGER, version.version)
@@ -142,15 +142,13 @@ def _downloaded(name: str, number: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=copy, tracking_uri=tracking_uri()))
 
 
-def signature(settings: SamplingParams) -> ModelSignature:
+def signature(settings: RequestParams) -> ModelSignature:
     """Inputs, outputs and parameters of the served model; see :mod:`sketch2video.tracking.pyfunc_model`."""
+    types = {str: "string", int: "long", float: "double"}
     settable = [
-        ParamSpec("sampler", "string", settings.sampler),
-        ParamSpec("num_inference_steps", "long", settings.num_inference_steps),
-        *(
-            ParamSpec(name, "double", getattr(settings, name))
-            for name in ("guidance_scale", "control_guidance_scale", "fps")
-        ),
+        ParamSpec(name, types[type(value)], value)
+        for name, value in RequestParams.options(settings).items()
+        if name != "batch_size"
     ]
     return ModelSignature(
         inputs=Schema(

@@ -148,9 +148,11 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             num_videos=1,
             num_frames=frames,
             fps=1.0,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=adapter_scale,
-            num_inference_steps=num_inference_steps,
+            sampling={
+                "guidance_scale": guidance_scale,
+                "control_guidance_scale": adapter_scale,
+                "num_inference_steps": num_inference_steps,
+            },
             generator=generator,
             output_type=output_type,
         )
@@ -166,9 +168,9 @@ class AdaptedDiffusionPipeline(WindowDenoiser):
             return self.denoise(
                 noise.to(self._execution_device, torch.float32),
                 conditions,
-                guidance_scale=request.guidance_scale,
-                adapter_scale=request.control_guidance_scale,
-                num_inference_steps=request.num_inference_steps,
+                guidance_scale=guidance_scale,
+                adapter_scale=adapter_scale,
+                num_inference_steps=num_inference_steps,
                 generator=generator,
                 windows_at_once=windows_at_once,
                 on_step_end=request.on_step_end,

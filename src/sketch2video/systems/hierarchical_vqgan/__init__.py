@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sketch2video.params import Params
+from sketch2video.params import Params, TokenSampling
 from sketch2video.systems.spec import CURVE_VAE, TEXT_ENCODER, Part, SystemSpec, data_folder, model_folder
 
 NAME = "hierarchical_vqgan"
@@ -20,11 +20,7 @@ def _assembled(params: Params) -> dict[str, Any]:
         "vqgan": VQGAN,
         "token_transformer": model_folder(NAME, "token_transformer"),
         "curve_vae": CURVE_VAE if find_control(section.control).draws else None,
-        "temperature": section.temperature,
-        "top_k": section.top_k,
-        "top_p": section.top_p,
-        "guidance_scale": params.evaluate.guidance_scale,
-        "control_guidance_scale": params.evaluate.control_guidance_scale,
+        "sampling": TokenSampling.options(params.evaluate) | TokenSampling.options(section),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sketch2video.curves import CurveSequence
 from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guidance_weights
 from sketch2video.networks.loading import load_frozen
+from sketch2video.params import Guidance, SamplingOptions, TokenSampling
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
@@ -30,7 +31,7 @@ from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder
 from sketch2video.tokens.clip_condition import ClipCondition
-from sketch2video.tokens.sampling import TokenSampling, sample_tokens
+from sketch2video.tokens.sampling import sample_tokens
 from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 
@@ -46,14 +47,13 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         vqgan: frames <-> tokens.
         transformer: the transformers of all levels.
         curve_vae: caption -> curves, if the transformers are conditioned on sketches; None: they are not.
-        temperature, top_k, top_p: defaults of the sampling of tokens; see
-            :class:`~sketch2video.tokens.sampling.TokenSampling`.
-        guidance_scale, control_guidance_scale: defaults of a call.
+        sampling: settings of the sampling where a call gives none.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->vqgan"
     _optional_components = ["curve_vae"]  # noqa: RUF012 (diffusers' own way)
 
+    sampling_type = TokenSampling
     making = "tokens"
     _callback_tensor_inputs: ClassVar[list[str]] = []
 
@@ -68,11 +68,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         vqgan: HierarchicalVQGAN,
         transformer: TokenTransformer,
         curve_vae: CurveVAE | None = None,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        guidance_scale: float = 1.5,
-        control_guidance_scale: float = 1.0,
+        sampling: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -82,13 +78,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             transformer=transformer,
             curve_vae=curve_vae,
         )
-        self.register_to_config(
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-        )
+        self.register_sampling(sampling)
         self.video_processor = VideoProcessor(vae_scale_factor=2**vqgan.config.halvings)
 
     @property
@@ -102,9 +92,6 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float | None = None,
-        control_guidance_scale: float | None = None,
-        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         frames: np.ndarray | None = None,
@@ -112,15 +99,13 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         sketches: Sketches | None = None,
         curves: Sequence[CurveSequence] | None = None,
         strokes: Sequence[CurveSequence] | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
         output_type: str = "np",
         return_dict: bool = True,
         *,
         prompt: str | Sequence[str] | None = None,
         callback_on_step_end: CallbackOnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = (),
+        **sampling: Unpack[SamplingOptions],
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -128,10 +113,6 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             captions: one for each of N videos, or a single one; None: unconditional.
             num_frames: T, any number; None: that of drawings or control videos if given, else of the training clips.
             fps: frame rate of the videos, one for all or one for each; it conditions the model.
-            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next: the value of
-                the pipeline's config, for which its scores hold.
-            control_guidance_scale: guidance scale of drawing or control video; 1 disables guidance, 0 ignores it.
-            num_inference_steps: ignored, as every token is a step; accepted so that all systems have the same call.
             generator: random generator. With a list of one for each video, every video is independent of the others in
                 its batch.
             num_videos: N, if no other argument determines it.
@@ -141,7 +122,6 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                 likewise. None: none.
             sketches, curves, strokes: the user's drawings, if the model is conditioned on drawings; see
                 :meth:`~sketch2video.systems.sketch_ldm.pipeline.SketchToVideoPipeline.__call__`.
-            temperature, top_k, top_p: sampling of tokens; None: the values of the pipeline's config.
             output_type: "np", "pt", "pil", or "latent" for the tokens: for each level int64 (N, T, h, w), the finest
                 first.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
@@ -150,10 +130,17 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                 tensors at the end of every step. As in diffusers, ``pipe._interrupt = True`` skips the remaining steps:
                 the videos end with that frame.
             callback_on_step_end_tensor_inputs: none.
+            sampling: ``guidance_scale`` of the caption and ``control_guidance_scale`` of drawing or control video
+                (1 disables guidance, 0 ignores the condition), ``temperature``, ``top_k``, ``top_p``. By default those
+                of ``pipe.config.sampling``, for which the model's scores hold; see
+                :class:`~sketch2video.params.sampling.SamplingOptions`. ``num_inference_steps`` is ignored, as every
+                token is a step; it is accepted so that all systems have the same call.
 
         Raises:
+            TypeError: there is no such argument.
             ValueError: the arguments are inconsistent.
         """
+        sampling.pop("num_inference_steps", None)
         request = self.request(
             captions,
             prompt,
@@ -162,9 +149,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-            num_inference_steps=1,
+            sampling=sampling,
             generator=generator,
             output_type=output_type,
             sketches=sketches,
@@ -173,13 +158,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
             control=control,
             frames=frames,
         )
-        config = self.config
-        sampling = TokenSampling(
-            config.temperature if temperature is None else temperature,
-            config.top_k if top_k is None else top_k,
-            config.top_p if top_p is None else top_p,
-        )
-        return self.generate(request, partial(self.write, request, sampling), return_dict)
+        return self.generate(request, partial(self.write, request), return_dict)
 
     def check_request(self, request: VideoRequest) -> None:
         """See :class:`VideoPipeline`."""
@@ -199,20 +178,17 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         if given > request.num_frames:
             raise ValueError(f"num_frames is {request.num_frames}, but {given} frames were given; raise it")
 
-    def write(
-        self, request: VideoRequest, sampling: TokenSampling, text: TextCondition | None, pictures: Tensor | None
-    ) -> list[Tensor]:
+    def write(self, request: VideoRequest, text: TextCondition | None, pictures: Tensor | None) -> list[Tensor]:
         """Tokens of the videos, for each level int64 (N, T, h, w), the finest first.
 
         Args:
             request: the validated arguments.
-            sampling: settings of the sampling of tokens.
             text: encoded captions; None: unconditional.
             pictures: (N, T, C, S, S) in [0, 1], drawings or control videos; None: none.
         """
         rates = request.rates(self._execution_device)
         known = None if request.frames is None else self.encode(request.frames)
-        branches = self.branches(text, pictures, rates, request.guidance_scale, request.control_guidance_scale)
+        branches = self.branches(text, pictures, rates, request.sampling)
         written = request.num_frames
 
         def steps(frames: Iterable[int]) -> Iterator[int]:
@@ -225,7 +201,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
                     written = frame + 1
 
         tokens = sample_tokens(
-            self.transformer, branches, request.num_frames, sampling, request.generator, known, steps
+            self.transformer, branches, request.num_frames, request.sampling, request.generator, known, steps
         )
         return [level[:, :written] for level in tokens]
 
@@ -234,11 +210,10 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         text: TextCondition | None,
         pictures: Tensor | None,
         fps: Tensor,
-        guidance_scale: float,
-        control_guidance_scale: float,
+        guidance: Guidance,
     ) -> list[tuple[float, ClipCondition]]:
         """Conditions of the transformers for each term of guidance, with the term's weight."""
-        weights = guidance_weights(pictures is not None, text is not None, guidance_scale, control_guidance_scale)
+        weights = guidance_weights(pictures is not None, text is not None, guidance)
         found = []
         for (with_control, with_text), weight in weights.items():
             hidden, mask = (text.hidden, text.mask) if text and with_text else (None, None)
@@ -266,7 +241,7 @@ def assemble(
     vqgan: Path,
     token_transformer: Path,
     curve_vae: Path | None = None,
-    **sampling: Any,
+    sampling: dict[str, Any] | None = None,
 ) -> None:
     """Write the pipeline folder from the trained parts, atomically.
 
@@ -274,8 +249,7 @@ def assemble(
         output: the folder.
         text_encoder, vqgan, token_transformer: folders of the parts.
         curve_vae: folder of the curve VAE, if the transformers are conditioned on sketches.
-        sampling: defaults of calls, otherwise those of the class: ``temperature``, ``top_k``, ``top_p``,
-            ``guidance_scale``, ``control_guidance_scale``.
+        sampling: see the class.
 
     Raises:
         UserError: a part is missing or damaged.
@@ -287,7 +261,7 @@ def assemble(
         vqgan=load_vqgan(vqgan),
         transformer=load_frozen(TokenTransformer, token_transformer, "train_token_transformer"),
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae") if curve_vae else None,
-        **sampling,
+        sampling=sampling,
     )
     with replacing(output) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)

@@ -40,7 +40,7 @@ from sketch2video.diffusion.windows import (
 )
 from sketch2video.files import read_json
 from sketch2video.networks.loading import load_frozen
-from sketch2video.params import LongVideoParams, WindowWeights
+from sketch2video.params import DiffusionSampling, LongVideoParams, WindowWeights
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.drawing import draw
 from sketch2video.pipelines.latent_video import save_pipeline
@@ -49,7 +49,7 @@ from sketch2video.steadiness.file_names import FUSION
 from sketch2video.steadiness.foreground import LEAST_FRAMES
 from sketch2video.steadiness.segmenters import MOTION
 from sketch2video.systems.long_video.fusion import BackgroundFuser, GeneratedVideo
-from sketch2video.systems.long_video.window_batches import Guidance, Windows
+from sketch2video.systems.long_video.window_batches import Windows
 from sketch2video.text.encoder import TextCondition
 
 
@@ -74,7 +74,7 @@ class LongVideoPipeline(BackgroundFuser):
         shared_noise: see :func:`~sketch2video.steadiness.average_fusion.average_fusion`.
         background_weight, foreground_weight: w_1 and w_2 of equation (11).
         segmenter: name of the segmenter; see :func:`~sketch2video.steadiness.segmenters.segment`.
-        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
+        sampling: settings of the sampling where a call gives none.
     """
 
     several_scenes = True
@@ -96,12 +96,9 @@ class LongVideoPipeline(BackgroundFuser):
         background_weight: float = 1.0,
         foreground_weight: float = 1.0,
         segmenter: str = MOTION,
-        num_inference_steps: int = 8,
-        guidance_scale: float = 1.5,
-        control_guidance_scale: float = 1.0,
+        sampling: dict[str, Any] | None = None,
     ) -> None:
-        defaults = num_inference_steps, guidance_scale, control_guidance_scale
-        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler, *defaults)
+        super().__init__(tokenizer, text_encoder, curve_vae, autoencoder, transformer, scheduler, sampling)
         window = window or transformer.config.sample_frames
         self.register_to_config(
             window=window,
@@ -157,14 +154,12 @@ class LongVideoPipeline(BackgroundFuser):
         """
         assert ink is not None
         rates = request.rates(ink.device)
-        guidance = Guidance(request.guidance_scale, request.control_guidance_scale)
         videos = []
         for video, source in enumerate(request.generators):
             one = slice(video, video + 1)
             windows = self.windows(request.scenes[video] if request.scenes else None, ink[one], rates[one])
             noise = None if request.latents is None else request.latents[one]
-            steps = request.num_inference_steps
-            generated = self.sample_video(windows, guidance, steps, source, noise, request.on_step_end)
+            generated = self.sample_video(windows, request.sampling, source, noise, request.on_step_end)
             videos.append(self.unnormalised(generated.latents))
         return torch.cat(videos)
 
@@ -192,8 +187,7 @@ class LongVideoPipeline(BackgroundFuser):
     def sample_video(
         self,
         windows: Windows,
-        guidance: Guidance,
-        num_inference_steps: int,
+        sampling: DiffusionSampling,
         generator: torch.Generator | None,
         latents: Tensor | None = None,
         on_step_end: StepEnd | None = None,
@@ -202,8 +196,7 @@ class LongVideoPipeline(BackgroundFuser):
 
         Args:
             windows: windows of the video.
-            guidance: guidance scales of caption and drawing.
-            num_inference_steps: number of sampling steps.
+            sampling: number of steps, and guidance.
             generator: random generator.
             latents: (1, T, C, h, w), the initial noise; None: it is sampled.
             on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
@@ -217,8 +210,7 @@ class LongVideoPipeline(BackgroundFuser):
         denoise = partial(
             self.denoise_windows,
             windows,
-            guidance=guidance,
-            num_inference_steps=num_inference_steps,
+            sampling=sampling,
             generator=generator,
             on_step_end=on_step_end,
         )
@@ -226,7 +218,7 @@ class LongVideoPipeline(BackgroundFuser):
         self.timings.lap("denoising")
         foreground = torch.zeros_like(latents[0, :, :1], dtype=torch.bool)
         levels = self.scheduler.config.num_train_timesteps
-        timesteps = begin(self.scheduler, num_inference_steps, device)
+        timesteps = begin(self.scheduler, sampling.num_inference_steps, device)
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
         separated = None
         for fusion_time in fusions:
@@ -255,7 +247,7 @@ def assemble(
     curve_vae: Path,
     autoencoder: Path,
     video_ldm: Path,
-    **sampling: Any,
+    **defaults: Any,
 ) -> None:
     """Write the pipeline folder from the sketch system's parts and the tuned video LDM, atomically.
 
@@ -263,8 +255,7 @@ def assemble(
         output: the folder.
         settings: settings of the modules.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
-            default those of the class), and the name of the ``sampler`` (by default that of the objective).
+        defaults: ``sampling``, as in the class, and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -276,7 +267,7 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
-        **sampling,
+        **defaults,
     )
 
 

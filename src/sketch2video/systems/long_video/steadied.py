@@ -16,14 +16,13 @@ from sketch2video.curves import CurveSequence
 from sketch2video.data.clips.datasets import clips_of_split
 from sketch2video.data.clips.shards import ShardReader, shard_path, write_table, writing_shard
 from sketch2video.errors import UserError
-from sketch2video.params import EvaluateParams, Params, SteadySource
+from sketch2video.params import DiffusionSampling, EvaluateParams, Params, SteadySource
 from sketch2video.pipelines.drawing import ink_of
 from sketch2video.pipelines.timing import Timings
 from sketch2video.steadiness.file_names import STEADIED
 from sketch2video.systems.loading import load_pipeline
 from sketch2video.systems.long_video.fusion import GeneratedVideo
 from sketch2video.systems.long_video.pipeline import LongVideoPipeline, module_settings
-from sketch2video.systems.long_video.window_batches import Guidance
 
 
 def steady_training_clips(output: Path, *, model: Path, params: Params) -> dict[str, float]:
@@ -80,7 +79,7 @@ def steady_clips(
     chosen, reader = table.iloc[rows].reset_index(drop=True), ShardReader(curves)
     frames = ShardReader(clips)
     pipeline.set_sampler(settings.sampler)
-    guidance = Guidance(settings.guidance_scale, settings.control_guidance_scale)
+    sampling = DiffusionSampling(**DiffusionSampling.options(settings))
     shares = []
     with writing_shard(shard_path(output, 0), "steadied") as shard:
         for row in tqdm(range(len(chosen)), desc="steady clips", unit="clip"):
@@ -94,7 +93,7 @@ def steady_clips(
                 rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline._execution_device)
                 windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
                 pipeline.timings = Timings(pipeline._execution_device)
-                video = pipeline.sample_video(windows, guidance, settings.num_inference_steps, generator)
+                video = pipeline.sample_video(windows, sampling, generator)
             latents, foreground = video.latents[0].float().cpu().numpy(), video.foreground.cpu().numpy()
             shard.add(clip["clip_id"].iloc[0], {"latents": latents, "foreground": foreground, **arrays})
             shares.append(foreground.mean())

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sketch2video.diffusion.samplers import sample
 from sketch2video.diffusion.windows import cut_windows, merge_windows
+from sketch2video.params import DiffusionSampling
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.text.encoder import TextCondition
 
 WINDOWS_AT_ONCE = 16
 """Maximum number of windows in one batch of the network; bounds the memory of long videos."""
-
-
-class Guidance(NamedTuple):
-    """Guidance scales of captions and drawings; see :meth:`LongVideoPipeline.__call__`."""
-
-    guidance_scale: float
-    control_guidance_scale: float
 
 
 @dataclass(frozen=True)
@@ -64,8 +57,7 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
         self,
         windows: Windows,
         latents: Tensor,
-        guidance: Guidance,
-        num_inference_steps: int,
+        sampling: DiffusionSampling,
         generator: torch.Generator | None,
         begun: int = 0,
         on_step_end: StepEnd | None = None,
@@ -78,7 +70,7 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
         Args:
             windows: windows of the video.
             latents: (1, T, C, h, w), noise; if sampling has ``begun``, a mixture of data and noise.
-            guidance, num_inference_steps, generator: see :meth:`LongVideoPipeline.sample_video`.
+            sampling, generator: see :meth:`LongVideoPipeline.sample_video`.
             begun, on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
         """
 
@@ -89,14 +81,14 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
                 text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
                 parts = windows.cut(video, some)
                 rates = windows.fps.expand(len(parts))
-                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, *guidance))
+                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, sampling))
             return windows.merge(torch.cat(found))
 
         return sample(
             self.scheduler,
             predict,
             latents,
-            num_inference_steps,
+            sampling.num_inference_steps,
             generator,
             self.until_interrupted,
             begun,

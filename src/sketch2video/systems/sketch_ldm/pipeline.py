@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from diffusers import SchedulerMixin
@@ -18,6 +18,7 @@ from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.networks.loading import load_frozen
+from sketch2video.params import SamplingOptions
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.drawing import (
     Sketches,
@@ -37,7 +38,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames, conditioned on the drawing.
         transformer: the video LDM's network.
         scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
+        sampling: settings of the sampling where a call gives none.
     """
 
     model_cpu_offload_seq = "text_encoder->curve_vae->transformer->autoencoder"
@@ -52,12 +53,9 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         autoencoder: FrameAutoencoder,
         transformer: VideoTransformer,
         scheduler: SchedulerMixin,
-        num_inference_steps: int = 8,
-        guidance_scale: float = 1.5,
-        control_guidance_scale: float = 1.0,
+        sampling: dict[str, Any] | None = None,
     ) -> None:
-        defaults = num_inference_steps, guidance_scale, control_guidance_scale
-        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler, *defaults)
+        super().__init__(tokenizer, text_encoder, autoencoder, transformer, scheduler, sampling)
         self.register_modules(curve_vae=curve_vae)
 
     @torch.no_grad()
@@ -66,9 +64,6 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         captions: str | Sequence[Prompt] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float | None = None,
-        control_guidance_scale: float | None = None,
-        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         sketches: Sketches | None = None,
@@ -81,6 +76,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         latents: Tensor | None = None,
         callback_on_step_end: CallbackOnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        **sampling: Unpack[SamplingOptions],
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -88,10 +84,6 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             captions: one for each of N videos, or a single one; None: unconditional.
             num_frames: T; None: that of the drawings if they are given, else that of the training clips.
             fps: frame rate of the videos, one for all or one for each; it conditions the model.
-            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next two: the
-                value of the pipeline's config, for which its scores hold.
-            control_guidance_scale: guidance scale of the drawing; 1 disables guidance, 0 ignores the drawing.
-            num_inference_steps: number of sampling steps.
             generator: random generator. With a list of one for each video, every video is independent of the others in
                 its batch.
             num_videos: N, if neither captions nor drawings determine it.
@@ -108,8 +100,13 @@ class SketchToVideoPipeline(LatentVideoPipeline):
                 of every step; the tensors that it returns by name replace those of the next step. As in diffusers,
                 ``pipe._interrupt = True`` skips the remaining steps.
             callback_on_step_end_tensor_inputs: the tensors that it receives, of ``pipe._callback_tensor_inputs``.
+            sampling: ``guidance_scale`` of the caption and ``control_guidance_scale`` of the drawing
+                (1 disables guidance, 0 ignores the condition), ``num_inference_steps``. By default those of
+                ``pipe.config.sampling``, for which the model's scores hold; see
+                :class:`~sketch2video.params.sampling.SamplingOptions`.
 
         Raises:
+            TypeError: there is no such argument.
             ValueError: the arguments are inconsistent.
         """
         request = self.request(
@@ -121,9 +118,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-            num_inference_steps=num_inference_steps,
+            sampling=sampling,
             generator=generator,
             output_type=output_type,
             sketches=sketches,
@@ -145,9 +140,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             ink,
             request.num_frames,
             request.rates(self._execution_device),
-            request.guidance_scale,
-            request.control_guidance_scale,
-            request.num_inference_steps,
+            request.sampling,
             request.generator,
             latents=request.latents,
             on_step_end=request.on_step_end,
@@ -161,15 +154,14 @@ def assemble(
     curve_vae: Path,
     autoencoder: Path,
     video_ldm: Path,
-    **sampling: Any,
+    **defaults: Any,
 ) -> None:
     """Write the pipeline folder from the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, curve_vae, autoencoder, video_ldm: folders of the parts.
-        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
-            default those of the class), and the name of the ``sampler`` (by default that of the objective).
+        defaults: ``sampling``, as in the class, and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -181,5 +173,5 @@ def assemble(
         autoencoder=autoencoder,
         video_ldm=video_ldm,
         curve_vae=load_frozen(CurveVAE, curve_vae, "train_curve_vae"),
-        **sampling,
+        **defaults,
     )

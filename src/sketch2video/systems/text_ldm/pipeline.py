@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sketch2video.curve_vae.sampling import Generators
+from sketch2video.params import SamplingOptions
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
 from sketch2video.pipelines.key_frames import Windows, fill_video, key_stride, rounds_of_windows
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
@@ -32,7 +33,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         autoencoder: latents -> frames.
         transformer: the video LDM's network.
         scheduler: a scheduler of diffusers that matches the network's prediction type; see :meth:`set_sampler`.
-        num_inference_steps, guidance_scale, control_guidance_scale: defaults of a call.
+        sampling: settings of the sampling where a call gives none.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
@@ -48,9 +49,6 @@ class TextToVideoPipeline(LatentVideoPipeline):
         captions: str | Sequence[str] | None = None,
         num_frames: int | None = None,
         fps: float | Sequence[float] = 8.0,
-        guidance_scale: float | None = None,
-        control_guidance_scale: float | None = None,
-        num_inference_steps: int | None = None,
         generator: Generators = None,
         num_videos: int | None = None,
         control: np.ndarray | None = None,
@@ -63,6 +61,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         latents: Tensor | None = None,
         callback_on_step_end: CallbackOnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        **sampling: Unpack[SamplingOptions],
     ) -> VideoOutput | tuple:
         """Generate videos.
 
@@ -71,10 +70,6 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_frames: T; None: that of the control videos if they are given, else that of the training clips. Above
                 the model's ``sample_frames``, key frames are generated first, at a low frame rate.
             fps: frame rate of the videos, one for all or one for each; it conditions the model.
-            guidance_scale: guidance scale of the caption; 1 disables guidance. None, here and in the next two: the
-                value of the pipeline's config, for which its scores hold.
-            control_guidance_scale: guidance scale of the control video; 1 disables guidance, 0 ignores the video.
-            num_inference_steps: number of sampling steps.
             generator: random generator. With a list of one for each video, every video is independent of the others in
                 its batch.
             num_videos: N, if neither captions nor control videos determine it.
@@ -92,8 +87,13 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 of every step; the tensors that it returns by name replace those of the next step. As in diffusers,
                 ``pipe._interrupt = True`` skips the remaining steps.
             callback_on_step_end_tensor_inputs: the tensors that it receives, of ``pipe._callback_tensor_inputs``.
+            sampling: ``guidance_scale`` of the caption and ``control_guidance_scale`` of the control video
+                (1 disables guidance, 0 ignores the condition), ``num_inference_steps``. By default those of
+                ``pipe.config.sampling``, for which the model's scores hold; see
+                :class:`~sketch2video.params.sampling.SamplingOptions`.
 
         Raises:
+            TypeError: there is no such argument.
             ValueError: the arguments are inconsistent.
         """
         request = self.request(
@@ -105,9 +105,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
             num_videos=num_videos,
             num_frames=num_frames,
             fps=fps,
-            guidance_scale=guidance_scale,
-            control_guidance_scale=control_guidance_scale,
-            num_inference_steps=num_inference_steps,
+            sampling=sampling,
             generator=generator,
             output_type=output_type,
             control=control,
@@ -158,9 +156,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 None if pictures is None else pictures[videos[:, None], windows.positions.clamp(max=length - 1)],
                 windows.positions.shape[1],
                 rates[videos] / windows.stride,
-                request.guidance_scale,
-                request.control_guidance_scale,
-                request.num_inference_steps,
+                request.sampling,
                 [generator[video] for video in videos.tolist()] if isinstance(generator, list) else generator,
                 known=windows.known if some else None,
                 known_mask=windows.known_mask if some else None,
@@ -214,15 +210,14 @@ def assemble(
     text_encoder: Path,
     autoencoder: Path,
     video_ldm: Path,
-    **sampling: Any,
+    **defaults: Any,
 ) -> None:
     """Write the pipeline folder from the trained parts, atomically.
 
     Args:
         output: the folder.
         text_encoder, autoencoder, video_ldm: folders of the parts.
-        sampling: defaults of a call: ``num_inference_steps``, ``guidance_scale``, ``control_guidance_scale`` (by
-            default those of the class), and the name of the ``sampler`` (by default that of the objective).
+        defaults: ``sampling``, as in the class, and the name of the ``sampler`` (by default that of the objective).
 
     Raises:
         UserError: a part is missing or damaged, or the objective does not allow this sampler.
@@ -233,5 +228,5 @@ def assemble(
         text_encoder=text_encoder,
         autoencoder=autoencoder,
         video_ldm=video_ldm,
-        **sampling,
+        **defaults,
     )
