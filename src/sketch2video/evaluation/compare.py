@@ -17,7 +17,7 @@ from sketch2video.errors import UserError
 from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
-from sketch2video.systems.registry import DEFAULT
+from sketch2video.systems.registry import DEFAULT, title_of
 
 COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
 """Fields of the protocol that must be equal for a comparison. Settings of the sampling may differ."""
@@ -232,6 +232,7 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
         gallery=gallery(systems),
         costs=_costs(systems),
         left_out=left_out,
+        titles={system.name: title_of(system.name) for system in systems},
         links={system.name: (system.folder / "index.html").relative_to(reports).as_posix() for system in systems},
     )
     with replacing(reports / SYSTEMS_PAGE) as partial:
