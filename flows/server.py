@@ -20,11 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
-from sketch2video.guard import become_guarded, guarded
+from sketch2video.guard import guarded
 from sketch2video.tracking.databases import prefect_database
 
 # Prefect and MLflow are run as commands and not imported, since importing them takes seconds.
@@ -171,18 +170,6 @@ def run(command: Sequence[str]) -> int:
             raise
 
 
-def guard(command: Sequence[str]) -> NoReturn:
-    """Become a command that ends, with its descendants, also when the parent of this process ends.
-
-    Raises:
-        UserError: there is no such command.
-    """
-    try:
-        become_guarded(command)
-    except OSError as error:
-        raise _not_run(command, error) from error
-
-
 def _not_run(command: Sequence[str], error: OSError) -> UserError:
     return UserError(f"{command[0]} cannot be run ({error.strerror}); check its spelling")
 
@@ -282,9 +269,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
     running = commands.add_parser("run", help="one Prefect server for all flows of a command")
-    ending = commands.add_parser("guard", help="a command that ends with the process that started it")
-    for command in (running, ending):
-        command.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    running.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)  # so that the servers end, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells disable for background commands
@@ -295,8 +280,6 @@ def main() -> None:
             program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
             if not program:
                 parser.error("name a command after --")
-            if arguments.command == "guard":
-                guard(program)
             sys.exit(run(program))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from sketch2video.guard import MARKS, guarded
 
@@ -102,21 +101,6 @@ def test_others_go_on() -> None:
     finally:
         sibling.kill()
         sibling.wait()
-
-
-def test_a_command_ends_with_the_program_that_starts_the_guard(tmp_path: Path) -> None:
-    script = 'python -m flows.server guard -- bash -c \'touch "$0/$$"; sleep 300; true\' "$0"; true'
-    parent = subprocess.Popen(["bash", "-c", script, tmp_path])
-    (command,) = started(tmp_path, 1)
-    parent.kill()
-    parent.wait()
-    assert_ended([command])
-
-
-@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", -signal.SIGKILL)])
-def test_a_guarded_command_ends_with_its_own_code(script: str, code: int) -> None:
-    guard = [sys.executable, "-m", "flows.server", "guard", "--", "bash", "-c", script]
-    assert subprocess.run(guard).returncode == code
 
 
 def test_marks_are_added_once() -> None:

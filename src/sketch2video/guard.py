@@ -5,7 +5,7 @@ end of the process, and then ends all processes that have a mark in their enviro
 that the mark reaches all descendants, also those of programs such as ``make`` and of processes in other sessions.
 Build servers end the processes of a build in this way (``BUILD_ID`` in Jenkins).
 
-Run as a script, this file is the watcher: ``python guard.py MARK PID [PID ...]``.
+Run as a script, this file is the watcher: ``python guard.py MARK PID``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Mapping
 
 import psutil
 
@@ -39,31 +38,17 @@ def guarded(environment: Mapping[str, str]) -> dict[str, str]:
     Example:
         >>> subprocess.run(["make", "demo"], env=guarded(os.environ))  # doctest: +SKIP
     """
-    return _marked(environment, _watcher(os.getpid()))
-
-
-def become_guarded(command: Sequence[str]) -> NoReturn:
-    """Replace this process by a command that ends, with its descendants, also when the parent of this process ends.
-
-    Raises:
-        OSError: the command cannot be run.
-    """
-    mark = _watcher(os.getpid(), os.getppid())
-    os.execvpe(command[0], list(command), _marked(os.environ, mark))
-
-
-def _marked(environment: Mapping[str, str], mark: str) -> dict[str, str]:
-    marks = environment.get(MARKS, "").split()
+    marks, mark = environment.get(MARKS, "").split(), _watcher(os.getpid())
     return {**environment, MARKS: " ".join([*marks, *{mark}.difference(marks)])}
 
 
 @functools.cache  # one watcher a process; the key differs in forked processes
-def _watcher(*pids: int) -> str:
-    """Start a watcher of processes; returns its mark."""
+def _watcher(pid: int) -> str:
+    """Start a watcher of a process; returns its mark."""
     mark = uuid.uuid4().hex
     # Not marked, in a session of its own and without this process's files: nothing else ends it, nothing waits for it.
     subprocess.Popen(
-        [sys.executable, "-P", __file__, mark, *map(str, pids)],
+        [sys.executable, "-P", __file__, mark, str(pid)],
         env={name: value for name, value in os.environ.items() if name != MARKS},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -73,11 +58,11 @@ def _watcher(*pids: int) -> str:
     return mark
 
 
-def _watch(mark: str, pids: Sequence[int]) -> None:
-    """Wait until one of the processes has ended, then end all marked processes: SIGTERM, later SIGKILL."""
+def _watch(mark: str, pid: int) -> None:
+    """Wait until a process has ended, then end all marked processes: SIGTERM, later SIGKILL."""
     try:
-        watched = [psutil.Process(pid) for pid in pids]
-        while all(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in watched):
+        watched = psutil.Process(pid)
+        while watched.is_running() and watched.status() != psutil.STATUS_ZOMBIE:
             time.sleep(INTERVAL)
     except psutil.NoSuchProcess:
         pass
@@ -99,4 +84,4 @@ def _send(mark: str, number: signal.Signals) -> list[psutil.Process]:
 
 
 if __name__ == "__main__":
-    _watch(sys.argv[1], [int(pid) for pid in sys.argv[2:]])
+    _watch(sys.argv[1], int(sys.argv[2]))

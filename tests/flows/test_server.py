@@ -65,12 +65,11 @@ def test_a_given_server_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert told.read_text() == "http://elsewhere/api"
 
 
-@pytest.mark.parametrize("how", ["run", "guard"])
 def test_a_command_that_is_not_there_is_a_users_mistake(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
-    monkeypatch.setattr(sys, "argv", ["server", how, "--", "no-such-command"])
+    monkeypatch.setattr(sys, "argv", ["server", "run", "--", "no-such-command"])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
