@@ -19,8 +19,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
+from sketch2video.durations import VARIABLE, chart
 from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
 from sketch2video.guard import guarded
@@ -143,9 +145,12 @@ def prefect_server(preferred_port: int = 0, *, interface: bool) -> Iterator[tupl
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command with one Prefect server for all of its flows; returns its exit code.
+    """Run a command with one Prefect server for all of its flows, and print where the time went.
 
     The server is that of ``PREFECT_API_URL``, else that of a running ``up``, else a temporary one.
+
+    Returns:
+        The command's exit code.
 
     Raises:
         UserError: there is no such command, or the server does not start.
@@ -158,16 +163,21 @@ def run(command: Sequence[str]) -> int:
                 environment |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(_home())}
             else:
                 environment, _ = stack.enter_context(prefect_server(interface=False))
+        file = Path(stack.enter_context(TemporaryDirectory())) / "durations.jsonl"
+        begun = time.monotonic()
         try:
-            process = subprocess.Popen(command, env=guarded(environment))
+            process = subprocess.Popen(command, env=guarded({**environment, VARIABLE: str(file)}))
         except OSError as error:
             raise _not_run(command, error) from error
         try:
-            return process.wait()
+            code = process.wait()
         except BaseException:
             process.terminate()
             process.wait()
             raise
+        if where_time_went := chart(file, time.monotonic() - begun):
+            print(f"\n{where_time_went}")
+        return code
 
 
 def _not_run(command: Sequence[str], error: OSError) -> UserError:
