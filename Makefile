@@ -18,6 +18,10 @@ CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
+# Systems for make results; empty: the table of the default run.
+SYSTEMS ?=
+# WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
+WRITE ?=
 # Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
 
@@ -28,7 +32,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Recipes read names from the environment, in quotes, since names may contain spaces, quotes and other special characters.
-export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PROMPTS
+export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PROMPTS WRITE
 
 .PHONY: help
 help: ## List these targets
@@ -65,6 +69,10 @@ demo: $(READY) ## Run everything: data, training, report, registration, videos (
 .PHONY: compare
 compare: $(READY) ## Compare all evaluated systems: reports/systems.html
 	sketch2video compare
+
+.PHONY: results
+results: $(READY) ## Show the scores of the default run, or of several systems (SYSTEMS="sketch_ldm text_ldm")
+	python -m benchmarks.results $(SYSTEMS)
 
 .PHONY: bench
 bench: $(READY) ## Compare the equation with other curve fits, and measure the video loader (CLIPS=captions.csv or a folder of videos)

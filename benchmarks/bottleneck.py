@@ -24,6 +24,7 @@ import typer
 from benchmarks.claim import PLOT_TITLE, Result, as_json, estimate, paragraph, save_plot, table
 from benchmarks.command import run as run_command
 from benchmarks.lanes import Lanes, alone, code_version, committed
+from benchmarks.tables import Write, page_of, show
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
@@ -210,8 +211,10 @@ def main(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many experiments.")] = None,
     only_report: Annotated[bool, typer.Option("--only-report", help="Run nothing; compare what is there.")] = False,
     reports: Annotated[Path, typer.Option(help="Where results, table, plot and text go.")] = REPORTS,
+    write: Write = False,
 ) -> None:
     """Run the experiments that are left, and compare systems with and without the sketch behind tighter bottlenecks."""
+    page = page_of("bottleneck", write)
     selected, problems = points(seeds)[:limit], []
     if not only_report:
         with alone(LANES):
@@ -225,7 +228,7 @@ def main(
     if results:
         there = {(result.frames, result.halvings, result.seed) for result in results}
         missing = [p.name(profile) for p in selected if (p.frames, p.halvings, p.seed) not in there]
-        report(reports, results, missing)
+        report(reports, results, missing, page)
     if problems:
         again = "the others are compared; the same command tries again"
         raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})\n" + "\n".join(problems))
@@ -233,8 +236,8 @@ def main(
         raise UserError(f"{reports} holds no result of the profile {profile}; run `make bottleneck`")
 
 
-def report(reports: Path, results: Sequence[Result], missing: Sequence[str]) -> None:
-    """Write and print a summary of the results: ``bottleneck.json``, ``.md`` and ``.png`` in the same folder."""
+def report(reports: Path, results: Sequence[Result], missing: Sequence[str], page: Path | None = None) -> None:
+    """Write and show a summary of the results: ``bottleneck.json``, ``.md`` and ``.png`` in the same folder."""
     estimates = estimate(results)
     words = paragraph(results, estimates, missing)
     text = f"{table(results, estimates)}\n{words}\n"
@@ -242,7 +245,8 @@ def report(reports: Path, results: Sequence[Result], missing: Sequence[str]) -> 
         draft.write_text(f"![{PLOT_TITLE}](bottleneck.png)\n\n{text}", encoding="utf-8")
     write_json(reports / "bottleneck.json", as_json(results, estimates, words))
     save_plot(reports / "bottleneck.png", results, estimates)
-    print(f"\n{text}\nwritten to {reports}/bottleneck.md, .json and .png")
+    show("bottleneck", text, page)
+    print(f"written to {reports}/bottleneck.md, .json and .png")
 
 
 if __name__ == "__main__":

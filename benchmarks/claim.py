@@ -30,6 +30,7 @@ import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.tables import as_table
 from sketch2video.files import replacing
 
 
@@ -180,7 +181,7 @@ def _estimate(scores: Sequence[Mapping[str, Any]], chance: float, share: bool) -
 def table(results: Sequence[Result], estimates: Estimates) -> str:
     """All estimates as a Markdown table: one row a factor and length."""
     head = ["frames", "f", "numbers a frame", *(f"{name}, {LABELS[series]}" for name in SCORES for series in SERIES)]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for frames in lengths_of(results):
         for halvings, numbers in numbers_of(results).items():
             cells = [estimates.get(Cell(name, series, frames, halvings)) for name in SCORES for series in SERIES]
@@ -189,7 +190,7 @@ def table(results: Sequence[Result], estimates: Estimates) -> str:
                 for one, name in zip(cells, [name for name in SCORES for _ in SERIES], strict=True)
             ]
             rows.append([str(frames), str(2**halvings), str(numbers), *shown])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return as_table(head, rows) + "\n"
 
 
 def lengths_of(results: Sequence[Result]) -> list[int]:

@@ -8,7 +8,6 @@ CPU time on one core: what else the machine does hardly counts.
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -17,8 +16,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import methods, plots
 from benchmarks.clips import Clip, embedded_clips, real_clips
@@ -26,6 +23,7 @@ from benchmarks.clock import clocked, weighed
 from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
 from benchmarks.race import race
+from benchmarks.tables import Write, as_table, page_of, show
 from benchmarks.truth import agreement, motion_residual, start_and_direction, strokes_an_outline
 from sketch2video.curves.equation.measure import displacement, distances, kept
 from sketch2video.files import replacing, write_json
@@ -33,8 +31,6 @@ from sketch2video.params import FitParams, load_params
 from sketch2video.scenes.synthetic import SHAPES
 
 RACING_CLIPS = 6
-WIDTH = 140
-"""Columns of text of the table where the output is not a terminal."""
 
 COLUMNS = {
     "frames": "frames",
@@ -163,7 +159,7 @@ def _percentile(values: np.ndarray) -> float | None:
     return float(np.percentile(values, 95)) if len(values) else None
 
 
-def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path, console: Console) -> dict[str, Any]:
+def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path) -> dict[str, Any]:
     """Run all methods on all clips, each in a process of its own; write ``equation.json``, ``.md`` and pictures."""
     rows: dict[str, Any] = {}
     by_clip: dict[str, Any] = {clip.name: {} for clip in clips}
@@ -177,12 +173,12 @@ def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path, conso
         for clip, one in zip(seen, runs, strict=True):
             by_clip[clip.name][name] = measured([clip], [one])
         drawings[name] = runs[shown].drawn
-        console.print(f"{name}: {rows[name]['ink_to_curve_px']:.2f} px, {rows[name]['cpu_ms']:.1f} ms of CPU a frame")
+        print(f"{name}: {rows[name]['ink_to_curve_px']:.2f} px, {rows[name]['cpu_ms']:.1f} ms of CPU a frame")
     chosen = [clips[i] for i in np.linspace(0, len(clips) - 1, min(RACING_CLIPS, len(clips))).round().astype(int)]
     results = {"methods": rows, "clips": by_clip, "race": race(chosen, fit), "fit": fit.model_dump()}
     write_json(output / "equation.json", results)
     with replacing(output / "equation.md") as partial_file:
-        partial_file.write_text(markdown(rows) + "\n" + verdict(results["race"]) + "\n", encoding="utf-8")
+        partial_file.write_text(markdown(results), encoding="utf-8")
     plots.save_comparison(output / "comparison.png", rows)
     plots.save_race(output / "error_against_time.png", results["race"])
     plots.save_drawings(output / "drawings.png", clips[shown], drawings)
@@ -209,12 +205,13 @@ def columns_of(rows: dict[str, Any]) -> list[str]:
     return [column for column in COLUMNS if any(column in row for row in rows.values())]
 
 
-def markdown(rows: dict[str, Any]) -> str:
-    """The table as Markdown, a method a row."""
+def markdown(results: dict[str, Any]) -> str:
+    """The table, a method a row, and the verdict."""
+    rows = results["methods"]
     columns = columns_of(rows)
-    lines = ["| | " + " | ".join(COLUMNS[column] for column in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(cells(row, columns)) + " |" for name, row in rows.items()]
-    return "\n".join(lines) + "\n"
+    lines = [[name, *cells(row, columns)] for name, row in rows.items()]
+    table = as_table(["", *(COLUMNS[column] for column in columns)], lines)
+    return f"{table}\n\n{verdict(results['race'])}\n"
 
 
 def verdict(results: dict[str, Any]) -> str:
@@ -231,32 +228,21 @@ def verdict(results: dict[str, Any]) -> str:
     return text + "."
 
 
-def table(rows: dict[str, Any]) -> Table:
-    """The table for a terminal, measures down and methods across."""
-    shown = Table(title="One budget of numbers a frame; CPU time on one core")
-    shown.add_column("")
-    for name in rows:
-        shown.add_column(name, justify="right")
-    for column in columns_of(rows):
-        shown.add_row(COLUMNS[column], *(cells(row, [column])[0] for row in rows.values()))
-    return shown
-
-
 def main(
     clips: Annotated[
         Path | None, typer.Argument(help="A CSV of captions or a folder of videos; none: the embedded scenes.")
     ] = None,
     few: Annotated[int, typer.Option(min=1, help="Frames of each clip for slow methods.")] = 2,
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Compare the equation with other methods."""
+    name = "equation" if clips is None else f"equation_{clips.stem}"
+    page = page_of(name, write)
     params = load_params()
     chosen = embedded_clips(params) if clips is None else real_clips(clips)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    results = compare(chosen, params.fit, few, output, console)
-    console.print(table(results["methods"]))
-    console.print(verdict(results["race"]))
-    console.print(f"written to {output}")
+    show(name, markdown(compare(chosen, params.fit, few, output)), page)
+    print(f"written to {output}")
 
 
 if __name__ == "__main__":

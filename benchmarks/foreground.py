@@ -21,6 +21,7 @@ import typer
 
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.errors import UserError
 from sketch2video.files import replacing, write_json
 from sketch2video.media.codec import read_clip, read_companion
@@ -58,8 +59,11 @@ def main(
     size: Annotated[int | None, typer.Option(help="Side of the frames, px; by default that of params.yaml")] = None,
     scenes: Annotated[int, typer.Option(min=1, help="Scenes of each motion, background and number of objects")] = 2,
     reports: Annotated[Path, typer.Option(help="Where foreground.{json,md,png} go")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Measure how much of the true foreground is found, and show it."""
+    name = "foreground" if video is None else f"foreground_{video.stem}"
+    page = page_of(name, write)
     base = load_params().base
     size = size or base.size
     if (video is None) != (mask is None):
@@ -76,12 +80,11 @@ def main(
         rows.append(clip.about | {"iou": scores.mean(), "worst": scores.min(), "ms": 1000 * seconds / len(masks)})
     table = pd.DataFrame(rows)
     about = {"segmenter": segmenter, "clips": len(clips), "frames": base.frames, "size": size}
-    name = "foreground" if video is None else f"foreground_{video.stem}"
     write_json(reports / f"{name}.json", {"protocol": about, "clips": table.to_dict("records")})
     with replacing(reports / f"{name}.md") as partial:
         partial.write_text(markdown(table, about))
     save_sheet(reports / f"{name}.png", clips, found, table)
-    print(markdown(table, about))
+    show(name, markdown(table, about), page)
 
 
 def embedded_clips(seed: int, scenes: int, frames: int, size: int) -> list[Clip]:
@@ -139,19 +142,18 @@ def ious(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def markdown(table: pd.DataFrame, about: dict[str, Any]) -> str:
     """The table by background and motion."""
-    lines = [
-        f"Segmenter `{about['segmenter']}`, {about['clips']} clips of {about['frames']} frames of {about['size']} px.",
-        "",
-        "| background | motion | clips | IoU | worst clip | worst frame | CPU ms a frame |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    columns = ["background", "motion", "clips", "IoU", "worst clip", "worst frame", "CPU ms a frame"]
+    lines = []
     for ground, rows_of_ground in table.groupby("ground", sort=False):
         groups = [*rows_of_ground.groupby("motion", sort=False), ("all", rows_of_ground)]
         for motion, rows in groups if len(groups) > 2 else groups[:1]:
             numbers = (rows["iou"].mean(), rows["iou"].min(), rows["worst"].min())
-            cells = " | ".join(f"{number:.3f}" for number in numbers)
-            lines.append(f"| {ground} | {motion} | {len(rows)} | {cells} | {rows['ms'].mean():.0f} |")
-    return "\n".join(lines) + "\n"
+            cells = [f"{number:.3f}" for number in numbers]
+            lines.append([str(ground), str(motion), str(len(rows)), *cells, f"{rows['ms'].mean():.0f}"])
+    setting = (
+        f"Segmenter `{about['segmenter']}`, {about['clips']} clips of {about['frames']} frames of {about['size']} px."
+    )
+    return f"{setting}\n\n{as_table(columns, lines)}\n"
 
 
 def save_sheet(path: Path, clips: list[Clip], found: list[np.ndarray], table: pd.DataFrame) -> None:

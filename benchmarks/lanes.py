@@ -26,6 +26,7 @@ from pathlib import Path
 
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing
+from sketch2video.guard import guarded
 
 CODE = ("src", "flows", "dvc.yaml", "systems/text_ldm/dvc.yaml")
 """What an experiment's results depend on beside its parameters; lanes have it as it was committed."""
@@ -64,7 +65,7 @@ class Lanes:
         self.root, self.folder = root.resolve(), folder.resolve()
         programs = Path(sys.executable).parent  # where dvc and sketch2video are
         path = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
-        self.environment = {**os.environ, "PATH": path, **environment}
+        self.environment = guarded({**os.environ, "PATH": path, **environment})
         self.cache = self._output("dvc", "cache", "dir")
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = threading.Event()
@@ -130,8 +131,7 @@ class Lanes:
     def _dvc(self, checkout: Path, log: Path, *arguments: str) -> None:
         if self._stopped.is_set():
             raise UserError("it was stopped")
-        # The guard ends the command when this process ends, however that does.
-        command = [sys.executable, "-m", "flows.server", "guard", "--", "dvc", *arguments]
+        command = [sys.executable, "-m", "dvc", *arguments]
         # The lane's own code, not that which is installed.
         environment = self.environment | {"PYTHONPATH": f"{checkout / 'src'}{os.pathsep}{checkout}"}
         with log.open("ab") as stream:

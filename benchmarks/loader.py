@@ -24,6 +24,7 @@ import typer
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_loader
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.files import replacing, write_json
 from sketch2video.media.containers import opened_video, pixel_aspect_of
 from sketch2video.media.seeking import FrameReader, index_frames
@@ -104,21 +105,28 @@ def measured(path: Path, wanted: int, group: int) -> list[dict[str, Any]]:
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table of the results."""
-    head = "| key frame every | method | ms a sample | frames/s | times decode all |\n|---|---|---|---|---|\n"
     base = {row["group"]: row["ms_a_sample"] for row in rows if row["method"] == "decode all"}
-    return head + "".join(
-        f"| {row['group']} | {row['method']} | {row['ms_a_sample']:.1f} | {row['frames_a_second']:.1f}"
-        f" | {base[row['group']] / row['ms_a_sample']:.1f} |\n"
+    cells = [
+        (
+            f"{row['group']}",
+            row["method"],
+            f"{row['ms_a_sample']:.1f}",
+            f"{row['frames_a_second']:.1f}",
+            f"{base[row['group']] / row['ms_a_sample']:.1f}",
+        )
         for row in rows
-    )
+    ]
+    return as_table(("key frame every", "method", "ms a sample", "frames/s", "times decode all"), cells) + "\n"
 
 
 def main(
     frames: Annotated[int, typer.Option(min=1, help="Frames of the video.")] = 2400,
     wanted: Annotated[int, typer.Option(min=1, help="Random frames a sample.")] = 8,
     reports: Annotated[Path, typer.Option(help="Where loader.{json,md,png} go.")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Measure what random frames of a long video cost."""
+    page = page_of("loader", write)
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         for group in GROUPS:
@@ -131,7 +139,8 @@ def main(
     with replacing(reports / "loader.md") as partial:
         partial.write_text(table, encoding="utf-8")
     save_loader(reports / "loader.png", rows)
-    print(table + f"written to {reports}/loader.{{json,md,png}}")
+    show("loader", table, page)
+    print(f"written to {reports}/loader.{{json,md,png}}")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from benchmarks.command import run as run_command
 from benchmarks.identity import identity
 from benchmarks.plots import save_steadiness
 from benchmarks.seams import borders, changes, seams
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -277,18 +278,17 @@ def cost(pipeline: LongVideoPipeline, params: Params, frames: int) -> dict[str, 
     }
 
 
-def report(reports: Path, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as JSON and as a table, and print the table."""
+def report(reports: Path, name: str, rows: Sequence[dict[str, Any]], page: Path | None = None) -> None:
+    """Write rows as JSON and as a table, and show the table."""
     found = pd.DataFrame(rows, dtype=object)
     found = found.where(found.notna(), None)
     table = found.rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    lines = [list(table.columns), ["---"] * len(table.columns), *cells]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    text = as_table(list(table.columns), cells) + "\n"
     write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": found.to_dict("records")})
     with replacing(reports / f"{name}.md") as partial_file:
         partial_file.write_text(text, encoding="utf-8")
-    print(text)
+    show(name, text, page)
 
 
 def _cell(value: Any) -> str:
@@ -303,12 +303,15 @@ def main(
     clip: Annotated[Path | None, typer.Option(help="A real clip that the models have learned, instead")] = None,
     lengths: Annotated[bool, typer.Option(help="Only time videos of 16, 64, 256 and 1024 frames")] = False,
     reports: Annotated[Path, typer.Option(help="Where the table and two pictures go")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Compare ways to make long videos, or time them."""
+    name = "long_video_lengths" if lengths else f"long_videos_{clip.stem}" if clip else "long_videos"
+    page = page_of(name, write)
     params = load_params()
     tuned = load_pipeline(model)
     if lengths:
-        report(reports, "long_video_lengths", [cost(tuned, params, length) for length in LENGTHS])
+        report(reports, name, [cost(tuned, params, length) for length in LENGTHS], page)
         return
     table = read_table(Data().clips / "clips.parquet")
     length = tuned.config.window
@@ -325,17 +328,16 @@ def main(
         subjects = [Subject(*what, params.base.seed + index) for index, what in enumerate(inputs)]
     found = [{"way": f"{clip.stem}, real" if clip else "real scenes", **measured(real, rows, starts, length)}]
     shown = [real[0].frames]
-    for name, make in ways(load_pipeline(base).components, tuned, params, frames).items():
+    for way, make in ways(load_pipeline(base).components, tuned, params, frames).items():
         begin = time.perf_counter()
-        several = [make(subject) for subject in tqdm(subjects, desc=name, unit="video")]
+        several = [make(subject) for subject in tqdm(subjects, desc=way, unit="video")]
         seconds = (time.perf_counter() - begin) / len(several)
         if clip:  # its object stays where it was drawn
             several = [replace(video, where=real[0].where) for video in several]
-        where = window_starts(frames, length, length) if name == APART else starts
-        found.append({"way": name, **measured(several, rows, where, length), "seconds": seconds})
+        where = window_starts(frames, length, length) if way == APART else starts
+        found.append({"way": way, **measured(several, rows, where, length), "seconds": seconds})
         shown.append(several[0].frames)
-    name = f"long_videos_{clip.stem}" if clip else "long_videos"
-    report(reports, name, found)
+    report(reports, name, found, page)
     save_sheet(reports / f"{name}.png", [video[:: frames // 8][:8] for video in shown])
     save_steadiness(reports / f"{name}_plot.png", found)
 

@@ -12,7 +12,6 @@ and motion are reported with it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -25,10 +24,10 @@ import scipy.stats
 import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.clips import TABLE
+from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.data.sources.captions import read_captions
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
@@ -124,20 +123,16 @@ MARKS = {True: "tab:green", False: "tab:red", None: "tab:grey"}
 NEARLY = 0.9
 """A curve with this rho goes as it should although it takes a step back, as where it saturates."""
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def main(
     clips: Annotated[Path | None, typer.Argument(help="A captions.csv, or a folder of videos")] = None,
     reports: Annotated[Path, typer.Option(help="Where metrics.json and metrics.png go")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Show how each metric goes while clips are spoiled, and whether it goes steadily (Spearman's rho)."""
-    try:
-        frames, rows = embedded_clips() if clips is None else clips_of(clips)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from error
+    name = "metrics" if clips is None else f"metrics_{clips.stem}"
+    page = page_of(name, write)
+    frames, rows = embedded_clips() if clips is None else clips_of(clips)
     curves = measured(frames, rows)
     rhos = {metric: {name: rho(values) for name, values in row.items()} for metric, row in curves.items()}
     protocol = {
@@ -152,7 +147,7 @@ def main(
         reports / "metrics.json", {"protocol": protocol, "corruptions": about, "curves": curves, "spearman_rho": rhos}
     )
     save_curves(reports / "metrics.png", curves)
-    show(curves)
+    show(name, markdown(curves), page)
 
 
 def embedded_clips() -> tuple[np.ndarray, pd.DataFrame]:
@@ -264,19 +259,21 @@ def as_it_should(metric: str, corruption: str, values: Sequence[float | None]) -
     return sign * found >= NEARLY or bool((sign * steps >= 0).all())
 
 
-def show(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
-    """Print a table: rho, first and last value, and a mark on what goes as it should or not."""
-    signs = {True: " [green]✓[/]", False: " [red]✗[/]", None: ""}
-    table = Table("metric", *CORRUPTIONS, title="Spearman's rho with the level (first → last value)")
+def markdown(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
+    """A table: rho, first and last value, and a mark on what goes as it should or not."""
+    signs = {True: " ✓", False: " ✗", None: ""}
+    rows = []
     for metric, row in curves.items():
         cells = []
         for name in CORRUPTIONS:
             values, r = row[name], rho(row[name])
             ends = " → ".join("–" if v is None else f"{v:.3g}" for v in (values[0], values[-1]))
-            cells.append(f"{'flat' if r is None else f'{r:+.2f}'}{signs[as_it_should(metric, name, values)]}\n{ends}")
-        table.add_row(metric, *cells)
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
-    print(f"✓ goes as it should: no step back, or rho of {NEARLY} at least; ✗ does not; without a mark: not defined")
+            cells.append(f"{'flat' if r is None else f'{r:+.2f}'}{signs[as_it_should(metric, name, values)]} ({ends})")
+        rows.append([metric, *cells])
+    return (
+        f"Spearman's rho with the level (first → last value):\n\n{as_table(['metric', *CORRUPTIONS], rows)}\n\n"
+        f"✓ goes as it should: no step back, or rho of {NEARLY} at least; ✗ does not; without a mark: not defined\n"
+    )
 
 
 def save_curves(path: Path, curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
@@ -318,4 +315,4 @@ def _in_bytes(clip: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    app()
+    run_command(main)

@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.training import train_curve_vae
@@ -186,30 +185,29 @@ def _seen(sequences: Sequence[CurveSequence], size: int) -> Verdict:
     return judge_clips(load_judge("sketch"), np.stack([one.render(size, size) for one in sequences]))
 
 
-def main(output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("reports/bench")) -> None:
+def main(
+    output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("reports/bench"), write: Write = False
+) -> None:
     """Train a small curve VAE on fitted strokes and on true outlines, and let the sketch judge compare them."""
+    page = page_of("probe", write)
     with TemporaryDirectory() as folder:
         results = probe(load_params(), Path(folder))
     write_json(output / "probe.json", results)
-    table = Table(
-        "strokes",
-        "shape",
-        "motion",
-        "both",
-        "by seed",
-        "ceiling",
-        "seconds",
-        title="A small curve VAE, held-out captions",
-    )
+    show("probe", markdown(results), page)
+    print(f"written to {output}/probe.json")
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """What :func:`probe` returns, as a table."""
+    rows = []
     for name in ("fitted", "true outlines"):
         row = results[name]
         shares = [f"{row[key]:.1%}" for key in ("shape", "motion", "joint")]
         by_seed = ", ".join(f"{share:.1%}" for share in row["by_seed"])
-        table.add_row(name, *shares, by_seed, f"{row['ceiling']:.1%}", f"{row['seconds']:.0f}")
-    console = Console()
-    console.print(table)
-    console.print(f"fitted / true: {results['ratio']:.2f}" if results["ratio"] is not None else "nothing was learned")
-    console.print(f"written to {output}/probe.json")
+        rows.append([name, *shares, by_seed, f"{row['ceiling']:.1%}", f"{row['seconds']:.0f}"])
+    table = as_table(["strokes", "shape", "motion", "both", "by seed", "ceiling", "seconds"], rows)
+    ratio = "nothing was learned" if results["ratio"] is None else f"fitted / true: {results['ratio']:.2f}"
+    return f"{table}\n\n{ratio}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
@@ -152,19 +153,19 @@ def markdown(results: Mapping[str, Any]) -> str:
     for name, found in results["models"].items():
         about = found["sampling"]
         scales = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"
-        parts.append(f"## {name} ({found['objective']}, from {found['way']})\n\nOver steps, {scales}:\n")
+        parts.append(f"**{name}** ({found['objective']}, from {found['way']}), over steps, {scales}:\n")
         parts.append(_table(("sampler", "steps"), found["steps"], results["real"]))
-        parts.append(f"Over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
+        parts.append(f"The same over guidance, {about['sampler']} in {about['num_inference_steps']} steps:\n")
         parts.append(_table(("guidance_scale", "control_guidance_scale"), found["guidance"], results["real"]))
     return "\n".join(parts)
 
 
 def _table(keys: Sequence[str], rows: Sequence[Row], real: Row) -> str:
-    lines = [f"| {' | '.join([*keys, *COLUMNS.values()])} |", "|---" * (len(keys) + len(COLUMNS)) + "|"]
+    lines = []
     for row in [*rows, dict.fromkeys(keys, "") | {keys[0]: "real clips"} | real]:
         numbers = ("–" if row[name] is None else f"{row[name]:.3g}" for name in COLUMNS)
-        lines.append(f"| {' | '.join([*(str(row[key]) for key in keys), *numbers])} |")
-    return "\n".join(lines) + "\n"
+        lines.append([*(str(row[key]) for key in keys), *numbers])
+    return as_table([*keys, *COLUMNS.values()], lines) + "\n"
 
 
 def save_steps(path: Path, results: Mapping[str, Any]) -> None:
@@ -216,8 +217,10 @@ def main(
     clips: Annotated[int, typer.Option(min=1, help="Held-out clips a setting")] = 72,
     data: Annotated[Path, typer.Option(help="Folder with clips and curves of the project")] = Path("data"),
     output: Annotated[Path, typer.Option(help="Folder of the results")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Quality against steps for every sampler that the models allow, and faithfulness against both guidance scales."""
+    page = page_of("samplers", write)
     bench = Bench(Data(data / "clips", data / "sketches", data / "curves"), clips)
     results = compare(models or [Path("models/sketch_ldm")], bench, ClipSampling.of(load_params()))
     write_json(output / "samplers.json", results)
@@ -226,7 +229,8 @@ def main(
         partial.write_text(table, encoding="utf-8")
     save_steps(output / "samplers.png", results)
     save_guidance(output / "guidance.png", results)
-    print(f"{table}\nwritten to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
+    show("samplers", table, page)
+    print(f"written to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ from typing import Annotated
 
 import psutil
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curves.fitting.stage import fit
 from sketch2video.data.ingest.stage import ingest
 from sketch2video.files import write_json
@@ -82,18 +81,18 @@ def measured(params: Params, count: int) -> list[dict[str, float | int | str]]:
 def main(
     counts: Annotated[list[int] | None, typer.Argument(help="Numbers of clips.")] = None,
     output: Annotated[Path, typer.Option(help="File of the results.")] = Path("reports/bench/scale.json"),
+    write: Write = False,
 ) -> None:
     """Measure the data stages for growing numbers of clips."""
+    page = page_of("scale", write)
     params = load_params()
     rows = [row for count in counts or [1000, 10_000] for row in measured(params, count)]
     write_json(output, rows)
-    table = Table(title="Data stages")
-    for column in ("clips", "stage", "seconds", "clips a second", "peak MiB"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+    cells = []
     for row in rows:
         clips, seconds, peak = (float(row[name]) for name in ("clips", "seconds", "peak_mib"))
-        table.add_row(f"{clips:.0f}", str(row["stage"]), f"{seconds:.1f}", f"{clips / seconds:.0f}", f"{peak:.0f}")
-    Console().print(table)
+        cells.append([f"{clips:.0f}", str(row["stage"]), f"{seconds:.1f}", f"{clips / seconds:.0f}", f"{peak:.0f}"])
+    show("scale", as_table(["clips", "stage", "seconds", "clips a second", "peak MiB"], cells), page)
     print(f"written to {output}")
 
 

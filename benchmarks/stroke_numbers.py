@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +30,7 @@ from benchmarks.strokes import (
     names_in,
     percent,
 )
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.network import GIVEN as KEPT
 from sketch2video.curve_vae.network import MOTION_GAIN, Posterior, life_of, span_of
@@ -106,8 +105,10 @@ def main(
     clips_count: ClipsCount = 144,
     labels: Labels = "",
     output: Output = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Train the prior on the strokes' numbers themselves, and measure it beside the curve VAE."""
+    page = page_of("stroke_numbers", write)
     params = load_params()
     data = curve_data(params, curves, text_encoder)
     begin = time.perf_counter()
@@ -116,7 +117,8 @@ def main(
     folder = output / "stroke_numbers"
     with replacing(folder) as partial:
         numbers.save_pretrained(partial)
-    table = Table("", "numbers a stroke", "px after coding", "correct", "Fréchet distance", "between, px", "s a clip")
+    columns = ["", "numbers a stroke", "px after coding", "correct", "Fréchet distance", "between, px", "s a clip"]
+    rows = []
     vae = load_frozen(CurveVAE, model, "train_curve_vae")
     for name, network, path in (("latents", vae, model), ("numbers", numbers, folder)):
         found = compare(
@@ -133,18 +135,20 @@ def main(
             judges=output,
         )
         way = found["ways"][GENERATED]
-        table.add_row(
-            name,
-            str(len(network.mean)),
-            f"{found['reconstruction_px']:.2f}",
-            percent(list(way["as_asked"].values())[-1] if way["as_asked"] else None),
-            "" if way["frechet"] is None else f"{way['frechet']:.3g}",
-            f"{found['ways'][GIVEN]['between']['strokes_px']:.2f}",
-            f"{found['seconds'][GENERATED]:.3f}",
+        rows.append(
+            [
+                name,
+                str(len(network.mean)),
+                f"{found['reconstruction_px']:.2f}",
+                percent(list(way["as_asked"].values())[-1] if way["as_asked"] else None),
+                "" if way["frechet"] is None else f"{way['frechet']:.3g}",
+                f"{found['ways'][GIVEN]['between']['strokes_px']:.2f}",
+                f"{found['seconds'][GENERATED]:.3f}",
+            ]
         )
-    console = Console()
-    console.print(table)
-    console.print(f"the prior on the numbers was trained in {seconds:.0f} s; written to {output}")
+    note = f"The prior on the numbers was trained in {seconds:.0f} s."
+    show("stroke_numbers", f"{as_table(columns, rows)}\n\n{note}", page)
+    print(f"written to {output}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ would be is the baseline of that.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,14 +18,13 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_distributions
 from benchmarks.stroke_errors import DISTRIBUTIONS, distributions
 from benchmarks.stroke_sheets import Tile, save_sheets
 from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.data.clips.shards import read_table
 from sketch2video.evaluation.evaluate import evaluated_rows
@@ -53,28 +51,23 @@ Labels = Annotated[
 Output = Annotated[Path, typer.Option(help="Folder of the results")]
 
 
-def table_of(found: Mapping[str, Any]) -> Table:
-    """What was found, as one table: a row a measure, a column a way to draw."""
+def markdown(found: Mapping[str, Any]) -> str:
+    """What was found, as a table, a row a measure and a column a way to draw; and notes to it."""
     ways, protocol = found["ways"], found["protocol"]
-    title = f"{found['model']['name']}: {protocol['clips']} held-out captions, {protocol['frames']} frames"
-    table = Table("", *ways, title=title)
-
-    def row(name: str, cells: Sequence[str]) -> None:
-        table.add_row(name, *cells, *[""] * (len(ways) - len(cells)))
-
-    row("strokes after encoder and decoder, px", ["", f"{found['reconstruction_px']:.2f}"])
+    rows = [["strokes after encoder and decoder, px", "", f"{found['reconstruction_px']:.2f}"]]
     for label in _labels(ways[REAL]["as_asked"]):
         name = "all of these" if label == JOINT else label
-        row(f"{name} correct", [percent(way["as_asked"].get(label)) for way in ways.values()])
+        rows.append([f"{name} correct", *(percent(way["as_asked"].get(label)) for way in ways.values())])
     if ways[REAL]["frechet"] is not None:
-        row("Fréchet distance", [f"{way['frechet']:.3g}{' (floor)' * (way is ways[REAL])}" for way in ways.values()])
+        distances = (f"{way['frechet']:.3g}{' (floor)' * (way is ways[REAL])}" for way in ways.values())
+        rows.append(["Fréchet distance", *distances])
     for key, name in DISTRIBUTIONS.items():
-        row(name, [_spread(way["distributions"][key]) for way in ways.values()])
-    table.add_section()
+        rows.append([name, *(_spread(way["distributions"][key]) for way in ways.values())])
     for key, name in (("strokes_px", "strokes between, px"), ("unmatched", "unmatched"), ("ink_px", "ink between, px")):
-        row(name, ["" if way["between"] is None else _number(way["between"][key]) for way in ways.values()])
-    row("seconds a clip", ["", *(f"{seconds:.3f}" for seconds in found["seconds"].values())])
-    return table
+        rows.append([name, *("" if way["between"] is None else _number(way["between"][key]) for way in ways.values())])
+    rows.append(["seconds a clip", "", *(f"{seconds:.3f}" for seconds in found["seconds"].values())])
+    title = f"{found['model']['name']}: {protocol['clips']} held-out captions, {protocol['frames']} frames"
+    return f"{title}\n\n{as_table(['', *ways], rows)}\n\n{notes(found)}"
 
 
 def _labels(shares: Mapping[str, Any]) -> list[str]:
@@ -202,8 +195,10 @@ def main(
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that are drawn at once")] = 24,
     training_seconds: Annotated[float | None, typer.Option(help="That the model took, for the record")] = None,
     output: Output = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Measure drawings of many strokes beside those that were fitted to real clips."""
+    page = page_of("strokes", write)
     base = load_params().base
     vae = load_frozen(CurveVAE, model, "train_curve_vae")
     found = compare(
@@ -218,10 +213,8 @@ def main(
         sampling=Sampling(steps, guidance, batch_size, base.seed, temperature, stroke_quantile),
         size=base.size,
     )
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    console.print(table_of(found))
-    console.print(notes(found))
-    console.print(f"written to {output}/strokes.json, strokes.png, strokes_sheet.gif and strokes_sheet.png")
+    show("strokes", markdown(found), page)
+    print(f"written to {output}/strokes.json, strokes.png, strokes_sheet.gif and strokes_sheet.png")
 
 
 def names_in(labels: str) -> list[str] | None:
@@ -241,7 +234,7 @@ def notes(found: Mapping[str, Any]) -> str:
     lines.append(f"Fréchet distances and their floor: {sides} drawings; other numbers: mean (10%, 50%, 90%)")
     if model["training_seconds"] is not None:
         lines.append(f"trained in {model['training_seconds']:.0f} s")
-    return "\n".join(lines)
+    return "\n".join(f"- {line}" for line in lines)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import typer
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
+from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.autoencoder.training import mean_psnr, to_network
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
@@ -58,22 +59,19 @@ def measured(model: HierarchicalVQGAN, clips: list[np.ndarray]) -> dict[str, Any
 def markdown(found: dict[str, Any]) -> str:
     """What :func:`measured` found, as a table."""
     names = list(found["real"])
-    lines = [
-        f"{found['clips']} clips, {found['psnr']:.1f} dB PSNR.",
-        "",
-        "| | " + " | ".join(name.replace("_", " ") for name in names) + " |",
-        "|---" * (len(names) + 1) + "|",
-        *(f"| {way} | " + " | ".join(f"{found[way][name]:.4f}" for name in names) + " |" for way in WAYS),
-    ]
-    return "\n".join(lines) + "\n"
+    rows = [[way, *(f"{found[way][name]:.4f}" for name in names)] for way in WAYS]
+    table = as_table(["", *(name.replace("_", " ") for name in names)], rows)
+    return f"{found['clips']} clips, {found['psnr']:.1f} dB PSNR.\n\n{table}\n"
 
 
 def main(
     clips: Annotated[int, typer.Option(min=1, help="Held-out clips, spread evenly over their captions")] = 48,
     vqgan: Annotated[Path, typer.Option(help="Folder of the VQGAN")] = Path("models/hierarchical_vqgan/vqgan"),
     reports: Annotated[Path, typer.Option(help="Where tokens.{json,md,png} go")] = Path("reports/bench"),
+    write: Write = False,
 ) -> None:
     """Measure what tokens alone do to held-out clips, and show it."""
+    page = page_of("tokens", write)
     model = load_vqgan(vqgan)
     folder = Data().clips
     rows, _ = evaluated_rows(read_table(folder / "clips.parquet"), clips)
@@ -86,7 +84,7 @@ def main(
     indices = np.linspace(0, len(chosen[0]) - 1, min(SHOWN, len(chosen[0]))).round().astype(int)
     some = [frames[indices] for frames in chosen[:4]]
     save_sheet(reports / "tokens.png", [row for frames in some for row in (frames, there_and_back(model, frames))])
-    print(markdown(found))
+    show("tokens", markdown(found), page)
 
 
 if __name__ == "__main__":

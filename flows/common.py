@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from sketch2video.errors import UserError, border, refusal
+from sketch2video.guard import guarded
 
 UNREACHABLE = "Failed to reach API"
 """Prefect's message, before the flow begins, if its server does not respond."""
@@ -38,6 +40,7 @@ def stage_flow(function: Callable[..., Any]) -> Flow[..., Any]:
 
 def execute(stage: Flow[..., Any], *args: Any, **kwargs: Any) -> None:
     """Run a flow as a command: exit code 2 and one line for errors that the user can fix, 1 for other failures."""
+    os.environ.update(guarded(os.environ))  # without a server given, Prefect starts one
     with border(stage.name):
         try:
             state = cast(State[Any], stage(*args, return_state=True, **kwargs))

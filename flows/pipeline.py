@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from prefect.states import Failed
 from flows.common import REFUSED, execute, stage_flow
 from sketch2video.data.sources.hashable import refuse_unhashable_sources
 from sketch2video.errors import UserError
+from sketch2video.guard import guarded
 from sketch2video.params import load_params
 
 Graph = dict[str, set[str]]
@@ -69,7 +71,12 @@ def run_stage(stage: str) -> State | None:
     last: deque[str] = deque(maxlen=SHOWN_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     process = subprocess.Popen(
-        command, env=stage_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        env=guarded(stage_environment()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     try:
         for line in process.stdout or []:
@@ -127,7 +134,13 @@ def parse_dot(dot: str) -> Graph:
 
 def needed_by(graph: Graph, target: str) -> set[str]:
     """A stage and all its direct and indirect dependencies."""
-    return {target}.union(*(needed_by(graph, stage) for stage in graph[target]))
+    needed, waiting = set[str](), [target]
+    while waiting:
+        stage = waiting.pop()
+        if stage not in needed:
+            needed.add(stage)
+            waiting += graph[stage]
+    return needed
 
 
 def in_order(graph: Graph, stages: set[str] | None = None) -> list[str]:
@@ -136,4 +149,6 @@ def in_order(graph: Graph, stages: set[str] | None = None) -> list[str]:
 
 
 if __name__ == "__main__":
-    execute(pipeline, *sys.argv[1:2])
+    parser = argparse.ArgumentParser(prog="python -m flows.pipeline", description="Bring the graph up to date")
+    parser.add_argument("target", nargs="?", help="the last stage; by default all stages of the project's own dvc.yaml")
+    execute(pipeline, **vars(parser.parse_args()))

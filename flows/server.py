@@ -19,10 +19,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
+from sketch2video.durations import VARIABLE, chart
 from sketch2video.errors import UserError, border
 from sketch2video.files import replacing
+from sketch2video.guard import guarded
 from sketch2video.tracking.databases import prefect_database
 
 # Prefect and MLflow are run as commands and not imported, since importing them takes seconds.
@@ -57,8 +60,8 @@ class Service:
         with self.log.open("wb") as log:
             # In a session of its own, as Ctrl-C would end all services at once, and before the flows.
             self.process = subprocess.Popen(
-                _python("flows.server", "guard", "--", *command),
-                env=environment,
+                command,
+                env=guarded(environment),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -93,23 +96,6 @@ class Service:
                 self.process.wait(patience)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
-
-
-def guard(command: Sequence[str]) -> int:
-    """Run a command that ends, with its children, whenever the parent of this process ends.
-
-    Returns:
-        The command's exit code.
-    """
-    parent = os.getppid()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the command receives it, too; wait for its end
-    process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-    while True:
-        try:
-            return process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            if os.getppid() != parent:
-                os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def responds(url: str) -> bool:
@@ -159,9 +145,12 @@ def prefect_server(preferred_port: int = 0, *, interface: bool) -> Iterator[tupl
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command with one Prefect server for all of its flows; returns its exit code.
+    """Run a command with one Prefect server for all of its flows, and print where the time went.
 
     The server is that of ``PREFECT_API_URL``, else that of a running ``up``, else a temporary one.
+
+    Returns:
+        The command's exit code.
 
     Raises:
         UserError: there is no such command, or the server does not start.
@@ -174,16 +163,25 @@ def run(command: Sequence[str]) -> int:
                 environment |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(_home())}
             else:
                 environment, _ = stack.enter_context(prefect_server(interface=False))
+        file = Path(stack.enter_context(TemporaryDirectory())) / "durations.jsonl"
+        begun = time.monotonic()
         try:
-            process = subprocess.Popen(command, env=environment)
+            process = subprocess.Popen(command, env=guarded({**environment, VARIABLE: str(file)}))
         except OSError as error:
-            raise UserError(f"{command[0]} cannot be run ({error.strerror}); check its spelling") from error
+            raise _not_run(command, error) from error
         try:
-            return process.wait()
+            code = process.wait()
         except BaseException:
             process.terminate()
             process.wait()
             raise
+        if where_time_went := chart(file, time.monotonic() - begun):
+            print(f"\n{where_time_went}")
+        return code
+
+
+def _not_run(command: Sequence[str], error: OSError) -> UserError:
+    return UserError(f"{command[0]} cannot be run ({error.strerror}); check its spelling")
 
 
 def up() -> None:
@@ -244,7 +242,7 @@ def _deploy(environment: Mapping[str, str]) -> None:
     """Create the deployments of ``prefect.yaml``."""
     done = subprocess.run(
         _python("prefect", "--no-prompt", "deploy", "--all"),
-        env=environment,
+        env=guarded(environment),
         capture_output=True,
         text=True,
         errors="replace",
@@ -281,9 +279,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="Prefect server, deployments, worker and MLflow server, until Ctrl-C")
     running = commands.add_parser("run", help="one Prefect server for all flows of a command")
-    guarded = commands.add_parser("guard", help="a command that ends with the process that started it")
-    for command in (running, guarded):
-        command.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    running.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)  # so that the servers end, too
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells disable for background commands
@@ -294,7 +290,7 @@ def main() -> None:
             program = [part for index, part in enumerate(arguments.program) if index or part != "--"]
             if not program:
                 parser.error("name a command after --")
-            sys.exit(guard(program) if arguments.command == "guard" else run(program))
+            sys.exit(run(program))
     except KeyboardInterrupt:
         sys.exit(130)
 

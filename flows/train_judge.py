@@ -1,4 +1,4 @@
-"""Train the frozen judges of the evaluation again: ``python -m flows.train_judge [video] [sketch]``.
+"""Train the frozen judges of the evaluation again: ``python -m flows.train_judge [video|sketch]``.
 
 Not a stage: the judges are part of the package, so that scores of different clones are comparable. Run it only if the
 synthetic scenes change; scores by different judges are not comparable, and the judges' names show the difference.
@@ -6,13 +6,16 @@ synthetic scenes change; scores by different judges are not comparable, and the 
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 from flows.common import execute, stage_flow
 from sketch2video.judges import scenes_judge_training as judge_training
 from sketch2video.judges.shipped import store_judge
 from sketch2video.tracking.runs import tracked_run
 from sketch2video.training.checkpoints import folder_for
+
+KINDS = ("video", "sketch")
+"""Kinds of judges."""
 
 
 @stage_flow
@@ -38,5 +41,8 @@ def train_judge(kind: str, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ["video", "sketch"]:
+    parser = argparse.ArgumentParser(prog="python -m flows.train_judge", description="Train the frozen judges again")
+    parser.add_argument("kind", nargs="?", choices=KINDS, help="by default both")
+    kind = parser.parse_args().kind
+    for chosen in [kind] if kind else KINDS:
         execute(train_judge, chosen)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sketch2video.guard import guarded
 from sketch2video.tracking.environment import quiet
 
 pytest_plugins = ["tests.scenes_data"]
 
 quiet()
+os.environ.update(guarded(os.environ))  # what the tests start ends with them, also if they are killed
 
 TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "latent_dim": 4, "hidden": 16} | {
     "time_terms": 4,

@@ -12,6 +12,8 @@ from sketch2video import __version__
 from sketch2video.data.clips.shards import write_table
 from sketch2video.inputs.caption_lines import read_caption_lines
 from sketch2video.media.writing import write_video
+from sketch2video.systems.registry import parts_of, system_names
+from sketch2video.systems.spec import SHARED
 
 
 def sketch2video(*arguments, folder):
@@ -47,6 +49,7 @@ def test_version(tmp_path):
         (["validate"], "params.yaml"),
         (["profile", "smoke"], "profile"),
         (["profile"], "profile"),
+        (["train"], "train --list"),
         (["source", "nothing.csv"], "nothing.csv"),
     ],
 )
@@ -55,6 +58,19 @@ def test_mistakes_end_with_one_line_and_code_2(tmp_path, arguments, named):
     assert answer.returncode == 2
     assert len(answer.stderr.splitlines()) == 1
     assert named in answer.stderr
+
+
+def test_all_parts_are_described(tmp_path):
+    shutil.copy("params.yaml", tmp_path)
+    answer = sketch2video("train", "--list", folder=tmp_path)
+    lines = answer.stdout.splitlines()
+    for owner in (SHARED, *system_names()):
+        start = next(number for number, line in enumerate(lines) if line.startswith(f"{owner}: "))
+        parts = [line.split(maxsplit=1) for line in lines[start + 1 : start + 1 + len(parts_of(owner))]]
+        assert parts == [[part.name, part.title] for part in parts_of(owner)]
+    assert "text_ldm: text → video, control: none" in lines
+    alone = sketch2video("train", "--list", "--system", "text_ldm", folder=tmp_path)
+    assert alone.stdout.splitlines() == lines[lines.index("text_ldm: text → video, control: none") :]
 
 
 def test_a_profile_is_written_into_the_parameters(tmp_path):

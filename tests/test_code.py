@@ -1,9 +1,13 @@
 """What results depend on: code without comments, and what it imports."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from sketch2video import code as module
-from sketch2video.code import PACKAGE, code_digest, code_of, defining_file, imported_files
+from sketch2video.code import PACKAGE, code_digest, code_of, defining_file, imported_files, loaded_files
 
 
 def test_code_is_what_it_does(tmp_path):
@@ -56,3 +60,13 @@ def test_a_name_that_nothing_defines_is_an_error():
     assert defining_file("sketch2video.curves", "CurveSequence") == PACKAGE / "curves" / "equation" / "sequence.py"
     with pytest.raises(ModuleNotFoundError, match=r"sketch2video\.nothing"):
         defining_file("sketch2video.nothing", "X")
+
+
+def test_loaded_files_are_those_that_python_loads(tmp_path):
+    """All of them are imported at the top level here, so that Python's own list is the reference."""
+    entry = tmp_path / "entry.py"
+    entry.write_text("import sketch2video.svg.values\nfrom sketch2video.curves import equation\n")
+    listed = "import sys; print(*(m.__file__ for n, m in sys.modules.items() if n.partition('.')[0] == 'sketch2video'))"
+    code = f"{entry.read_text()}{listed}"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded_files(entry) - {entry} == set(map(Path, loaded))

@@ -15,6 +15,7 @@ import pytest
 import typer.main
 import yaml
 
+from benchmarks.tables import MARKED
 from sketch2video.cli import app
 from sketch2video.params import load_params, parse_params
 from sketch2video.systems.registry import find_system, registered, system_names
@@ -125,7 +126,7 @@ def test_stages_and_systems_that_commands_name_exist(page: Path) -> None:
     }
     wrong = []
     for words in shell_words(page):
-        if words[:2] == ["sketch2video", "train"] and len(words) > 2:
+        if words[:2] == ["sketch2video", "train"] and words[2:] not in ([], ["--list"]):
             owner = words[words.index("--system") + 1] if "--system" in words else None
             known = parts[owner] if owner else parts["sketch_ldm"] | parts[SHARED]
             wrong += [] if words[2] in known else [words]
@@ -340,3 +341,26 @@ def test_docstrings_comments_and_names_use_the_terms_of_the_field(terms: re.Patt
         for word in terms.findall(path.read_text())
     }
     assert sorted(used - SAVED_OR_STANDARD) == []
+
+
+def test_tables_name_commands_that_exist_and_every_benchmark_has_its_table() -> None:
+    marked = [(match[2], match[3]) for page in TOP for match in MARKED.finditer(page.read_text())]
+    names = [name for name, _ in marked]
+    assert len(marked) == sum(page.read_text().count("\n<!-- table: ") for page in TOP), "each is closed"
+    assert sorted(set(names)) == sorted(names)
+    for name, command in marked:
+        words = shlex.split(command)
+        if words[0] == "make":
+            assert words[1] in TARGETS, name
+        elif words[0] == "sketch2video":
+            assert words[1] in COMMANDS, name
+        else:
+            assert words[:2] == ["python", "-m"], name
+            assert ROOT.joinpath(*words[2].split(".")).with_suffix(".py").is_file(), name
+    makefile = (ROOT / "Makefile").read_text()
+    commands = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "run_command(main)" in path.read_text()}
+    for module in commands - {"cut"}:  # it makes clips
+        assert "write" in inspect.signature(importlib.import_module(f"benchmarks.{module}").main).parameters
+        assert f"python -m benchmarks.{module}" in makefile
+        assert module in names
+    assert {"results_short", "long_video_lengths"} <= set(names)

@@ -19,7 +19,7 @@ STAND_IN = """#!{python}
 import json, os, subprocess, sys
 name, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 with open(os.environ["LOG"], "a") as log:
-    print(json.dumps([name, *arguments]), file=log)
+    print(json.dumps([name, *arguments, *os.environ.get("WRITE", "").split()]), file=log)
 if name == "sketch2video" and arguments[0] == "check" and os.environ.get("REFUSE"):
     sys.exit(2)
 if arguments[:3] == ["-m", "flows.server", "run"]:
@@ -82,6 +82,12 @@ def test_videos_of_ones_own_bring_their_captions(project, arguments, checked, pr
     assert done.returncode == 0, done.stderr
     assert ["sketch2video", "check", *checked] in commands
     assert commands[-1] == ["sketch2video", "generate", "--", prompts]
+
+
+def test_tables_are_written_where_asked(project):
+    for asked, received in (([], []), (["WRITE=1"], ["1"])):
+        _, commands = make(project, "results", "SYSTEMS=sketch_ldm text_ldm", *asked)
+        assert commands[-1] == ["python", "-m", "benchmarks.results", "sketch_ldm", "text_ldm", *received]
 
 
 def test_prompts_that_cannot_be_used_end_it_before_the_graph_starts(project):

@@ -7,7 +7,7 @@ import yaml
 
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
-from sketch2video.profiles import apply_profile, edit_params, profile_names, set_source
+from sketch2video.profiles import apply_profile, edit_params, profile_names, source_params
 
 DEFAULTS = Path("params.yaml").read_text(encoding="utf-8")
 
@@ -77,6 +77,10 @@ def test_an_unknown_profile_names_the_known_ones(params):
     for name in ("huge", "../params", "default"):
         with pytest.raises(UserError, match=r"known: bottleneck, gpu, smoke.*git checkout"):
             apply_profile(name, params)
+
+
+def set_source(source, params):
+    edit_params({"ingest": source_params(source)}, params)
 
 
 def test_the_source_is_a_csv_or_the_scenes(params, tmp_path):

@@ -1,4 +1,4 @@
-"""Digests of code: what results depend on besides parameters and inputs.
+"""Digests of code, what results depend on besides parameters and inputs, and the files that a module imports.
 
 A module's code is its own and that of everything of this package that it imports (:func:`imported_files`), so that
 no list has to be maintained.
@@ -7,7 +7,7 @@ no list has to be maintained.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -17,28 +17,85 @@ from sketch2video.files import sha256_of_value
 PACKAGE = Path(__file__).resolve().parent
 
 NOT_RESULTS = frozenset(
-    {"errors.py", "params", "files.py", "code.py", "training/previews.py", "tracking", "stages", "cli"}
-    | {"systems/registry.py", "systems/spec.py"}
+    {"errors.py", "durations.py", "params", "files.py", "code.py", "training/previews.py", "tracking", "stages", "cli"}
+    | {"systems/registry.py", "systems/spec.py", "evaluation/provenance.py"}
 )
-"""Code that does not affect results: error messages, reading of parameters (which are compared by value), previews, and
-the code that calls the rest."""
+"""Code that does not affect results: error messages, reading of parameters (which are compared by value), previews, the
+record of the machine, and the code that calls the rest."""
 
 
 def imported_files(entry: Path) -> set[Path]:
-    """A file and all files of this package that it imports, directly or not, within functions, too.
+    """A file and all files of this package whose code decides its results: those that it imports, directly or not.
 
     For a name that a package re-exports, the file that defines it counts. ``NOT_RESULTS`` are excluded.
 
     Args:
         entry: a Python file; need not be of this package.
     """
+    return _reached(entry, _deciding_files)
+
+
+def loaded_files(entry: Path) -> set[Path]:
+    """A file and all files of this package that Python loads with it, directly or not.
+
+    Packages count with every module in them that is imported, as does code that does not affect results.
+
+    Args:
+        entry: a Python file; need not be of this package.
+    """
+    return _reached(entry, _loaded_files)
+
+
+@cache  # files of a running process do not change
+def imports_of(file: Path) -> tuple[tuple[str, str], ...]:
+    """All imports of a file, within functions, too.
+
+    Returns:
+        Pairs of a module and a name: ``import a.b`` is ("a.b", ""), ``from a import b`` is ("a", "b").
+    """
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [(node.module, alias.name) for alias in node.names]
+    return tuple(found)
+
+
+def _reached(entry: Path, files_of: Callable[[str, str], Sequence[Path]]) -> set[Path]:
+    """A file and all files that it reaches by imports of this package.
+
+    Args:
+        entry: the file.
+        files_of: from module and name of an import of this package to the files that count for it.
+    """
     seen, waiting = set[Path](), [entry.resolve()]
     while waiting:
         file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
-            waiting += _imports_of(file)
+        if file in seen:
+            continue
+        seen.add(file)
+        for module, name in imports_of(file):
+            if module.partition(".")[0] == PACKAGE.name:
+                waiting += files_of(module, name)
     return seen
+
+
+@cache
+def _deciding_files(module: str, name: str) -> tuple[Path, ...]:
+    if not name:
+        return ()
+    file = defining_file(module, name)
+    parts = file.relative_to(PACKAGE).parts
+    return () if NOT_RESULTS & {parts[0], "/".join(parts)} else (file,)
+
+
+@cache
+def _loaded_files(module: str, name: str) -> tuple[Path, ...]:
+    parts = f"{module}.{name}".split(".")[1:]  # a name may be a module
+    paths = [PACKAGE.joinpath(*parts[:end]) for end in range(len(parts) + 1)]
+    candidates = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return tuple(file for file in candidates if file.is_file())
 
 
 def code_digest(*entries: ModuleType | Path | str) -> str:
@@ -68,21 +125,6 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _name(file: Path) -> str:
     return file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else file.name
-
-
-@cache
-def _imports_of(file: Path) -> tuple[Path, ...]:
-    return tuple(_imports(file))
-
-
-def _imports(file: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{PACKAGE.name}."):
-            for alias in node.names:
-                found = defining_file(str(node.module), alias.name)
-                parts = found.relative_to(PACKAGE).parts
-                if not NOT_RESULTS & {parts[0], "/".join(parts)}:
-                    yield found
 
 
 def defining_file(module: str, name: str) -> Path:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unicodedata import category
 
+from sketch2video.durations import record
+
 # Libraries are recognised by the names of their exceptions, so that `--help` imports none of them.
 
 
@@ -124,6 +126,7 @@ def border(program: str) -> Iterator[None]:
         try:
             yield
         finally:
+            record()
             _flush_output()
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():

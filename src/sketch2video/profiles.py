@@ -52,11 +52,6 @@ def apply_profile(name: str, params: Path | str = "params.yaml", profiles: Path 
     edit_params(differences, params, source=str(path))
 
 
-def set_source(source: str, params: Path | str = "params.yaml") -> None:
-    """Set whether ``ingest`` reads captioned videos or the embedded scenes; see :func:`source_params`."""
-    edit_params({"ingest": source_params(source)}, params, source=brief(source))
-
-
 def source_params(source: str) -> dict[str, str]:
     """The values of the section ``ingest`` for a source.
 

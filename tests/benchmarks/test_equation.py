@@ -9,6 +9,7 @@ from benchmarks.methods import Drawn
 from benchmarks.race import Point
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
+from tests.benchmarks.cells import cells_of
 
 FIT = load_params(Path(__file__).parents[2] / "params.yaml").fit
 
@@ -55,10 +56,12 @@ def test_every_method_draws_within_the_budget(circle):
 
 def test_the_table_has_a_row_a_method_and_a_cell_a_measure():
     rows = {"one": {"frames": 32, "ink_to_curve_px": 0.123, "cpu_ms": 1234.5}, "two": {"frames": 2, "cpu_ms": 12.34}}
-    lines = markdown(rows).splitlines()
+    race = {"times_longer": [10.0], "limit_s": 4.0}
+    lines = markdown({"methods": rows, "race": race}).splitlines()
     assert columns_of(rows) == ["frames", "ink_to_curve_px", "cpu_ms"]
-    assert lines[0] == f"| | frames | {COLUMNS['ink_to_curve_px']} | {COLUMNS['cpu_ms']} |"
-    assert lines[2:] == ["| one | 32 | 0.12 | 1234 |", "| two | 2 | – | 12.3 |"]
+    assert cells_of(lines[0]) == ["", "frames", COLUMNS["ink_to_curve_px"], COLUMNS["cpu_ms"]]
+    assert [cells_of(line) for line in lines[2:4]] == [["one", "32", "0.12", "1234"], ["two", "2", "–", "12.3"]]
+    assert lines[4:] == ["", verdict(race)]
 
 
 def test_the_verdict_says_how_often_and_how_much_longer():

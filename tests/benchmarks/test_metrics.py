@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from benchmarks import metrics
 from benchmarks.metrics import CORRUPTIONS, SHOULD, as_it_should, embedded_clips, rho, spoiled, with_swapped_words
+from sketch2video.errors import UserError
 from sketch2video.judges.faithfulness import can_be_judged
 from sketch2video.media.writing import write_video
+from tests.benchmarks.cells import cells_of
 
 LEVELS = [(name, one, level) for name, one in CORRUPTIONS.items() if one.spoil for level in one.levels]
 
@@ -85,26 +86,25 @@ def test_rho_is_that_of_ranks():
     assert rho([1, 2, 4, 3]) == pytest.approx(0.8)  # 1 - 6 · (1² + 1²) / (4 · (4² - 1))
 
 
-def test_the_command_measures_videos_of_the_users(world, tmp_path, monkeypatch):
+def test_the_command_measures_videos_of_the_users(world, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         metrics, "CORRUPTIONS", {name: one._replace(levels=one.levels[::2]) for name, one in CORRUPTIONS.items()}
     )
     for i, clip in enumerate(world[0]):
         write_video(tmp_path / "videos" / f"{i}.mp4", clip, 8.0)
-    said = CliRunner().invoke(metrics.app, [str(tmp_path / "videos"), "--reports", str(tmp_path / "bench")])
-    assert said.exit_code == 0, said.output
+    metrics.main(tmp_path / "videos", tmp_path / "bench")
     stored = json.loads((tmp_path / "bench" / "metrics.json").read_text())
     assert set(stored["curves"]) == {"flicker", "background_drift", "sharpness", "motion"}
     assert set(stored["curves"]) < set(SHOULD), "too few clips for distances, and no words to judge"
     assert stored["spearman_rho"]["flicker"]["noise"] == 1
     assert stored["protocol"]["number"] == 4
     assert (tmp_path / "bench" / "metrics.png").read_bytes().startswith(b"\x89PNG")
-    assert "flicker" in said.output
+    first, _, last = (f"{value:.3g}" if value is not None else "–" for value in stored["curves"]["flicker"]["noise"])
+    assert cells_of(capsys.readouterr().out.splitlines()[4])[:2] == ["flicker", f"+1.00 ✓ ({first} → {last})"]
 
 
 @pytest.mark.parametrize("source", ["nowhere", "nowhere.csv", "."])
-def test_a_source_without_videos_is_one_line(tmp_path, capsys, source):
-    with pytest.raises(SystemExit) as ended:
-        metrics.app([str(tmp_path / source)], standalone_mode=False)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_a_source_without_videos_is_one_line(tmp_path, source):
+    with pytest.raises(UserError) as error:
+        metrics.main(tmp_path / source, tmp_path / "bench")
+    assert "\n" not in str(error.value)

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
-from rich.console import Console
 from transformers import BertConfig, BertModel
 
 from benchmarks.stroke_sheets import MOVING_SIDE, STILL_SIDE, wrapped
 from benchmarks.stroke_ways import GENERATED, GIVEN, INTERPOLATED, REAL, Sampling, first_and_last, straight_between
-from benchmarks.strokes import about_model, compare, notes, table_of
+from benchmarks.strokes import about_model, compare, markdown, notes
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.strokes import stroke_sets
 from sketch2video.errors import UserError
@@ -99,15 +98,8 @@ def test_given_drawings_are_kept_and_straight_lines_lie_on_lines_that_move_strai
     assert world.found["ways"][GENERATED]["between"]["ink_px_by_frame"][0] > 1
 
 
-def printed(found: dict[str, Any]) -> str:
-    console = Console(width=200)
-    with console.capture() as capture:
-        console.print(table_of(found))
-    return capture.get()
-
-
 def test_the_table_and_the_notes_say_what_was_found(world):
-    text = printed(world.found)
+    text = markdown(world.found)
     for words in ("label.motion correct", "strokes a frame", "ink between, px", "(floor)"):
         assert words in text
     assert "all of these" not in text, "one label is all of them"
@@ -147,7 +139,7 @@ def test_clips_without_labels_and_too_few_for_a_distance_are_measured_by_the_res
     assert found["ways"][GENERATED]["as_asked"] == {}
     assert found["ways"][GENERATED]["frechet"] is None
     assert "none: the clips have no labels" in notes(found)
-    assert "correct" not in printed(found)
+    assert "correct" not in markdown(found)
 
 
 def test_a_model_that_is_not_there_is_named(world):

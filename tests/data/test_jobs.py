@@ -4,9 +4,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from distributed import LocalCluster
+from threadpoolctl import threadpool_info
 
 from sketch2video.curves.fitting.stage import fit
 from sketch2video.data.clips.jobs import map_jobs
@@ -37,6 +39,27 @@ def test_a_cluster_gives_the_same_results_and_errors(cluster):
 
 def _process():
     return os.getpid()
+
+
+def _threads(rounds):
+    """Threads of every library that computes, after each has."""
+    import cv2
+    import scipy.linalg
+    import torch
+
+    for _ in range(rounds):
+        scipy.linalg.inv(np.eye(64) + np.ones((64, 64)))
+        torch.ones(64, 64) @ torch.ones(64, 64)
+    pools = threadpool_info()
+    assert {pool["internal_api"] for pool in pools} >= {"openblas", "openmp"}
+    return {pool["filepath"]: pool["num_threads"] for pool in pools} | {"cv2": cv2.getNumThreads()}
+
+
+def test_a_worker_computes_on_one_thread(cluster, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for where in (local(2), local(1, cluster)):
+        for found in map_jobs(_threads, [(1,), (2,)], where, "count threads"):
+            assert set(found.values()) == {1}, found
 
 
 def test_the_stages_make_the_same_bytes_on_a_cluster(cluster, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from sketch2video.evaluation.compare import compare, compare_with
 from sketch2video.evaluation.report import animated_webp, data_uri
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import write_json
+from sketch2video.systems.registry import find_system
 
 PROTOCOL = {
     "split": "test",
@@ -82,6 +83,18 @@ def test_the_files_hold_the_same_with_intervals(both):
     assert stored["protocol"]["clips"] == 9
     assert stored["systems"]["sketch_ldm"]["scores"]["is_embedded"] == {"value": 8, "interval": [7.75, 8.25]}
     assert stored["systems"]["text_ldm"]["seconds_per_clip"]["text"] == {"denoising": 0.25, "other": 0.125}
+
+
+def test_the_page_says_what_each_system_is(tmp_path):
+    for name in ("sketch_ldm", "someone_elses"):
+        evaluated(tmp_path / name, name, SKETCH)
+    compare(tmp_path)
+    page = (tmp_path / "systems.html").read_text()
+    _, known, unknown = (row.partition("</td>")[0] for row in page.partition("</thead>")[2].split("<tr>")[:3])
+    assert ">sketch_ldm</a><span" in known
+    assert find_system("sketch_ldm").title in known
+    assert ">someone_elses</a>" in unknown
+    assert "<span" not in unknown
 
 
 def test_the_page_shows_the_same_captions_by_all_systems(both):

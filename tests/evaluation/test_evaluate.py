@@ -14,6 +14,7 @@ from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.compare import compare
 from sketch2video.evaluation.evaluate import EXAMPLES, Data, evaluate
+from sketch2video.evaluation.provenance import cpu
 from sketch2video.generation.seeded import clip_seed
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
@@ -145,6 +146,8 @@ def test_an_untrained_pipeline_of_the_real_kind_is_evaluated(world, tmp_path, ti
         assert min(stages.values()) > 0
     assert "seconds" not in (tmp_path / "reports" / "metrics.json").read_text()
     stored = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
+    assert stored["made"] == evaluation.made
+    assert evaluation.made.startswith(f"{cpu()}, ")
     for example in stored["examples"]:
         for name in ("generated", "real"):
             animation = Image.open(tmp_path / "reports" / "examples" / example[name])

@@ -101,6 +101,8 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
     assert "<red>" not in page
     assert page.count("data:image/webp") == 6
     for text in (
+        "<h1>Evaluation of sketch_ldm</h1>",
+        "<code>sketch_ldm</code> (text → sketch → video): from the text alone",
         "75.0%",
         "60.0% – 85.0%",
         "3.21",

@@ -30,6 +30,7 @@ def test_stages_come_after_what_they_depend_on() -> None:
     assert graph == {"ingest": set(), "fit": {"ingest"}, "train_a": {"fit"}, "evaluate": {"ingest", "train_a"}}
     assert in_order(graph) == ["ingest", "fit", "train_a", "evaluate"]
     assert in_order(graph, needed_by(graph, "fit")) == ["ingest", "fit"]
+    assert needed_by(graph, "evaluate") == set(graph)
     assert in_order(graph, {"evaluate", "fit"}) == ["fit", "evaluate"]
 
 

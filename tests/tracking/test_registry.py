@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,8 @@ from sketch2video.scenes.synthetic import Combination, render_scene, sample_scen
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.tracking import registry
 from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
-from sketch2video.tracking.registry import aliased_version, client, locate_model, register_version
+from sketch2video.tracking.location import locate_model
+from sketch2video.tracking.registry import aliased_version, client, register_version
 from sketch2video.tracking.runs import tracked_run
 
 NAME = "sketch2video"
@@ -209,6 +212,16 @@ def test_a_model_that_is_not_there_is_a_users_mistake(project: Path, reference: 
     with pytest.raises(UserError, match=reference) as error:
         locate_model(reference)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_found_without_mlflow(tiny_pipeline_folder: Path) -> None:
+    code = (
+        "import sys; from sketch2video.tracking.location import locate_model; located = locate_model(sys.argv[1]);"
+        "print('mlflow' in sys.modules, located.version, located.folder)"
+    )
+    command = [sys.executable, "-c", code, str(tiny_pipeline_folder)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == f"False None {tiny_pipeline_folder}"
 
 
 def test_only_pipelines_are_registered(project: Path, params: Params) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sketch2video.params import load_params
-from sketch2video.tracking.registry import locate_model, register_version
+from sketch2video.tracking.location import locate_model
+from sketch2video.tracking.registry import register_version
 from sketch2video.tracking.requirements import requirements_of
 from sketch2video.tracking.runs import tracked_run
 

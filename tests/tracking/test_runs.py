@@ -54,7 +54,8 @@ def test_a_run_holds_params_curves_files_and_where_it_came_from(project):
     (project / "model").mkdir()
     (project / "model" / "config.json").write_text("{}")
     (project / "sheet.txt").write_text("a picture")
-    with tracked_run("curve_vae", {"base": {"seed": 3}, "curve_vae": {"training": {"steps": 2}}}) as run:
+    params = {"base": {"seed": 3}, "curve_vae": {"training": {"steps": 2}}}
+    with tracked_run("curve_vae", params, description="VAE of curves") as run:
         run.metrics({"loss": 2.0}, 1)
         run.metrics({"loss": 1.0}, 2)
         run.figure(project / "sheet.txt")
@@ -63,6 +64,7 @@ def test_a_run_holds_params_curves_files_and_where_it_came_from(project):
     assert recorded.info.status == "FINISHED"
     assert recorded.data.params == {"base.seed": "3", "curve_vae.training.steps": "2"}
     assert recorded.data.tags["data/clips"] == "0123.dir"
+    assert recorded.data.tags["mlflow.note.content"] == "VAE of curves"
     assert "models/x" not in recorded.data.tags
     assert recorded.data.tags["device"]
     assert recorded.data.metrics["wall_seconds"] > 0

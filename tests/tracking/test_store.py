@@ -16,7 +16,8 @@ from sketch2video.params import load_params
 from sketch2video.tracking import store
 from sketch2video.tracking.databases import prefect_database, sqlite_url
 from sketch2video.tracking.gate import pass_gate
-from sketch2video.tracking.registry import locate_model, register_version
+from sketch2video.tracking.location import locate_model
+from sketch2video.tracking.registry import register_version
 from sketch2video.tracking.runs import prepare_store, tracked_run
 from sketch2video.tracking.store import store_errors, tracking_uri
 

@@ -86,10 +86,10 @@ def source(
     from sketch2video.profiles import edit_params, source_params
 
     changes = source_params(captions)
-    ingest = load_params().ingest.model_copy(update=changes)
+    chosen = load_params().ingest.model_copy(update=changes)
     lines = []
-    if ingest.source not in ("synthetic", "sprites"):
-        lines = preview(read_source(ingest), ingest.min_frames, ingest.max_rejected)
+    if chosen.source not in ("synthetic", "sprites"):
+        lines = preview(read_source(chosen), chosen.min_frames, chosen.max_rejected)
     edit_params({"ingest": changes}, source=captions)
     typer.echo(f"params.yaml now takes its videos from {printable(captions)}; `dvc repro` does the rest")
     for line in lines:

@@ -14,17 +14,29 @@ from typing import Annotated
 import typer
 
 from sketch2video.cli.app import MODELS, app
+from sketch2video.errors import UserError
+from sketch2video.guard import guarded
 
 System = Annotated[str | None, typer.Option(help="The system; by default sketch_ldm, or shared for shared parts.")]
 
 
 @app.command(rich_help_panel=MODELS)
 def train(
-    part: Annotated[str, typer.Argument(help="A network or data of a system, such as video_ldm or latents.")],
+    part: Annotated[
+        str | None, typer.Argument(help="A network or data of a system, such as video_ldm or latents.")
+    ] = None,
     system: System = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Describe all systems and parts, or those of --system.")
+    ] = False,
 ) -> None:
     """Make a part of a system from the present data. `dvc repro` does the same if the part is out of date."""
-    _run_stage(part, system)
+    if list_:
+        _list_parts(system)
+    elif part is None:
+        raise UserError("name a part; `sketch2video train --list` describes them")
+    else:
+        _run_stage(part, system)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -82,14 +94,31 @@ def up() -> None:
 
 def _run_stage(name: str, system: str | None) -> None:
     from sketch2video.systems.registry import DEFAULT, is_shared
+    from sketch2video.systems.spec import SHARED
 
-    owner = system or ("shared" if is_shared(name) else DEFAULT)
+    owner = system or (SHARED if is_shared(name) else DEFAULT)
     if _as_flow("flows.stage", name, owner):
         return
     from sketch2video.stages.run import run_stage
 
     for metric, value in run_stage(name, owner).items():
         typer.echo(f"{metric} {value:.6g}")
+
+
+def _list_parts(system: str | None) -> None:
+    from sketch2video.params import load_params
+    from sketch2video.systems.registry import find_system, parts_of, system_names
+    from sketch2video.systems.spec import SHARED
+
+    params = load_params()
+    for owner in [system] if system else [SHARED, *system_names()]:
+        about = "parts that several systems share"
+        if owner != SHARED:
+            spec = find_system(owner)
+            about = f"{spec.title}, control: {spec.control(params)}"
+        typer.echo(f"{owner}: {about}")
+        for part in parts_of(owner):
+            typer.echo(f"  {part.name:18} {part.title}")
 
 
 def _option(name: str, value: object) -> list[str]:
@@ -106,6 +135,6 @@ def _as_flow(module: str, *arguments: str) -> bool:
 
 def _flow(module: str, *arguments: str) -> None:
     # Flows belong to the project's folder, not to this package, which does not import them.
-    code = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    code = subprocess.run([sys.executable, "-m", module, *arguments], env=guarded(os.environ)).returncode
     if code:
         raise typer.Exit(code)

@@ -17,7 +17,7 @@ from sketch2video.errors import UserError
 from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
-from sketch2video.systems.registry import DEFAULT
+from sketch2video.systems.registry import DEFAULT, title_of
 
 COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
 """Fields of the protocol that must be equal for a comparison. Settings of the sampling may differ."""
@@ -117,6 +117,11 @@ def compare(reports: Path = Path("reports"), names: Sequence[str] = ()) -> str:
     Raises:
         UserError: a system has no evaluation, its file is damaged, or the protocols differ.
     """
+    return write_comparison(reports, comparable_systems(reports, names), {})
+
+
+def comparable_systems(reports: Path, names: Sequence[str] = ()) -> list[System]:
+    """The systems that :func:`compare` compares; see there."""
     folders = evaluated_folders(reports)
     if not folders:
         raise UserError(f"{reports} holds no evaluation; run `dvc repro` to make one")
@@ -126,7 +131,7 @@ def compare(reports: Path = Path("reports"), names: Sequence[str] = ()) -> str:
     systems = [read_system(name, folder) for name, folder in folders.items() if not names or name in names]
     for other in systems[1:]:
         refuse_other_protocol(systems[0], other)
-    return write_comparison(reports, systems, {})
+    return systems
 
 
 def compare_with(name: str, reports: Path = Path("reports")) -> str:
@@ -211,7 +216,7 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
         systems: at least one system, all with the same protocol.
         left_out: other systems, with the reason.
     """
-    columns = [column for column in COLUMNS if any(system.score(column) for system in systems)]
+    columns = columns_of(systems)
     real = {column.name: real_value(column, systems) for column in columns}
     best = {column.name: best_systems(column, systems) for column in columns}
     write_json(reports / "systems.json", _as_json(systems, columns, real, left_out))
@@ -227,11 +232,17 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
         gallery=gallery(systems),
         costs=_costs(systems),
         left_out=left_out,
+        titles={system.name: title_of(system.name) for system in systems},
         links={system.name: (system.folder / "index.html").relative_to(reports).as_posix() for system in systems},
     )
     with replacing(reports / SYSTEMS_PAGE) as partial:
         partial.write_text(page, encoding="utf-8")
-    return as_text(systems, columns, real, best)
+    return as_text(systems)
+
+
+def columns_of(systems: Sequence[System], columns: Sequence[Column] = COLUMNS) -> list[Column]:
+    """The columns in which some system has a value."""
+    return [column for column in columns if any(system.score(column) for system in systems)]
 
 
 def real_value(column: Column, systems: Sequence[System]) -> float | None:
@@ -279,24 +290,41 @@ def gallery(systems: Sequence[System]) -> list[dict[str, Any]]:
     ]
 
 
-def as_text(
-    systems: Sequence[System], columns: Sequence[Column], real: dict[str, float | None], best: dict[str, set[str]]
-) -> str:
+def as_text(systems: Sequence[System]) -> str:
     """The table as lines of text, without intervals, and with an asterisk after the best value of a column."""
-    rows = [["", *(f"{column.title} {column.mark}".strip() for column in columns)]]
-    rows.append([REAL, *(_written(column, real[column.name]) for column in columns)])
-    for system in systems:
-        row = [system.name]
-        for column in columns:
-            score = system.score(column)
-            star = "*" if system.name in best[column.name] else ""
-            row.append(_written(column, score.value if score else None) + star)
-        rows.append(row)
+
+    def cell(column: Column, score: Score | None, best: bool) -> str:
+        return written(column, score.value if score else None) + "*" * best
+
+    rows = table_rows(systems, cell)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def _written(column: Column, value: float | None) -> str:
+def table_rows(
+    systems: Sequence[System], cell: Callable[[Column, Score | None, bool], str], columns: Sequence[Column] = COLUMNS
+) -> list[list[str]]:
+    """The table as cells: the titles, real clips, and a row a system.
+
+    Args:
+        systems: at least one system, all with the same protocol.
+        cell: writes a system's value, which may be the best of its column.
+        columns: those without any value are left out.
+    """
+    shown = columns_of(systems, columns)
+    best = {column.name: best_systems(column, systems) for column in shown}
+    return [
+        ["", *(f"{column.title} {column.mark}".strip() for column in shown)],
+        [REAL, *(written(column, real_value(column, systems)) for column in shown)],
+        *(
+            [system.name, *(cell(column, system.score(column), system.name in best[column.name]) for column in shown)]
+            for system in systems
+        ),
+    ]
+
+
+def written(column: Column, value: float | None) -> str:
+    """A value as its column writes it; a dash for None."""
     return "–" if value is None else column.write(value)
 
 

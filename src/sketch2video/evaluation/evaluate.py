@@ -22,6 +22,7 @@ from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
+from sketch2video.evaluation.provenance import provenance
 from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import (
     LEAST_CLIPS,
@@ -149,7 +150,7 @@ def evaluate(
         pairs_of_words = word_pairs(judged[TEXT].video, rows)
     examples, failures = _examples(data, rows, control, generated, judged)
     kept = keep_examples(reports / "examples", examples)
-    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept)
+    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept, provenance())
     _write(reports, evaluation, pairs_of_words)
     write_report(reports, evaluation, control, pairs_of_words, examples, failures)
     return evaluation

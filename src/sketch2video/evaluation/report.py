@@ -20,6 +20,7 @@ from sketch2video.controls import Control, Way
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import confusion
+from sketch2video.systems.registry import title_of
 
 FRAME_MILLISECONDS = 125
 
@@ -98,6 +99,7 @@ def write_report(
         size=evaluation.size,
         systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
+        title=title_of(evaluation.protocol["system"]),
         confusions={name: confusion(pairs_of_words, name) for name in pairs_of_words["attribute"].unique()},
         curves={path.stem: loss_curve(pd.read_csv(path)) for path in loss_tables(reports / "plots")},
         examples=examples,

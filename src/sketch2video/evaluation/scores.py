@@ -52,6 +52,7 @@ class Evaluation:
         size: ``parameters`` of the networks, and ``latent_numbers``, the number of latent values of a frame, if the
             system has a latent.
         examples: clips in ``examples/``, each with ``clip_id``, ``caption`` and the files ``generated`` and ``real``.
+        made: machine, date and commit (:func:`~sketch2video.evaluation.provenance.provenance`); empty: not recorded.
     """
 
     scores: dict[str, Score]
@@ -60,6 +61,7 @@ class Evaluation:
     protocol: dict[str, Any]
     size: dict[str, int] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
+    made: str = ""
 
     def metrics(self) -> dict[str, float]:
         """All numbers by name; floors as ``<name>_floor``."""

@@ -11,7 +11,8 @@ from sketch2video.generation.caption_length import warn_of_long_captions
 from sketch2video.generation.prompts import read_prompts
 from sketch2video.inputs.targets import check_folder_target
 from sketch2video.params import load_params
-from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_folder
+from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.tracking.location import locate_model
 
 
 def generate(
@@ -35,11 +36,11 @@ def generate(
     rows_of_prompts = read_prompts(prompts)
     reference, folder = model or params.generate.model, Path(output or params.generate.output)
     check_folder_target(folder, "--output" if output else "generate.output")
-    located, version = _locate(reference)
-    pipeline = load_pipeline(located)
+    located = locate_model(reference)
+    pipeline = load_pipeline(located.folder)
     warn_of_long_captions(pipeline.tokenizer, pipeline.text_encoder, rows_of_prompts)
     rows = generate_batch(
-        Model(pipeline, reference, version, content_hash(located)),
+        Model(pipeline, reference, located.version, content_hash(located.folder)),
         rows_of_prompts,
         folder,
         params.generate,
@@ -49,13 +50,3 @@ def generate(
     )
     print(f"{len(rows)} videos by {printable(reference)}: {printable(folder)}/manifest.jsonl")
     return rows
-
-
-def _locate(reference: str) -> tuple[Path, str | None]:
-    """Folder and version of a model. A folder is found without importing MLflow, which takes seconds."""
-    if not reference.startswith("models:"):
-        return pipeline_folder(Path(reference)), None
-    from sketch2video.tracking.registry import locate_model
-
-    located = locate_model(reference)
-    return located.folder, located.version

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sketch2video.code import code_digest
 from sketch2video.files import CODE, replacing, write_json
 from sketch2video.params import Params, load_params
 from sketch2video.systems.registry import find_part
 from sketch2video.systems.spec import Part, named, named_file, report_folder
+
+if TYPE_CHECKING:
+    from sketch2video.tracking.runs import TrackedRun
 
 CURVE = ("step", "learning_rate", "loss")
 """Columns of a loss curve."""
@@ -41,10 +45,9 @@ def make_part(owner: str, stage: str) -> dict[str, float]:
 
 def _train(owner: str, part: Part, params: Params) -> dict[str, float]:
     from sketch2video.networks.processes import process_state
-    from sketch2video.tracking.runs import tracked_run
 
     output = part.folder(owner)
-    with tracked_run(run_name(owner, part.stage), recorded(params, *part.sections)) as run:
+    with _part_run(owner, part, params) as run:
         result = named(part.make)(params, run, output, **part.arguments(params))
         if process_state().is_main_process:  # of those that `accelerate launch` starts
             write_json(output / CODE, {"code": part_code(part)})
@@ -55,15 +58,19 @@ def _train(owner: str, part: Part, params: Params) -> dict[str, float]:
 
 
 def _make_data(owner: str, part: Part, params: Params) -> dict[str, float]:
-    from sketch2video.tracking.runs import tracked_run
-
     output = part.folder(owner)
-    with tracked_run(run_name(owner, part.stage), recorded(params, *part.sections)) as run:
+    with _part_run(owner, part, params) as run:
         run.begin(None)
         values: dict[str, float] = named(part.make)(output, **part.arguments(params))
         write_json(output / CODE, {"code": part_code(part)})
         run.metrics(values, 0)
     return values
+
+
+def _part_run(owner: str, part: Part, params: Params) -> AbstractContextManager[TrackedRun]:
+    from sketch2video.tracking.runs import tracked_run  # loads slow libraries, which unneeded parts do without
+
+    return tracked_run(run_name(owner, part.stage), recorded(params, *part.sections), description=part.title)
 
 
 def _leave_note(owner: str, part: Part, reason: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ def assemble(system: str) -> dict[str, float]:
         UserError: there is no such system, or a part is missing or damaged.
     """
     params, spec = load_params(), find_system(system)
-    with tracked_run(run_name(system, "assemble"), recorded(params, *spec.sections)) as run:
+    with tracked_run(run_name(system, "assemble"), recorded(params, *spec.sections), description=spec.title) as run:
         run.begin(None)
         named(spec.assemble)(spec.folder, **spec.arguments(params))
         write_json(spec.folder / CODE, {"code": code_digest(named_file(spec.pipeline))})
@@ -46,7 +46,7 @@ def evaluate(system: str) -> dict[str, float]:
 
     params, spec = load_params(), find_system(system)
     reports = report_folder(system)
-    with tracked_run(run_name(system, "evaluate"), recorded(params, "evaluate")) as run:
+    with tracked_run(run_name(system, "evaluate"), recorded(params, "evaluate"), description=spec.title) as run:
         run.begin(None)
         evaluation = evaluate_model(params, system=system, model=spec.folder, reports=reports)
         values = evaluation.metrics() | evaluation.seconds()

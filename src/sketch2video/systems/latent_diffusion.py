@@ -30,14 +30,14 @@ def latent_diffusion_parts(
     return (
         Part(
             "autoencoder",
-            "Train frame to latent and back",
+            "Autoencoder of frames",
             "sketch2video.autoencoder.training:train_autoencoder",
             lambda params: {"control": control(params)},
             ("autoencoder",),
         ),
         Part(
             "latents",
-            "Encode every clip once, so that the LDM's training reads latents alone",
+            "Latents of every clip, on which the video LDM is trained",
             "sketch2video.autoencoder.latents:encode_latents",
             lambda params: {"autoencoder": model_folder(system, "autoencoder"), "images": images},
             ("autoencoder",),
@@ -45,7 +45,7 @@ def latent_diffusion_parts(
         ),
         Part(
             "video_ldm",
-            "Train noise, caption and control pictures to latent video",
+            "Diffusion transformer from captions and control pictures to latent videos",
             "sketch2video.diffusion.training:train_video_ldm",
             lambda params: {
                 "control": control(params),

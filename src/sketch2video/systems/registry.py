@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
@@ -83,6 +83,23 @@ def find_system(name: str) -> SystemSpec:
     return _registered[name]
 
 
+def title_of(name: str) -> str:
+    """A system's title; empty if there is no such system here, as for reports of another project's systems."""
+    return find_system(name).title if name in system_names() else ""
+
+
+def parts_of(owner: str) -> Sequence[Part]:
+    """The parts of a system, or the shared ones.
+
+    Args:
+        owner: name of a system, or "shared".
+
+    Raises:
+        UserError: there is no such system.
+    """
+    return SHARED_PARTS if owner == SHARED else find_system(owner).parts
+
+
 def find_part(owner: str, stage: str) -> Part:
     """Find a part by its name or that of its stage.
 
@@ -93,7 +110,7 @@ def find_part(owner: str, stage: str) -> Part:
     Raises:
         UserError: there is no such system, or it has no such part.
     """
-    parts = SHARED_PARTS if owner == SHARED else find_system(owner).parts
+    parts = parts_of(owner)
     for part in parts:
         if stage in (part.stage, part.name):
             return part

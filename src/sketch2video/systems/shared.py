@@ -7,7 +7,7 @@ from sketch2video.systems.spec import TEXT_ENCODER, Part
 SHARED_PARTS = (
     Part(
         "sketcher",
-        "Train photograph to drawing, where sketch.extractor is learned",
+        "Network from photographs to drawings, needed if sketch.extractor is learned",
         "sketch2video.sketches.training:train_sketcher",
         sections=("sketcher",),
         unneeded=lambda params: (
@@ -17,13 +17,13 @@ SHARED_PARTS = (
     ),
     Part(
         "text_encoder",
-        "Train the text encoder that all systems share",
+        "Tokenizer and text encoder of all systems",
         "sketch2video.text.training:train_text_encoder",
         sections=("text_encoder",),
     ),
     Part(
         "curve_vae",
-        "Train caption and noise to curve sequences",
+        "VAE from captions to curve sequences",
         "sketch2video.curve_vae.training:train_curve_vae",
         lambda params: {"text_encoder": TEXT_ENCODER},
         ("curve_vae",),

@@ -62,7 +62,7 @@ class Part:
 
     Attributes:
         name: name of the part and of its folder.
-        title: description of the stage for users.
+        title: description of the output for users, in `sketch2video train --list` and MLflow.
         make: ``module:function``. For a network ``f(params, logger, output, **arguments) -> TrainResult``, for data
             ``f(output, **arguments) -> dict`` of metrics; see :mod:`sketch2video.training`. The code of its
             folder, with all its imports, is recorded with the output.
@@ -98,7 +98,7 @@ class SystemSpec:
 
     Attributes:
         name: name of the system and of its folders in ``models``, ``data`` and ``reports``.
-        title: description for reports and help.
+        title: description for users, in reports, `sketch2video train --list` and MLflow.
         pipeline: ``module:class`` of its :class:`~sketch2video.pipelines.video_pipeline.VideoPipeline`.
         control: name of the control pictures of its networks (:mod:`sketch2video.controls`), from the parameters.
         parts: the parts of this system alone, in the order of their training.

@@ -24,7 +24,7 @@ from sketch2video.tracking.registry import (
     CONTENT_HASH,
     aliased_version,
     client,
-    locate_model,
+    locate_version,
     registry_errors,
 )
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
@@ -198,7 +198,7 @@ def compare(
 
 def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) -> Verdict:
     """Verdict of the video judge on clips that a version generates for the rows' captions."""
-    folder = locate_model(f"models:/{params.register_.name}/{version}").folder
+    folder, _ = locate_version(f"models:/{params.register_.name}/{version}")
     pipeline, sampling = load_pipeline(folder), ClipSampling.of(params)
     # Older versions may have been trained with another objective.
     if pipeline.samplers and sampling.sampler not in pipeline.samplers:

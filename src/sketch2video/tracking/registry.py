@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -42,14 +41,6 @@ CONTENT_HASH = "content_hash"
 
 _PACKAGE = Path(__file__).parents[1]
 _MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
-
-
-@dataclass(frozen=True)
-class LocatedModel:
-    """A pipeline's folder, and its version if it is a registered model."""
-
-    folder: Path
-    version: str | None
 
 
 def register_version(folder: Path, name: str, settings: RequestParams, run: TrackedRun) -> str:
@@ -119,14 +110,15 @@ def aliased_version(name: str, alias: str) -> ModelVersion | None:
             raise
 
 
-def locate_model(reference: str) -> LocatedModel:
-    """Find the pipeline of ``models:/name@alias``, ``models:/name/version`` or a folder's path.
+def locate_version(reference: str) -> tuple[Path, str]:
+    """Find the pipeline of ``models:/name@alias`` or ``models:/name/version``.
+
+    Returns:
+        The pipeline's folder and the version's number.
 
     Raises:
-        UserError: there is no such model, version or folder.
+        UserError: there is no such model or version, or the registry is not available.
     """
-    if not reference.startswith("models:"):
-        return LocatedModel(pipeline_folder(reference), None)
     match = _MODELS_URI.fullmatch(reference)
     if match is None:
         raise UserError(f"{reference} is not of the form models:/name@alias or models:/name/version; correct it")
@@ -137,7 +129,7 @@ def locate_model(reference: str) -> LocatedModel:
         folder = _downloaded(name, str(number))
         described = yaml.safe_load((folder / MLMODEL_FILE_NAME).read_text(encoding="utf-8"))
     artifact = described["flavors"]["python_function"]["artifacts"]["pipeline"]["path"]
-    return LocatedModel(folder / artifact, str(number))
+    return folder / artifact, str(number)
 
 
 def _downloaded(name: str, number: str) -> Path:

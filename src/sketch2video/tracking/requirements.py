@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
-PACKAGE = "sketch2video"
-_ROOT = Path(__file__).parents[2]
+from sketch2video.code import PACKAGE, imports_of, loaded_files
 
 
 def requirements_of(*entries: Path) -> list[str]:
@@ -21,42 +18,16 @@ def requirements_of(*entries: Path) -> list[str]:
     Args:
         entries: the modules' files.
     """
-    modules = {name for entry in entries for file in _closure(entry) for name in _imported(file)}
-    top = {name.partition(".")[0] for name in modules} - {PACKAGE, "__future__"} - set(sys.stdlib_module_names)
-    known, own = packages_distributions(), {_normalised(name) for name in requires(PACKAGE) or ()}
+    files = set[Path]().union(*map(loaded_files, entries))
+    modules = {module.partition(".")[0] for file in files for module, _ in imports_of(file)}
+    top = modules - {PACKAGE.name, "__future__"} - set(sys.stdlib_module_names)
+    known, own = packages_distributions(), {_normalised(name) for name in requires(PACKAGE.name) or ()}
     chosen = set()
     for name in top:
         # Several distributions may provide one module, as opencv's do: this package's own requirement is preferred.
         found = known.get(name, [name])
         chosen.add(next((one for one in found if _normalised(one) in own), found[0]))
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(chosen, key=str.lower)]
-
-
-def _closure(entry: Path) -> set[Path]:
-    """A file and all files of this package that it imports, directly or not."""
-    visited, waiting = set[Path](), [entry]
-    while waiting:
-        file = waiting.pop()
-        if file in visited:
-            continue
-        visited.add(file)
-        for name in _imported(file):
-            parts = name.split(".")
-            if parts[0] == PACKAGE:
-                for end in range(1, len(parts) + 1):
-                    path = _ROOT.joinpath(*parts[:end])
-                    waiting += [one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()]
-    return visited
-
-
-def _imported(file: Path) -> Iterator[str]:
-    """Names that a file imports: modules, and members that may be modules."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _normalised(requirement: str) -> str:

@@ -16,7 +16,13 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME, MLFLOW_USER
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_USER,
+)
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
@@ -38,10 +44,12 @@ class TrackedRun:
         name: name of the run, that of the stage.
         params: parameters by section; nested keys are joined by dots.
         project: folder with DVC's lock files, whose hashes of data are recorded.
+        description: text that MLflow's pages show for the run.
     """
 
-    def __init__(self, name: str, params: Mapping[str, Any], project: Path = Path()) -> None:
+    def __init__(self, name: str, params: Mapping[str, Any], project: Path = Path(), *, description: str = "") -> None:
         self.name = name
+        self.description = description
         self.params = flatten(params)
         self.project = project
         self._client: MlflowClient | None = None
@@ -120,6 +128,7 @@ class TrackedRun:
             MLFLOW_SOURCE_NAME: source_name(),
             MLFLOW_USER: os.environ.get("USER", ""),
             "device": device_name(),
+            **({MLFLOW_RUN_NOTE: self.description} if self.description else {}),
             **({"data": sha256_of_value(data)} if data else {}),
             **data,
             **git_state(),
@@ -144,7 +153,9 @@ class _OtherProcess(TrackedRun):
 
 
 @contextmanager
-def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) -> Iterator[TrackedRun]:
+def tracked_run(
+    name: str, params: Mapping[str, Any], project: Path = Path(), *, description: str = ""
+) -> Iterator[TrackedRun]:
     """Record the ``with`` block as one MLflow run: finished, failed, or killed by Ctrl-C or SIGTERM.
 
     See :class:`TrackedRun` for the arguments. In distributed training, only the main process records.
@@ -153,7 +164,7 @@ def tracked_run(name: str, params: Mapping[str, Any], project: Path = Path()) ->
         UserError: the tracking store cannot be reached.
     """
     kind = TrackedRun if process_state().is_main_process else _OtherProcess
-    run = kind(name, params, project)
+    run = kind(name, params, project, description=description)
     try:
         yield run
     except BaseException as error:

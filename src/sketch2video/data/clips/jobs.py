@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from sketch2video.errors import UserError
@@ -103,7 +104,8 @@ def _keep_to_one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch reads it once it is imported
+    threadpool_limits(1)  # of libraries that are loaded, such as NumPy's BLAS
+    os.environ["OMP_NUM_THREADS"] = "1"  # of those that are loaded later
 
 
 def _exit_with_parent() -> None:

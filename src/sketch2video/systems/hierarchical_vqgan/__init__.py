@@ -32,13 +32,13 @@ SPEC = SystemSpec(
     parts=(
         Part(
             "vqgan",
-            "Train frame to tokens of several grids and back",
+            "VQGAN between frames and tokens of several grids",
             "sketch2video.tokens.vqgan.training:train_vqgan",
             sections=("vqgan",),
         ),
         Part(
             "tokens",
-            "Turn every clip into tokens once",
+            "Tokens of every clip, on which the transformers are trained",
             "sketch2video.tokens.vqgan.encode:encode_tokens",
             lambda params: {"vqgan": VQGAN},
             ("vqgan",),
@@ -46,7 +46,7 @@ SPEC = SystemSpec(
         ),
         Part(
             "token_transformer",
-            "Train caption to tokens, against a discriminator of five frames",
+            "Transformers from captions to tokens, trained against a discriminator of five frames",
             "sketch2video.tokens.transformer_training:train_token_transformer",
             lambda params: {"tokens": data_folder(NAME, "tokens"), "vqgan": VQGAN, "text_encoder": TEXT_ENCODER},
             ("token_transformer",),

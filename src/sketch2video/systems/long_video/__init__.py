@@ -18,7 +18,7 @@ SPEC = SystemSpec(
     parts=(
         Part(
             "steadied",
-            "Fuse the background of training clips, one for each clip",
+            "Training clips, each with one fused background",
             "sketch2video.systems.long_video.steadied:steady_training_clips",
             lambda params: {"model": model_folder(BASE, PIPELINE), "params": params},
             ("long_video", "evaluate"),
@@ -26,7 +26,7 @@ SPEC = SystemSpec(
         ),
         Part(
             "long_video",
-            "Tune the video LDM on clips with fused backgrounds",
+            "Video LDM, tuned on clips with fused backgrounds",
             "sketch2video.steadiness.tuning:tune_long_video",
             lambda params: {
                 "steadied": data_folder(NAME, "steadied"),
