@@ -44,8 +44,8 @@ setup: $(READY) ## Create .venv (TORCH=... selects the build of PyTorch)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench,docs]'
+	$(BIN)/python -m pip install $(TORCH)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,bench,docs]'
 	touch $@
 
 .PHONY: demo
@@ -95,6 +95,10 @@ bench-metrics: $(READY) ## Test the metrics on increasingly corrupted real clips
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps of every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
+
+.PHONY: bench-spectrum
+bench-spectrum: $(READY) ## Plot the spectrum of the latents along time, and that of the noise
+	python -m benchmarks.spectrum
 
 .PHONY: bench-foreground
 bench-foreground: $(READY) ## Measure segmenters of the foreground on the synthetic scenes

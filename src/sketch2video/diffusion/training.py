@@ -221,9 +221,7 @@ class VideoLDMTask(Task):
             known=None if known is None else data,
             known_mask=known,
         )
-        if known is not None:  # the prediction is undefined there
-            prediction = torch.where(frame_mask(known), self.objective.target(data, noise, time), prediction.float())
-        residual = self.objective.residual(prediction, data, noise, time)
+        residual = self._residual(prediction, data, noise, time, known)
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control.lines and pictures is not None:
@@ -258,7 +256,7 @@ class VideoLDMTask(Task):
                 latents = self.objective.noisy(data, noise, time)
                 for name, changes in variants.items():
                     prediction = self.module(latents, time, **{**conditions, **changes})
-                    error = self.objective.residual(prediction, data, noise, time).square()
+                    error = self._residual(prediction, data, noise, time, changes.get("known_mask")).square()
                     judged = error[:, 1::2] if "known" in changes else error
                     value = float(judged.mean((1, 2, 3, 4)).sum()) / len(indices) / len(HELD_OUT_TIMES)
                     totals[name] = totals.get(name, 0.0) + value
@@ -289,6 +287,12 @@ class VideoLDMTask(Task):
         save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
+
+    def _residual(self, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor, known: Tensor | None) -> Tensor:
+        """The error of a prediction, which is undefined where frames are known (N, T) and counts as right there."""
+        if known is not None:
+            prediction = torch.where(frame_mask(known), self.objective.target(data, noise, time), prediction.float())
+        return self.objective.residual(prediction, data, noise, time)
 
     def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, dict[str, Any]]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""
