@@ -10,6 +10,7 @@ from sketch2video.autoencoder.training import (
     held_out_frames,
     line_weights,
     mean_psnr,
+    random_frames,
     to_network,
     train_autoencoder,
 )
@@ -61,6 +62,16 @@ def test_drawings_lie_on_the_held_out_objects(scenes: Path) -> None:
     change = saturation.diff(dim=-1).abs()[..., :-1, :] + saturation.diff(dim=-2).abs()[..., :-1]
     drawn = ink[..., :-1, :-1] > 0.5
     assert change[drawn].mean() > 3 * change[~drawn].mean()
+
+
+def test_frames_of_a_clip_stand_side_by_side(scenes: Path) -> None:
+    dataset = clip_dataset(SKETCH, scenes / "clips", scenes / "curves", "train")
+    batch = dataset.batch([0, 1, 2])
+    frames, ink, control = random_frames(SKETCH, batch, torch.Generator().manual_seed(0), 2)
+    assert (len(frames), len(ink), len(control)) == (6, 6, 6)
+    for clip, pair in zip(to_network(batch["frames"]), frames.unflatten(0, (3, 2)), strict=True):
+        for frame in pair:
+            assert (clip == frame).flatten(1).all(1).any()
 
 
 def test_splits_do_not_mix(scenes: Path) -> None:

@@ -38,6 +38,16 @@ def test_matrices_are_updated_as_by_pytorchs_muon() -> None:
         torch.testing.assert_close(one - begin, other - begin, atol=1e-3, rtol=0.05)
 
 
+def test_a_kernel_is_a_matrix_with_a_row_an_output_channel() -> None:
+    kernel, gradient = torch.randn(2, 6, 4, 3, 3).unbind()
+    found, expected = torch.nn.Parameter(kernel.clone()), torch.nn.Parameter(kernel.flatten(1).clone())
+    found.grad, expected.grad = gradient, gradient.flatten(1)
+    for parameter in (found, expected):
+        Muon([{"params": [parameter], "matrices": True}], 1e-2, weight_decay=0.1).step()
+    assert not torch.equal(found, kernel)
+    assert torch.equal(found.flatten(1), expected)
+
+
 def test_other_groups_are_updated_as_by_adamw() -> None:
     ours, theirs = parameters(0), parameters(0)
     matrices = torch.nn.Parameter(torch.randn(3, 3))

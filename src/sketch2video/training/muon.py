@@ -59,7 +59,7 @@ class Muon(torch.optim.AdamW):
                 state["step"] = torch.zeros(())  # AdamW looks for it in a state that is loaded
             state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
             update = parameter.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
-            weight, update = parameter.flatten(1), update.flatten(1)
+            weight, update = parameter.view(len(parameter), -1), update.flatten(1)
             if weight.shape[0] > weight.shape[1]:
                 weight, update = weight.T, update.T
             by_shape[weight.shape[0], weight.shape[1]].append((weight, update))
