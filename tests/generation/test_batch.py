@@ -21,6 +21,7 @@ from sketch2video.generation import batch
 from sketch2video.generation.batch import (
     CONTACT_SHEET,
     MANIFEST,
+    MOVING_SHEET,
     Model,
     Request,
     batches,
@@ -138,9 +139,15 @@ def test_every_prompt_gets_files_that_players_open(tmp_path: Path, generate: Cal
         assert cv2.VideoCapture(str(tmp_path / row["sketch_video"])).get(cv2.CAP_PROP_FRAME_COUNT) == row["num_frames"]
         assert (tmp_path / row["sketch_svg"]).read_text().count('id="frame-') == row["num_frames"]
     assert Image.open(tmp_path / CONTACT_SHEET).width > 400
+    with Image.open(tmp_path / MOVING_SHEET) as moving:
+        assert moving.n_frames == 8  # of 16, those that are equal are stored once
+        first = np.asarray(moving.convert("RGB"), float)
+        moving.seek(4)
+        assert np.abs(np.asarray(moving.convert("RGB"), float) - first).max() > 50
     assert {p.name for p in tmp_path.iterdir()} == {
         MANIFEST,
         CONTACT_SHEET,
+        MOVING_SHEET,
         *(row[name] for row in rows for name in ("video", "gif", "sketch_video", "sketch_svg")),
     }
 
@@ -154,7 +161,7 @@ def test_a_system_that_draws_nothing_leaves_videos_alone(
         with av.open(str(tmp_path / row["video"])) as container:
             assert len(list(container.decode(video=0))) == row["num_frames"] == 8
     videos = {row[name] for row in rows for name in ("video", "gif")}
-    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, CONTACT_SHEET, *videos}
+    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, CONTACT_SHEET, MOVING_SHEET, *videos}
 
 
 def test_a_sketch_for_a_model_that_follows_none_is_a_users_mistake(

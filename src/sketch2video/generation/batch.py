@@ -24,7 +24,7 @@ from tqdm import tqdm
 from sketch2video.curves import CurveSequence, to_animated_svg
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value, sharing
-from sketch2video.generation.contact_sheet import write_contact_sheet
+from sketch2video.generation.contact_sheet import write_contact_sheet, write_moving_sheet
 from sketch2video.generation.prompt_drawings import load_drawing
 from sketch2video.generation.prompts import Prompt
 from sketch2video.inputs.targets import check_folder_target
@@ -41,7 +41,7 @@ ENDINGS = {"video": ".mp4", "gif": ".gif"}
 SKETCH_ENDINGS = {"sketch_video": ".sketch.mp4", "sketch_svg": ".sketch.svg"}
 """Further files of systems that generate drawings."""
 MANIFEST = "manifest.jsonl"
-CONTACT_SHEET = "contact_sheet.png"
+CONTACT_SHEET, MOVING_SHEET = "contact_sheet.png", "contact_sheet.webp"
 
 SKETCH_SCALE = 4
 """Pixels of a sketch video for one pixel of the model's frames, along each axis; curves have any resolution."""
@@ -199,8 +199,8 @@ def generate_batch(
     """Generate a video for every prompt into a folder; existing videos are kept.
 
     The output of each prompt is an mp4 and a GIF and, if the system generates drawings, its drawing as mp4 and as
-    animated SVG. ``manifest.jsonl`` has a row for each of these prompts in their order, ``contact_sheet.png`` shows all
-    of them. Files of other prompts or models in the folder are kept and not listed.
+    animated SVG. ``manifest.jsonl`` has a row for each of these prompts in their order, ``contact_sheet.png`` and
+    ``.webp``, which moves, show all of them. Files of other prompts or models in the folder are kept and not listed.
 
     Prompts are divided into batches in the same way whether or not some of them are finished, so that an interrupted
     run gives the same bytes as an uninterrupted one.
@@ -284,7 +284,9 @@ def generate_batch(
                 _write_manifest(output, rows)
         _write_manifest(output, rows)
         everything = [rows[index] for index in range(len(jobs))]
-        write_contact_sheet(output / CONTACT_SHEET, [_tile(output, each) for each in everything])
+        tiles = [_tile(output, each) for each in everything]
+        write_contact_sheet(output / CONTACT_SHEET, tiles)
+        write_moving_sheet(output / MOVING_SHEET, tiles)
         return everything
 
 
