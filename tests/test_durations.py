@@ -42,6 +42,14 @@ def test_the_chart_shows_shares_and_what_is_left(tmp_path: Path) -> None:
     )
 
 
+def test_a_command_within_a_command_does_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "durations.jsonl"
+    program = "import subprocess, sys; from sketch2video.cli import main; subprocess.run(sys.argv[1:]); main()"
+    nested = [sys.executable, "-c", program, *SKETCH2VIDEO, "profile", "--help"]
+    subprocess.run(nested, env={**os.environ, VARIABLE: str(file)}, capture_output=True)
+    assert len(file.read_text().splitlines()) == 1
+
+
 def test_a_run_ends_with_the_chart(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
     assert run([*SKETCH2VIDEO, "profile", "--help"]) == 0

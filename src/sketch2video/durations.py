@@ -11,8 +11,9 @@ from pathlib import Path
 VARIABLE = "SKETCH2VIDEO_DURATIONS"
 """Environment variable with the file to which each command appends a line; unset: none is kept."""
 
-BEGUN = time.monotonic()
-"""When this module was loaded, among the first ones of a command."""
+BEGUN, FILE = time.monotonic(), os.environ.pop(VARIABLE, None)
+"""When this module was loaded, among the first ones of a command, and its file. Commands that it starts have none, as
+their time is its own."""
 
 BAR = 30
 """Characters of the longest bar."""
@@ -20,12 +21,11 @@ BAR = 30
 
 def record() -> None:
     """Append this process's arguments and its seconds so far to the file that ``VARIABLE`` names."""
-    file = os.environ.get(VARIABLE)
-    if not file:
+    if not FILE:
         return
     words = [word for word in sys.argv[1:] if word != "--"]
     line = json.dumps({"command": " ".join(words), "seconds": time.monotonic() - BEGUN})
-    with Path(file).open("a", encoding="utf-8") as stream:
+    with Path(FILE).open("a", encoding="utf-8") as stream:
         stream.write(f"{line}\n")
 
 

@@ -49,7 +49,7 @@ def write_moving_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) -> 
         for _, files in videos
     ]
     captions = [caption for caption, _ in videos]
-    first, *others = (_sheet(captions, [clip[time] for clip in clips], 2) for time in range(MOVING_FRAMES))
+    first, *others = (_sheet(captions, [clip[time] for clip in clips], 3) for time in range(MOVING_FRAMES))
     duration = 1000 * MOVING_SECONDS // MOVING_FRAMES
     with replacing(path) as partial:
         first.save(partial, format="WEBP", save_all=True, append_images=others, duration=duration, loop=0, quality=80)
