@@ -118,7 +118,8 @@ class AutoencoderTask(Task):
             control = control.masked_fill(blank.view(-1, 1, 1, 1), 0.0)
 
         posterior = self.module.encode(frames)
-        noise = draw(torch.randn, posterior.mean.shape, generator)
+        pairs = [len(frames) // 2, 2, *posterior.mean.shape[1:]]  # a process has whole clips of a batch
+        noise = draw(torch.randn, pairs, generator).flatten(0, 1)
         decoded = self.module.decode(posterior.sample(noise), control).float()
         errors = decoded - frames
         error, change = (weight * errors.abs()).mean(), (errors[::2] - errors[1::2]).abs().mean()
