@@ -168,7 +168,7 @@ def run(command: Sequence[str]) -> int:
         try:
             process = subprocess.Popen(command, env=guarded({**environment, VARIABLE: str(file)}))
         except OSError as error:
-            raise _not_run(command, error) from error
+            raise UserError(f"{command[0]} cannot be run ({error.strerror}); check its spelling") from error
         try:
             code = process.wait()
         except BaseException:
@@ -178,10 +178,6 @@ def run(command: Sequence[str]) -> int:
         if where_time_went := chart(file, time.monotonic() - begun):
             print(f"\n{where_time_went}")
         return code
-
-
-def _not_run(command: Sequence[str], error: OSError) -> UserError:
-    return UserError(f"{command[0]} cannot be run ({error.strerror}); check its spelling")
 
 
 def up() -> None:

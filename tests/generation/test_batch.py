@@ -30,6 +30,7 @@ from sketch2video.generation.batch import (
     seeds_of,
     slug,
 )
+from sketch2video.generation.contact_sheet import write_moving_sheet
 from sketch2video.generation.prompts import Prompt
 from sketch2video.media.codec import read_clip
 from sketch2video.params import Params, load_params
@@ -301,3 +302,13 @@ def test_file_names_are_harmless(caption: str, expected: str) -> None:
 
 def test_batches_hold_one_kind_in_order() -> None:
     assert list(batches(["a", "b", "a", "a", "b", "a"], 2)) == [[0, 2], [3, 5], [1, 4]]
+
+
+def test_a_moving_sheet_of_many_prompts_stays_a_picture_that_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = [np.zeros((112, 112, 3), np.uint8)] * 16
+    monkeypatch.setattr("sketch2video.generation.contact_sheet._frames", lambda *_: still)
+    write_moving_sheet(tmp_path / "sheet.webp", [("a caption", [tmp_path, tmp_path])] * 10_000)
+    with Image.open(tmp_path / "sheet.webp") as sheet:
+        assert max(sheet.size) < 16_383

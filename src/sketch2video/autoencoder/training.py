@@ -195,24 +195,24 @@ def random_frames(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """``count`` random frames of every clip of a batch, clip by clip; see :func:`frames_at`."""
     samples, length = batch["frames"].shape[:2]
-    times = draw(partial(torch.randint, length), [samples, count], generator).flatten()
-    return frames_at(control, {name: array.repeat_interleave(count, 0) for name, array in batch.items()}, times)
+    return frames_at(control, batch, draw(partial(torch.randint, length), [samples, count], generator))
 
 
 def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """One frame of every clip of a batch.
+    """Frames of every clip of a batch, clip by clip.
 
     Args:
         control: the pictures that the decoder sees.
         batch: of :func:`clip_dataset`.
-        times: (N,) int64, index of the frame of each clip.
+        times: (N,) or (N, n) int64, indices of the frames of each clip.
 
     Returns:
-        Frames (N, 3, H, W) in [-1, 1], their lines (N, 1, H, W) in [0, 1], which are those of the control or else of
-        the curves, and what the decoder sees (N, C, H, W) in [0, 1], or None.
+        With N for all of these frames: frames (N, 3, H, W) in [-1, 1]; their lines (N, 1, H, W) in [0, 1], which are
+        those of the control or else of the curves; and what the decoder sees (N, C, H, W) in [0, 1], or None.
     """
-    each = torch.arange(len(times), device=times.device)
-    chosen = {name: array[each, times][:, None] for name, array in batch.items() if array.ndim > 1}
+    times = times.view(len(times), -1)
+    each = torch.arange(len(times), device=times.device)[:, None]
+    chosen = {name: array[each, times].flatten(0, 1)[:, None] for name, array in batch.items() if array.ndim > 1}
     frames = to_network(chosen["frames"])[:, 0]
     height, width = frames.shape[-2:]
     pictures = control.pictures(chosen, height, width)

@@ -236,7 +236,7 @@ def generate_batch(
     check_folder_target(output, "output")
     output.mkdir(parents=True, exist_ok=True)
     remove_partial(output)
-    settings = {name: value for name, value in RequestParams.options(params).items() if name != "batch_size"}
+    settings = params.deciding()
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [
         _job(index, prompt, chosen, {"model": model.content_hash, "settings": settings}, lines, output, draws)

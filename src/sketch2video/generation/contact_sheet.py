@@ -17,6 +17,8 @@ FRAMES = 5
 """Number of frames of each video, evenly spread."""
 MOVING_FRAMES, MOVING_SECONDS = 16, 2
 """Of a sheet that moves: number of frames, and how long they play."""
+MOVING_TILES = 64
+"""At most, of a sheet that moves: WebP ends at 16,383 px, and all frames are in memory."""
 SIDE, MOVING_SIDE = 80, 112
 """Side of a frame, pixels; of a sheet that moves the second."""
 _MARGIN = 8
@@ -42,8 +44,9 @@ def write_moving_sheet(path: Path, videos: Sequence[tuple[str, list[Path]]]) -> 
 
     Args:
         path: ends in ``.webp``.
-        videos: see :func:`write_contact_sheet`.
+        videos: see :func:`write_contact_sheet`; the first ``MOVING_TILES`` are shown.
     """
+    videos = videos[:MOVING_TILES]
     clips = [
         np.concatenate([np.stack(_frames(file, MOVING_FRAMES, MOVING_SIDE)) for file in files], 2)
         for _, files in videos

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -74,6 +74,10 @@ class RequestParams(CallParams):
     """What a request to the served model may set, and its batch size."""
 
     fps: float = Field(gt=0)
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides about a video, by name: all but the batch size."""
+        return {name: value for name, value in RequestParams.options(self).items() if name != "batch_size"}
 
 
 class GenerateParams(RequestParams):

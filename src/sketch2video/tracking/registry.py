@@ -145,11 +145,7 @@ def _downloaded(name: str, number: str) -> Path:
 def signature(settings: RequestParams) -> ModelSignature:
     """Inputs, outputs and parameters of the served model; see :mod:`sketch2video.tracking.pyfunc_model`."""
     types = {str: "string", int: "long", float: "double"}
-    settable = [
-        ParamSpec(name, types[type(value)], value)
-        for name, value in RequestParams.options(settings).items()
-        if name != "batch_size"
-    ]
+    settable = [ParamSpec(name, types[type(value)], value) for name, value in settings.deciding().items()]
     return ModelSignature(
         inputs=Schema(
             [
