@@ -4,20 +4,21 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.curves.fitting.trace import Line, link, thin, trace
+from sketch2video.curves.fitting.centre_lines import centre_lines
+from sketch2video.curves.fitting.trace import Line, link, trace
 
 
 def drawn(*lines: list[tuple[int, int]], closed: bool = False) -> np.ndarray:
     ink = np.zeros((64, 64), np.uint8)
     for line in lines:
         cv2.polylines(ink, [np.array(line, np.int32)], closed, 1)
-    return thin(ink > 0)
+    return centre_lines(ink > 0)[0]
 
 
 def test_a_ring_is_one_closed_line_of_its_circumference():
     ink = np.zeros((64, 64), np.uint8)
     cv2.circle(ink, (32, 32), 20, 1)
-    (ring,) = trace(thin(ink > 0), gap=3)
+    (ring,) = trace(centre_lines(ink > 0)[0], gap=3)
     assert ring.closed
     assert ring.length == pytest.approx(2 * np.pi * 20, rel=0.05)
     assert np.abs(np.hypot(*(ring.points - 32.5).T) - 20).max() < 1
@@ -56,7 +57,7 @@ def test_a_small_gap_is_closed_and_a_wide_one_is_not():
 def test_a_solid_area_is_outlined():
     ink = np.zeros((64, 64), bool)
     ink[20:40, 10:50] = True
-    (line,) = trace(thin(ink), gap=3)
+    (line,) = trace(centre_lines(ink)[0], gap=3)
     assert line.closed
     assert line.length == pytest.approx(2 * (39 + 19), rel=0.1)
 

@@ -1,16 +1,14 @@
 """The frame autoencoder, whose decoder may be conditioned on a control picture such as the sketch.
 
 The latent need not encode what the sketch contains: given the ink at every scale, the decoder puts edges where the
-drawing has them, and a latent of a few channels encodes colour, shading and background. Resolution changes by folding
-pixels into channels and back (space-to-depth; Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution",
-eq. 4), which is lossless and the fastest method on a CPU. The posterior is a diagonal Gaussian as in Kingma &
-Welling 2014, with a small KL weight that keeps the scale of the latent bounded (Rombach et al. 2022, section 3.1).
+drawing has them, and a latent of a few channels encodes colour, shading and background. Resolution changes by
+space-to-depth (:mod:`~sketch2video.autoencoder.blocks`), and pixels are mixtures of smooth colours
+(:mod:`~sketch2video.autoencoder.colour_layers`). The posterior is a diagonal Gaussian as in Kingma & Welling 2014, with
+a small KL weight that keeps the scale of the latent bounded (Rombach et al. 2022, section 3.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,7 +19,8 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.networks.blocks import LayerNorm2d
+from sketch2video.autoencoder.blocks import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.autoencoder.colour_layers import ColourLayers
 from sketch2video.networks.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
@@ -42,58 +41,6 @@ class Posterior(NamedTuple):
         return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance).mean()
 
 
-class ResidualBlock(nn.Module):
-    """Two convolutions with a skip connection; the second starts at zero, so that a deep stack starts as the identity.
-
-    Args:
-        channels: C.
-        local: whether each position is normalised by itself, so that the receptive field is that of the kernels.
-        kernel: of the convolutions, odd.
-    """
-
-    def __init__(self, channels: int, local: bool = False, kernel: int = 3) -> None:
-        super().__init__()
-        self.norm = LayerNorm2d(channels) if local else nn.GroupNorm(8, channels)
-        self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-        self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
-
-
-def channels_by_level(width: int, halvings: int) -> list[int]:
-    """Channels of a frame folded once, twice, ...: ``width`` at the coarsest resolution, half of them at each finer."""
-    return [max(width >> (halvings - 1 - level), 16) for level in range(halvings)]
-
-
-def encoder_trunk(channels: Sequence[int], blocks: int, local: bool = False) -> nn.Sequential:
-    """From features at the finest resolution to those at the coarsest, with ``blocks`` residual blocks there.
-
-    Args:
-        channels: of the resolutions, finest first.
-        blocks: at the coarsest.
-        local: whether the receptive field is kept small: no normalisation over the picture, and no large kernels at
-            the coarsest resolution, where they reach farthest.
-    """
-    trunk = nn.Sequential()
-    for fine, coarse in pairwise(channels):
-        trunk.append(ResidualBlock(fine, local))
-        trunk.append(nn.PixelUnshuffle(2))
-        trunk.append(nn.Conv2d(4 * fine, coarse, 1))
-    for _ in range(blocks):
-        trunk.append(ResidualBlock(channels[-1], local, kernel=1 if local else 3))
-    return trunk
-
-
-def enlargement(channels: Sequence[int], level: int) -> nn.Sequential:
-    """From features of a level to those of the next finer one, or to pixels from the finest."""
-    finer, kernel = (channels[level - 1], 1) if level else (3, 3)
-    widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
-    return nn.Sequential(widen, nn.PixelShuffle(2))
-
-
 class FrameAutoencoder(ModelMixin, ConfigMixin):
     """Space-to-depth autoencoder of single frames whose decoder is conditioned on a control picture.
 
@@ -104,6 +51,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         control_channels: of the control picture of the decoder: 1 for a sketch, 3 for colours, 0 for none.
         blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
         control: name of these pictures; None: see :func:`~sketch2video.controls.control_of_network`.
+        colour_layers: number of colours that a pixel is a mixture of; 0: a convolution gives the pixels.
+        colour_scale: of the pixels' resolution to that of these colours, a power of two.
+        fine_width: channels at the full resolution, where the weights of the mixture are predicted.
     """
 
     @register_to_config
@@ -115,6 +65,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         control_channels: int = 1,
         blocks: int = 2,
         control: str | None = None,
+        colour_layers: int = 0,
+        colour_scale: int = 2,
+        fine_width: int = 16,
     ) -> None:
         super().__init__()
         channels = channels_by_level(width, halvings)
@@ -126,12 +79,16 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         self.decoder = nn.ModuleList()
         self.enlarge = nn.ModuleList()
         self.control = nn.ModuleList()
-        for level in reversed(range(halvings)):
+        finest = colour_scale.bit_length() - 2 if colour_layers else 0  # the last level before the pixels
+        for level in reversed(range(finest, halvings)):
             if control_channels:
                 self.control.append(_ControlFeatures(control_channels, 2 ** (level + 1), channels[level]))
             depth = blocks if level == halvings - 1 else 1
             self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
-            self.enlarge.append(enlargement(channels, level))
+            if level > finest or not colour_layers:
+                self.enlarge.append(enlargement(channels, level))
+        if colour_layers:
+            self.pixels = ColourLayers(channels[finest], colour_scale, colour_layers, fine_width, control_channels)
 
     def __getattr__(self, name: str) -> Any:
         # diffusers looks attributes up in the config before it looks for modules, and here both have a `control`.
@@ -141,6 +98,8 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
     @property
     def last_layer(self) -> Tensor:
         """The weights whose outputs are pixels."""
+        if self.config.colour_layers:
+            return self.pixels.last_layer
         return cast(Tensor, cast(nn.Sequential, self.enlarge[-1])[0].weight)
 
     @property
@@ -183,11 +142,13 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         if channels and control is None:
             height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
             control = latents.new_zeros(len(latents), channels, height, width)
-        for level, (blocks, enlarge) in enumerate(zip(self.decoder, self.enlarge, strict=True)):
+        for level, blocks in enumerate(self.decoder):
             if channels:
                 x = x + self.control[level](control)
-            x = enlarge(blocks(x))
-        return x
+            x = blocks(x)
+            if level < len(self.enlarge):
+                x = self.enlarge[level](x)
+        return cast(Tensor, self.pixels(x, control)) if self.config.colour_layers else x
 
     def forward(self, frames: Tensor, control: Tensor | None = None) -> Tensor:
         """Reconstruction of frames (N, 3, H, W) through the posterior's mean."""

@@ -4,7 +4,8 @@ Based on Canny's detector (Canny 1986: non-maximum suppression and hysteresis al
 edge-preserving bilateral filter (Tomasi and Manduchi 1998) instead of the Gaussian, so that texture is removed and
 outlines stay sharp, and a gradient over colours: at each pixel that of the CIELAB channel that changes most, so that a
 red disc on a background of the same lightness has an outline. Lines that are too short are dropped, as people leave out
-speckle.
+speckle. Lines are drawn in grey levels at the edges' positions to a fraction of a pixel
+(:mod:`~sketch2video.sketches.fine_lines`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sketch2video.sketches.fine_lines import draw_along_crests
+
 WIDEST = 4.0
 """Most of the filter's radius in px: its cost grows with the square, and a large frame's outlines are sharp enough."""
+BLUR = 0.8
+"""Standard deviation in px of the filter before derivatives are taken."""
 
 
 def extract_sketches(
@@ -29,7 +34,7 @@ def extract_sketches(
         min_length: shortest line that is kept, in frame widths.
 
     Returns:
-        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide.
+        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide, in grey levels.
 
     Raises:
         TypeError: ``frames`` is not uint8.
@@ -53,15 +58,23 @@ def _sketch(frame: np.ndarray, smoothing: float, contrast: float, min_length: fl
     if smoothing > 0:
         sigma = float(np.clip(smoothing * np.hypot(height, width) / 100, 0.8, WIDEST))
         colours = cv2.bilateralFilter(colours, 2 * int(np.ceil(2 * sigma)) + 1, 100 * contrast, sigma)
-    colours = cv2.GaussianBlur(colours, (0, 0), 0.8)
-    # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
-    dx, dy = cv2.Scharr(colours, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(colours, cv2.CV_32F, 0, 1) / 16
-    strongest = np.argmax(dx**2 + dy**2, axis=-1)[..., None]
     scale = 32767 / 200
-    gradient = (np.take_along_axis(d, strongest, -1)[..., 0] * scale for d in (dx, dy))
+    gradient = (d * scale for d in _strongest_gradient(colours))
     across, down = (np.clip(d, -32767, 32767).astype(np.int16) for d in gradient)
     edges = cv2.Canny(across, down, 50 * contrast * scale, 100 * contrast * scale, L2gradient=True)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
     kept = stats[:, cv2.CC_STAT_AREA] >= min_length * width
     kept[0] = False
-    return np.where(kept[labels], np.uint8(255), np.uint8(0))
+    # The filter and the curve from RGB to CIELAB shift edges by up to half a pixel: positions are those in the frame.
+    dx, dy = _strongest_gradient(frame.astype(np.float32))
+    return draw_along_crests(kept[labels], np.hypot(dx, dy), (dx, dy))
+
+
+def _strongest_gradient(channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives (H, W), right and down, of the channel of (H, W, C) that changes most at each pixel."""
+    smooth = cv2.GaussianBlur(channels, (0, 0), BLUR)
+    # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
+    dx, dy = cv2.Scharr(smooth, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(smooth, cv2.CV_32F, 0, 1) / 16
+    strongest = np.argmax(dx**2 + dy**2, axis=-1)[..., None]
+    across, down = (np.take_along_axis(d, strongest, -1)[..., 0] for d in (dx, dy))
+    return across, down

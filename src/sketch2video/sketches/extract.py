@@ -25,7 +25,7 @@ def draw_lines(frames: np.ndarray, sketch: SketchParams, model: Path = MODEL) ->
         model: folder of the network that the learned one needs.
 
     Returns:
-        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide.
+        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide, in grey levels.
 
     Raises:
         UserError: the extractor is ``learned``, and the folder holds no trained network.

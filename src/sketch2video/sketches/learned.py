@@ -36,7 +36,7 @@ def extract_sketches_learned(frames: np.ndarray, model: Sketcher, *, threshold: 
         min_length: shortest line that is kept, in frame widths.
 
     Returns:
-        uint8 (T, H, W), 255 ink on 0, lines one pixel wide.
+        uint8 (T, H, W), 255 ink on 0, lines about one pixel wide, in grey levels.
     """
     if not frames.size:
         return np.zeros(frames.shape[:3], np.uint8)

@@ -1,8 +1,9 @@
-"""Probability of ink → lines one pixel wide.
+"""Probability of ink → lines about one pixel wide.
 
 The lines are the ridges of the probability (non-maximum suppression across them, as HED's edges are thinned: Xie & Tu
 2015, section 4), as far as hysteresis keeps them (Canny 1986). Suppression breaks lines at corners and leaves spurs
-there; a stroke is an unbroken line, so gaps are closed and spurs removed.
+there; a stroke is an unbroken line, so gaps are closed and spurs removed. Lines are drawn in grey levels where the
+crests are to a fraction of a pixel (:mod:`~sketch2video.sketches.fine_lines`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import cv2
 import numpy as np
 from skimage.filters import apply_hysteresis_threshold
 from skimage.morphology import skeletonize
+
+from sketch2video.sketches.fine_lines import draw_along_crests
 
 CREST_BLUR = 0.7
 """Pixels: more merges lines that run side by side, less finds ridges in noise."""
@@ -31,28 +34,33 @@ def thinned(probability: np.ndarray, threshold: float, min_length: float) -> np.
         min_length: shortest line that is kept, in frame widths.
 
     Returns:
-        uint8 (T, H, W), 255 ink on 0.
+        uint8 (T, H, W), 255 ink on 0, in grey levels.
     """
     return np.stack([_lines(each, threshold, min_length) for each in probability])
 
 
 def _lines(probability: np.ndarray, threshold: float, min_length: float) -> np.ndarray:
-    crests = np.where(_is_crest(probability), probability, 0)
+    smooth = cv2.GaussianBlur(probability, (0, 0), CREST_BLUR)
+    across = _across(smooth)
+    crests = np.where(_is_crest(smooth, *across), probability, 0)
     # Where a ridge is flat, both of its pixels are on it.
     thin = skeletonize(apply_hysteresis_threshold(crests, threshold / 2, threshold)).astype(np.uint8)
     whole = without_spurs(skeletonize(with_gaps_closed(thin) > 0).astype(np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(whole, connectivity=8)
     kept = stats[:, cv2.CC_STAT_AREA] >= min_length * probability.shape[1]
     kept[0] = False
-    return np.where(kept[labels], np.uint8(255), np.uint8(0))
+    return draw_along_crests(kept[labels], smooth, across)
 
 
-def _is_crest(probability: np.ndarray) -> np.ndarray:
-    """Where (H, W) no neighbour across the line is more likely; across is where the surface curves down most."""
-    smooth = cv2.GaussianBlur(probability, (0, 0), CREST_BLUR)
+def _across(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors, right and down (H, W) each, along which the surface curves down most: across a line."""
     dxx, dyy, dxy = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((2, 0), (0, 2), (1, 1)))
     along = 0.5 * np.arctan2(2 * dxy, dxx - dyy)
-    dx, dy = -np.sin(along), np.cos(along)
+    return -np.sin(along), np.cos(along)
+
+
+def _is_crest(smooth: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
+    """Where (H, W) no neighbour across the line is more likely."""
     y, x = np.mgrid[: len(smooth), : smooth.shape[1]].astype(np.float32)
     beside = (
         cv2.remap(smooth, x + side * dx, y + side * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sketch2video.curves.fitting.series import tails
 
-TOLERANCE = 0.15
+TOLERANCE = 0.07
 """Root mean square error, in px, below which more harmonics would only fit the staircase of pixels."""
 
 _RUN = 8

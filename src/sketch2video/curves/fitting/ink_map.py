@@ -12,28 +12,38 @@ from scipy.spatial import cKDTree
 
 @dataclass
 class InkFrame:
-    """The ink of a frame: (N, 2) px, distances to it, and the nearest ink pixel of each pixel.
+    """The ink of a frame: its lines, distances to them, and the nearest line pixel of each pixel.
 
     Without ink all distances are infinite.
+
+    Attributes:
+        skeleton: (H, W) bool, lines one pixel wide.
+        offsets: (H, W, 2) px, from the centres of pixels to the centre of the line, less than 0.5 along each axis; see
+            :func:`~sketch2video.curves.fitting.centre_lines.centre_lines`.
+        ink: (N, 2) px, the centres of the line at its pixels.
+        distance: (H, W) px, between the centres of pixels.
+        nearest: (H, W) int64, index of the nearest point of ``ink``.
     """
 
     skeleton: np.ndarray
+    offsets: np.ndarray
     ink: np.ndarray
     distance: np.ndarray
     nearest: np.ndarray
 
     @classmethod
-    def of(cls, skeleton: np.ndarray) -> InkFrame:
-        """Of a skeleton (H, W) bool."""
+    def of(cls, skeleton: np.ndarray, offsets: np.ndarray) -> InkFrame:
+        """Of a skeleton and its offsets."""
         rows, columns = np.nonzero(skeleton)
-        ink = np.stack([columns, rows], 1) + 0.5
+        ink = np.stack([columns, rows], 1) + 0.5 + offsets[rows, columns]
         if not len(ink):
-            return cls(skeleton, ink, np.full(skeleton.shape, np.inf, np.float32), np.zeros(skeleton.shape, np.int64))
+            far, none = np.full(skeleton.shape, np.inf, np.float32), np.zeros(skeleton.shape, np.int64)
+            return cls(skeleton, offsets, ink, far, none)
         empty = (~skeleton).astype(np.uint8)
         distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
         index = np.zeros(int(labels.max()) + 1, np.int64)
         index[labels[rows, columns]] = np.arange(len(ink))
-        return cls(skeleton, ink, distance, index[labels])
+        return cls(skeleton, offsets, ink, distance, index[labels])
 
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the pixels nearest to ``points`` (..., 2)."""

@@ -129,10 +129,9 @@ class Shot:
     reach: float
 
     @classmethod
-    def of(cls, skeletons: Sequence[np.ndarray], reach: float, gap: float) -> Shot:
-        """Of skeletons (H, W) bool; regions count as enclosed up to gaps of ``gap`` px."""
-        inside = np.stack([surrounded(skeleton, gap) for skeleton in skeletons])
-        return cls([InkFrame.of(skeleton) for skeleton in skeletons], inside, reach)
+    def of(cls, frames: Sequence[InkFrame], reach: float, gap: float) -> Shot:
+        """Of the ink of frames; regions count as enclosed up to gaps of ``gap`` px."""
+        return cls(frames, np.stack([surrounded(frame.skeleton, gap) for frame in frames]), reach)
 
     @property
     def size(self) -> int:

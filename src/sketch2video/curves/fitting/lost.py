@@ -41,7 +41,7 @@ def placed(
     """
     bare = np.zeros(frame.skeleton.shape, bool)
     bare[frame.at(uncovered)] = True
-    bare_ink = InkFrame.of(bare)
+    bare_ink = InkFrame.of(bare, frame.offsets)
     expected = lost.coefficients.copy()
     expected[:, 0] += lost.velocity * frames
     offsets = np.linspace(-SEARCH, SEARCH, 11) * onto.size * min(1 + 0.25 * frames, 2.0)

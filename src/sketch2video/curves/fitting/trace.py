@@ -1,4 +1,4 @@
-"""Tracing of ink: thin the drawing, follow its lines from end to end, and join lines that continue each other.
+"""Tracing of ink: follow the lines of a thinned drawing from end to end, and join lines that continue each other.
 
 Pixels where three or more arms meet are removed, which leaves simple paths and loops; each of them is followed by
 border following (Suzuki and Abe 1985, ``cv2.findContours``), which traverses an open path in both directions and a loop
@@ -36,34 +36,21 @@ class Line:
         return float(np.hypot(steps[:, 0], steps[:, 1]).sum())
 
 
-def thin(ink: np.ndarray) -> np.ndarray:
-    """One-pixel lines of a drawing, bool (H, W) -> bool (H, W).
-
-    Solid areas are outlined instead of skeletonised: of areas that survive an erosion, only the border is kept.
-    """
-    mask = ink.astype(np.uint8)
-    solid = cv2.erode(mask, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    if solid.any():
-        mask = mask - cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) * (
-            cv2.dilate(solid, np.ones((5, 5), np.uint8))
-        )
-    return skeletonize(mask > 0)
-
-
-def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0) -> list[Line]:
+def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np.ndarray | None = None) -> list[Line]:
     """Follow the lines of a thinned drawing.
 
     Args:
         skeleton: bool (H, W), lines one pixel wide.
         gap: ends up to this many pixels apart may be joined.
         min_length: lines shorter than this many pixels are dropped.
+        offsets: (H, W, 2) px, from the centres of pixels to the lines; None: lines run through the centres.
 
     Returns:
         Lines, longest first; the order is a function of the drawing alone.
     """
-    paths, spurs = _simple_paths(skeleton, gap)
+    paths, spurs = _simple_paths(skeleton, gap, offsets)
     if spurs.any():
-        paths, _ = _simple_paths(skeletonize(skeleton & ~spurs), gap)
+        paths, _ = _simple_paths(skeletonize(skeleton & ~spurs), gap, offsets)
     lines = [_line(points, closed) for points, closed in _join(paths, gap)]
     lines = [line for line in lines if len(line.points) > 1 and line.length >= min_length]
     return sorted(lines, key=_rank)
@@ -110,7 +97,9 @@ _ARMS = _arms()
 _NEIGHBOURS = np.array([[1, 2, 4], [128, 0, 8], [64, 32, 16]], np.float32)  # clockwise from the upper left
 
 
-def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarray, bool]], np.ndarray]:
+def _simple_paths(
+    skeleton: np.ndarray, gap: float, offsets: np.ndarray | None
+) -> tuple[list[tuple[np.ndarray, bool]], np.ndarray]:
     """Paths without junctions, and spurs.
 
     Returns:
@@ -135,7 +124,8 @@ def _simple_paths(skeleton: np.ndarray, gap: float) -> tuple[list[tuple[np.ndarr
             (column, row), (last_column, last_row) = chain[0], chain[-1]
             if bool(beside[row, column]) != bool(beside[last_row, last_column]):
                 spurs[chain[:, 1] - 1, chain[:, 0] - 1] = True
-        paths.append((chain - 0.5, closed))  # the padding is an offset of one pixel
+        points = chain - 0.5  # the padding is an offset of one pixel
+        paths.append((points if offsets is None else points + offsets[chain[:, 1] - 1, chain[:, 0] - 1], closed))
     return paths, spurs
 
 
@@ -153,13 +143,13 @@ def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _line(points: np.ndarray, closed: bool) -> Line:
-    """A line without staircase; one whose ends nearly meet, for its length, is treated as closed."""
+    """A line; one whose ends nearly meet, for its length, is treated as closed."""
     if not closed and len(points) > 8:
         (x, y), (left, top), (right, bottom) = points[-1] - points[0], points.min(0), points.max(0)
         closed = bool(np.hypot(x, y) < NEARLY_CLOSED * len(points)) and _area(points) > 0.2 * (right - left) * (
             bottom - top
         )
-    return Line(_smooth(points, closed), closed)
+    return Line(points, closed)
 
 
 def _area(points: np.ndarray) -> float:
@@ -236,14 +226,3 @@ def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.nd
                 break
         joined.append((np.concatenate(pieces), bool(closed)))
     return joined
-
-
-def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
-    """Binomial average of three neighbours, which smooths the staircase of pixels; the ends of open lines are kept."""
-    if len(points) < 3:
-        return points
-    first, last = (
-        (points[-1:], points[:1]) if closed else (2 * points[:1] - points[1:2], 2 * points[-1:] - points[-2:-1])
-    )
-    around = np.concatenate([first, points, last])
-    return (around[:-2] + 2 * around[1:-1] + around[2:]) / 4

@@ -19,11 +19,12 @@ import numpy as np
 import scipy.fft
 
 from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.curves.fitting.centre_lines import centre_lines
 from sketch2video.curves.fitting.harmonics import share_harmonics
+from sketch2video.curves.fitting.ink_map import InkFrame
 from sketch2video.curves.fitting.lives import Life, Shot, most_at_once, needed
 from sketch2video.curves.fitting.order import in_order, start_canonically_for_life
 from sketch2video.curves.fitting.series import close, lengths
-from sketch2video.curves.fitting.trace import thin
 from sketch2video.curves.fitting.tracker import Tracker
 
 CUT = 0.35
@@ -47,7 +48,8 @@ def fit_curves(
     longer first.
 
     Args:
-        ink: (T, H, W) uint8 or bool, non-zero (uint8: above 127) where there is ink.
+        ink: (T, H, W) uint8, 255 ink on 0, or bool. Ink is above 127; grey levels say where lines are to a fraction of
+            a pixel.
         cuts: (T,) bool, true where a shot begins and all strokes with it; None: cuts are detected.
         budget: numbers a frame, visibilities counted.
         strokes: S, the most strokes of a frame.
@@ -67,13 +69,15 @@ def fit_curves(
     frames, height, width = drawing.shape
     if cuts is not None and np.shape(cuts) != (frames,):
         raise ValueError(f"cuts must have the shape ({frames},) as the ink has, not {np.shape(cuts)}")
-    skeletons = [thin(picture) for picture in drawing]
+    inked = [InkFrame.of(*centre_lines(picture)) for picture in drawing]
     tracker = partial(Tracker, height, width, budget, strokes, harmonics, rounds, stiffness)
     lives: list[Life] = []
-    for shot in np.split(np.arange(frames), np.flatnonzero(find_cuts(skeletons) if cuts is None else cuts)):
+    for shot in np.split(
+        np.arange(frames), np.flatnonzero(find_cuts([frame.skeleton for frame in inked]) if cuts is None else cuts)
+    ):
         if len(shot):
-            pictures = [skeletons[t] for t in shot]
-            lives += [replace(life, first=life.first + shot[0]) for life in _lives_of_shot(tracker, pictures, strokes)]
+            found = _lives_of_shot(tracker, [inked[t] for t in shot], strokes)
+            lives += [replace(life, first=life.first + shot[0]) for life in found]
     past = _in_slots(lives, frames, strokes, harmonics)
     _keep_within(*past, (budget - strokes) // 2)
     start_canonically_for_life(*past)
@@ -87,21 +91,21 @@ def find_cuts(skeletons: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([False, *(a is not None and b is not None and _likeness(a, b) < CUT for a, b in pairwise(spectra))])
 
 
-def _lives_of_shot(make: Callable[[], Tracker], skeletons: Sequence[np.ndarray], strokes: int) -> Sequence[Life]:
+def _lives_of_shot(make: Callable[[], Tracker], inked: Sequence[InkFrame], strokes: int) -> Sequence[Life]:
     """The strokes of a shot."""
     tracker = make()
-    forwards = _track(tracker, skeletons)
+    forwards = _track(tracker, inked)
     if all(life.first == 0 for life in forwards):
         return forwards
-    shot = Shot.of(skeletons, tracker.reach, tracker.gap)
-    return needed([forwards, _track(make(), skeletons, -1)], shot, strokes)
+    shot = Shot.of(inked, tracker.reach, tracker.gap)
+    return needed([forwards, _track(make(), inked, -1)], shot, strokes)
 
 
-def _track(tracker: Tracker, skeletons: Sequence[np.ndarray], step: int = 1) -> list[Life]:
+def _track(tracker: Tracker, inked: Sequence[InkFrame], step: int = 1) -> list[Life]:
     """Carry strokes through the frames of a shot, forwards (1) or backwards (-1)."""
     seen: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
-    for t in range(len(skeletons))[::step]:
-        tracker.advance(skeletons[t])
+    for t in range(len(inked))[::step]:
+        tracker.advance(inked[t])
         for slot in np.flatnonzero(tracker.alive):
             now = (t, tracker.coefficients[slot].copy(), bool(tracker.closed[slot]))
             seen.setdefault(int(tracker.life[slot]), []).append(now)
@@ -156,7 +160,7 @@ def _checked(ink: np.ndarray) -> np.ndarray:
         return ink
     if ink.dtype != np.uint8:
         raise TypeError(f"ink must be uint8 (255 ink on 0) or bool, not {ink.dtype}")
-    return ink > 127
+    return ink
 
 
 def _spectrum(skeleton: np.ndarray) -> np.ndarray:

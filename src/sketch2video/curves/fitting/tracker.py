@@ -103,10 +103,9 @@ class Tracker:
         """Largest gap within a line, px."""
         return self.onto.gap
 
-    def advance(self, skeleton: np.ndarray) -> None:
+    def advance(self, frame: InkFrame) -> None:
         """Track the strokes to the next frame."""
         self.now += 1
-        frame = InkFrame.of(skeleton)
         before = self.alive.copy()
         if not len(frame.ink):
             self.alive[:] = False
@@ -207,7 +206,7 @@ class Tracker:
         length = float(polyline_lengths(polyline))
         if not len(regions(ink, self.gap, 0.01 * length**2)[1]):
             return None
-        lines = trace(ink, self.gap)
+        lines = trace(ink, self.gap, offsets=frame.offsets)
         if not lines or not lines[0].closed:
             return None
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
@@ -237,7 +236,7 @@ class Tracker:
         mask = np.zeros(frame.skeleton.shape, bool)
         mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
-        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest)
+        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest, frame.offsets)
         free_slots = len(free)
         if len(lines) > free_slots:
             self._retire_for(lines[free_slots].length)
@@ -278,6 +277,6 @@ class Tracker:
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
-            lines = trace(border, self.gap)
+            lines = trace(border, self.gap, offsets=frame.offsets)
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
