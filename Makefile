@@ -61,7 +61,7 @@ demo: $(READY) ## Run everything: data, training, report, registration, videos (
 
 .PHONY: .demo
 .demo:
-	dvc repro
+	python -m flows.pipeline
 	sketch2video register
 	sketch2video captions > reports/captions.txt
 	sketch2video generate -- "$$PROMPTS"

@@ -175,7 +175,7 @@ def run(command: Sequence[str]) -> int:
             process.terminate()
             process.wait()
             raise
-        if where_time_went := chart(file, time.monotonic() - begun):
+        if where_time_went := chart(file, begun, time.monotonic() - begun):
             print(f"\n{where_time_went}")
         return code
 

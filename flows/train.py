@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.common import execute, stage_flow
-from flows.pipeline import in_order, read_graph, run_stages
+from flows.pipeline import read_graph, run_stages
 
 
 @stage_flow
@@ -14,7 +14,7 @@ def train() -> None:
     """
     graph = read_graph()
     stages = {stage for stage in graph if stage.startswith(("train_", "encode_")) or stage == "assemble"}
-    run_stages(in_order(graph, stages))
+    run_stages(graph, stages)
 
 
 if __name__ == "__main__":

@@ -26,20 +26,24 @@ def test_a_command_appends_its_seconds(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     assert (first["command"], second["command"]) == ("no-such-command one", "no-such-command two")
     assert 0 < first["seconds"] + second["seconds"] < total
+    assert begun < first["begun"] < first["begun"] + first["seconds"] < second["begun"]
 
 
-def test_the_chart_shows_shares_and_what_is_left(tmp_path: Path) -> None:
+def test_the_chart_shows_commands_from_start_to_end(tmp_path: Path) -> None:
     file = tmp_path / "durations.jsonl"
-    assert chart(file, 10) == ""
-    file.write_text('{"command": "ingest", "seconds": 15}\n{"command": "train_video_ldm sketch_ldm", "seconds": 60}\n')
-    assert chart(file, 100) == "\n".join(
-        [
-            "ingest                        0:15   15%  ########",
-            "train_video_ldm sketch_ldm    1:00   60%  ##############################",
-            "between commands              0:25   25%  ############",
-            "all                           1:40",
-        ]
+    assert chart(file, 0, 10) == ""
+    commands = ("train_curve_vae shared", 20, 60), ("ingest", 5, 15), ("train_video_ldm sketch_ldm", 30, 70)
+    file.write_text(
+        "".join(
+            json.dumps({"command": name, "begun": 1000 + at, "seconds": time}) + "\n" for name, at, time in commands
+        )
     )
+    assert chart(file, 1000, 100).splitlines() == [
+        "ingest                        0:15    ######",
+        "train_curve_vae shared        1:00          ########################",
+        "train_video_ldm sketch_ldm    1:10              ############################",
+        "all                           1:40",
+    ]
 
 
 def test_a_command_within_a_command_does_not_count(tmp_path: Path) -> None:
@@ -48,6 +52,17 @@ def test_a_command_within_a_command_does_not_count(tmp_path: Path) -> None:
     nested = [sys.executable, "-c", program, *SKETCH2VIDEO, "profile", "--help"]
     subprocess.run(nested, env={**os.environ, VARIABLE: str(file)}, capture_output=True)
     assert len(file.read_text().splitlines()) == 1
+
+
+def test_a_command_may_pass_its_record_on_to_those_that_it_starts(tmp_path: Path) -> None:
+    file = tmp_path / "durations.jsonl"
+    program = (
+        "import os, subprocess, sys; from sketch2video.cli import main; from sketch2video.durations import passed_on;"
+        " [subprocess.run(sys.argv[1:], env={**os.environ, **passed_on()}) for _ in range(2)]; main()"
+    )
+    nested = [sys.executable, "-c", program, *SKETCH2VIDEO, "profile", "--help"]
+    subprocess.run(nested, env={**os.environ, VARIABLE: str(file)}, capture_output=True)
+    assert [json.loads(line)["command"] for line in file.read_text().splitlines()] == ["profile --help"] * 2
 
 
 def test_a_run_ends_with_the_chart(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

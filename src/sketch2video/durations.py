@@ -1,4 +1,4 @@
-"""How long the commands of a longer one took: ``make demo`` shows it at its end."""
+"""When the commands of a longer one ran: ``make demo`` shows it at its end."""
 
 from __future__ import annotations
 
@@ -13,42 +13,55 @@ VARIABLE = "SKETCH2VIDEO_DURATIONS"
 
 BEGUN, FILE = time.monotonic(), os.environ.pop(VARIABLE, None)
 """When this module was loaded, among the first ones of a command, and its file. Commands that it starts have none, as
-their time is its own."""
+their time is its own, but for those that get :func:`passed_on`."""
 
-BAR = 30
-"""Characters of the longest bar."""
+BAR = 40
+"""Characters of the whole time."""
 
 
 def record() -> None:
-    """Append this process's arguments and its seconds so far to the file that ``VARIABLE`` names."""
+    """Append this process's arguments, its start and its seconds so far to the file that ``VARIABLE`` names.
+
+    The start is that of the system's monotonic clock, which all processes share.
+    """
     if not FILE:
         return
     words = [word for word in sys.argv[1:] if word != "--"]
-    line = json.dumps({"command": " ".join(words), "seconds": time.monotonic() - BEGUN})
+    line = json.dumps({"command": " ".join(words), "begun": BEGUN, "seconds": time.monotonic() - BEGUN})
     with Path(FILE).open("a", encoding="utf-8") as stream:
         stream.write(f"{line}\n")
 
 
-def chart(file: Path, total: float) -> str:
-    """The commands of a file as lines of text with bars, in order.
+def passed_on() -> dict[str, str]:
+    """Environment for the commands that this one starts: they are recorded, and this one is not."""
+    global FILE
+    if FILE:
+        os.environ[VARIABLE], FILE = FILE, None
+    return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+
+
+def chart(file: Path, begun: float, total: float) -> str:
+    """The commands of a file as lines of text, in the order of their start, with bars from start to end.
 
     Args:
         file: see ``VARIABLE``.
-        total: seconds of the whole, of which what is left was spent between the commands.
+        begun: start of the whole, by the monotonic clock.
+        total: seconds of the whole.
 
     Returns:
         Empty if no command was recorded.
     """
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    seconds = [(entry["command"], entry["seconds"]) for entry in map(json.loads, lines)]
-    if not seconds:
+    commands = sorted((json.loads(line) for line in lines), key=lambda command: command["begun"])
+    if not commands:
         return ""
-    seconds.append(("between commands", max(0.0, total - sum(value for _, value in seconds))))
-    width, longest = max(len(name) for name, _ in seconds), max(value for _, value in seconds)
-    rows = [
-        f"{name:{width}}  {_clock(value)}  {100 * value / total:3.0f}%  {'#' * round(BAR * value / longest)}".rstrip()
-        for name, value in seconds
-    ]
+    width = max(len(command["command"]) for command in commands)
+    rows = []
+    for command in commands:
+        first = min(BAR * (command["begun"] - begun) / total, BAR - 1)
+        last = BAR * (command["begun"] - begun + command["seconds"]) / total
+        bar = " " * int(first) + "#" * max(1, round(last) - int(first))
+        rows.append(f"{command['command']:{width}}  {_clock(command['seconds'])}  {bar}")
     return "\n".join([*rows, f"{'all':{width}}  {_clock(total)}"])
 
 

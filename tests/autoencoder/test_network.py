@@ -6,15 +6,15 @@ from sketch2video.autoencoder.network import FrameAutoencoder, Posterior, load_a
 from sketch2video.errors import UserError
 
 
-@pytest.fixture
-def autoencoder() -> FrameAutoencoder:
+@pytest.fixture(params=[0, 3])
+def autoencoder(request: pytest.FixtureRequest) -> FrameAutoencoder:
     torch.manual_seed(0)
-    return FrameAutoencoder(latent_channels=3, halvings=3, width=32).eval()
+    return FrameAutoencoder(latent_channels=3, halvings=3, width=32, colour_layers=request.param).eval()
 
 
 @pytest.mark.parametrize(("halvings", "height", "width"), [(1, 6, 10), (3, 32, 32), (4, 64, 32)])
 def test_latents_are_smaller_by_the_factor(halvings: int, height: int, width: int) -> None:
-    model = FrameAutoencoder(latent_channels=3, halvings=halvings, width=32)
+    model = FrameAutoencoder(latent_channels=3, halvings=halvings, width=32, colour_layers=halvings - 1)
     posterior = model.encode(torch.zeros(2, 3, height, width))
     assert model.factor == 2**halvings
     assert posterior.mean.shape == (2, 3, height // model.factor, width // model.factor)

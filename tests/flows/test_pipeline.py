@@ -2,13 +2,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prefect.logging import disable_run_logger
+from prefect.states import Completed, Failed
 
-from flows.pipeline import in_order, needed_by, parse_dot, read_graph, run_stage, stage_environment
+from flows import pipeline
+from flows.pipeline import (
+    needed_by,
+    out_of_date,
+    parse_dot,
+    read_graph,
+    run_stage,
+    run_stages,
+    stage_environment,
+    unordered,
+)
 from sketch2video.errors import UserError
 
 DOT = """
@@ -28,18 +42,84 @@ strict digraph {
 def test_stages_come_after_what_they_depend_on() -> None:
     graph = parse_dot(DOT)
     assert graph == {"ingest": set(), "fit": {"ingest"}, "train_a": {"fit"}, "evaluate": {"ingest", "train_a"}}
-    assert in_order(graph) == ["ingest", "fit", "train_a", "evaluate"]
-    assert in_order(graph, needed_by(graph, "fit")) == ["ingest", "fit"]
+    assert needed_by(graph, "fit") == {"ingest", "fit"}
     assert needed_by(graph, "evaluate") == set(graph)
-    assert in_order(graph, {"evaluate", "fit"}) == ["fit", "evaluate"]
 
 
-def test_a_stage_does_not_take_itself_for_this_flow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0000")
-    monkeypatch.setenv("KEPT", "yes")
-    environment = stage_environment()
-    assert "PREFECT__FLOW_RUN_ID" not in environment
-    assert environment["KEPT"] == "yes"
+GRAPH = {
+    "ingest": set[str](),
+    "fit": {"ingest"},
+    "text": {"ingest"},
+    "strokes": {"fit", "text"},
+    "frames": {"fit"},
+    "video": {"frames"},
+    "evaluate": {"strokes", "video"},
+}
+
+
+def test_stages_beside_a_stage_are_those_that_are_not_before_or_after_it() -> None:
+    assert unordered(GRAPH, "ingest") == unordered(GRAPH, "evaluate") == set()
+    assert unordered(GRAPH, "strokes") == {"frames", "video"}
+    assert unordered(GRAPH, "fit") == {"text"}
+
+
+class Runner:
+    """In place of the task: notes when stages begin and end, and fails some of them."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing, self.events, self.threads = failing, list[str](), dict[str, int]()
+        self.pool = ThreadPoolExecutor()
+
+    def with_options(self, task_run_name: str) -> Runner:
+        return self
+
+    def submit(self, stage: str, threads: int) -> Future[None]:
+        self.threads[stage] = threads
+        future = self.pool.submit(self._run, stage)
+        future.wait = future.result
+        future.state = Failed(message=f"{stage} failed") if stage == self.failing else Completed()
+        return future
+
+    def _run(self, stage: str) -> None:
+        self.events.append(f"+{stage}")
+        time.sleep(0.05)
+        self.events.append(f"-{stage}")
+
+
+def run_with(runner: Runner, monkeypatch: pytest.MonkeyPatch, most: int, changed: set[str]) -> None:
+    monkeypatch.setattr(pipeline, "run_stage", runner)
+    monkeypatch.setattr(pipeline, "as_completed", as_completed)
+    monkeypatch.setattr(pipeline, "side_by_side", lambda: most)
+    monkeypatch.setattr(pipeline, "out_of_date", lambda graph: changed)
+    monkeypatch.setattr(pipeline.os, "cpu_count", lambda: 4)
+    run_stages(GRAPH, set(GRAPH))
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_stages_run_side_by_side_after_what_they_depend_on(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    runner = Runner()
+    run_with(runner, monkeypatch, most, set(GRAPH))
+    at = {event: index for index, event in enumerate(runner.events)}
+    assert all(at[f"-{before}"] < at[f"+{stage}"] for stage, needed in GRAPH.items() for before in needed)
+    level = np.cumsum([1 if event.startswith("+") else -1 for event in runner.events])
+    assert level.max() == most
+    assert runner.threads == {stage: 4 if most == 1 or stage in ("ingest", "evaluate") else 2 for stage in GRAPH}
+
+
+def test_a_stage_has_all_cores_if_those_beside_it_have_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner()
+    run_with(runner, monkeypatch, 2, {"video", "evaluate"})
+    assert runner.threads["video"] == 4
+    assert runner.threads["strokes"] == 2
+
+
+def test_after_a_failure_nothing_begins_and_what_runs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner("text")
+    with pytest.raises(UserError, match="text failed"):
+        run_with(runner, monkeypatch, 2, set(GRAPH))
+    begun, ended = ({event[1:] for event in runner.events if event[0] == sign} for sign in "+-")
+    assert begun == ended
+    assert {"ingest", "fit", "text"} <= begun <= {"ingest", "fit", "text", "frames"}, "frames may begin just before"
 
 
 @pytest.fixture
@@ -59,22 +139,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_stages_are_run_by_dvc(project: Path) -> None:
-    assert in_order(read_graph())[0] == "first"
-    run_stage.fn("first")
+    assert out_of_date(read_graph()) == {"first", "second", "third"}
+    run_stage.fn("first", 1)
+    assert out_of_date(read_graph()) == {"second", "third"}
     assert (project / "first.txt").read_text() == "one\n"
     assert "first:" in (project / "dvc.lock").read_text()
-    state = run_stage.fn("third")
+    state = run_stage.fn("third", 1)
     assert state.is_failed()
     assert state.message.startswith("stage third failed: failed to reproduce 'third'")
 
 
 def test_a_stage_that_another_run_holds_is_a_users_mistake(project: Path) -> None:
-    run_stage.fn("first")
+    run_stage.fn("first", 1)
     other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-s", "second"], start_new_session=True)
     try:
         while not (project / "started").exists():
             assert other.poll() is None
-        assert "busy in another `dvc repro`" in run_stage.fn("second").message
+        assert "busy in another `dvc repro`" in run_stage.fn("second", 1).message
     finally:
         subprocess.run(["kill", "--", f"-{other.pid}"], check=False)
         other.wait()

@@ -44,7 +44,8 @@ def test_a_drawn_line_is_found_where_it_was_drawn(angle, shift):
     found = np.stack([columns, rows], 1) + 0.5 + offsets[rows, columns]
     apart = (found - 24) @ [np.cos(angle), np.sin(angle)] - shift
     assert len(found) > 30
-    assert np.abs(apart).max() < 0.25 and np.abs(apart).mean() < 0.13
+    assert np.abs(apart).max() < 0.25
+    assert np.abs(apart).mean() < 0.13
 
 
 @pytest.mark.parametrize(("radius", "middle"), [(9.0, 24.0), (10.3, 23.7), (15.6, 24.4)])

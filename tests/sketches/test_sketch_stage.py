@@ -125,7 +125,8 @@ def test_a_sheet_shows_frames_beside_what_the_extractors_draw(tmp_path, write_mo
         sheet = cv2.imread(str(tmp_path / "sheet.png"))
         assert sheet.shape == (4 * 128, 2 * panels * 128, 3), "four clips of 32 px, enlarged, two frames each"
         assert np.ptp(sheet[:, 128:256], axis=2).max() == 0, "a drawing in grey"
-        assert sheet[:, 128:256].max() == 255 and (sheet[:, 128:256] < 128).any()
+        assert sheet[:, 128:256].max() == 255
+        assert (sheet[:, 128:256] < 128).any()
 
 
 def test_a_missing_shard_is_a_clear_error(tmp_path):

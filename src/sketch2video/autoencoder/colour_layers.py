@@ -2,10 +2,10 @@
 
     x(p) = sum_k w_k(p) c_k(p),    w(p) = softmax over k
 
-The colours c_k are predicted at a fraction of the resolution and interpolated, the weights w_k at every pixel from the features
-and the control picture. An edge is then a step of the weights, whose position the drawing gives, between two colours,
-which the latent gives. A mixture of layers by a softmax is how Locatello et al. 2020, "Object-Centric Learning with
-Slot Attention" (section 4.2), decode objects.
+The colours c_k are predicted at a fraction of the resolution and interpolated, the weights w_k at every pixel from the
+features and the control picture. An edge is then a step of the weights, whose position the drawing gives, between two
+colours, which the latent gives. A mixture of layers by a softmax is how Locatello et al. 2020, "Object-Centric Learning
+with Slot Attention" (section 4.2), decode objects.
 """
 
 from __future__ import annotations

@@ -99,7 +99,12 @@ class AutoencoderTask(Task):
     def __init__(self, section: AutoencoderParams, control: Control, held_out: Batch) -> None:
         super().__init__(
             FrameAutoencoder(
-                section.latent_channels, section.halvings, section.width, control.channels, control=control.name
+                section.latent_channels,
+                section.halvings,
+                section.width,
+                control.channels,
+                control=control.name,
+                colour_layers=section.colour_layers,
             )
         )
         self.section = section

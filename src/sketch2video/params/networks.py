@@ -100,6 +100,7 @@ class AutoencoderParams(Section):
     latent_channels: int = Field(ge=1)
     halvings: int = Field(ge=1)
     width: int = Field(ge=8)
+    colour_layers: int = Field(ge=0)
     kl_weight: float = Field(ge=0)
     line_weight: float = Field(ge=0)
     change_weight: float = Field(ge=0)

@@ -72,9 +72,8 @@ def fit_curves(
     inked = [InkFrame.of(*centre_lines(picture)) for picture in drawing]
     tracker = partial(Tracker, height, width, budget, strokes, harmonics, rounds, stiffness)
     lives: list[Life] = []
-    for shot in np.split(
-        np.arange(frames), np.flatnonzero(find_cuts([frame.skeleton for frame in inked]) if cuts is None else cuts)
-    ):
+    starts = find_cuts([frame.skeleton for frame in inked]) if cuts is None else cuts
+    for shot in np.split(np.arange(frames), np.flatnonzero(starts)):
         if len(shot):
             found = _lives_of_shot(tracker, [inked[t] for t in shot], strokes)
             lives += [replace(life, first=life.first + shot[0]) for life in found]
