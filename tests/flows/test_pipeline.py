@@ -122,6 +122,18 @@ def test_after_a_failure_nothing_begins_and_what_runs_ends(monkeypatch: pytest.M
     assert {"ingest", "fit", "text"} <= begun <= {"ingest", "fit", "text", "frames"}, "frames may begin just before"
 
 
+def test_a_stage_does_not_take_itself_for_this_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0000")
+    monkeypatch.setenv("KEPT", "yes")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    environment = stage_environment(3)
+    assert "PREFECT__FLOW_RUN_ID" not in environment
+    assert environment["KEPT"] == "yes"
+    assert environment["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert stage_environment(3)["OMP_NUM_THREADS"] == "7"
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A DVC project of three stages."""
