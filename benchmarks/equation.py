@@ -24,7 +24,7 @@ from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
 from benchmarks.race import race
 from benchmarks.tables import Write, as_table, page_of, show
-from benchmarks.truth import agreement, motion_residual, start_and_direction, strokes_an_outline
+from benchmarks.truth import agreement, motion_residual, outline_distances, start_and_direction, strokes_an_outline
 from sketch2video.curves.equation.measure import displacement, distances, kept
 from sketch2video.files import replacing, write_json
 from sketch2video.params import FitParams, load_params
@@ -46,11 +46,13 @@ COLUMNS = {
     "numbers": "numbers",
     "cpu_ms": "CPU ms/frame",
     "peak_mib": "peak MiB",
+    "to_outline_px": "curve→outline px",
+    "from_outline_px": "outline→curve px",
     "residual_px": "off true motion px",
     "strokes_an_outline": "strokes/outline",
     "canonical": "start agrees",
 }
-"""Columns of the table; the last three are of embedded scenes alone."""
+"""Columns of the table; the last five are of embedded scenes alone."""
 
 Fit = Callable[[Clip, FitParams], Callable[[], Drawn]]
 """Prepares a method for a clip; what it gives back is run by the clock."""
@@ -143,7 +145,10 @@ def measured(clips: Sequence[Clip], runs: Sequence[Run]) -> dict[str, float | in
             [start_and_direction(d.points, d.visible, outlines[:, 0]) for d, outlines, shape in known if shape == one]
             for one in SHAPES
         ]
+        outlined = np.nanmean([outline_distances(d.points, d.visible, outlines) for d, outlines, _ in known], axis=0)
         row |= {
+            "to_outline_px": float(outlined[0]),
+            "from_outline_px": float(outlined[1]),
             "residual_px": _mean(np.concatenate(residuals)),
             "strokes_an_outline": float(np.mean([strokes_an_outline(d.visible, outlines) for d, outlines, _ in known])),
             "canonical": _mean(np.array([agreement(of_shape) for of_shape in starts if len(of_shape) > 1])),

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
+FINE = 8
+"""Points for each vertex of an outline from which distances are measured."""
+
 AGREE = 0.35
 """Starts agree if they are this near to their median, in units of the outline's size: a tenth of a turn of a circle."""
 
@@ -32,6 +35,31 @@ def motion_residual(points: np.ndarray, visible: np.ndarray, outlines: np.ndarra
         apart = points[t + 1, both] - points[t, both] - steps[nearest]
         residuals.append(np.hypot(apart[..., 0], apart[..., 1]).mean(-1))
     return np.concatenate(residuals) if residuals else np.zeros(0)
+
+
+def outline_distances(points: np.ndarray, visible: np.ndarray, outlines: np.ndarray) -> tuple[float, float]:
+    """Root mean square distances between strokes and the true outlines, px, mean over the frames that show a stroke.
+
+    Args:
+        points: (T, S, n, 2), px.
+        visible: (T, S) bool.
+        outlines: (T, O, P, 2), px, closed implicitly.
+
+    Returns:
+        From the strokes' points to the outlines, and from the outlines, sampled :data:`FINE` times as densely as their
+        vertices, to the strokes' points; NaN if no frame shows a stroke.
+    """
+    share = np.linspace(0, 1, FINE, endpoint=False)[:, None]
+    errors = []
+    for curves, shown, rings in zip(points, visible, outlines, strict=True):
+        if shown.any():
+            steps = np.roll(rings, -1, axis=1) - rings
+            dense = (rings[:, :, None] + share * steps[:, :, None]).reshape(-1, 2)
+            drawn = curves[shown].reshape(-1, 2)
+            apart = (cKDTree(b).query(a)[0] for a, b in ((drawn, dense), (dense, drawn)))
+            errors.append([np.sqrt(np.mean(np.square(distances))) for distances in apart])
+    there, back = np.mean(errors, axis=0) if errors else (np.nan, np.nan)
+    return float(there), float(back)
 
 
 def strokes_an_outline(visible: np.ndarray, outlines: np.ndarray) -> float:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.truth import agreement, motion_residual, signed_area, start_and_direction, strokes_an_outline
+from benchmarks.truth import (
+    agreement,
+    motion_residual,
+    outline_distances,
+    signed_area,
+    start_and_direction,
+    strokes_an_outline,
+)
 
 VISIBLE = np.ones((4, 1), bool)
 
@@ -52,3 +59,17 @@ def test_agreement_counts_starts_elsewhere_other_directions_and_missing_strokes(
 
 def test_area_is_positive_clockwise():
     assert signed_area(ring(1000)) == pytest.approx(np.pi * 100, rel=1e-3)
+
+
+def test_distances_to_outlines_are_those_of_a_larger_circle():
+    angle = np.arange(128) / 128 * 2 * np.pi
+    circle = np.stack([np.cos(angle), np.sin(angle)], -1)
+    outlines = np.tile(30 + 10 * circle, (2, 1, 1, 1))
+    points = np.tile(30 + 10.5 * circle, (2, 3, 1, 1))
+    visible = np.array([[True, False, False], [False, False, False]])
+    assert outline_distances(points, visible, outlines) == pytest.approx((0.5, 0.5), abs=0.03)
+    half = points[:, :, :64]
+    there, back = outline_distances(half, visible, outlines)
+    assert there == pytest.approx(0.5, abs=0.02)
+    assert back > 5
+    assert np.isnan(outline_distances(points, visible & False, outlines)).all()
