@@ -38,6 +38,8 @@ def test_the_defaults_are_valid_and_frozen():
         ("fit.budget", "288"),
         ("fit.strokes", 100),
         ("base.size", 60),
+        ("autoencoder.fold", 3),
+        ("autoencoder.fold", 16),
         ("base.frames", 1),
         ("ingest.source", "tape"),
         ("ingest.ucf101_split", 4),

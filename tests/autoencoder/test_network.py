@@ -21,6 +21,25 @@ def test_latents_are_smaller_by_the_factor(halvings: int, height: int, width: in
     assert model.decode(posterior.mean, torch.zeros(2, 1, height, width)).shape == (2, 3, height, width)
 
 
+@pytest.mark.parametrize("colour_layers", [0, 2])
+def test_larger_frames_are_folded_more_into_layers_of_one_size(colour_layers: int) -> None:
+    layers = {
+        fold: FrameAutoencoder(3, halvings, 32, colour_layers=colour_layers, fold=fold)
+        for halvings, fold in ((3, 2), (4, 4))
+    }
+    small, large = (sum(p.numel() for p in layers[fold].encoder.parameters()) for fold in (2, 4))
+    assert small == large
+    posterior = layers[4].encode(torch.zeros(1, 3, 64, 32))
+    assert posterior.mean.shape == (1, 3, 4, 2)
+    assert layers[4].decode(posterior.mean).shape == (1, 3, 64, 32)
+
+
+@pytest.mark.parametrize("fold", [1, 3, 16])
+def test_a_fold_that_is_no_power_of_two_or_too_large_is_refused(fold: int) -> None:
+    with pytest.raises(ValueError, match=f"fold is {fold}, expected"):
+        FrameAutoencoder(3, 3, 32, fold=fold)
+
+
 def test_every_pixel_of_the_drawing_reaches_the_decoder(autoencoder: FrameAutoencoder) -> None:
     ink = torch.rand(1, 1, 32, 32, requires_grad=True)
     autoencoder.decode(torch.randn(1, 3, 4, 4), ink).square().sum().backward()

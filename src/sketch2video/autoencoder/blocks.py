@@ -60,8 +60,8 @@ def encoder_trunk(channels: Sequence[int], blocks: int, local: bool = False) -> 
     return trunk
 
 
-def enlargement(channels: Sequence[int], level: int) -> nn.Sequential:
-    """From features of a level to those of the next finer one, or to pixels from the finest."""
-    finer, kernel = (channels[level - 1], 1) if level else (3, 3)
-    widen = nn.Conv2d(channels[level], 4 * finer, kernel, padding=kernel // 2)
-    return nn.Sequential(widen, nn.PixelShuffle(2))
+def enlargement(channels: Sequence[int], level: int, fold: int = 2) -> nn.Sequential:
+    """From features of a level to those of the next finer one, or to pixels from the finest, ``fold`` times as many."""
+    finer, kernel, scale = (channels[level - 1], 1, 2) if level else (3, 3, fold)
+    widen = nn.Conv2d(channels[level], scale**2 * finer, kernel, padding=kernel // 2)
+    return nn.Sequential(widen, nn.PixelShuffle(scale))

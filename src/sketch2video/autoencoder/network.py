@@ -52,7 +52,8 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         blocks: residual blocks at the latent's resolution, on either side; one at each finer one.
         control: name of these pictures; None: see :func:`~sketch2video.controls.control_of_network`.
         colour_layers: number of colours that a pixel is a mixture of; 0: a convolution gives the pixels.
-        colour_scale: of the pixels' resolution to that of these colours, a power of two.
+        fold: pixels along an axis that one position of the finest layers spans, a power of two: larger frames in
+            little more time. Pixels of a convolution are folded alike; colours are predicted at these positions.
         fine_width: channels at the full resolution, where the weights of the mixture are predicted.
     """
 
@@ -66,12 +67,15 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         blocks: int = 2,
         control: str | None = None,
         colour_layers: int = 0,
-        colour_scale: int = 2,
+        fold: int = 2,
         fine_width: int = 16,
     ) -> None:
         super().__init__()
-        channels = channels_by_level(width, halvings)
-        self.encoder_in = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
+        levels = halvings + 2 - fold.bit_length()
+        if fold & (fold - 1) or fold < 2 or levels < 1:
+            raise ValueError(f"fold is {fold}, expected a power of two from 2 to 2 ** halvings, {2**halvings}")
+        channels = channels_by_level(width, levels)
+        self.encoder_in = nn.Conv2d(3 * fold**2, channels[0], 3, padding=1)
         self.encoder = encoder_trunk(channels, blocks)
         self.encoder_out = nn.Conv2d(channels[-1], 2 * latent_channels, 1)
 
@@ -79,16 +83,15 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         self.decoder = nn.ModuleList()
         self.enlarge = nn.ModuleList()
         self.control = nn.ModuleList()
-        finest = colour_scale.bit_length() - 2 if colour_layers else 0  # the last level before the pixels
-        for level in reversed(range(finest, halvings)):
+        for level in reversed(range(levels)):
             if control_channels:
-                self.control.append(_ControlFeatures(control_channels, 2 ** (level + 1), channels[level]))
-            depth = blocks if level == halvings - 1 else 1
+                self.control.append(_ControlFeatures(control_channels, fold * 2**level, channels[level]))
+            depth = blocks if level == levels - 1 else 1
             self.decoder.append(nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(depth))))
-            if level > finest or not colour_layers:
-                self.enlarge.append(enlargement(channels, level))
+            if level or not colour_layers:
+                self.enlarge.append(enlargement(channels, level, fold))
         if colour_layers:
-            self.pixels = ColourLayers(channels[finest], colour_scale, colour_layers, fine_width, control_channels)
+            self.pixels = ColourLayers(channels[0], fold, colour_layers, fine_width, control_channels)
 
     def __getattr__(self, name: str) -> Any:
         # diffusers looks attributes up in the config before it looks for modules, and here both have a `control`.
@@ -121,7 +124,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             raise ValueError(
                 f"frames are {tuple(frames.shape[-2:])}, but both sides must be multiples of {self.factor}"
             )
-        statistics = self.encoder_out(self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, 2))))
+        statistics = self.encoder_out(
+            self.encoder(self.encoder_in(functional.pixel_unshuffle(frames, self.config.fold)))
+        )
         mean, log_variance = statistics.float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 

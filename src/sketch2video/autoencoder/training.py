@@ -105,6 +105,7 @@ class AutoencoderTask(Task):
                 control.channels,
                 control=control.name,
                 colour_layers=section.colour_layers,
+                fold=section.fold,
             )
         )
         self.section = section

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sketch2video.params.sampling import TokenChoice
 from sketch2video.params.section import Section
@@ -99,6 +99,7 @@ class AutoencoderParams(Section):
 
     latent_channels: int = Field(ge=1)
     halvings: int = Field(ge=1)
+    fold: int = Field(ge=2)
     width: int = Field(ge=8)
     colour_layers: int = Field(ge=0)
     kl_weight: float = Field(ge=0)
@@ -107,6 +108,16 @@ class AutoencoderParams(Section):
     perceptual_weight: float = Field(ge=0)
     perceptual_vgg16: str | None = Field(description="file of VGG16's weights; null: a fixed random network")
     training: TrainingParams
+
+    @model_validator(mode="after")
+    def _fold_is_a_part_of_the_halvings(self) -> Self:
+        folds = [2**number for number in range(1, self.halvings + 1)]
+        if self.fold not in folds:
+            raise ValueError(
+                f"autoencoder.fold: {self.fold} is no power of two up to 2 ** autoencoder.halvings;"
+                f" choose one of {', '.join(map(str, folds))}"
+            )
+        return self
 
 
 class VideoLDMParams(Section):
