@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(store, "_checked", {})
+    monkeypatch.setattr(store, "_with_tables", set())
     return tmp_path
 
 
@@ -199,6 +202,7 @@ def test_the_error_of_a_run_is_not_hidden_by_a_store_that_is_gone_meanwhile(monk
         with tracked_run("x", {}) as run:
             run.begin(None)
             monkeypatch.setattr(store, "_checked", {})
+    monkeypatch.setattr(store, "_with_tables", set())
             monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens())
             raise RuntimeError("a bug")
 
@@ -236,3 +240,13 @@ def test_a_run_stays_in_a_project_folder_of_any_name(project: Path, monkeypatch:
     assert (folder / "mlruns/mlflow.db").is_file()
     assert [path.name for path in (folder / "mlruns/artifacts").rglob("*.txt")] == ["a?#%20.txt"]
     assert make_url(tracking_uri()).database == str(folder / "mlruns/mlflow.db")
+
+
+def test_processes_that_start_a_store_at_once_share_it(project: Path) -> None:
+    program = (
+        "import mlflow; from sketch2video.tracking.store import store_errors, tracking_uri\n"
+        "with store_errors(): print(mlflow.MlflowClient(tracking_uri()).search_experiments()[0].name)"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate()[0] for process in processes] == [b"Default\n"] * 2
+    assert (project / "mlruns/mlflow.db").exists()

@@ -15,7 +15,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.autoencoder.blocks import ResidualBlock
+from sketch2video.autoencoder.folding import ResidualBlock
 
 
 class ColourLayers(nn.Module):

@@ -2,7 +2,7 @@
 
 The latent need not encode what the sketch contains: given the ink at every scale, the decoder puts edges where the
 drawing has them, and a latent of a few channels encodes colour, shading and background. Resolution changes by
-space-to-depth (:mod:`~sketch2video.autoencoder.blocks`), and pixels are mixtures of smooth colours
+space-to-depth (:mod:`~sketch2video.autoencoder.folding`), and pixels are mixtures of smooth colours
 (:mod:`~sketch2video.autoencoder.colour_layers`). The posterior is a diagonal Gaussian as in Kingma & Welling 2014, with
 a small KL weight that keeps the scale of the latent bounded (Rombach et al. 2022, section 3.1).
 """
@@ -19,7 +19,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.autoencoder.blocks import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, encoder_trunk, enlargement
 from sketch2video.autoencoder.colour_layers import ColourLayers
 from sketch2video.networks.loading import load_frozen
 

@@ -73,7 +73,7 @@ def tune(
     optimizer = torch.optim.AdamW(tuned, lr=learning_rate, weight_decay=weight_decay)
     generator = torch.Generator(device)
     curve: list[dict[str, float]] = []
-    for step in (bar := tqdm(range(steps), desc="combined tuning", unit="step", mininterval=1.0)):
+    for step in (bar := tqdm(range(steps), desc="combined tuning", unit="step")):
         seed_step(seed, step, generator)
         error, foreground, background = network_error(step, generator)
         loss, terms = combined_loss(error, foreground, background, weights, mean_over)

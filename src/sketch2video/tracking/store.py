@@ -8,9 +8,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -40,6 +41,7 @@ _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 logger = logging.getLogger(__name__)
 
 _checked: dict[str, float] = {}
+_with_tables: set[str] = set()
 
 
 def tracking_uri() -> str:
@@ -104,6 +106,7 @@ def check_store(uri: str) -> None:
         _within(PATIENCE, lambda: _check_server(uri), uri)
     elif scheme in ("sqlite", *_TIMEOUTS):
         _within(PATIENCE, lambda: _check_database(uri), uri)
+        _make_tables(uri)
     elif scheme in ("", "file") and not os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
         raise UserError(
             f"MLflow at {shown(uri)}: runs are not kept in a plain folder; set MLFLOW_TRACKING_URI to the address of a"
@@ -149,6 +152,25 @@ def _check_database(uri: str) -> None:
             raise
     finally:
         engine.dispose()
+
+
+def _make_tables(uri: str) -> None:
+    """Make the tables of a new SQLite database, one process at a time: MLflow fails where two of them make them."""
+    file = make_url(uri).database if uri.startswith("sqlite") and uri not in _with_tables else None
+    if not file or file.startswith((":memory:", "file:")):
+        return
+    import fcntl  # not on Windows
+
+    handle = os.open(Path(file).parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        MlflowClient(uri, uri).search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise _fault(uri, error) from error
+    finally:
+        os.close(handle)
+    _with_tables.add(uri)
 
 
 def _within(seconds: float, check: Callable[[], None], uri: str) -> None:

@@ -12,6 +12,7 @@ masks within networks differ. The main process alone writes checkpoints and pict
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -223,7 +224,8 @@ def train(
         save(0)  # fails early on a full disk, and stores the id of the run for a resumed training
 
     _training_mode(task)
-    bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=1.0, disable=not main)
+    often = float(os.environ.get("TQDM_MININTERVAL", 1.0))  # tqdm's own default is ten times a second
+    bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=often, disable=not main)
     with bar, batches(dataset, settings, seed, start, share) as parts:
         for step in range(start, settings.steps):
             seed_step(seed, step, generator, share.index)

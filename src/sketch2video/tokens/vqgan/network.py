@@ -25,7 +25,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.autoencoder.blocks import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, encoder_trunk, enlargement
 from sketch2video.networks.blocks import LayerNorm2d
 from sketch2video.networks.loading import load_frozen
 from sketch2video.tokens.vqgan.codebook import Codebook, Quantised
