@@ -14,12 +14,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
+from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, judged_labels, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
 from sketch2video.systems.registry import DEFAULT, title_of
 
-COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
+COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge", "label_judge")
 """Fields of the protocol that must be equal for a comparison. Settings of the sampling may differ."""
 
 REAL = "real clips"
@@ -72,7 +72,7 @@ COLUMNS = (
     Column("seconds_batch", "seconds in a batch", "lower"),
     Column("seconds_alone", "seconds alone", "lower"),
 )
-"""Columns of the table, in order; those without any value are left out."""
+"""Columns of the table, in order; those without any value are left out. Columns of other labels follow the first."""
 
 
 @dataclass(frozen=True)
@@ -241,8 +241,16 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
 
 
 def columns_of(systems: Sequence[System], columns: Sequence[Column] = COLUMNS) -> list[Column]:
-    """The columns in which some system has a value."""
-    return [column for column in columns if any(system.score(column) for system in systems)]
+    """The columns in which some system has a value, among them those of the data's own labels."""
+    first, *others = columns
+    found = dict.fromkeys(label for system in systems for label in judged_labels(system.evaluation.scores))
+    labels = [
+        Column(f"faithfulness_{label}", label.replace("_", " "), "higher", f"judge_accuracy_{label}", percent)
+        for label in found
+    ]
+    known = {column.name for column in COLUMNS}
+    own = [column for column in labels if column.name not in known] if columns is COLUMNS else []
+    return [column for column in (first, *own, *others) if any(system.score(column) for system in systems)]
 
 
 def real_value(column: Column, systems: Sequence[System]) -> float | None:

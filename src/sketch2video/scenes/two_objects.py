@@ -87,7 +87,7 @@ def overlap_visibly(masks: np.ndarray, outlines: np.ndarray) -> bool:
 
 
 def ordered_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A caption that says which of two objects is in front, such as "a red disc that grows behind a blue star that ...".
+    """A caption that says which object is in front, such as "a red disc that grows behind a blue star that ...".
 
     Args:
         scene: a scene with two objects that overlap visibly.
