@@ -18,7 +18,11 @@ def scene_of(*what: Combination, seed: int = 0):
 def test_words_have_no_order():
     for what in ([STAR, CIRCLE], [CIRCLE, STAR]):
         scene = scene_of(*what)
-        expected = {"shapes": "circle and star", "motions": "growing and left to right"}
+        expected = {
+            "shapes": "circle and star",
+            "colours": "blue and red",
+            "motions": "growing and left to right",
+        }
         assert labels_of_two(what, scene.masks, scene.outlines) == expected
 
 
@@ -39,4 +43,4 @@ def test_what_is_hidden_all_the_time_has_no_word():
     assert most_in_sight(hidden, scene.outlines)[0] == 0
     assert labels_of_two([STAR, CIRCLE], hidden, scene.outlines) == {"motions": "growing and left to right"}
     hidden[5] = scene.masks[5]
-    assert set(labels_of_two([STAR, CIRCLE], hidden, scene.outlines)) == {"shapes", "motions"}, "one frame is enough"
+    assert set(labels_of_two([STAR, CIRCLE], hidden, scene.outlines)) == {"shapes", "colours", "motions"}, "one frame is enough"

@@ -287,7 +287,7 @@ def score(
             scores |= inception_scores(f"is_embedded{suffix}", judged[way].video, bootstrap, protocol)
         scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
     else:
-        left_out["is_embedded"] = "needs embedded scenes with one object"
+        left_out["is_embedded"] = "needs clips whose shape, colour and motion are known, in words of the embedded judge"
     if len(rows) >= LEAST_CLIPS:
         about = protocol if can_be_judged(rows) else protocol | {"domain": OTHER_DOMAIN}
         for way, suffix in suffixes.items():

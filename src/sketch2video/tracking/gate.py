@@ -123,11 +123,13 @@ def pass_gate(
     with registry_errors():
         tags = client().get_model_version(name, version).tags
     known = {key: value for key, value in tags.items() if key.startswith(TAG)}
+    if champion == version and known:
+        return known
     rows, split = judged_rows(params, clips)
     judge = video_judge(rows, trained_judge)
     if champion is not None and known:
         met = {name: known.get(f"{TAG}{name}") for name in ("champion_version", "promoted", "protocol")}
-        if champion == version or met == {
+        if met == {
             "champion_version": champion,
             "promoted": "False",
             "protocol": protocol_of(params, rows, judge),
