@@ -280,7 +280,7 @@ CAPTIONS_BEFORE = {
     1: "fc96f8c4f720d961412927745d3ca3fa64934e1ef4966843ef0880b439d3bc06",
     2: "78b17bfd7796ccb7ab58a58f7e16a0bd0aadfeacb5cd0fc1f7573ea41d4560e0",
 }
-"""SHA-256 of all captions by the number of objects. The wording is drawn last, so it changes with any random number."""
+"""SHA-256 of all captions by number of objects. The wording is drawn last, so it changes with any random number."""
 
 
 @pytest.mark.parametrize("objects", [1, 2])
@@ -305,7 +305,7 @@ def test_an_order_changes_captions_and_labels_but_no_frame(tmp_path):
 
 
 def test_an_order_needs_two_objects():
-    with pytest.raises(UserError, match="set ingest.synthetic.objects to 2"):
+    with pytest.raises(UserError, match=r"set ingest\.synthetic\.objects to 2"):
         scenes(in_front=True)
 
 
