@@ -240,17 +240,21 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
     return as_text(systems)
 
 
-def columns_of(systems: Sequence[System], columns: Sequence[Column] = COLUMNS) -> list[Column]:
-    """The columns in which some system has a value, among them those of the data's own labels."""
-    first, *others = columns
-    found = dict.fromkeys(label for system in systems for label in judged_labels(system.evaluation.scores))
-    labels = [
-        Column(f"faithfulness_{label}", label.replace("_", " "), "higher", f"judge_accuracy_{label}", percent)
-        for label in found
-    ]
+def columns_of(systems: Sequence[System], columns: Sequence[Column] | None = None) -> list[Column]:
+    """The columns in which some system has a value; by default of all, those of the data's own labels among them."""
+    every = (*COLUMNS[:1], *own_columns(systems), *COLUMNS[1:]) if columns is None else columns
+    return [column for column in every if any(system.score(column) for system in systems)]
+
+
+def own_columns(systems: Sequence[System]) -> list[Column]:
+    """Columns of the labels that are not in ``COLUMNS``, in the order of the first system's scores."""
     known = {column.name for column in COLUMNS}
-    own = [column for column in labels if column.name not in known] if columns is COLUMNS else []
-    return [column for column in (first, *own, *others) if any(system.score(column) for system in systems)]
+    labels = dict.fromkeys(label for system in systems for label in judged_labels(system.evaluation.scores))
+    return [
+        Column(f"faithfulness_{label}", label.replace("_", " "), "higher", f"judge_accuracy_{label}", percent)
+        for label in labels
+        if f"faithfulness_{label}" not in known
+    ]
 
 
 def real_value(column: Column, systems: Sequence[System]) -> float | None:
@@ -310,7 +314,9 @@ def as_text(systems: Sequence[System]) -> str:
 
 
 def table_rows(
-    systems: Sequence[System], cell: Callable[[Column, Score | None, bool], str], columns: Sequence[Column] = COLUMNS
+    systems: Sequence[System],
+    cell: Callable[[Column, Score | None, bool], str],
+    columns: Sequence[Column] | None = None,
 ) -> list[list[str]]:
     """The table as cells: the titles, real clips, and a row a system.
 
