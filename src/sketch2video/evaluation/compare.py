@@ -323,7 +323,7 @@ def table_rows(
     Args:
         systems: at least one system, all with the same protocol.
         cell: writes a system's value, which may be the best of its column.
-        columns: those without any value are left out.
+        columns: those without any value are left out; None: all, see :func:`columns_of`.
     """
     shown = columns_of(systems, columns)
     best = {column.name: best_systems(column, systems) for column in shown}
