@@ -40,6 +40,7 @@ from sketch2video.judges.trained.description import (
     LabelAccuracy,
     write_description,
 )
+from sketch2video.judges.trained.video_judge import short_name
 from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.networks.processes import draw, replacing_once
 from sketch2video.params import Params
@@ -231,7 +232,7 @@ class VideoLabelTask(Task):
         usable = [label for label, accuracy in accuracies.items() if accuracy.usable]
         found = {"usable_labels": float(len(usable))}
         for label, accuracy in accuracies.items():
-            name = f"accuracy_{label.removeprefix('label.')}"
+            name = f"accuracy_{short_name(label)}"
             found |= {name: accuracy.value, f"{name}_low": accuracy.low}
         if usable:
             verdict = self.verdict().only(usable)
