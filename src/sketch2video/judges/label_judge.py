@@ -37,8 +37,7 @@ class LabelJudge(ModelMixin, ConfigMixin):
         feature_dim: width of the features, a multiple of 4: means and maxima over time of movement and of local
             features.
         frames: maximum number of frames that it sees; of longer clips so many, evenly spread. None: all.
-        edges: whether the strength of edges is one more channel of its input, from which shapes of any colour on any
-            ground are learned sooner than from colours.
+        edges: whether the strength of edges, of any colours, is one more input channel.
     """
 
     feature_scale: Tensor
