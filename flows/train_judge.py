@@ -2,6 +2,7 @@
 
 Not a stage: the judges are part of the package, so that scores of different clones are comparable. Run it only if the
 synthetic scenes change; scores by different judges are not comparable, and the judges' names show the difference.
+The stage ``train_judge`` is another one: it trains the judge of the labels of your own data.
 """
 
 from __future__ import annotations

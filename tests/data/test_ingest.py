@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -273,6 +274,39 @@ def test_two_objects_are_labelled_by_what_they_are_and_do_in_any_order(tmp_path)
     assert 0 < table["label.shapes"].isna().mean() < 0.2, "what hides another object all the time has no such label"
     ingest(scenes(), tmp_path / "one")
     assert not label_columns(table_of(tmp_path / "one"))
+
+
+CAPTIONS_BEFORE = {
+    1: "fc96f8c4f720d961412927745d3ca3fa64934e1ef4966843ef0880b439d3bc06",
+    2: "78b17bfd7796ccb7ab58a58f7e16a0bd0aadfeacb5cd0fc1f7573ea41d4560e0",
+}
+"""SHA-256 of all captions by number of objects. The wording is drawn last, so it changes with any random number."""
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_scenes_without_an_order_are_those_of_before(tmp_path, objects):
+    ingest(scenes(objects=objects), tmp_path / "a")
+    captions = "\n".join(table_of(tmp_path / "a")["caption"])
+    assert hashlib.sha256(captions.encode()).hexdigest() == CAPTIONS_BEFORE[objects]
+
+
+def test_an_order_changes_captions_and_labels_but_no_frame(tmp_path):
+    ingest(scenes(objects=2), tmp_path / "a")
+    ingest(scenes(objects=2, in_front=True), tmp_path / "b")
+    before, after = table_of(tmp_path / "a"), table_of(tmp_path / "b")
+    assert before["video_sha256"].tolist() == after["video_sha256"].tolist()
+    assert before["label"].tolist() == after["label"].tolist()
+    said = after["caption"].str.contains(" in front of | behind ")
+    assert 0.5 < said.mean() < 1
+    pd.testing.assert_series_equal(said, after["label.front_shape"].notna(), check_names=False)
+    assert before["caption"][~said].tolist() == after["caption"][~said].tolist()
+    assert not before["caption"].str.contains(" in front of | behind ").any()
+    assert "label.front_colour" not in before
+
+
+def test_an_order_needs_two_objects():
+    with pytest.raises(UserError, match=r"set ingest\.synthetic\.objects to 2"):
+        scenes(in_front=True)
 
 
 def test_the_data_are_drawn_by_their_own_seed(tmp_path):

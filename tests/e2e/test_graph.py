@@ -86,7 +86,7 @@ def test_a_stage_depends_on_all_the_code_that_decides_about_its_outputs(stage):
 
 def test_the_graph_is_short():
     files = [Path("dvc.yaml"), *Path("systems").glob("*/dvc.yaml")]
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 500
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 530
 
 
 def covers(dep, files):

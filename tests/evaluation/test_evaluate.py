@@ -1,6 +1,7 @@
 """The whole evaluation with the frozen judges, on pipelines whose right scores are known."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,7 @@ from sketch2video.generation.seeded import clip_seed
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
+from tests.judges.untrained import untrained_judge
 
 SIZE, FRAMES, TEST_CLIPS = 32, 5, 18
 
@@ -101,7 +103,7 @@ def with_small_clips(params, clips):
     )
 
 
-def run(world, tmp_path, pipeline, table=None):
+def run(world, tmp_path, pipeline, table=None, trained_judge=Path("nowhere")):
     write_table(world.table if table is None else table, world.data.clips / "clips.parquet")
     return evaluate(
         with_small_clips(load_params(), TEST_CLIPS),
@@ -110,6 +112,7 @@ def run(world, tmp_path, pipeline, table=None):
         model=world.model,
         reports=tmp_path / "reports",
         checkpoints=tmp_path / "checkpoints",
+        trained_judge=trained_judge,
         load=lambda _: pipeline,
     )
 
@@ -277,3 +280,61 @@ def test_five_videos_are_few_but_no_error(world, tmp_path):
 def test_no_clip_at_all_is_the_users_to_fix(world, tmp_path):
     with pytest.raises(UserError, match="no clip"):
         run(world, tmp_path, Copier(world.clips), world.table.head(0))
+
+
+WORDS = {
+    "label.kind": ["circle", "cross", "heart", "square", "star", "triangle"],
+    "label.hue": ["blue", "cyan", "green", "purple", "red", "yellow"],
+    "label.mood": ["good", "bad"],
+}
+
+
+def labelled(world):
+    """The same clips with labels of their own instead of attributes; every third has no hue."""
+    table = world.table.rename(columns={"shape": "label.kind", "colour": "label.hue"}).drop(columns="motion")
+    hues = table["label.hue"].where(np.arange(len(table)) % 3 > 0, None)
+    return table.assign(**{"label.hue": hues, "label.mood": "good"})
+
+
+def test_data_with_labels_are_scored_by_their_own_judge_on_usable_labels_alone(world, tmp_path):
+    name = untrained_judge(tmp_path / "judge", WORDS, ["label.kind", "label.hue"])
+    evaluation = run(world, tmp_path, Copier(world.clips), labelled(world), tmp_path / "judge")
+    metrics = evaluation.metrics()
+    found = {name for name in metrics if name.startswith(("faithfulness", "judge_accuracy"))}
+    ends = [f"{label}{way}" for label in ("kind", "hue", "joint") for way in ("", "_fitted")]
+    assert found == {f"faithfulness_{end}" for end in ends} | {f"judge_accuracy_{end}" for end in ends[::2]}
+    for label in ("kind", "hue", "joint"):
+        assert metrics[f"faithfulness_{label}"] == metrics[f"judge_accuracy_{label}"]
+    assert evaluation.scores["faithfulness_hue"].protocol["clips"] == TEST_CLIPS * 2 // 3
+    assert evaluation.scores["faithfulness_joint"].protocol["clips"] == TEST_CLIPS
+    assert evaluation.scores["faithfulness_joint"].interval[0] < evaluation.scores["faithfulness_joint"].interval[1]
+    assert evaluation.protocol["label_judge"] == evaluation.judge["name"] == name
+    assert evaluation.protocol["video_judge"].startswith("video-")
+    pairs = pd.read_csv(tmp_path / "reports" / "plots" / "evaluate" / "confusion_hue.csv")
+    assert len(pairs) == TEST_CLIPS * 2 // 3
+    assert (pairs["asked"] == pairs["judged"]).mean() == pytest.approx(metrics["faithfulness_hue"])
+    page = (tmp_path / "reports" / "index.html").read_text()
+    assert page.count("not usable") == 1
+    for text in (name, "93.0% – 99.4%", "Out of its domain", "requested hue and kind", "<h3>hue</h3>"):
+        assert text in page, text
+    stored = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
+    assert stored["judge"]["labels"]["label.mood"]["usable"] is False
+    assert "domain" in stored["scores"]["fvd_embedded"]["protocol"]
+    assert "domain" not in stored["scores"]["faithfulness_kind"]["protocol"]
+    (tmp_path / "reports").rename(tmp_path / "sketch_ldm")
+    titles = [title.strip() for title in compare(tmp_path).splitlines()[0].split("  ") if title.strip()]
+    assert titles[:4] == ["all attributes ↑", "hue ↑", "kind ↑", "fvd_embedded ↓"]
+
+
+def test_embedded_scenes_are_in_the_domain_of_the_features(world, tmp_path):
+    evaluation = run(world, tmp_path, Copier(world.clips))
+    assert evaluation.judge == {}
+    assert "label_judge" not in evaluation.protocol
+    assert "domain" not in evaluation.scores["fvd_embedded"].protocol
+    assert "Out of its domain" not in (tmp_path / "reports" / "index.html").read_text()
+
+
+def test_labels_without_a_judge_are_left_out_with_the_fix(world, tmp_path):
+    evaluation = run(world, tmp_path, Copier(world.clips), labelled(world))
+    assert "dvc repro train_judge" in evaluation.left_out["faithfulness"]
+    assert "Out of its domain" in (tmp_path / "reports" / "index.html").read_text()

@@ -12,17 +12,13 @@ from sketch2video.errors import UserError
 from sketch2video.judges.faithfulness import JOINT, faithfulness
 from sketch2video.judges.label_judge import LabelJudge
 from sketch2video.judges.label_judge_training import (
-    SHIFT,
     SIZE,
     TRAINING,
-    UNKNOWN,
     LabelTask,
     drawings_of,
     judge_of_drawings,
-    moved,
-    targets_of,
-    words_of,
 )
+from sketch2video.judges.labels import SHIFT, UNKNOWN, moved, targets_of, words_of
 from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.scenes.synthetic import MOTIONS, SHAPES
 from tests.evaluation.moving_lines import FRAMES, moving_lines

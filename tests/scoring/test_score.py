@@ -14,14 +14,17 @@ import torch
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, write_json
 from sketch2video.judges.shipped import load_judge
+from sketch2video.judges.trained.description import read_description
+from sketch2video.judges.trained.video_judge import load_trained_judge
 from sketch2video.judges.verdict import judge_clips
 from sketch2video.media.codec import read_clip, read_excerpt
-from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor
+from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor, label_extractor
 from sketch2video.scoring.features import Extractor, FeatureSet, Protocol, Video, extract
 from sketch2video.scoring.metrics import frechet_distance, inception_score, kernel_distance
 from sketch2video.scoring.requested import requested_scores
 from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest, SetScore, as_json, compare, score_sets, table
 from sketch2video.scoring.video_sets import list_videos
+from tests.judges.untrained import untrained_judge
 from tests.media.small_videos import encode, noisy, numbered
 
 PROTOCOL = Protocol("means", "0" * 64, 4, "first", 1, "straight", 8, "mean and spread of each channel")
@@ -196,12 +199,14 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         "is_splits": 1,
         "videomae": None,
         "clip": None,
+        "judge": None,
         "frames": 16,
         "sampling": "first",
         "stride": 1,
     }
     for changed, words in (
         ({"sampling": "last"}, "sampling last"),
+        ({"judge": tmp_path / "nowhere"}, "nowhere holds no judge.json"),
         ({"c3d": tmp_path / "c3d.pt"}, "--c3d-mean"),
         ({"i3d": tmp_path / "i3d.pt", "frames": 9}, "at least 10 frames"),
         ({"i3d": tmp_path / "i3d.pt", "resize": "bicubic"}, "resize bicubic"),
@@ -210,6 +215,33 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         with pytest.raises(UserError, match=words):
             requested_scores(**wishes | changed)
     assert [sorted(w.distances) for w in requested_scores(**wishes)] == [["fvd_embedded", "kvd_embedded"]]
+
+
+def test_a_judge_of_labels_scores_the_words_of_a_csv(folders, tmp_path):
+    untrained_judge(tmp_path / "judge", {"label.kind": ["a", "b", "c"], "label.mood": ["good", "bad"]}, ["label.kind"])
+    extractor, words = label_extractor(tmp_path / "judge")
+    assert words == {"label.kind": ["a", "b", "c"]}
+    network = load_trained_judge(tmp_path / "judge", read_description(tmp_path / "judge"))
+    sets, judged = {}, {}
+    for name in ("real", "generated"):
+        paths = [video.path for video in list_videos(folders / name)]
+        frames = np.stack([read_clip(path, 3, 32).frames for path in paths])
+        judged[name] = judge_clips(network, frames).words("label.kind")
+        asked = ["b", "", "unheard of", *judged[name][3:]]
+        lines = [f"{path},{word},good" for path, word in zip(paths, asked, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["path_to_video,label.kind,label.mood", *lines]))
+        sets[name] = list_videos(tmp_path / f"{name}.csv")
+    assert sets["real"][0].labels == (("label.kind", "b"), ("label.mood", "good"))
+    request = ScoreRequest(extractor, words=words)
+    scores, _ = score_sets(sets["real"], sets["generated"], [request], tmp_path / "cache")
+    assert set(scores) == {f"{name}_{end}" for name in ("faithfulness", "judge_accuracy") for end in ("kind", "joint")}
+    for name, side in (("faithfulness", "generated"), ("judge_accuracy", "real")):
+        score, number = scores[f"{name}_kind"], len(judged[side]) - 2
+        assert score.value == scores[f"{name}_joint"].value == (number - 1 + (judged[side][0] == "b")) / number
+        assert (getattr(score, side), score.protocol["output"]) == (number, "words of label.kind")
+        assert score.interval[0] < score.value <= score.interval[1]
+    with pytest.raises(UserError, match=r"path_to_video,label\.kind"):
+        score_sets(sets["real"], list_videos(folders / "generated"), [request], tmp_path / "cache")
 
 
 def test_the_embedded_judge_sees_whole_actions(folders):

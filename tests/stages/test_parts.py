@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from sketch2video.errors import UserError
+from sketch2video.judges.trained.description import read_description
 from sketch2video.params import load_params
 from sketch2video.sketches import draw_lines
 from sketch2video.stages.parts import recorded, write_curve
@@ -46,3 +47,16 @@ def test_with_the_classical_extractor_nothing_is_trained_and_no_large_library_lo
     learned = load_params().sketch.model_copy(update={"extractor": "learned"})
     with pytest.raises(UserError, match="holds no trained sketcher"):
         draw_lines(np.zeros((1, 8, 8, 3), np.uint8), learned, tmp_path / "models/shared/sketcher")
+
+
+def test_scenes_with_one_object_need_no_judge_and_load_no_large_library(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    code = "import sys; from flows.stage import main; main(); print({'torch', 'prefect', 'mlflow'} & {*sys.modules})"
+    command = [sys.executable, "-c", code, "train_judge", "shared"]
+    paths = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
+    about = read_description(tmp_path / "models/shared/judge")
+    assert not about.trained
+    assert "one object" in about.reason
+    assert json.loads((tmp_path / "reports/shared/train_judge.json").read_text()) == {"trained": 0}

@@ -14,7 +14,7 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
-from sketch2video.data.clips.shards import write_shard, write_table
+from sketch2video.data.clips.shards import read_table, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import Params, load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
@@ -24,6 +24,7 @@ from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
 from sketch2video.tracking.location import locate_model
 from sketch2video.tracking.registry import aliased_version, client, register_version
 from sketch2video.tracking.runs import tracked_run
+from tests.judges.untrained import untrained_judge
 
 NAME = "sketch2video"
 
@@ -155,6 +156,29 @@ def test_the_better_of_two_is_champion_whoever_comes_first(
     fewer = params.model_copy(update={"register_": params.register_.model_copy(update={"tolerance": 1e9})})
     assert pass_gate(fewer, worse)["gate.promoted"] == "True"
     assert str(aliased_version(NAME, "champion").version) == worse
+
+
+def test_labels_of_the_data_decide_by_their_own_judge(
+    project: Path, clips: Path, tiny_pipeline_folder: Path, another_pipeline: Path, params: Params
+) -> None:
+    table = read_table(clips / "clips.parquet")
+    words = ["in a circle", "straight"]
+    write_table(table.assign(**{"label.way": [words[n % 2] for n in range(8)]}), clips / "clips.parquet")
+    first, second = register(tiny_pipeline_folder, params), register(another_pipeline, params)
+    folder = project / "models" / "shared" / "judge"
+    without = pass_gate(params, first)
+    assert (without["gate.metric"], without["gate.judge"][:6]) == ("fvd_embedded", "video-")
+    name = untrained_judge(folder, {"label.way": words}, ["label.way"])
+    met = pass_gate(params, second)
+    assert (met["gate.metric"], met["gate.judge"]) == ("faithfulness_joint", name)
+    assert {float(met[f"gate.{role}"]) * 8 % 1 for role in ("challenger", "champion")} == {0}, "shares of 8 clips"
+    if met["gate.promoted"] == "False":
+        assert pass_gate(params, second) == met
+    by_shape = params.model_copy(
+        update={"register_": params.register_.model_copy(update={"metric": "faithfulness_shape"})}
+    )
+    other = first if met["gate.promoted"] == "True" else second
+    assert pass_gate(by_shape, other)["gate.metric"] == "fvd_embedded", "a label that the data lack"
 
 
 def test_systems_of_different_kinds_meet_at_the_gate(

@@ -34,6 +34,10 @@ def score(
     clip: Annotated[
         str | None, typer.Option(help="Folder or hub id of a CLIP: clipsim, of captions.", metavar="FOLDER|ID")
     ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(help="Judge of labels (models/shared/judge): faithfulness, for CSVs with columns of labels."),
+    ] = None,
     frames: Annotated[int, typer.Option(min=2, help="Frames of a video, unless the network determines them.")] = 16,
     sampling: Annotated[
         str, typer.Option(help="Sampling of frames: first, or spread evenly (the embedded judge: always spread).")
@@ -68,6 +72,7 @@ def score(
         is_splits=is_splits,
         videomae=videomae,
         clip=clip,
+        judge=judge,
         frames=frames,
         sampling=sampling,
         stride=stride,

@@ -14,12 +14,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, number, percent, render
+from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, judged_labels, number, percent, render
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
 from sketch2video.systems.registry import DEFAULT, title_of
 
-COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge")
+COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sketch_judge", "label_judge")
 """Fields of the protocol that must be equal for a comparison. Settings of the sampling may differ."""
 
 REAL = "real clips"
@@ -72,7 +72,7 @@ COLUMNS = (
     Column("seconds_batch", "seconds in a batch", "lower"),
     Column("seconds_alone", "seconds alone", "lower"),
 )
-"""Columns of the table, in order; those without any value are left out."""
+"""Columns of the table, in order; those without any value are left out. Columns of other labels follow the first."""
 
 
 @dataclass(frozen=True)
@@ -240,9 +240,21 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
     return as_text(systems)
 
 
-def columns_of(systems: Sequence[System], columns: Sequence[Column] = COLUMNS) -> list[Column]:
-    """The columns in which some system has a value."""
-    return [column for column in columns if any(system.score(column) for system in systems)]
+def columns_of(systems: Sequence[System], columns: Sequence[Column] | None = None) -> list[Column]:
+    """The columns in which some system has a value; by default of all, those of the data's own labels among them."""
+    every = (*COLUMNS[:1], *own_columns(systems), *COLUMNS[1:]) if columns is None else columns
+    return [column for column in every if any(system.score(column) for system in systems)]
+
+
+def own_columns(systems: Sequence[System]) -> list[Column]:
+    """Columns of the labels that are not in ``COLUMNS``, in the order of the first system's scores."""
+    known = {column.name for column in COLUMNS}
+    labels = dict.fromkeys(label for system in systems for label in judged_labels(system.evaluation.scores))
+    return [
+        Column(f"faithfulness_{label}", label.replace("_", " "), "higher", f"judge_accuracy_{label}", percent)
+        for label in labels
+        if f"faithfulness_{label}" not in known
+    ]
 
 
 def real_value(column: Column, systems: Sequence[System]) -> float | None:
@@ -302,14 +314,16 @@ def as_text(systems: Sequence[System]) -> str:
 
 
 def table_rows(
-    systems: Sequence[System], cell: Callable[[Column, Score | None, bool], str], columns: Sequence[Column] = COLUMNS
+    systems: Sequence[System],
+    cell: Callable[[Column, Score | None, bool], str],
+    columns: Sequence[Column] | None = None,
 ) -> list[list[str]]:
     """The table as cells: the titles, real clips, and a row a system.
 
     Args:
         systems: at least one system, all with the same protocol.
         cell: writes a system's value, which may be the best of its column.
-        columns: those without any value are left out.
+        columns: those without any value are left out; None: all, see :func:`columns_of`.
     """
     shown = columns_of(systems, columns)
     best = {column.name: best_systems(column, systems) for column in shown}

@@ -39,8 +39,9 @@ from sketch2video.evaluation.scores import (
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
 from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips
-from sketch2video.judges.faithfulness import can_be_judged, right_words, word_pairs
+from sketch2video.judges.faithfulness import can_be_judged, shows_all_asked, word_pairs
 from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.trained.video_judge import TRAINED_JUDGE, VideoJudge, video_judge
 from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
 from sketch2video.params import Params
 from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
@@ -58,6 +59,9 @@ UNSTEADY = {
     "motion_ratio": "needs real clips in which something moves",
 }
 """Reasons why a measure of steadiness may be undefined."""
+
+OTHER_DOMAIN = "clips unlike those that the features were trained on, embedded scenes with one object"
+"""In the protocol of distances of other data."""
 
 EXAMPLES, FAILURES = 8, 6
 """Numbers of clips in the report: a fixed selection, and the first ones with wrong attributes."""
@@ -77,9 +81,17 @@ class Data:
 
 @dataclass(frozen=True)
 class Judged:
-    """Verdicts of the judges and steadiness of one set of clips, in the order of the rows."""
+    """Verdicts of the judges and steadiness of one set of clips, in the order of the rows.
+
+    Attributes:
+        video: by the frozen judge of the package, whose features distances need.
+        labels: by the judge of the clips' labels, which may be the same one; None if there is none.
+        sketch: on the drawings; None if there are none.
+        steadiness: measures of steadiness.
+    """
 
     video: Verdict
+    labels: Verdict | None
     sketch: Verdict | None
     steadiness: Steadiness
 
@@ -92,6 +104,7 @@ def evaluate(
     model: Path,
     reports: Path,
     checkpoints: Path = Path("checkpoints"),
+    trained_judge: Path = TRAINED_JUDGE,
     load: Callable[[Path], Any] = load_pipeline,
 ) -> Evaluation:
     """Score a model on the test split.
@@ -105,6 +118,7 @@ def evaluate(
         model: folder of the assembled pipeline.
         reports: output folder.
         checkpoints: folder for generated clips, with which an interrupted evaluation is resumed.
+        trained_judge: output of ``train_judge``, for data with labels of their own.
         load: loads a pipeline from ``model``.
 
     Raises:
@@ -125,6 +139,7 @@ def evaluate(
         "model": content_hash(model)[:12],
         "sampling": sampling.model_dump(),
     }
+    judge = video_judge(rows, trained_judge)
     pipeline = load(model)
     control = pipeline.control
     ways = ways_to_generate(control, data, params.base.size)
@@ -139,18 +154,22 @@ def evaluate(
     def real_batches() -> Batches:
         return _real_batches(data, rows, sampling.batch_size, drawn=control.draws)
 
-    real = judge_batches(real_batches())
-    judged = {way: judge_batches(clips.batches()) for way, clips in generated.items()}
-    scores, left_out = score(rows, real, judged, params.evaluate.bootstrap, protocol)
+    about: dict[str, Any] = {}
+    if isinstance(judge, VideoJudge) and judge.about:  # generated clips do not depend on it
+        protocol["label_judge"], about = judge.name, judge.about.as_json()
+    real = judge_batches(real_batches(), judge)
+    judged = {way: judge_batches(clips.batches(), judge) for way, clips in generated.items()}
+    scores, left_out = score(rows, real, judged, judge, params.evaluate.bootstrap, protocol)
     for way in generated.keys() - {TEXT}:
         scores[f"psnr{suffix_of(way)}"] = _psnr(generated[way], real_batches(), protocol)
     seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
     pairs_of_words = pd.DataFrame(columns=["attribute", "asked", "judged"])
-    if can_be_judged(rows):
-        pairs_of_words = word_pairs(judged[TEXT].video, rows)
-    examples, failures = _examples(data, rows, control, generated, judged)
+    asked = judge.requested(rows) if isinstance(judge, VideoJudge) else pd.DataFrame(index=rows.index)
+    if judged[TEXT].labels is not None:
+        pairs_of_words = word_pairs(judged[TEXT].labels, asked).dropna(subset="asked")
+    examples, failures = _examples(data, rows, asked, control, generated, judged)
     kept = keep_examples(reports / "examples", examples)
-    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept, provenance())
+    evaluation = Evaluation(scores, left_out, seconds, protocol, size_of(pipeline), kept, provenance(), about)
     _write(reports, evaluation, pairs_of_words)
     write_report(reports, evaluation, control, pairs_of_words, examples, failures)
     return evaluation
@@ -214,21 +233,28 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
     return spread_evenly(table[table["split"] == split], number), split
 
 
-def judge_batches(batches: Batches) -> Judged:
+def judge_batches(batches: Batches, judge: VideoJudge | str) -> Judged:
     """Apply the judges to clips and their drawings, if any, and measure the clips' steadiness, batch by batch."""
     video, sketch = load_judge("video"), load_judge("sketch")
-    videos, sketches, steady = [], [], []
+    videos, labels, sketches, steady = [], [], [], []
     for frames, drawings in batches:
         videos.append(judge_clips(video, frames))
+        if isinstance(judge, VideoJudge):
+            labels.append(judge.verdict(frames) if judge.about else videos[-1])
         steady.append(steadiness(frames))
         if drawings is not None:
             sketches.append(judge_clips(sketch, drawings))
-    drawn = Verdict.concatenate(sketches) if sketches else None
-    return Judged(Verdict.concatenate(videos), drawn, Steadiness.concatenate(steady))
+    labelled, drawn = (Verdict.concatenate(some) if some else None for some in (labels, sketches))
+    return Judged(Verdict.concatenate(videos), labelled, drawn, Steadiness.concatenate(steady))
 
 
 def score(
-    rows: pd.DataFrame, real: Judged, judged: dict[str, Judged], bootstrap: int, protocol: dict[str, Any]
+    rows: pd.DataFrame,
+    real: Judged,
+    judged: dict[str, Judged],
+    judge: VideoJudge | str,
+    bootstrap: int,
+    protocol: dict[str, Any],
 ) -> tuple[dict[str, Score], dict[str, str]]:
     """All scores that can be computed with the data, and the names of the others with the reason.
 
@@ -236,29 +262,36 @@ def score(
         rows: the N evaluated clips.
         real: verdicts on the real clips and on the drawings of their fitted curves.
         judged: verdicts on the generated clips, for each way.
+        judge: the judge of the labels, or the reason why there is none.
         bootstrap: number of resamples for intervals.
         protocol: protocol of the scores.
     """
     scores: dict[str, Score] = {}
     left_out: dict[str, str] = {}
     suffixes = {way: suffix_of(way) for way in judged}
+    if isinstance(judge, VideoJudge):
+        asked = judge.requested(rows)
+        sets = {f"faithfulness {suffix}": judged[way].labels for way, suffix in suffixes.items()}
+        for name, verdict in (sets | {"judge_accuracy ": real.labels}).items():
+            prefix, _, suffix = name.partition(" ")
+            if verdict is not None:
+                scores |= share_scores(prefix, verdict, asked, protocol, suffix)
+    else:
+        left_out |= dict.fromkeys(["faithfulness", "judge_accuracy"], judge)
     if can_be_judged(rows):
-        for way, suffix in suffixes.items():
-            scores |= share_scores("faithfulness", judged[way].video, rows, protocol, suffix)
         if judged[TEXT].sketch is not None:
             scores |= share_scores("sketch_faithfulness", judged[TEXT].sketch, rows, protocol)
-        scores |= share_scores("judge_accuracy", real.video, rows, protocol)
         if real.sketch is not None:
             scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
         for way, suffix in suffixes.items():
             scores |= inception_scores(f"is_embedded{suffix}", judged[way].video, bootstrap, protocol)
         scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
     else:
-        reason = "needs clips whose shape, colour and motion are known, in words of the embedded judge"
-        left_out |= dict.fromkeys(["faithfulness", "judge_accuracy", "is_embedded"], reason)
+        left_out["is_embedded"] = "needs clips whose shape, colour and motion are known, in words of the embedded judge"
     if len(rows) >= LEAST_CLIPS:
+        about = protocol if can_be_judged(rows) else protocol | {"domain": OTHER_DOMAIN}
         for way, suffix in suffixes.items():
-            found = distance_scores(judged[way].video, real.video, halves(rows), bootstrap, protocol)
+            found = distance_scores(judged[way].video, real.video, halves(rows), bootstrap, about)
             scores |= {f"{name}{suffix}": one for name, one in found.items()}
     else:
         reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
@@ -291,13 +324,18 @@ def _psnr(generated: GeneratedClips, real: Batches, protocol: dict[str, Any]) ->
 
 
 def _examples(
-    data: Data, rows: pd.DataFrame, control: Control, generated: dict[str, GeneratedClips], judged: dict[str, Judged]
+    data: Data,
+    rows: pd.DataFrame,
+    asked: pd.DataFrame,
+    control: Control,
+    generated: dict[str, GeneratedClips],
+    judged: dict[str, Judged],
 ) -> tuple[list[Example], list[Example]]:
     """A fixed selection of clips, evenly over the rows, and the first clips from text with wrong attributes."""
     chosen = sorted(set(np.linspace(0, len(rows) - 1, EXAMPLES).round().astype(int).tolist()))
     wrong: list[int] = []
-    if can_be_judged(rows):
-        wrong = np.flatnonzero(~right_words(judged[TEXT].video, rows)["joint"].to_numpy())[:FAILURES].tolist()
+    if judged[TEXT].labels is not None:
+        wrong = np.flatnonzero(~shows_all_asked(judged[TEXT].labels, asked))[:FAILURES].tolist()
     selected = sorted({*chosen, *wrong})
     table = rows.iloc[selected]
     made = {way: clips.pick(selected) for way, clips in generated.items()}
@@ -313,11 +351,14 @@ def _examples(
     examples = {}
     for position, index in enumerate(selected):
         verdicts = {}
-        if can_be_judged(rows):
-            for way in generated:
-                verdict = judged[way].video
-                words = {name: verdict.words(name)[index] for name in verdict.probabilities}
-                verdicts[titles[way]] = [(word, word == rows[name].iloc[index]) for name, word in words.items()]
+        for way in generated:
+            if (verdict := judged[way].labels) is not None:
+                words = {
+                    name: verdict.words(name)[index]
+                    for name in verdict.probabilities
+                    if pd.notna(asked[name].iloc[index])
+                }
+                verdicts[titles[way]] = [(word, word == asked[name].iloc[index]) for name, word in words.items()]
         tracks = {title: clips[position] for title, clips in shown.items()}
         examples[index] = Example(rows["clip_id"].iloc[index], rows["caption"].iloc[index], tracks, verdicts)
     return [examples[i] for i in chosen], [examples[i] for i in wrong]
@@ -335,6 +376,6 @@ def _write(reports: Path, evaluation: Evaluation, pairs_of_words: pd.DataFrame) 
     with replacing(reports / "plots" / "evaluate") as folder:
         folder.mkdir()
         pd.DataFrame(shares, columns=["score", "share", "low", "high"]).to_csv(folder / "shares.csv", index=False)
-        for name in ATTRIBUTES:
+        for name in dict.fromkeys([*ATTRIBUTES, *pairs_of_words["attribute"]]):
             pairs = pairs_of_words[pairs_of_words["attribute"] == name]
             pairs[["asked", "judged"]].to_csv(folder / f"confusion_{name}.csv", index=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from PIL import Image
 from sketch2video.controls import Control, Way
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
-from sketch2video.judges.faithfulness import confusion
+from sketch2video.judges.faithfulness import JOINT, confusion
 from sketch2video.systems.registry import title_of
 
 FRAME_MILLISECONDS = 125
@@ -45,6 +46,9 @@ STEADINESS = {
 
 WAYS = {"text": "from text", "alone": "from text, alone"}
 """Names of the ways to generate in the table of costs; a control adds its own."""
+
+CONFUSED_WORDS = 24
+"""Maximum number of words of a confusion matrix in the report."""
 
 STAGES = ("captions", "curves", "denoising", "tokens", "decoding")
 """Stages of a call with a colour of their own, in order."""
@@ -89,6 +93,8 @@ def write_report(
         "report.html.j2",
         control=control,
         scores=evaluation.scores,
+        asked=asked_labels(evaluation.scores),
+        judge=evaluation.judge,
         groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
@@ -100,7 +106,7 @@ def write_report(
         systems_page=f"../{SYSTEMS_PAGE}" if reports.name == evaluation.protocol["system"] else SYSTEMS_PAGE,
         protocol=evaluation.protocol,
         title=title_of(evaluation.protocol["system"]),
-        confusions={name: confusion(pairs_of_words, name) for name in pairs_of_words["attribute"].unique()},
+        confusions=readable_confusions(pairs_of_words),
         curves={path.stem: loss_curve(pd.read_csv(path)) for path in loss_tables(reports / "plots")},
         examples=examples,
         failures=failures,
@@ -140,7 +146,7 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
         way: the control's way to generate; None: there is none.
     """
     kinds, ending = "|".join(sorted(HEADINGS, key=len)), f"(_{way.name})?" if way else "()"
-    pattern = re.compile(rf"({kinds})_(shape|colour|motion|joint){ending}")
+    pattern = re.compile(rf"({kinds})_(.+?){ending}")
     groups: dict[str, dict[str, Score]] = {}
     for name, score in scores.items():
         if match := pattern.fullmatch(name):
@@ -148,6 +154,25 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
     first = next(iter(HEADINGS))
     headings = {first: HEADINGS[first]} | ({f"{first}_{way.name}": way.heading} if way else {}) | HEADINGS
     return [(heading, groups[name]) for name, heading in headings.items() if name in groups]
+
+
+def asked_labels(scores: dict[str, Score]) -> str:
+    """The scored labels in words, such as "shape, colour and motion"; empty if nothing is judged."""
+    *first, last = ["", *(label for label in judged_labels(scores) if label != JOINT)]
+    first = first[1:]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def judged_labels(scores: Mapping[str, Score]) -> list[str]:
+    """Names of the labels that a judge scores, ``joint`` among them, in the order of the scores."""
+    start = "judge_accuracy_"
+    return [name.removeprefix(start) for name in scores if name.startswith(start)]
+
+
+def readable_confusions(pairs_of_words: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Confusion matrices by attribute, without those of more than ``CONFUSED_WORDS`` words."""
+    tables = {str(name): confusion(pairs_of_words, str(name)) for name in pairs_of_words["attribute"].unique()}
+    return {name: table for name, table in tables.items() if len(table) <= CONFUSED_WORDS}
 
 
 def loss_tables(folder: Path) -> list[Path]:

@@ -53,6 +53,8 @@ class Evaluation:
             system has a latent.
         examples: clips in ``examples/``, each with ``clip_id``, ``caption`` and the files ``generated`` and ``real``.
         made: machine, date and commit (:func:`~sketch2video.evaluation.provenance.provenance`); empty: not recorded.
+        judge: description of the judge that was trained for the data's labels
+            (:class:`~sketch2video.judges.trained.description.JudgeDescription`); empty: there is none.
     """
 
     scores: dict[str, Score]
@@ -62,6 +64,7 @@ class Evaluation:
     size: dict[str, int] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
     made: str = ""
+    judge: dict[str, Any] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """All numbers by name; floors as ``<name>_floor``."""
@@ -100,12 +103,15 @@ def _keyed(table: pd.DataFrame) -> pd.DataFrame:
 def share_scores(
     prefix: str, verdict: Verdict, requested: pd.DataFrame, protocol: dict[str, Any], suffix: str = ""
 ) -> dict[str, Score]:
-    """``<prefix>_<attribute><suffix>`` for every attribute and ``joint``: share of clips with the requested words."""
+    """``<prefix>_<attribute><suffix>`` for every attribute and ``joint``: share of clips with the requested words.
+
+    A clip without a word does not count for that attribute; ``joint`` asks for the words that a clip has.
+    """
     return {
         f"{prefix}_{name}{suffix}": Score(
             share.value, share.interval, protocol=protocol | {"clips": share.total, "interval": "Wilson"}
         )
-        for name, share in faithfulness(verdict, requested).items()
+        for name, share in faithfulness(verdict, requested, joint_of_asked=True).items()
     }
 
 

@@ -52,19 +52,29 @@ def right_words(verdict: Verdict, requested: pd.DataFrame) -> pd.DataFrame:
     return right
 
 
-def faithfulness(verdict: Verdict, requested: pd.DataFrame) -> dict[str, Share]:
+def faithfulness(verdict: Verdict, requested: pd.DataFrame, *, joint_of_asked: bool = False) -> dict[str, Share]:
     """Share of clips with the requested word, for each attribute and for all at once (``joint``).
 
     Args:
         verdict: verdict on N ≥ 1 clips.
         requested: see :func:`right_words`. A clip without a word counts neither for that attribute nor for ``joint``;
             attributes for which no clip counts are left out.
+        joint_of_asked: a clip counts for ``joint`` if it has some word, and is right if all of its words are.
     """
     right = right_words(verdict, requested)
     counts = requested[list(verdict.probabilities)].notna()
-    counts[JOINT] = counts.all(axis=1)
+    if joint_of_asked:
+        right[JOINT] = shows_all_asked(verdict, requested)
+    counts[JOINT] = counts.any(axis=1) if joint_of_asked else counts.all(axis=1)
     shares = {str(name): Share(int((right[name] & counts[name]).sum()), int(counts[name].sum())) for name in right}
     return {name: share for name, share in shares.items() if share.total}
+
+
+def shows_all_asked(verdict: Verdict, requested: pd.DataFrame) -> np.ndarray:
+    """Whether each clip shows all words that it has: bool (N,); arguments as of :func:`right_words`."""
+    names = list(verdict.probabilities)
+    right: np.ndarray = (right_words(verdict, requested)[names] | requested[names].isna()).all(axis=1).to_numpy()
+    return right
 
 
 def word_pairs(verdict: Verdict, requested: pd.DataFrame) -> pd.DataFrame:
@@ -79,9 +89,13 @@ def word_pairs(verdict: Verdict, requested: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion(pairs: pd.DataFrame, attribute: str) -> pd.DataFrame:
-    """Confusion matrix of an attribute, from :func:`word_pairs`: requested words in rows, judged words in columns."""
-    words = list(ATTRIBUTES[attribute])
+    """Confusion matrix of an attribute, from :func:`word_pairs`: requested words in rows, judged words in columns.
+
+    Words are those of the frozen judges, in their order, or all words that occur, sorted.
+    """
     selected = pairs[pairs["attribute"] == attribute]
+    found, known = {*selected["asked"], *selected["judged"]}, ATTRIBUTES.get(attribute, ())
+    words = list(known) if found <= {*known} else sorted(found)
     return pd.crosstab(selected["asked"], selected["judged"]).reindex(index=words, columns=words, fill_value=0)
 
 

@@ -1,8 +1,9 @@
-"""A judge of drawings for data with other labels: it classifies the labels of a clip by its drawing.
+"""A judge for data with other labels: it classifies the labels of a clip by its frames, or by its drawing.
 
 The frozen judges (:mod:`~sketch2video.judges.scenes_judge`) are for the embedded scenes alone. This one is trained on
-the drawings of the given data (:mod:`~sketch2video.judges.label_judge_training`). Its accuracy on held-out real
-drawings is reported; its verdicts are reliable only if that is high.
+the given data: on videos (:mod:`~sketch2video.judges.trained.training`) or drawings
+(:mod:`~sketch2video.judges.label_judge_training`). Its accuracy on held-out real clips is reported; its verdicts are
+reliable only if that is high.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sketch2video.scenes.two_objects import AND
 
 
 class LabelJudge(ModelMixin, ConfigMixin):
-    """Classifier of drawings, by local features regardless of their position and by the positions of lines over time.
+    """Classifier of clips, by local features regardless of their position and by what is where over time.
 
     Local features are computed by convolutions, with maximum pooling over each frame, so that shapes are detected at
     any position. Movement is computed from a coarse map of each frame by convolutions over time.
@@ -29,26 +30,35 @@ class LabelJudge(ModelMixin, ConfigMixin):
     share the weights of their parts.
 
     Args:
-        channels: channels of the frames; 1 for drawings.
+        channels: channels of the frames; 1 for drawings, 3 for videos.
         labels: the words of every label, at least one each, in the order of its logits.
         size: side of the network's input, pixels, a multiple of 16; other frames are resized.
         width: channels of the first layer.
         feature_dim: width of the features, a multiple of 4: means and maxima over time of movement and of local
             features.
+        frames: maximum number of frames that it sees; of longer clips so many, evenly spread. None: all.
+        edges: whether the strength of edges, of any colours, is one more input channel.
     """
 
     feature_scale: Tensor
 
     @register_to_config
     def __init__(
-        self, channels: int, labels: dict[str, list[str]], size: int = 64, width: int = 16, feature_dim: int = 256
+        self,
+        channels: int,
+        labels: dict[str, list[str]],
+        size: int = 64,
+        width: int = 16,
+        feature_dim: int = 256,
+        frames: int | None = None,
+        edges: bool = False,
     ) -> None:
         super().__init__()
         part = feature_dim // 4
         # 2×2 pixels become channels: a quarter of the cost of full resolution without loss of pixels.
         self.frame = nn.Sequential(
             nn.PixelUnshuffle(2),
-            convolution(4 * channels, width),
+            convolution(4 * (channels + edges), width),
             convolution(width, 2 * width, stride=2),
             convolution(2 * width, 4 * width, stride=2),
             Residual(4 * width),
@@ -74,7 +84,7 @@ class LabelJudge(ModelMixin, ConfigMixin):
         return labels
 
     def forward(self, clips: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Judge drawings.
+        """Judge clips.
 
         Args:
             clips: (N, T, channels, H, W) in [0, 1], any T ≥ 1.
@@ -82,11 +92,14 @@ class LabelJudge(ModelMixin, ConfigMixin):
         Returns:
             Logits of each label (N, words) and features (N, feature_dim), float32.
         """
+        clips = clips[:, evenly(clips.shape[1], self.config.frames)]
         clip_axes = clips.shape[:2]
         size = (self.config.size,) * 2
         pictures = clips.flatten(0, 1)
         if pictures.shape[-2:] != size:
             pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False)
+        if self.config.edges:
+            pictures = torch.cat([pictures, strength_of_edges(pictures)], 1)
         maps = self.frame(pictures)
         pieces = self.pieces(maps).amax((2, 3)).unflatten(0, clip_axes)
         moves = self.movement(self.layout(maps).unflatten(0, clip_axes).mT)
@@ -94,6 +107,27 @@ class LabelJudge(ModelMixin, ConfigMixin):
         scores = self.head(features).float() @ self.composed.T
         words = [len(words) for words in self.vocabulary.values()]
         return dict(zip(self.vocabulary, scores.split(words, 1), strict=True)), features / self.feature_scale
+
+
+def strength_of_edges(pictures: Tensor) -> Tensor:
+    """Length of the gradient of all channels together, by central differences, in units per pixel.
+
+    Args:
+        pictures: (N, C, H, W).
+
+    Returns:
+        (N, 1, H, W), zero on the outermost pixels.
+    """
+    across = 0.5 * (pictures[..., 1:-1, 2:] - pictures[..., 1:-1, :-2])
+    down = 0.5 * (pictures[..., 2:, 1:-1] - pictures[..., :-2, 1:-1])
+    return F.pad((across.square() + down.square()).sum(1, keepdim=True).add(1e-6).sqrt(), (1, 1, 1, 1))
+
+
+def evenly(frames: int, most: int | None) -> list[int]:
+    """Indices of at most ``most`` of ``frames`` frames, evenly spread, with both ends; None: all."""
+    if most is None or frames <= most:
+        return list(range(frames))
+    return [round(index * (frames - 1) / (most - 1)) for index in range(most)]
 
 
 def composition(labels: Mapping[str, Sequence[str]]) -> Tensor:

@@ -1,8 +1,8 @@
-"""Drawings of embedded scenes with two objects: further training data for the judge of their labels.
+"""Embedded scenes with two objects, drawn or as videos: further training data for the judges of their labels.
 
-A training split has each of the 21 pairs of shapes a few dozen times, often with one object in front of the other; any
-number of scenes can be generated. They are drawn from their true outlines, with hidden parts removed, since fitting
-curves to as many would take most of the time.
+A training split has each of the 21 pairs of shapes a few dozen times, often with one object in front of the other, and
+lacks the held-out combinations; any number of scenes of all combinations can be generated. Drawings are of true
+outlines, with hidden parts removed, since fitting curves to as many would take most of the time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.data.clips.shards import named_labels
-from sketch2video.judges.scenes_judge_training import FRACTION_BITS, JUDGE_STREAM, fixed_point
-from sketch2video.scenes.synthetic import MOTIONS, SHAPES, combinations, sample_scene
+from sketch2video.scenes.synthetic import MOTIONS, SHAPES, combinations, render_at, sample_scene
 from sketch2video.scenes.two_objects import AND, labels_of_two
+
+JUDGE_STREAM = 0x10D6E
+"""First word of the judges' seeds, which no other part of the project uses."""
+FRACTION_BITS = 4
+"""Fractional bits of OpenCV's coordinates."""
 
 _WORDS = {"label.shapes": SHAPES, "label.motions": MOTIONS}
 
@@ -57,6 +61,30 @@ def scenes_of_two(number: int, size: int, frames: int, seed: int = 0) -> tuple[n
     return ink, pd.DataFrame(rows, columns=list(_WORDS))
 
 
+def videos_of_two(number: int, size: int, times: np.ndarray, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
+    """Videos of scenes with two objects of any shapes, colours and motions; the ground moves in every second one.
+
+    Args:
+        number: N, number of scenes; scene i is a function of (seed, i), with random numbers that ingest does not use.
+        size: S, side of the frames, px.
+        times: T times of the frames in [0, 1].
+        seed: random seed.
+
+    Returns:
+        Frames uint8 (N, T, S, S, 3), and N rows with all labels of
+        :func:`~sketch2video.scenes.two_objects.labels_of_two`, as columns ``label.*``.
+    """
+    frames, rows = np.zeros((number, len(times), size, size, 3), np.uint8), []
+    every = combinations()
+    for index in range(number):
+        rng = np.random.default_rng([JUDGE_STREAM, 3, seed, index])
+        what = [every[rng.integers(len(every))] for _ in range(2)]
+        rendered = render_at(sample_scene(rng, what, moving_background=bool(index % 2)), size, times)
+        frames[index] = rendered.frames
+        rows.append(named_labels(labels_of_two(what, rendered.masks, rendered.outlines, in_front=True)))
+    return frames, pd.DataFrame(rows)
+
+
 def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
     """Draw outlines (T, O, P, 2), frame widths, from back to front.
 
@@ -75,3 +103,8 @@ def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
             cv2.fillPoly(picture, [outline], 0, cv2.LINE_8, FRACTION_BITS)
             cv2.polylines(picture, [outline], True, 255, 1, cv2.LINE_AA, FRACTION_BITS)
     return masks
+
+
+def fixed_point(points: np.ndarray, size: int) -> np.ndarray:
+    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``; integer coordinates are pixel centres."""
+    return ((points * size - 0.5) * 2**FRACTION_BITS).round().astype(np.int32)

@@ -7,7 +7,7 @@ such as a colour, would lead to overfitting and worse features for the others.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sketch2video.code import code_digest
 from sketch2video.controls.sketch import fitted_curves
@@ -26,10 +25,19 @@ from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
 from sketch2video.judges.label_judge import LabelJudge
 from sketch2video.judges.label_judge_scenes import scenes_of_two, shows_two_objects
+from sketch2video.judges.labels import (
+    TESTED_CLIPS,
+    Examples,
+    label_losses,
+    learnable,
+    moved,
+    some_clips,
+    targets_of,
+    words_of,
+)
 from sketch2video.judges.scenes_judge import Judge
 from sketch2video.judges.shipped import HASH_DIGITS, judge_path, load_judge
 from sketch2video.judges.verdict import judge_clips
-from sketch2video.networks.processes import draw
 from sketch2video.params import TrainingParams
 from sketch2video.systems.loading import content_hash
 from sketch2video.training.loop import Batch, SilentLogger, Task, train
@@ -50,18 +58,14 @@ TRAINING = TrainingParams(
 
 SIZE = 64
 """Side of the drawings, px: curves can be drawn at any size."""
-SHIFT, SCALE, TURN = 0.08, 0.12, 0.08
-"""Augmentation: maximum shift (frame widths), scale (logarithm) and rotation (radians), which keep the labels."""
-TRAINED_CLIPS, TESTED_CLIPS = 4096, 1024
-"""Maximum number of clips for training, and for measuring the accuracy."""
+TRAINED_CLIPS = 4096
+"""Maximum number of clips for training."""
 SCENES = 4096
 """Number of generated scenes with two objects, in addition to the training clips."""
 SEEN = 0.9
 """Minimum accuracy on real drawings; labels below it are not judged."""
 SKETCH_LABELS = ("shape", "motion")
 """Attributes of the frozen sketch judge."""
-UNKNOWN = -100
-"""Target of a clip without a label; ignored in the loss."""
 ACCURACY = "accuracy.json"
 
 
@@ -91,19 +95,6 @@ def drawings_of(curves: Path, rows: pd.DataFrame, size: int = SIZE) -> np.ndarra
     )
 
 
-def words_of(table: pd.DataFrame, labels: Sequence[str]) -> dict[str, list[str]]:
-    """The words of each label that the clips of a table have, sorted; labels with fewer than two are left out."""
-    words = {label: sorted(table[label].dropna().unique()) for label in labels if label in table}
-    return {label: found for label, found in words.items() if len(found) > 1}
-
-
-def targets_of(table: pd.DataFrame, words: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
-    """Index of every clip's word for each label: int64 (N,), ``UNKNOWN`` if the clip has none of these words."""
-    indices = {label: {word: index for index, word in enumerate(known)} for label, known in words.items()}
-    targets = {label: [known.get(word, UNKNOWN) for word in table[label]] for label, known in indices.items()}
-    return {label: torch.tensor(target, dtype=torch.int64) for label, target in targets.items()}
-
-
 class LabelTask(Task):
     """Training of a judge of labels: cross-entropy of every label.
 
@@ -122,40 +113,8 @@ class LabelTask(Task):
         """See :class:`~sketch2video.training.loop.Task`; the batch holds ``ink`` uint8 (N, T, S, S) and targets."""
         ink = moved(batch["ink"].float() / 255, generator)
         logits, _ = self.module(ink[:, :, None])
-        terms = {}
-        for label, values in logits.items():
-            target = batch[label]
-            total = F.cross_entropy(values, target, ignore_index=UNKNOWN, reduction="sum")
-            terms[label] = total / (target != UNKNOWN).sum().clamp_min(1)
+        terms = label_losses(logits, batch)
         return torch.stack(list(terms.values())).sum(), {label: term.detach() for label, term in terms.items()}
-
-
-def moved(ink: Tensor, generator: torch.Generator) -> Tensor:
-    """Augment clips by a random shift, scale and rotation, the same for all frames of a clip.
-
-    Args:
-        ink: (N, T, H, W).
-        generator: random generator.
-    """
-    change = 2 * draw(torch.rand, [4, len(ink)], generator, axis=1) - 1
-    scale, angle = torch.exp(SCALE * change[0]), TURN * change[1]
-    cosine, sine = scale * angle.cos(), scale * angle.sin()
-    # affine_grid has coordinates from -1 to 1 over the frame, two for a frame width.
-    rows = [cosine, -sine, 2 * SHIFT * change[2], sine, cosine, 2 * SHIFT * change[3]]
-    grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(ink[:, :1].shape), align_corners=False)
-    return F.grid_sample(ink, grid, mode="bilinear", align_corners=False)
-
-
-class Examples(NamedTuple):
-    """Drawings and their labels.
-
-    Attributes:
-        ink: uint8 (N, T, S, S), 255 on 0.
-        table: N rows in the same order, with a column of words or null for each label.
-    """
-
-    ink: np.ndarray
-    table: pd.DataFrame
 
 
 def train_label_judge(
@@ -232,15 +191,15 @@ def judge_of_drawings(
         UserError: a label does not exist or has fewer than two words, or curves are missing or damaged.
     """
     if labels is None and all(name in table and table[name].notna().all() for name in SKETCH_LABELS):
-        rows = _some(table, "test", TESTED_CLIPS)
+        rows = some_clips(table, "test", TESTED_CLIPS)
         verdict = judge_clips(load_judge("sketch"), drawings_of(curves, rows))
         return TrainedJudge(load_judge("sketch"), faithfulness(verdict, rows), {}, judge_path("sketch").name)
     own = label_columns(table) or ["label"]
-    known = _learnable(table, labels or own)
+    known = learnable(table, labels or own)
     if labels and (missing := sorted(set(labels) - set(known))):
         raise UserError(
             f"--labels {missing[0]}: there is no such column, or training clips have fewer than two words in it, or"
-            f" held-out clips none; name some of {', '.join(_learnable(table, own)) or 'label.* of captions.csv'}"
+            f" held-out clips none; name some of {', '.join(learnable(table, own)) or 'label.* of captions.csv'}"
         )
     if not known:
         return TrainedJudge(None, {}, {}, "none: the clips have no labels")
@@ -270,7 +229,7 @@ def _make(
     seed: int,
 ) -> None:
     """Train a judge, and write it and its accuracy into a folder; no judge if no label can be classified."""
-    chosen = _some(table, "train", TRAINED_CLIPS), _some(table, "test", TESTED_CLIPS)
+    chosen = some_clips(table, "train", TRAINED_CLIPS), some_clips(table, "test", TESTED_CLIPS)
     real, held_out = (Examples(drawings_of(curves, rows), rows) for rows in chosen)
     further = None
     if shows_two_objects(table):
@@ -291,13 +250,6 @@ def _make(
     write_json(folder / ACCURACY, {"accuracy": accuracy if seen else {}, "unseen": unseen})
 
 
-def _learnable(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:
-    """The labels with at least two words in the training clips and one in the held-out clips."""
-    held_out = table[table["split"] == "test"]
-    known = words_of(table[table["split"] == "train"], labels)
-    return [label for label in known if held_out[label].notna().any()]
-
-
 def _is_seen(share: Share, words: pd.Series) -> bool:
     """Whether a label can be classified: high accuracy, and at most half the errors of a constant prediction."""
     commonest = float(words.value_counts(normalize=True).iloc[0])
@@ -313,11 +265,3 @@ def _load(folder: Path) -> TrainedJudge:
     made = LabelJudge.from_pretrained(folder, low_cpu_mem_usage=False).requires_grad_(False).eval()
     in_order = {name: accuracy[name] for name in [*made.vocabulary, JOINT] if name in accuracy}
     return TrainedJudge(made, in_order, unseen, folder.name)
-
-
-def _some(table: pd.DataFrame, split: str, number: int) -> pd.DataFrame:
-    """At most ``number`` clips of a split, evenly spread over the table."""
-    rows = table[table["split"] == split]
-    if rows.empty:
-        raise UserError(f"there is no clip of the {split} split to judge by; add videos or change ingest.test_fraction")
-    return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int)].reset_index(drop=True)

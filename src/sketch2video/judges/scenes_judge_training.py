@@ -22,18 +22,13 @@ from torch.nn import functional as F
 from sketch2video.curves import fit_curves
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.judges.faithfulness import faithfulness
+from sketch2video.judges.label_judge_scenes import FRACTION_BITS, JUDGE_STREAM, fixed_point
 from sketch2video.judges.scenes_judge import Judge
 from sketch2video.judges.verdict import ATTRIBUTES, judge_clips
 from sketch2video.params import TrainingParams
 from sketch2video.scenes.synthetic import Combination, combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
-
-JUDGE_STREAM = 0x10D6E
-"""First word of the judge's seeds, which no other part of the project uses."""
-FRACTION_BITS = 4
-"""Fractional bits of OpenCV's coordinates."""
-
 
 TRAINING = TrainingParams(
     steps=500,
@@ -224,11 +219,6 @@ def _as_cosine_series(points: np.ndarray, harmonics: int) -> np.ndarray:
 def _stray_line(rng: np.random.Generator) -> np.ndarray:
     start = rng.uniform(0, 1, 2)
     return start + np.linspace(0, 1, 8)[:, None] * rng.normal(0, 0.1, 2)
-
-
-def fixed_point(points: np.ndarray, size: int) -> np.ndarray:
-    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``; integer coordinates are pixel centres."""
-    return ((points * size - 0.5) * 2**FRACTION_BITS).round().astype(np.int32)
 
 
 def _draw(ink: np.ndarray, points: np.ndarray, thickness: int, line: int) -> None:

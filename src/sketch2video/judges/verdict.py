@@ -53,6 +53,10 @@ class Verdict(NamedTuple):
             verdicts[0].vocabulary,
         )
 
+    def only(self, attributes: Sequence[str]) -> Verdict:
+        """The verdict on some of the attributes."""
+        return self._replace(probabilities={name: self.probabilities[name] for name in attributes})
+
     def words(self, attribute: str) -> list[str]:
         """The most probable word of an attribute for each clip."""
         return [self.vocabulary[attribute][i] for i in self.probabilities[attribute].argmax(1)]

@@ -33,8 +33,15 @@ class SyntheticParams(Section):
     held_out_combinations: int = Field(ge=1, le=144)
     objects: Literal[1, 2]
     moving_ground: bool
+    in_front: bool = Field(description="captions and labels of two objects tell which is in front")
     control: bool
     images: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _order_needs_two(self) -> Self:
+        if self.in_front and self.objects != 2:
+            raise ValueError("ingest.synthetic.in_front: needs two objects; set ingest.synthetic.objects to 2")
+        return self
 
 
 class SpritesParams(Section):

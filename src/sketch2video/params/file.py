@@ -16,6 +16,7 @@ from sketch2video.params.networks import (
     SAMPLERS,
     AutoencoderParams,
     CurveVAEParams,
+    JudgeParams,
     SketcherParams,
     TextEncoderParams,
     TokenTransformerParams,
@@ -44,6 +45,7 @@ class Params(Section):
     fit: FitParams
     validate_: ValidateParams = Field(alias="validate")
     sketcher: SketcherParams
+    judge: JudgeParams
     text_encoder: TextEncoderParams
     curve_vae: CurveVAEParams
     autoencoder: AutoencoderParams

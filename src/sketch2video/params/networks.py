@@ -59,6 +59,17 @@ class SketcherParams(Section):
     training: TrainingParams
 
 
+class JudgeParams(Section):
+    """The judge of videos, trained for data with labels of their own."""
+
+    least_accuracy: float = Field(ge=0, le=1, description="lower end of its interval; other labels are not scored")
+    frames: int = Field(ge=2, description="frames of a clip that it sees, evenly spread")
+    scenes: int = Field(ge=0, description="generated scenes in addition to embedded clips with two objects")
+    width: int = Field(ge=1)
+    feature_dim: int = Field(ge=4, multiple_of=4)
+    training: TrainingParams
+
+
 class TextEncoderParams(Section):
     """The text encoder that every system shares."""
 

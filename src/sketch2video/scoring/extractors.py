@@ -15,6 +15,8 @@ from torch import Tensor
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
 from sketch2video.judges.shipped import WEIGHTS, judge_path, load_judge
+from sketch2video.judges.trained.description import read_description
+from sketch2video.judges.trained.video_judge import load_trained_judge
 from sketch2video.media.codec import read_clip, read_excerpt
 from sketch2video.scoring import c3d, i3d
 from sketch2video.scoring.features import Extractor, Protocol
@@ -109,6 +111,39 @@ def embedded_extractor(frames: int = 16) -> Extractor:
         return judge(videos.to(device()).movedim(-1, 2).float() / 255)[1]
 
     return Extractor(protocol, read, features, batch=16)
+
+
+def label_extractor(folder: Path) -> tuple[Extractor, dict[str, list[str]]]:
+    """The words that a judge trained for labels finds, from its frames spread over the whole video.
+
+    Args:
+        folder: output of the stage ``train_judge``.
+
+    Returns:
+        The extractor, whose features are the index of the word of each usable label, and these labels' words.
+
+    Raises:
+        UserError: the folder holds no judge, a damaged one, or one that is reliable for no label.
+    """
+    about = read_description(folder)
+    if not about.usable:
+        raise UserError(
+            f"{folder} holds no judge that is reliable for a label ({about.reason or about.name}); name another one"
+        )
+    judge = load_trained_judge(folder, about).to(device())
+    words = {label: list(judge.vocabulary[label]) for label in about.usable}
+    frames, size = judge.config.frames, judge.config.size
+    output = f"words of {', '.join(words)}"
+    protocol = Protocol("judge", sha256_of_file(folder / WEIGHTS), frames, "spread", 1, "middle_square", size, output)
+
+    def read(path: Path) -> np.ndarray:
+        return read_clip(path, frames, size, min_frames=2).frames
+
+    def found(videos: Tensor) -> Tensor:
+        logits = judge(videos.to(device()).movedim(-1, 2).float() / 255)[0]
+        return torch.stack([logits[label].argmax(1) for label in words], 1)
+
+    return Extractor(protocol, read, found, batch=16), words
 
 
 def reader(protocol: Protocol) -> Callable[[Path], np.ndarray]:

@@ -63,10 +63,17 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of a set, with its caption if the CSV has one."""
+    """A video of a set, with its caption and labels if the CSV has them.
+
+    Attributes:
+        path: the file.
+        caption: the caption.
+        labels: pairs of a column, ``label`` or ``label.<name>``, and the word.
+    """
 
     path: Path
     caption: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

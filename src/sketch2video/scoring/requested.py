@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sketch2video.errors import UserError
-from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor
+from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor, label_extractor
 from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest
 from sketch2video.scoring.statistics import frechet_of_rows
 
@@ -22,6 +22,7 @@ def requested_scores(
     is_splits: int,
     videomae: str | None,
     clip: str | None,
+    judge: Path | None,
     frames: int,
     sampling: str,
     stride: int,
@@ -37,6 +38,7 @@ def requested_scores(
         is_variant, is_splits: variant and number of splits of the inception score.
         videomae: folder or id; score `cd_fvd`.
         clip: folder or id; score `clipsim`.
+        judge: folder of a judge trained for labels; scores `faithfulness_<label>` and `faithfulness_joint`.
         frames, sampling, stride: sampling of frames, unless the network determines it.
 
     Raises:
@@ -64,6 +66,9 @@ def requested_scores(
         if clip:
             extractor = clip_extractor(clip, frames, sampling, stride)
             requests.append(ScoreRequest(extractor, captions=lambda captions: clip_captions(str(clip), captions)))
+    if judge:
+        extractor, words = label_extractor(judge)
+        requests.append(ScoreRequest(extractor, words=words))
     if not requests:
         distances = {f"{name}_embedded": distance for name, distance in FVD_AND_KVD.items()}
         requests.append(ScoreRequest(embedded_extractor(frames), distances))

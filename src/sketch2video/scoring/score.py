@@ -8,14 +8,18 @@ many as the score; so the score is also computed at the floor's size, for compar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sketch2video.errors import UserError
+from sketch2video.judges.faithfulness import faithfulness
+from sketch2video.judges.trained.video_judge import short_name
+from sketch2video.judges.verdict import Verdict
 from sketch2video.scoring.features import Extractor, FeatureSet, Video, extract, refuse_other_protocol
 from sketch2video.scoring.metrics import bootstrap_interval, inception_score
 from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel_of_rows
@@ -59,6 +63,7 @@ class ScoreRequest:
         inception: name of the inception score, if the features are probabilities.
         splits: number of splits of the inception score.
         captions: for CLIPSIM: from captions to embeddings; videos without a caption are then ignored.
+        words: for faithfulness: the words of each label, whose indices are the features.
     """
 
     extractor: Extractor
@@ -66,6 +71,7 @@ class ScoreRequest:
     inception: str | None = None
     splits: int = 1
     captions: Callable[[Sequence[str]], np.ndarray] | None = None
+    words: Mapping[str, Sequence[str]] | None = None
 
 
 FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
@@ -105,6 +111,8 @@ def score_sets(
             scores[f"{one.inception}_real"] = _inception(real_features, one.splits, bootstrap, real=True)
         if one.captions:
             scores |= _clipsim(real_features, features, one.captions, bootstrap)
+        if one.words:
+            scores |= _faithfulness(real_features, features, one.words)
     return scores, left_out
 
 
@@ -212,6 +220,36 @@ def _clipsim(
         side = "generated" if features is generated else "real"
         counts = {"real": None, "generated": None, side: len(rows)}
         scores[name] = SetScore(_mean(cosines), interval, **counts, protocol=asdict(features.protocol))
+    return scores
+
+
+def _faithfulness(real: FeatureSet, generated: FeatureSet, words: Mapping[str, Sequence[str]]) -> dict[str, SetScore]:
+    """Shares of videos with the words of their labels, in the generated and, as ``judge_accuracy``, in the real set.
+
+    Intervals are Wilson's. A video without a word, or with one that the judge does not know, does not count for that
+    label; ``joint`` asks for the words that a video has.
+
+    Raises:
+        UserError: no generated video has a label that the judge knows.
+    """
+    scores = {}
+    for prefix, features in (("faithfulness", generated), ("judge_accuracy", real)):
+        found = np.asarray(features.features).round().astype(int)
+        probabilities = {label: np.eye(len(known))[found[:, n]] for n, (label, known) in enumerate(words.items())}
+        labels = [dict(video.labels) for video in features.videos]
+        asked = pd.DataFrame({name: [one.get(name) for one in labels] for name in words})
+        asked = asked.where(pd.DataFrame({name: asked[name].isin(known) for name, known in words.items()}), None)
+        shares = faithfulness(Verdict(probabilities, found, words), asked, joint_of_asked=True)
+        if features is generated and not shares:
+            raise UserError(
+                f"no generated video has a word that the judge knows; give the videos as a CSV"
+                f" path_to_video,{','.join(words)}"
+            )
+        side = "generated" if features is generated else "real"
+        for name, share in shares.items():
+            counts = {"real": None, "generated": None, side: share.total}
+            protocol = asdict(features.protocol) | {"interval": "Wilson"}
+            scores[f"{prefix}_{short_name(name)}"] = SetScore(share.value, share.interval, **counts, protocol=protocol)
     return scores
 
 

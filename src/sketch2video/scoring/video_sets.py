@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+from sketch2video.data.clips.shards import LABEL
 from sketch2video.errors import UserError, printable
 from sketch2video.inputs.names import is_too_long, name_on_disk
 from sketch2video.inputs.tables import read_table
@@ -33,7 +34,8 @@ def list_videos(source: Path | str) -> list[Video]:
     line lists what is ignored.
 
     Args:
-        source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``.
+        source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``,
+            ``label`` and ``label.<name>``.
 
     Raises:
         UserError: the source is missing, cannot be read, or has no video.
@@ -183,11 +185,13 @@ def _rows_of(table: Path) -> list[Video]:
         UserError: the CSV or a row cannot be read; the message names the row.
     """
     videos = []
-    for row in read_table(table, ["path_to_video"], ["caption"], fix="name a folder or a CSV").whole():
+    found = read_table(table, ["path_to_video"], ["caption", "label"], prefix=LABEL, fix="name a folder or a CSV")
+    for row in found.whole():
         path = row.values["path_to_video"]
         if not path or is_too_long(path):
             what = "is longer than a file's name can be" if path else "is empty"
             raise UserError(f"{table} row {row.line}: path_to_video {what}; name a video or remove the row")
         file = table.parent / name_on_disk(table.parent, path)
-        videos.append(Video(file, one_line(row.values.get("caption", "")) or None))
+        words = {name: text for name, text in row.values.items() if text and (f"{name}.".startswith(LABEL))}
+        videos.append(Video(file, one_line(row.values.get("caption", "")) or None, tuple(words.items())))
     return videos

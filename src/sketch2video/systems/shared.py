@@ -16,6 +16,18 @@ SHARED_PARTS = (
         note="sketch2video.sketches.learned:write_description",
     ),
     Part(
+        "judge",
+        "Judge of videos, for data with labels of their own",
+        "sketch2video.judges.trained.training:train_video_judge",
+        sections=("judge",),
+        unneeded=lambda params: (
+            "the judge of the package knows embedded scenes with one object"
+            if params.ingest.source == "synthetic" and params.ingest.synthetic.objects == 1
+            else None
+        ),
+        note="sketch2video.judges.trained.description:write_description",
+    ),
+    Part(
         "text_encoder",
         "Tokenizer and text encoder of all systems",
         "sketch2video.text.training:train_text_encoder",

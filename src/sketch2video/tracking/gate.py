@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sketch2video.data.clips.shards import ShardReader, read_table
@@ -13,8 +16,9 @@ from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves,
 from sketch2video.files import sha256_of_value
 from sketch2video.generation import seeded
 from sketch2video.generation.seeded import ClipSampling, generate_clips
-from sketch2video.judges.faithfulness import can_be_judged
+from sketch2video.judges.faithfulness import JOINT
 from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.trained.video_judge import TRAINED_JUDGE, VideoJudge, video_judge
 from sketch2video.judges.verdict import Verdict, judge_clips
 from sketch2video.params import Params, RegisterParams
 from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
@@ -70,12 +74,30 @@ class Decision:
         return {f"{TAG}{name}": str(value) for name, value in asdict(self).items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Prompts:
+    """The clips whose captions all versions generate for.
+
+    Attributes:
+        rows: the clips.
+        split: their split.
+        clips: folder of their shards.
+        judge: the judge of their labels, or the reason why there is none.
+    """
+
+    rows: pd.DataFrame
+    split: str
+    clips: Path
+    judge: VideoJudge | str
+
+
 def pass_gate(
     params: Params,
     version: str,
     *,
     clips: Path = Path("data/clips"),
     checkpoints: Path = Path("checkpoints"),
+    trained_judge: Path = TRAINED_JUDGE,
 ) -> dict[str, str]:
     """Decide whether a version becomes the champion, and write the decision into the registry.
 
@@ -87,6 +109,7 @@ def pass_gate(
         version: version of the registered model ``register.name``.
         clips: output of ingest, for the captions.
         checkpoints: folder for generated clips, with which an interrupted run is resumed.
+        trained_judge: output of ``train_judge``, for data with labels of their own.
 
     Returns:
         The decision's tags; see :class:`Decision`.
@@ -100,15 +123,19 @@ def pass_gate(
     with registry_errors():
         tags = client().get_model_version(name, version).tags
     known = {key: value for key, value in tags.items() if key.startswith(TAG)}
+    if champion == version and known:
+        return known
+    rows, split = judged_rows(params, clips)
+    judge = video_judge(rows, trained_judge)
     if champion is not None and known:
         met = {name: known.get(f"{TAG}{name}") for name in ("champion_version", "promoted", "protocol")}
-        if champion == version or met == {
+        if met == {
             "champion_version": champion,
             "promoted": "False",
-            "protocol": protocol_of(params, judged_rows(params, clips)[0]),
+            "protocol": protocol_of(params, rows, judge),
         }:
             return known
-    decision = decide(params, version, champion, clips, checkpoints)
+    decision = decide(params, version, champion, Prompts(rows, split, clips, judge), checkpoints)
     with registry_errors():
         for key in known:
             client().delete_model_version_tag(name, version, key)
@@ -119,19 +146,23 @@ def pass_gate(
     return decision.tags()
 
 
-def decide(params: Params, version: str, champion: str | None, clips: Path, checkpoints: Path) -> Decision:
+def decide(params: Params, version: str, champion: str | None, prompts: Prompts, checkpoints: Path) -> Decision:
     """Judge a version, together with the champion if there is another one; see :func:`pass_gate`."""
-    gate = params.register_
-    rows, split = judged_rows(params, clips)
+    gate, rows, judge = params.register_, prompts.rows, prompts.judge
     versions = {CHALLENGER: version} | ({CHAMPION: champion} if champion not in (None, version) else {})
-    verdicts = {role: _judge(params, v, rows, checkpoints) for role, v in versions.items()}
-    metric = chosen_metric(gate, can_be_judged(rows), len(rows))
+    metric = chosen_metric(gate, can_score(judge, gate.metric), len(rows))
+    frozen = load_judge("video")
+    classify: Callable[[np.ndarray], Verdict] = partial(judge_clips, frozen)
+    if isinstance(judge, VideoJudge) and metric not in LOWER_IS_BETTER:
+        classify = judge.verdict
+    verdicts = {role: _judge(params, v, rows, classify, checkpoints) for role, v in versions.items()}
     scores: dict[str, float | None] = {CHALLENGER: None, CHAMPION: None}
     if metric in LOWER_IS_BETTER:
-        real = judge_clips(load_judge("video"), ShardReader(clips).batch("frames", rows))
+        real = judge_clips(frozen, ShardReader(prompts.clips).batch("frames", rows))
         scores |= {r: distance_scores(v, real, halves(rows), 0, {})[metric].value for r, v in verdicts.items()}
-    elif metric is not None:
-        scores |= {r: share_scores("faithfulness", v, rows, {})[metric].value for r, v in verdicts.items()}
+    elif metric is not None and isinstance(judge, VideoJudge):
+        asked = judge.requested(rows)
+        scores |= {r: share_scores("faithfulness", v, asked, {})[metric].value for r, v in verdicts.items()}
     promoted, reason = compare(metric, scores[CHALLENGER], scores[CHAMPION], gate.tolerance, CHAMPION in versions)
     return Decision(
         promoted=promoted,
@@ -142,9 +173,9 @@ def decide(params: Params, version: str, champion: str | None, clips: Path, chec
         champion_version=versions.get(CHAMPION),
         tolerance=gate.tolerance,
         clips=len(rows),
-        split=split,
-        judge=judge_path("video").name,
-        protocol=protocol_of(params, rows),
+        split=prompts.split,
+        judge=judge_name(params, judge),
+        protocol=protocol_of(params, rows, judge),
     )
 
 
@@ -153,13 +184,23 @@ def judged_rows(params: Params, clips: Path) -> tuple[pd.DataFrame, str]:
     return evaluated_rows(read_table(clips / "clips.parquet"), params.register_.clips)
 
 
-def protocol_of(params: Params, rows: pd.DataFrame) -> str:
+def can_score(judge: VideoJudge | str, metric: str) -> bool:
+    """Whether a judge gives a metric, a share of clips; False if there is no judge."""
+    return isinstance(judge, VideoJudge) and metric.removeprefix("faithfulness_") in (JOINT, *judge.columns)
+
+
+def judge_name(params: Params, judge: VideoJudge | str) -> str:
+    """Name of the judge that decides: that of the labels, or the frozen one, whose features distances need."""
+    if isinstance(judge, VideoJudge) and can_score(judge, params.register_.metric):
+        return judge.name
+    return judge_path("video").name
+
+
+def protocol_of(params: Params, rows: pd.DataFrame, judge: VideoJudge | str) -> str:
     """Hash of all inputs of a decision except the versions."""
     gate = params.register_.model_dump(exclude={"name", "system"})
-    judge = judge_path("video").name
-    return sha256_of_value(
-        {"gate": gate, "sampling": ClipSampling.of(params).model_dump(), "rows": rows.to_json(), "judge": judge}
-    )[:16]
+    sampling, name = ClipSampling.of(params).model_dump(), judge_name(params, judge)
+    return sha256_of_value({"gate": gate, "sampling": sampling, "rows": rows.to_json(), "judge": name})[:16]
 
 
 def chosen_metric(gate: RegisterParams, labelled: bool, clips: int) -> str | None:
@@ -196,8 +237,14 @@ def compare(
     return challenger >= bound, f"{metric} {challenger:.4g}, at least {bound:.4g} is needed"
 
 
-def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) -> Verdict:
-    """Verdict of the video judge on clips that a version generates for the rows' captions."""
+def _judge(
+    params: Params,
+    version: str,
+    rows: pd.DataFrame,
+    classify: Callable[[np.ndarray], Verdict],
+    checkpoints: Path,
+) -> Verdict:
+    """Verdict of a judge on clips that a version generates for the rows' captions."""
     folder, _ = locate_version(f"models:/{params.register_.name}/{version}")
     pipeline, sampling = load_pipeline(folder), ClipSampling.of(params)
     # Older versions may have been trained with another objective.
@@ -207,6 +254,4 @@ def _judge(params: Params, version: str, rows: pd.DataFrame, checkpoints: Path) 
     kept = folder_for("gate", settings, [], checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)])
     remove_old_folders(kept)
     generated = generate_clips(pipeline, rows, sampling, kept, f"version {version}")
-    judge = load_judge("video")
-    verdicts = [judge_clips(judge, frames) for frames, _ in generated.batches()]
-    return Verdict.concatenate(verdicts)
+    return Verdict.concatenate([classify(frames) for frames, _ in generated.batches()])

@@ -153,6 +153,8 @@ def _scenes(params: Params, clips: Path) -> Rows:
         "size": params.base.size,
         "moving_ground": section.moving_ground,
         "control": section.control,
+        # Not for other scenes: with a setting more, all their clips would be made anew.
+        **({"in_front": True} if section.in_front else {}),
     }
     rows, _ = make_shards(_scene_shard, what_of, settings, params, clips)
     for row in rows:
@@ -179,9 +181,11 @@ def _scene_shard(
         rng, frames, size = synthetic.scene_rng(settings["seed"], clip_id), settings["frames"], settings["size"]
         scene = synthetic.sample_scene(rng, what_of[clip_id], settings["moving_ground"], frames=frames)
         rendered = synthetic.render_scene(scene, size, frames)
+        truth, in_front = (rendered.masks, rendered.outlines), settings.get("in_front", False)
+        ordered = in_front and two_objects.overlap_visibly(*truth)
         facts = {
             "path_to_video": f"synthetic/{clip_id}",
-            "caption": synthetic.caption_of(scene, rng),
+            "caption": (two_objects.ordered_caption if ordered else synthetic.caption_of)(scene, rng),
             "label": scene.label,
             "source_frames": frames,
             "source_fps": scene.fps,
@@ -190,7 +194,7 @@ def _scene_shard(
             "source_height": size,
             "video_sha256": hashlib.sha256(rendered.frames.data).hexdigest(),
             **(scene.combination._asdict() if scene.combination else {}),
-            **named_labels(two_objects.labels_of_two(what_of[clip_id], rendered.masks, rendered.outlines)),
+            **named_labels(two_objects.labels_of_two(what_of[clip_id], *truth, in_front)),
         }
         arrays = {**rendered._asdict(), "cuts": np.zeros(frames, bool)}
         if settings["control"]:
