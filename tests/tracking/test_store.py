@@ -202,7 +202,6 @@ def test_the_error_of_a_run_is_not_hidden_by_a_store_that_is_gone_meanwhile(monk
         with tracked_run("x", {}) as run:
             run.begin(None)
             monkeypatch.setattr(store, "_checked", {})
-    monkeypatch.setattr(store, "_with_tables", set())
             monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens())
             raise RuntimeError("a bug")
 

@@ -19,8 +19,8 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, encoder_trunk, enlargement
 from sketch2video.autoencoder.colour_layers import ColourLayers
+from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, encoder_trunk, enlargement
 from sketch2video.networks.loading import load_frozen
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
