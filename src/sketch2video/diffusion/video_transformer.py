@@ -4,8 +4,8 @@ Every patch (:mod:`~sketch2video.diffusion.patches`) is a token, which embeds th
 picture (a sketch, a map, or none) that it covers. Blocks alternate between attention within a frame and over the whole
 video. Text enters by cross-attention and, pooled, together with the time and the frame rate as the modulation of every
 block; on small data colours are learned from the pooled text. Each condition can be missing per sample, which
-classifier-free guidance needs (Ho & Salimans 2022). Known frames can be given instead of noisy ones; the others are then
-denoised consistently with them.
+classifier-free guidance needs (Ho & Salimans 2022). Known frames can be given instead of noisy ones; the others are
+then denoised consistently with them.
 """
 
 from __future__ import annotations
