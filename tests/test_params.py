@@ -39,6 +39,7 @@ def test_the_defaults_are_valid_and_frozen():
         ("fit.strokes", 100),
         ("base.size", 60),
         ("autoencoder.fold", 3),
+        ("video_ldm.patch", 1),
         ("autoencoder.fold", 16),
         ("base.frames", 1),
         ("ingest.source", "tape"),

@@ -88,6 +88,7 @@ def train_video_ldm(
         latent_channels=len(statistics["mean"]),
         factor=decoder.factor,
         patch=section.patch,
+        lapped=section.lapped,
         width=section.width,
         layers=section.layers,
         heads=section.heads,

@@ -1,10 +1,11 @@
 """The video LDM's network: a diffusion transformer over patches of a latent video (Peebles & Xie 2023).
 
-Every patch is a token, which embeds the patch and the part of the control picture (a sketch, a map, or none) that the
-patch covers. Blocks alternate between attention within a frame and over the whole video. Text enters by cross-attention
-and, pooled, together with the time and the frame rate as the modulation of every block; on small data colours are
-learned from the pooled text. Each condition can be missing per sample, which classifier-free guidance needs (Ho &
-Salimans 2022). Known frames can be given instead of noisy ones; the others are then denoised consistently with them.
+Every patch (:mod:`~sketch2video.diffusion.patches`) is a token, which embeds the patch and the part of the control
+picture (a sketch, a map, or none) that it covers. Blocks alternate between attention within a frame and over the whole
+video. Text enters by cross-attention and, pooled, together with the time and the frame rate as the modulation of every
+block; on small data colours are learned from the pooled text. Each condition can be missing per sample, which
+classifier-free guidance needs (Ho & Salimans 2022). Known frames can be given instead of noisy ones; the others are
+then denoised consistently with them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
-from torch.nn import functional
 
+from sketch2video.diffusion.patches import Patches
 from sketch2video.networks.blocks import (
     ConditionedBlock,
     Reach,
@@ -39,7 +40,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
     Args:
         latent_channels: C.
         factor: how many pixels one latent position spans along an axis.
-        patch: latent positions along each axis that one token covers.
+        patch: latent positions along each axis that one token covers, or between tokens whose patches are lapped.
+        lapped: whether patches overlap, so that frames do not show their borders; needs an even ``patch``.
         width: D, width of the tokens.
         layers: number of blocks.
         heads: attention heads, a divisor of D.
@@ -87,11 +89,13 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         temporal_deviations: Sequence[float] = (1.0,),
         whitening: float = 0.0,
         control: str | None = None,
+        lapped: bool = False,
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
             raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
-        self.patch_in = nn.Linear(latent_channels * patch**2, width)
+        self.patches = Patches(patch, lapped)
+        self.patch_in = nn.Linear(latent_channels * self.patches.positions, width)
         if control_channels:
             self.control_in = ControlStem(control_channels, factor * patch, width)
             self.no_control = nn.Parameter(torch.zeros(width))
@@ -104,11 +108,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         )
         self.norm_out = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation_out = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
-        self.patch_out = zeroed(nn.Linear(width, latent_channels * patch**2))
+        self.patch_out = zeroed(nn.Linear(width, latent_channels * self.patches.positions))
         if image_prior:
             self.position_in.weight.data[:, : 2 * POSITION_OCTAVES] = 0.0
         if known_frames:
-            self.known_in = nn.Linear(latent_channels * patch**2 + 1, width, bias=False)
+            self.known_in = nn.Linear(latent_channels * self.patches.positions + 1, width, bias=False)
             nn.init.zeros_(self.known_in.weight)
 
     @property
@@ -169,7 +173,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
 
         rows, columns = height // patch, width // patch
         time_filter = self.spectrum.filter(frames)
-        x = self.patch_in(self._patches(time_filter.whiten(latents)))  # (N, T, P, D)
+        x = self.patch_in(self.patches.cut(time_filter.whiten(latents)))  # (N, T, P, D)
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
             positions[:, 0] = 0.0
@@ -178,7 +182,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             x = x + self._control_tokens(control, control_mask)
         if known is not None and known_mask is not None:
             marks = known_mask[..., None, None].expand(-1, -1, rows * columns, 1).to(x.dtype)
-            x = x + self.known_in(torch.cat([self._patches(known).to(x.dtype) * marks, marks], dim=-1))
+            x = x + self.known_in(torch.cat([self.patches.cut(known).to(x.dtype) * marks, marks], dim=-1))
         context, context_mask = self.caption.tokens(samples, text, text_mask)
         condition = self.time_in(timestep_features(timestep, TIME_FEATURES))
         condition = condition + self.caption.vector(context, context_mask, fps)
@@ -186,11 +190,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
         out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
-        return time_filter.colour(functional.pixel_shuffle(out.unflatten(2, (rows, columns)).movedim(-1, 2), patch))
-
-    def _patches(self, latents: Tensor) -> Tensor:
-        """Latents (N, T, C, h, w) cut into patches: (N, T, P, C * patch**2)."""
-        return functional.pixel_unshuffle(latents, self.config.patch).movedim(2, -1).flatten(2, 3)
+        return time_filter.colour(self.patches.merge(out, height, width))
 
     def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
         """The embedding of the control pictures for every token: (N, T, P, D), or (D,) without any."""

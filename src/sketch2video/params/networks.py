@@ -135,6 +135,7 @@ class VideoLDMParams(Section):
     """The denoiser of latent videos."""
 
     patch: int = Field(ge=1)
+    lapped: bool
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
@@ -149,6 +150,14 @@ class VideoLDMParams(Section):
     whitening: float = Field(ge=0, le=1, description="exponent of the noise's spectrum along time; 0: white")
     time_mean: bool
     training: TrainingParams
+
+    @model_validator(mode="after")
+    def _lapped_patches_are_even(self) -> Self:
+        if self.lapped and self.patch % 2:
+            raise ValueError(
+                f"video_ldm.patch: {self.patch} is odd, and video_ldm.lapped needs an even one; set lapped to false"
+            )
+        return self
 
 
 class MixtureParams(Section):
