@@ -26,7 +26,7 @@ from sketch2video.networks.blocks import (
     zeroed,
 )
 from sketch2video.networks.caption_condition import CaptionAndRate
-from sketch2video.networks.temporal_spectrum import TemporalSpectrum
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum, still_positions
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
@@ -61,6 +61,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         temporal_deviations: s_k of the latents of the training clips; see
             :mod:`~sketch2video.networks.temporal_spectrum`.
         whitening: exponent p of the noise's spectrum; 0: white noise.
+        near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones; empty: those of
+            all positions hold for both.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -87,10 +89,14 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         temporal_deviations: Sequence[float] = (1.0,),
         whitening: float = 0.0,
         control: str | None = None,
+        near_deviations: Sequence[float] = (),
+        still_deviations: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
             raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
+        if bool(near_deviations) != bool(still_deviations):
+            raise ValueError("give both near_deviations and still_deviations, or neither")
         self.patch_in = nn.Linear(latent_channels * patch**2, width)
         if control_channels:
             self.control_in = ControlStem(control_channels, factor * patch, width)
@@ -114,7 +120,23 @@ class VideoTransformer(ModelMixin, ConfigMixin):
     @property
     def spectrum(self) -> TemporalSpectrum:
         """The spectrum of the noise."""
-        return TemporalSpectrum(tuple(self.config.temporal_deviations), self.config.whitening)
+        config = self.config
+        near, still = tuple(config.near_deviations), tuple(config.still_deviations)
+        return TemporalSpectrum(tuple(config.temporal_deviations), config.whitening, near, still)
+
+    def still_positions(self, control: Tensor | None) -> Tensor | None:
+        """The mask ``still`` of :meth:`forward` for videos with these control pictures.
+
+        Args:
+            control: (N, T, 1, H, W) in [0, 1], of the whole videos, even for windows of them; None: there are none.
+
+        Returns:
+            (N, 1, h, w) bool, see :func:`~sketch2video.networks.temporal_spectrum.still_positions`; None without
+            control pictures, or if the noise has one spectrum for all positions.
+        """
+        if control is None or not self.config.still_deviations:
+            return None
+        return still_positions(control, self.config.factor)
 
     def forward(
         self,
@@ -127,6 +149,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         control_mask: Tensor | None = None,
         known: Tensor | None = None,
         known_mask: Tensor | None = None,
+        still: Tensor | None = None,
     ) -> Tensor:
         """The prediction of the objective; for a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
 
@@ -142,6 +165,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             known: (N, T, C, h, w), frames without noise, which replace those of ``latents``; None: no frame is known.
                 The velocity of a known frame is undefined.
             known_mask: (N, T) bool, False where a frame of ``known`` is ignored; required with ``known``.
+            still: (N, 1, h, w) bool, the positions at which the noise has the spectrum of still ones; see
+                :meth:`still_positions`. None: the spectrum of all positions holds everywhere.
 
         Returns:
             (N, T, C, h, w)
@@ -167,8 +192,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
                 raise ValueError("known frames were given to a network without them; make it with known_frames=True")
             latents = torch.where(frame_mask(known_mask), known, latents)
 
+        if still is not None and still.shape != (samples, 1, height, width):
+            raise ValueError(f"still is {tuple(still.shape)}, expected {(samples, 1, height, width)}")
+
         rows, columns = height // patch, width // patch
-        time_filter = self.spectrum.filter(frames)
+        time_filter = self.spectrum.filter(frames, still=still)
         x = self.patch_in(self._patches(time_filter.whiten(latents)))  # (N, T, P, D)
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
