@@ -53,6 +53,7 @@ def test_the_defaults_are_valid_and_frozen():
         ("curve_vae.training.steps", 0),
         ("video_ldm.heads", 5),
         ("video_ldm.objective", "x0"),
+        ("video_ldm.still_spectrum", "sometimes"),
         ("evaluate.sampler", "ddim"),
         ("generate.sampler", "ddpm"),
         ("generate.fps", 0.0),

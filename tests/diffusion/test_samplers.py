@@ -119,9 +119,12 @@ def test_samples_are_distributed_as_the_data(pipeline, monkeypatch, objective: s
 
 @pytest.mark.parametrize(("objective", "sampler"), PAIRS)
 @pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
 @torch.no_grad()
-def test_coloured_noise_is_left_at_no_frequency(objective: str, sampler: str, begun: bool) -> None:
-    time_filter = TemporalSpectrum(tuple(3.0 * np.exp(-0.5 * np.arange(8))), 0.7).filter(8)
+def test_coloured_noise_is_left_at_no_frequency(objective: str, sampler: str, begun: bool, masked: bool) -> None:
+    steep, near, far = (tuple(3.0 * np.exp(-fall * np.arange(8))) for fall in (0.5, 0.3, 0.8))
+    still = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.5 if masked else None
+    time_filter = TemporalSpectrum(steep, 0.7, near, far).filter(8, still=still)
     scheduler, network, steps = make_scheduler(sampler, objective, SHIFT), Knowing(objective, SPREAD), 200
 
     def predict(mixed: Tensor, time: Tensor) -> Tensor:
@@ -137,8 +140,12 @@ def test_coloured_noise_is_left_at_no_frequency(objective: str, sampler: str, be
     videos = sample(
         scheduler, predict, noise, steps, torch.Generator().manual_seed(0), begun=first, time_filter=time_filter
     )
-    found = dct((time_filter.whiten(videos) - MEAN).numpy(), axis=1, norm="ortho").std((0, 2, 3, 4))
-    np.testing.assert_allclose(found, SPREAD, rtol=0.1)
+    found = dct((time_filter.whiten(videos) - MEAN).numpy(), axis=1, norm="ortho")
+    np.testing.assert_allclose(found.std((0, 2, 3, 4)), SPREAD, rtol=0.1)
+    if still is not None:
+        for kind in (still, ~still):
+            of_kind = found.transpose(1, 2, 0, 3, 4)[..., kind[:, 0].numpy()]
+            np.testing.assert_allclose(of_kind.std((1, 2)), SPREAD, rtol=0.1)
 
 
 @pytest.mark.parametrize(("objective", "sampler"), PAIRS)

@@ -16,6 +16,7 @@ from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import sampling_times
+from sketch2video.networks.temporal_spectrum import still_positions
 from sketch2video.params import MixtureParams
 from sketch2video.text.encoder import TextCondition
 from sketch2video.training.loop import SilentLogger, TrainResult, train
@@ -295,3 +296,61 @@ def test_wavering_weighs_in_the_loss_by_its_parameter(encoded: Path) -> None:
     torch.testing.assert_close(losses[0], terms["error"])
     torch.testing.assert_close(losses[1] - losses[0], terms["wavering"])
     torch.testing.assert_close(losses[2] - losses[0], 3 * terms["wavering"])
+
+
+def test_a_training_with_two_spectra_saves_them(encoded: Path, tmp_path: Path) -> None:
+    result = run(encoded, tmp_path, 3, still_spectrum=True)
+    network = VideoTransformer.from_pretrained(tmp_path / "video_ldm")
+    near, still = network.spectrum.near_deviations, network.spectrum.still_deviations
+    assert len(near) == len(still) == 4
+    assert near != still
+    assert np.isfinite(list(result.metrics.values())).all()
+    assert result.metrics != run(encoded, tmp_path / "one", 3).metrics
+    assert len(list((tmp_path / "checkpoints").rglob("previews/*"))) == 2
+    for number, changes in enumerate(({"control": "none"}, {"whitening": 0.0})):
+        run(encoded, tmp_path / str(number), 1, still_spectrum=True, **changes)
+        config = VideoTransformer.from_pretrained(tmp_path / str(number) / "video_ldm").config
+        assert not config.near_deviations
+        assert not config.still_deviations
+
+
+def test_masks_are_those_of_the_pictures_that_are_seen_and_of_the_whole_clip(
+    encoded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = {"latents": encoded / "latents", "coefficients": encoded / "curves", "visibility": encoded / "curves"}
+    dataset = ShardDataset(clips_of_split(encoded / "curves" / "curves.parquet", "train"), arrays, ["fps"])
+    spectra = {"near_deviations": [3.0, 2.0, 1.0, 0.5], "still_deviations": [2.0, 0.1, 0.1, 0.1], "whitening": 0.5}
+    network = VideoTransformer(
+        2, factor=4, width=16, layers=1, heads=2, text_width=16, latent_mean=[0, 0], latent_std=[1, 1],
+        known_frames=True, **spectra,
+    )  # fmt: skip
+    text = TextCondition(torch.randn(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    seen: list[dict] = []
+
+    def forward(latents: torch.Tensor, time: torch.Tensor, **conditions: torch.Tensor) -> torch.Tensor:
+        seen.append(conditions)
+        return 0.0 * latents
+
+    monkeypatch.setattr(network, "forward", forward)
+    batch = dataset.batch(range(8))
+    whole = still_positions(SKETCH.pictures(batch, 32, 32), 4)
+    assert 0 < whole.float().mean() < 1
+    for dropout in (0.0, 1.0):
+        section = small_params("video_ldm", 1, control_dropout=dropout, sketch_corruption=1.0).video_ldm
+        task = VideoLDMTask(network, section, SKETCH, FrameAutoencoder(2, 2, 16), text, text, dataset)
+        task.loss(batch, torch.Generator().manual_seed(0), 0.0)
+        assert seen[-1]["control_mask"].any() == (dropout == 0.0)
+        assert torch.equal(seen[-1]["still"], still_positions(seen[-1]["control"], 4))
+        assert not torch.equal(seen[-1]["still"], whole), "curves are corrupted"
+
+    section = small_params("video_ldm", 1).video_ldm
+    mixture = OFF.model_copy(update={"known_frames": 1.0})
+    task = VideoLDMTask(network, section, SKETCH, FrameAutoencoder(2, 2, 16), text, text, dataset, mixture)
+    lengths = set()
+    for seed in range(12):
+        task.loss(batch, torch.Generator().manual_seed(seed), 0.0)
+        pictures, still = seen[-1]["control"], seen[-1]["still"]
+        lengths.add(pictures.shape[1])
+        of_piece = still_positions(pictures, 4)
+        assert torch.equal(still, of_piece & whole if pictures.shape[1] < 4 else of_piece)
+    assert lengths == {3, 4}

@@ -7,6 +7,9 @@ from torch.nn import functional
 
 from sketch2video.diffusion.video_transformer import ControlStem, VideoTransformer
 from sketch2video.networks.blocks import ConditionedBlock, attend, fourier_features, grid_positions
+from sketch2video.networks.flow_matching import guided_prediction
+from sketch2video.networks.temporal_spectrum import still_positions
+from sketch2video.params import Guidance
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -234,3 +237,56 @@ def test_a_network_that_was_saved_before_it_took_means_through_time_still_loads(
     file.write_text(json.dumps(config))
     loaded = VideoTransformer.from_pretrained(tmp_path)
     torch.testing.assert_close(loaded(**inputs), transformer(**inputs))
+
+
+SPECTRA = {
+    "temporal_deviations": [3.0, 1.0, 0.4],
+    "near_deviations": [4.0, 2.0, 1.0],
+    "still_deviations": [2.0, 0.1, 0.05],
+    "whitening": 0.5,
+}
+
+
+def test_all_terms_of_guidance_have_the_noise_of_the_mask(inputs) -> None:
+    sizes = {"latent_channels": 4, "factor": 4, "patch": 2, "width": 32, "layers": 2, "heads": 2, "text_width": 16}
+    network = shaken(VideoTransformer(**sizes, **SPECTRA))
+    still = torch.rand(2, 1, 4, 8) < 0.5
+    conditions = {name: inputs[name] for name in ("control", "text", "text_mask", "fps")}
+    latents, time = inputs["latents"], inputs["timestep"]
+    guidance = Guidance(guidance_scale=3.0, control_guidance_scale=2.0)
+    both = network(latents, time, **conditions, still=still)
+    drawn = network(latents, time, **{**conditions, "text": None, "text_mask": None}, still=still)
+    neither = network(latents, time, fps=inputs["fps"], still=still)
+    expected = neither + 2.0 * (drawn - neither) + 3.0 * (both - drawn)
+    found = guided_prediction(network, latents, time, **conditions, guidance=guidance, still=still)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    other = guided_prediction(network, latents, time, **conditions, guidance=guidance)
+    assert not torch.allclose(other, expected, atol=1e-2)
+
+
+def test_masks_belong_to_networks_with_two_spectra(transformer, inputs, tmp_path) -> None:
+    control = (inputs["control"] > 0.98).float()
+    network = VideoTransformer(latent_channels=4, factor=4, width=32, heads=2, text_width=16, **SPECTRA)
+    network.save_pretrained(tmp_path)
+    loaded = VideoTransformer.from_pretrained(tmp_path)
+    assert loaded.spectrum == network.spectrum
+    found = loaded.still_positions(control)
+    assert torch.equal(found, still_positions(control, 4))
+    assert 0 < found.float().mean() < 1
+    assert loaded.still_positions(None) is None
+    assert transformer.still_positions(control) is None
+
+
+def test_a_network_that_was_saved_with_one_spectrum_answers_the_same(inputs, tmp_path) -> None:
+    sizes = {"latent_channels": 4, "factor": 4, "width": 32, "layers": 2, "heads": 2, "text_width": 16}
+    one = {name: SPECTRA[name] for name in ("temporal_deviations", "whitening")}
+    network = shaken(VideoTransformer(**sizes, **one))
+    network.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    del config["near_deviations"], config["still_deviations"]
+    file.write_text(json.dumps(config))
+    loaded = VideoTransformer.from_pretrained(tmp_path)
+    assert torch.equal(loaded(**inputs), network(**inputs))
+    still = torch.ones(2, 1, 4, 8, dtype=torch.bool)
+    assert torch.equal(loaded(**inputs, still=still), network(**inputs))

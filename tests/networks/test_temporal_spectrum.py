@@ -11,10 +11,14 @@ from sketch2video.networks.temporal_spectrum import (
     IDENTITY,
     TemporalSpectrum,
     power_by_frequency,
+    still_positions,
     temporal_deviations,
 )
 
 STEEP = tuple(3.0 * np.exp(-0.3 * np.arange(16)))
+NEAR = tuple(4.0 * np.exp(-0.2 * np.arange(16)))
+STILL = tuple(2.0 * np.exp(-0.5 * np.arange(16)))
+TWO = TemporalSpectrum(STEEP, 0.5, NEAR, STILL)
 
 
 def clips_with(deviations: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
@@ -117,3 +121,96 @@ def test_the_matrix_is_that_of_the_formula() -> None:
     formula = transform.T @ np.diag(np.array(STEEP) ** -0.5) @ transform
     found = TemporalSpectrum(STEEP, 0.5).filter(16).whiten(torch.eye(16)[None])[0]
     np.testing.assert_allclose(found, formula, atol=1e-5)
+
+
+def mask(samples: int, height: int = 4, width: int = 4) -> Tensor:
+    return torch.rand(samples, 1, height, width, generator=torch.Generator().manual_seed(5)) < 0.5
+
+
+def test_every_position_has_the_matrix_of_its_kind() -> None:
+    still, clips = mask(3, 4, 5), torch.randn(3, 16, 2, 4, 5)
+    transform = dct(np.eye(16), axis=0, norm="ortho")
+    formula = [transform.T @ np.diag(np.array(s) ** -0.5) @ transform for s in (NEAR, STILL)]
+    time_filter = TWO.filter(16, still=still)
+    white, coloured = time_filter.whiten(clips), time_filter.colour(clips)
+    for n, y, x in np.ndindex(3, 4, 5):
+        matrix = formula[int(still[n, 0, y, x])]
+        np.testing.assert_allclose(white[n, :, :, y, x], matrix @ clips[n, :, :, y, x].numpy(), atol=1e-3)
+        inverse = np.linalg.inv(matrix) @ clips[n, :, :, y, x].numpy()
+        np.testing.assert_allclose(coloured[n, :, :, y, x], inverse, atol=1e-3)
+    torch.testing.assert_close(time_filter.colour(white), clips, atol=1e-4, rtol=1e-4)
+    one = TWO.filter(16, still=still[:1])  # the same mask for all, as for windows of one video
+    torch.testing.assert_close(one.whiten(clips)[:1], white[:1])
+
+
+def test_without_a_mask_or_a_second_spectrum_there_is_one() -> None:
+    assert TWO.filter(12, 8) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
+    assert TemporalSpectrum(STEEP, 0.5).filter(12, 8, mask(2)) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
+    assert TemporalSpectrum(STEEP, 0.0, NEAR, STILL).filter(16, still=mask(2)) is IDENTITY
+    found = TWO.filter(32, 16, mask(2))
+    assert found.log_gains == TemporalSpectrum(NEAR, 0.5).filter(32, 16).log_gains
+    assert found.still_log_gains == TemporalSpectrum(STILL, 0.5).filter(32, 16).log_gains
+
+
+@pytest.mark.parametrize("factor", [1, 4, 8])
+def test_positions_are_still_that_no_ink_comes_near_to_in_any_frame(factor: int) -> None:
+    ink = torch.zeros(3, 2, 1, 32, 40)
+    points = [(0, 0, 13, 22), (0, 1, 30, 3), (1, 1, 0, 39)]
+    for sample, frame, row, column in points:
+        ink[sample, frame, 0, row, column] = 0.4
+    ink[0, 0, 0, 20, 35] = 0.01  # too faint to count
+    found = still_positions(ink, factor)
+    expected = torch.ones(3, 1, 32 // factor, 40 // factor, dtype=torch.bool)
+    for sample, _, y, x in np.ndindex(*expected.shape):
+        for _, _, row, column in (point for point in points if point[0] == sample):
+            # Pixels between the ink and the nearest pixel of the cell, along each axis
+            away = [max(factor * i - p, p - factor * i - factor + 1, 0) for i, p in ((y, row), (x, column))]
+            if max(away) <= factor / 2:
+                expected[sample, 0, y, x] = False
+    assert torch.equal(found, expected)
+    assert found[2].all(), "nothing is drawn"
+
+
+def test_power_of_some_positions_adds_up_to_that_of_all() -> None:
+    clip, where = clips_with(STEEP, 1)[0], mask(1)[0, 0].numpy()
+    some, others = power_by_frequency(clip, where), power_by_frequency(clip, ~where)
+    np.testing.assert_allclose(some + others, power_by_frequency(clip))
+    np.testing.assert_allclose(some, power_by_frequency(clip * where))
+
+
+def test_the_network_sees_and_predicts_clips_whitened_by_their_masks() -> None:
+    sizes = {"width": 16, "layers": 2, "heads": 2, "text_width": 8, "sample_size": 32, "control_channels": 0}
+    torch.manual_seed(0)
+    plain = VideoTransformer(**sizes)
+    for parameter in plain.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    spectra = {"temporal_deviations": list(STEEP), "near_deviations": list(NEAR), "still_deviations": list(STILL)}
+    coloured = VideoTransformer(**sizes, **spectra, whitening=0.5)
+    coloured.load_state_dict(plain.state_dict())
+    clips, time, still = torch.randn(2, 6, 4, 4, 4), torch.rand(2), mask(2)
+    time_filter = TWO.filter(6, still=still)
+    expected = time_filter.colour(plain(clips, time))
+    torch.testing.assert_close(coloured(time_filter.colour(clips), time, still=still), expected)
+    assert not torch.allclose(coloured(time_filter.colour(clips), time), expected, atol=1e-2)
+    with pytest.raises(ValueError, match=r"still is \(1, 1, 4, 4\), expected \(2, 1, 4, 4\)"):
+        coloured(clips, time, still=still[:1])
+    with pytest.raises(ValueError, match="both near_deviations and still_deviations"):
+        VideoTransformer(**sizes, still_deviations=list(STILL))
+
+
+@pytest.mark.parametrize("name", ["flow", "v_prediction", "epsilon"])
+def test_an_objective_treats_every_position_by_its_kind(name: str) -> None:
+    plain, still = find_objective(name, 4.0), mask(3)
+    both = Coloured(plain, TWO).with_still(still)
+    near, far = (Coloured(plain, TemporalSpectrum(deviations, 0.5)) for deviations in (NEAR, STILL))
+    data, noise, guess = (torch.randn(3, 16, 2, 4, 4) for _ in "abc")
+    time = torch.tensor([0.1, 0.5, 0.9])
+
+    def same(found: Tensor, elsewhere: Tensor, at_still: Tensor) -> None:
+        torch.testing.assert_close(found, torch.where(still[:, None], at_still, elsewhere))
+
+    for method in ("noisy", "target"):
+        same(*(getattr(objective, method)(data, noise, time) for objective in (both, near, far)))
+    same(*(objective.residual(guess, data, noise, time) for objective in (both, near, far)))
+    for values in zip(*(objective.estimates(guess, data, time) for objective in (both, near, far)), strict=True):
+        same(*values)

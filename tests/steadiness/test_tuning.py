@@ -9,6 +9,7 @@ import torch
 from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.files import read_json
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum, still_positions
 from sketch2video.params import Params
 from sketch2video.steadiness.file_names import FUSION, STEADIED
 from sketch2video.steadiness.tuning import CombinedTuningTask, tune_long_video
@@ -37,10 +38,10 @@ def project(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def network() -> VideoTransformer:
+def network(**settings: object) -> VideoTransformer:
     torch.manual_seed(0)
     sizes = {"factor": 4, "width": 32, "layers": 1, "heads": 2, "text_width": 32}
-    return VideoTransformer(**sizes, sample_size=32, sample_frames=FRAMES, control_channels=1)
+    return VideoTransformer(**sizes, sample_size=32, sample_frames=FRAMES, control_channels=1, **settings)
 
 
 def fast(steps: int) -> Params:
@@ -98,3 +99,33 @@ def test_a_part_of_the_loss_sees_its_part_of_the_video_alone(part: str, rows: sl
     assert gradient[..., inside, :].abs().min() > 0
     assert gradient[..., ~inside, :].abs().max() == 0
     torch.testing.assert_close(loss, terms[part])
+
+
+def test_the_noise_has_the_spectra_of_the_drawing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, still = [3.0, 2.0, 1.5, 1.0], [2.0, 0.2, 0.1, 0.05]
+    params = small_params("long_video", 1, foreground_weight=0.0, background_weight=0.0)
+    text = TextCondition(torch.randn(6, 3, 32), torch.ones(6, 3, dtype=torch.bool))
+    table = read_table(project / "steadied" / STEADIED)
+    reader = ShardReader(project / "steadied")
+    names = ("latents", "foreground", "coefficients", "visibility")
+    batch = {name: torch.from_numpy(reader.batch(name, table)) for name in names}
+    batch |= {"fps": torch.full((6,), 8.0), "index": torch.arange(6)}
+    made = network(near_deviations=near, still_deviations=still, temporal_deviations=[1.0], whitening=0.5)
+    task = CombinedTuningTask(made, params.long_video, params.video_ldm, text)
+    seen: dict[str, torch.Tensor] = {}
+
+    def forward(latents: torch.Tensor, time: torch.Tensor, **others: torch.Tensor) -> torch.Tensor:
+        seen.update(others, latents=latents, time=time)
+        return 0.0 * latents
+
+    monkeypatch.setattr(made, "forward", forward)
+    loss, _ = task.loss(batch, torch.Generator().manual_seed(0), 0.0)
+    mask, time = still_positions(seen["control"], 4), seen["time"].view(-1, 1, 1, 1, 1)
+    assert torch.equal(seen["still"], mask)
+    assert 0 < mask.float().mean() < 1
+    noise = (seen["latents"] - (1 - time) * batch["latents"]) / time
+    error = noise - batch["latents"]  # of a prediction of zero for the velocity
+    filters = [TemporalSpectrum(tuple(deviations), 0.5).filter(FRAMES) for deviations in (still, near)]
+    white = torch.where(mask[:, None], *(one.whiten(error) for one in filters))
+    assert made.config.objective == "flow"
+    torch.testing.assert_close(loss, white.square().mean(), atol=1e-3, rtol=1e-3)

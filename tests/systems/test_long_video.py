@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sketch2video.networks.flow_matching import interpolate
+from sketch2video.networks.temporal_spectrum import still_positions
 from sketch2video.params import DiffusionSampling
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline
 from sketch2video.systems.long_video import fusion
@@ -181,7 +182,7 @@ def test_backgrounds_are_fused_at_the_step_that_is_asked_for(
     pipeline = loaded(tiny_pipeline_folder, fusion_times=(0.9,))
     times = []
 
-    def noted(latents: torch.Tensor, noise: object, parts: object, time: float, generator: object) -> torch.Tensor:
+    def noted(latents: torch.Tensor, noise: object, parts: object, time: float, *others: object) -> torch.Tensor:
         times.append(time)
         return latents
 
@@ -238,3 +239,54 @@ def test_what_changes_along_a_video_is_drawn_for_its_whole_length(merged) -> Non
 def test_captions_that_do_not_lie_in_the_video_are_refused(merged, firsts: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="first"):
         merged([list(zip(firsts, CAPTIONS, strict=True))], num_frames=20, num_inference_steps=1)
+
+
+def with_two_spectra(folder: Path, **settings: object) -> LongVideoPipeline:
+    pipeline = loaded(folder, **settings)
+    fall = torch.arange(8)
+    pipeline.transformer.register_to_config(
+        temporal_deviations=(3 * torch.exp(-0.3 * fall)).tolist(),
+        near_deviations=(4 * torch.exp(-0.2 * fall)).tolist(),
+        still_deviations=(2 * torch.exp(-0.6 * fall)).tolist(),
+        whitening=0.5,
+    )
+    return pipeline
+
+
+def test_all_windows_and_fusions_have_the_mask_of_the_whole_video(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = with_two_spectra(tiny_pipeline_folder, window=8, stride=8, fusion_times=(0.5,))
+    seen, fused = [], []
+
+    def network(latents: torch.Tensor, *arguments: object, still: torch.Tensor, **others: object) -> torch.Tensor:
+        seen.extend(still)
+        return 0.1 * latents
+
+    def fuse(latents: torch.Tensor, *arguments: object) -> torch.Tensor:
+        fused.append(arguments[-1])
+        return latents
+
+    monkeypatch.setattr(pipeline.transformer, "forward", network)
+    monkeypatch.setattr(pipeline, "fuse", fuse)
+    ink = drawing(16)
+    pipeline(CAPTIONS[0], sketches=ink, num_inference_steps=4, generator=seeded(0), output_type="latent")
+    pictures = torch.from_numpy(ink[:, :, None] / 255)
+    whole = still_positions(pictures, 4)
+    assert len(seen) >= 8
+    assert all(torch.equal(mask, whole[0]) for mask in seen)
+    assert torch.equal(fused[0], whole)
+    assert any((still_positions(pictures[:, part], 4) != whole).any() for part in (slice(8), slice(8, None)))
+
+
+@torch.no_grad()
+def test_fused_noise_has_the_spectra_of_the_mask(tiny_pipeline_folder: Path) -> None:
+    pipeline = with_two_spectra(tiny_pipeline_folder, fused_frames=4)
+    latents, noise = torch.randn(2, 1, 8, *pipeline.latent_shape, generator=seeded(1)[0])
+    still = torch.rand((1, 1, 8, 8), generator=seeded(2)[0]) < 0.5
+    fused = pipeline.fuse(latents, noise, parts(), 0.7, seeded(0)[0], still)
+    coloured = pipeline.transformer.spectrum.filter(8, still=still).colour(noise)
+    inside = parts().foreground[0, 0]
+    assert still[0, 0][inside].float().mean() not in (0, 1)
+    expected = interpolate(latents, coloured, torch.tensor([0.7]))
+    torch.testing.assert_close(fused[..., inside], expected[..., inside])

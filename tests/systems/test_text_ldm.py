@@ -245,3 +245,23 @@ def test_the_parts_are_assembled(tiny_text_pipeline_folder: Path, tmp_path: Path
     with pytest.raises(UserError, match="nowhere cannot be loaded as VideoTransformer"):
         assemble(tmp_path / "other", text_encoder=tmp_path / "text", **{**folders, "video_ldm": tmp_path / "nowhere"})
     assert not (tmp_path / "other").exists()
+
+
+def test_windows_between_key_frames_have_the_mask_of_the_whole_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    spectra = {"near_deviations": [4.0, 2.0], "still_deviations": [2.0, 0.1], "whitening": 0.5}
+    pipeline = TextToVideoPipeline(**tiny_parts(control_channels=1, known_frames=True, **spectra))
+    pipeline.set_progress_bar_config(disable=True)
+    network = Network()
+    monkeypatch.setattr(pipeline.transformer, "forward", network)
+    control = np.zeros((2, 20, 32, 32, 1), np.uint8)
+    for frame in range(20):
+        control[0, frame, 4:12, frame] = 255
+    control[1, :, :16] = 255
+    pipeline(CAPTIONS, control=control, generator=seeded(0, 1), num_inference_steps=1, output_type="latent")
+    drawn = (slice(4), slice(6)), (slice(5), slice(None))  # in cells of 4 px, with those half a cell away
+    expected = torch.ones(2, 1, 8, 8, dtype=torch.bool)
+    for video, (rows, columns) in enumerate(drawn):
+        expected[video, :, rows, columns] = False
+    assert len(network.calls) >= 3
+    for call in network.calls:
+        assert torch.equal(call["still"], expected.repeat(len(call["fps"]) // 2, 1, 1, 1))  # the videos in turn

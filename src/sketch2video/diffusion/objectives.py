@@ -137,14 +137,25 @@ class Coloured(LearningObjective):
         objective: the objective for white noise.
         spectrum: the spectrum.
         window: frames of an action; see :meth:`TemporalSpectrum.filter`.
+        still: (N, 1, h, w) bool, the still positions of the clips; see :meth:`TemporalSpectrum.filter`.
     """
 
-    def __init__(self, objective: LearningObjective, spectrum: TemporalSpectrum, window: int | None = None) -> None:
-        self.objective, self.spectrum, self.window = objective, spectrum, window
+    def __init__(
+        self,
+        objective: LearningObjective,
+        spectrum: TemporalSpectrum,
+        window: int | None = None,
+        still: Tensor | None = None,
+    ) -> None:
+        self.objective, self.spectrum, self.window, self.still = objective, spectrum, window, still
+
+    def with_still(self, still: Tensor | None) -> Coloured:
+        """The same objective for clips with these still positions."""
+        return Coloured(self.objective, self.spectrum, self.window, still)
 
     def filter(self, clips: Tensor) -> TimeFilter:
         """W for clips (N, T, ...)."""
-        return self.spectrum.filter(clips.shape[1], self.window)
+        return self.spectrum.filter(clips.shape[1], self.window, self.still)
 
     def times(self, count: int, generator: torch.Generator) -> Tensor:
         """See :class:`LearningObjective`."""

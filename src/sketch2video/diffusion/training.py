@@ -15,8 +15,9 @@ from sketch2video.controls import Control, find_control
 from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clips_of_split, image_latents, image_table
 from sketch2video.data.clips.shards import ShardReader
 from sketch2video.diffusion.known_frames import seen_clips
+from sketch2video.diffusion.measured_spectra import near_and_still_deviations
 from sketch2video.diffusion.mixed_data import MixedDataset
-from sketch2video.diffusion.objectives import Coloured, find_objective
+from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import guided_prediction
@@ -33,6 +34,8 @@ PREVIEW_STEPS = 20
 PREVIEW_GUIDANCE = Guidance(guidance_scale=2.0, control_guidance_scale=1.0)
 HELD_OUT_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 HELD_OUT_BATCH = 16
+STILL_DROPOUT = 0.2
+"""Share of training clips whose noise has the spectrum of positions near the drawing everywhere."""
 
 
 def train_video_ldm(
@@ -81,9 +84,15 @@ def train_video_ldm(
     tokenizer, encoder = load_text_encoder(text_encoder)
     # After single frames, clips are at first processed frame by frame, so that no frequency along time can differ.
     single_frames = mixture is not None and mixture.single_frames
+    whitening = 0.0 if single_frames else section.whitening
     pictures = image_table(images if single_frames else None)
     text_train = encode_text(tokenizer, encoder, [*train_table["caption"], *pictures["caption"]])
     text_test = encode_text(tokenizer, encoder, test_table["caption"].tolist())
+    seen = followed.arrays(clips, curves)
+    arrays = {"latents": latents, **seen}
+    dataset = ShardDataset(train_table, arrays, ["fps"])
+    two_spectra = section.still_spectrum and followed.lines and whitening > 0
+    deviations = near_and_still_deviations(dataset, followed, statistics, decoder.factor) if two_spectra else {}
     transformer = VideoTransformer(
         latent_channels=len(statistics["mean"]),
         factor=decoder.factor,
@@ -102,17 +111,15 @@ def train_video_ldm(
         latent_mean=statistics["mean"],
         latent_std=statistics["std"],
         temporal_deviations=statistics["temporal_deviations"],
-        whitening=0.0 if single_frames else section.whitening,
+        whitening=whitening,
+        **deviations,
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=single_frames,
         control=followed.name,
     )
     transformer.caption.centre(text_train.hidden, text_train.mask)
-    seen = followed.arrays(clips, curves)
-    arrays = {"latents": latents, **seen}
     held_out = ShardDataset(test_table, arrays, ["fps"])
     task = VideoLDMTask(transformer, section, followed, decoder, text_train, text_test, held_out, mixture)
-    dataset = ShardDataset(train_table, arrays, ["fps"])
     mixed: Dataset = dataset
     if mixture and single_frames:
         reader, accumulation = ShardReader(image_latents(latents)), section.training.gradient_accumulation
@@ -195,7 +202,7 @@ class VideoLDMTask(Task):
         self, batch: Batch, generator: torch.Generator, progress: float
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """See :meth:`Task.loss`; the batch holds ``latents``, ``fps``, ``index`` and the arrays of the control."""
-        section, device, known = self.section, generator.device, None
+        section, device, known, whole = self.section, generator.device, None, batch
         if self.mixture and batch["latents"].shape[1] > 1:
             batch, known = seen_clips(batch, self.mixture, generator)
         samples = len(batch["latents"])
@@ -205,6 +212,15 @@ class VideoLDMTask(Task):
 
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         pictures = self._pictures(batch, data, generator)
+        still = self.module.still_positions(pictures)
+        if still is not None and batch is not whole:
+            # Pieces of clips have the mask of the whole clip, as windows have that of the whole video.
+            of_clip = self.module.still_positions(self._pictures(whole, data))
+            assert of_clip is not None
+            still &= of_clip
+        if still is not None:  # in long videos, positions may be near the drawing of another window
+            still = still & kept(STILL_DROPOUT).view(-1, 1, 1, 1)
+        objective = self.objective.with_still(still)
         text = captions_of(self.text, batch["index"], device)
         time = self.objective.times(samples, generator)
         noise = draw(torch.randn, data.shape, generator)
@@ -212,7 +228,7 @@ class VideoLDMTask(Task):
         if "pictured" in batch:
             seen &= batch["pictured"]
         prediction = self.module(
-            self.objective.noisy(data, noise, time),
+            objective.noisy(data, noise, time),
             time,
             control=pictures,
             control_mask=seen,
@@ -221,8 +237,9 @@ class VideoLDMTask(Task):
             fps=batch["fps"] * kept(section.fps_dropout),
             known=None if known is None else data,
             known_mask=known,
+            still=still,
         )
-        residual = self._residual(prediction, data, noise, time, known)
+        residual = _residual(objective, prediction, data, noise, time, known)
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control.lines and pictures is not None:
@@ -248,16 +265,17 @@ class VideoLDMTask(Task):
         totals: dict[str, float] = {}
         for part in indices.split(HELD_OUT_BATCH):
             data, conditions = self._held_out_conditions(part.tolist())
+            objective = self.objective.with_still(conditions["still"])
             if self.module.config.known_frames:
                 known = (torch.arange(data.shape[1], device=data.device) % 2 == 0).expand(len(data), -1)
                 variants["loss_test_between"] = {"known": data, "known_mask": known}
             for level in HELD_OUT_TIMES:
                 noise = torch.randn(data.shape, generator=generator).to(data.device)
                 time = torch.full((len(data),), level, device=data.device)
-                latents = self.objective.noisy(data, noise, time)
+                latents = objective.noisy(data, noise, time)
                 for name, changes in variants.items():
                     prediction = self.module(latents, time, **{**conditions, **changes})
-                    error = self._residual(prediction, data, noise, time, changes.get("known_mask")).square()
+                    error = _residual(objective, prediction, data, noise, time, changes.get("known_mask")).square()
                     judged = error[:, 1::2] if "known" in changes else error
                     value = float(judged.mean((1, 2, 3, 4)).sum()) / len(indices) / len(HELD_OUT_TIMES)
                     totals[name] = totals.get(name, 0.0) + value
@@ -268,8 +286,9 @@ class VideoLDMTask(Task):
         indices = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
         data, conditions = self._held_out_conditions(indices.tolist())
         noise = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
-        latents = self.module.spectrum.filter(data.shape[1]).colour(noise)
-        times = [latents.new_full((len(latents),), time) for time in self.objective.sampling_times(PREVIEW_STEPS)]
+        objective = self.objective.with_still(conditions["still"])
+        latents = objective.filter(data).colour(noise)
+        times = [latents.new_full((len(latents),), time) for time in objective.sampling_times(PREVIEW_STEPS)]
         for time, following in itertools.zip_longest(times, times[1:]):
             prediction = guided_prediction(
                 self.module,
@@ -278,8 +297,8 @@ class VideoLDMTask(Task):
                 **conditions,
                 guidance=PREVIEW_GUIDANCE,
             )
-            clean, noise = self.objective.estimates(prediction, latents, time)
-            latents = clean if following is None else self.objective.noisy(clean, noise, following)
+            clean, noise = objective.estimates(prediction, latents, time)
+            latents = clean if following is None else objective.noisy(clean, noise, following)
         pictures = conditions["control"]
         tracks = [to_uint8(self._decoded(x, pictures)) for x in (data, latents)]
         if pictures is not None:
@@ -289,12 +308,6 @@ class VideoLDMTask(Task):
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _residual(self, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor, known: Tensor | None) -> Tensor:
-        """The error of a prediction, which is undefined where frames are known (N, T) and counts as right there."""
-        if known is not None:
-            prediction = torch.where(frame_mask(known), self.objective.target(data, noise, time), prediction.float())
-        return self.objective.residual(prediction, data, noise, time)
-
     def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, dict[str, Any]]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""
         device = self.module.device
@@ -302,7 +315,8 @@ class VideoLDMTask(Task):
         data = (batch["latents"] - self.latent_mean) / self.latent_std
         text = captions_of(self.held_out_text, batch["index"], device)
         pictures = self._pictures(batch, data)
-        return data, {"control": pictures, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
+        conditions = {"control": pictures, "text": text.hidden, "text_mask": text.mask, "fps": batch["fps"]}
+        return data, {**conditions, "still": self.module.still_positions(pictures)}
 
     def _pictures(self, batch: Batch, data: Tensor, generator: torch.Generator | None = None) -> Tensor | None:
         """The control pictures of a batch with latents ``data``, corrupted if a generator is given."""
@@ -315,6 +329,15 @@ class VideoLDMTask(Task):
         shown = [None] * len(latents) if pictures is None else pictures
         clips = zip(latents, shown, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
+
+
+def _residual(
+    objective: LearningObjective, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor, known: Tensor | None
+) -> Tensor:
+    """The error of a prediction, which is undefined where frames are known (N, T) and counts as right there."""
+    if known is not None:
+        prediction = torch.where(frame_mask(known), objective.target(data, noise, time), prediction.float())
+    return objective.residual(prediction, data, noise, time)
 
 
 def wavering(residual: Tensor, known: Tensor | None = None) -> Tensor:

@@ -27,7 +27,7 @@ from sketch2video.networks.blocks import (
     zeroed,
 )
 from sketch2video.networks.caption_condition import CaptionAndRate
-from sketch2video.networks.temporal_spectrum import TemporalSpectrum
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum, still_positions
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
@@ -63,6 +63,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         temporal_deviations: s_k of the latents of the training clips; see
             :mod:`~sketch2video.networks.temporal_spectrum`.
         whitening: exponent p of the noise's spectrum; 0: white noise.
+        near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones; empty: those of
+            all positions hold for both.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -90,10 +92,14 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         whitening: float = 0.0,
         control: str | None = None,
         lapped: bool = False,
+        near_deviations: Sequence[float] = (),
+        still_deviations: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
             raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
+        if bool(near_deviations) != bool(still_deviations):
+            raise ValueError("give both near_deviations and still_deviations, or neither")
         self.patches = Patches(patch, lapped)
         self.patch_in = nn.Linear(latent_channels * self.patches.positions, width)
         if control_channels:
@@ -111,6 +117,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.patch_out = zeroed(nn.Linear(width, latent_channels * self.patches.positions))
         if image_prior:
             self.position_in.weight.data[:, : 2 * POSITION_OCTAVES] = 0.0
+        if still_deviations:  # which spectrum the noise of a position has, where the drawing does not say it
+            self.still_in = nn.Linear(patch**2, width, bias=False)
+            nn.init.zeros_(self.still_in.weight)
         if known_frames:
             self.known_in = nn.Linear(latent_channels * self.patches.positions + 1, width, bias=False)
             nn.init.zeros_(self.known_in.weight)
@@ -118,7 +127,23 @@ class VideoTransformer(ModelMixin, ConfigMixin):
     @property
     def spectrum(self) -> TemporalSpectrum:
         """The spectrum of the noise."""
-        return TemporalSpectrum(tuple(self.config.temporal_deviations), self.config.whitening)
+        config = self.config
+        near, still = tuple(config.near_deviations), tuple(config.still_deviations)
+        return TemporalSpectrum(tuple(config.temporal_deviations), config.whitening, near, still)
+
+    def still_positions(self, control: Tensor | None) -> Tensor | None:
+        """The mask ``still`` of :meth:`forward` for videos with these control pictures.
+
+        Args:
+            control: (N, T, 1, H, W) in [0, 1], of the whole videos, even for windows of them; None: there are none.
+
+        Returns:
+            (N, 1, h, w) bool, see :func:`~sketch2video.networks.temporal_spectrum.still_positions`; None without
+            control pictures, or if the noise has one spectrum for all positions.
+        """
+        if control is None or not self.config.still_deviations:
+            return None
+        return still_positions(control, self.config.factor)
 
     def forward(
         self,
@@ -131,6 +156,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         control_mask: Tensor | None = None,
         known: Tensor | None = None,
         known_mask: Tensor | None = None,
+        still: Tensor | None = None,
     ) -> Tensor:
         """The prediction of the objective; for a flow the velocity ``noise - data`` at ``(1 - t) data + t noise``.
 
@@ -146,6 +172,9 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             known: (N, T, C, h, w), frames without noise, which replace those of ``latents``; None: no frame is known.
                 The velocity of a known frame is undefined.
             known_mask: (N, T) bool, False where a frame of ``known`` is ignored; required with ``known``.
+            still: (N, 1, h, w) bool, the positions at which the noise has the spectrum of still ones; see
+                :meth:`still_positions`. Only for a network with these spectra. None: the spectrum of all positions
+                holds everywhere.
 
         Returns:
             (N, T, C, h, w)
@@ -171,9 +200,14 @@ class VideoTransformer(ModelMixin, ConfigMixin):
                 raise ValueError("known frames were given to a network without them; make it with known_frames=True")
             latents = torch.where(frame_mask(known_mask), known, latents)
 
+        if still is not None and still.shape != (samples, 1, height, width):
+            raise ValueError(f"still is {tuple(still.shape)}, expected {(samples, 1, height, width)}")
+
         rows, columns = height // patch, width // patch
-        time_filter = self.spectrum.filter(frames)
+        time_filter = self.spectrum.filter(frames, still=still)
         x = self.patch_in(self.patches.cut(time_filter.whiten(latents)))  # (N, T, P, D)
+        if still is not None:
+            x = x + self.still_in(Patches(patch).cut(still[:, None].to(x.dtype)))
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
             positions[:, 0] = 0.0

@@ -84,6 +84,7 @@ def guided_prediction(
     text_mask: Tensor | None,
     fps: Tensor | None,
     guidance: Guidance,
+    still: Tensor | None = None,
 ) -> Tensor:
     """The network's prediction, pushed away from what it would be without the control pictures and without the text.
 
@@ -97,6 +98,8 @@ def guided_prediction(
         control, text, text_mask, fps: see :meth:`VideoTransformer.forward`; None for a condition that is not there,
             whose scale then has no influence.
         guidance: see :func:`guidance_weights`.
+        still: see :meth:`VideoTransformer.forward`. It belongs to the noise and not to the conditions, so all terms
+            have it.
     """
     weights = guidance_weights(control is not None, text is not None, guidance)
     prediction = torch.zeros_like(latents)
@@ -108,6 +111,7 @@ def guided_prediction(
             text=text if with_text else None,
             text_mask=text_mask if with_text else None,
             fps=fps,
+            still=still,
         )
         prediction = prediction + weight * part.to(prediction.dtype)
     return prediction

@@ -9,6 +9,13 @@ large as the signal. Instead the noise of a clip x of T frames (normalised laten
 D is the orthonormal DCT-II along time, s_k the data's standard deviation at its frequency k (half cycles a clip), and p
 the exponent: 0 is white noise, 1 gives noise and data the same ratio at all frequencies. This is diffusion of W x by
 white noise; the network's input is multiplied by W and its output by W^-1, so everything outside sees x.
+
+W acts on each latent position (y, x) by itself, so that positions may differ in it. Far from the drawing nothing moves,
+and s_k falls much faster with k. With a mask m of these still positions
+
+    W_yx = D^T diag(s_yx,0^-p, ..., s_yx,(T-1)^-p) D,    s_yx = s^still where m_yx, s^near elsewhere
+
+m is a function of the drawing of the whole video: the same for all its frames and windows, and all terms of guidance.
 """
 
 from __future__ import annotations
@@ -20,6 +27,10 @@ import numpy as np
 import torch
 from scipy.fft import dct
 from torch import Tensor
+from torch.nn import functional
+
+LEAST_INK = 0.05
+"""Ink that counts as drawn, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,13 @@ class TimeFilter:
 
     Attributes:
         log_gains: log s_k^p of each frequency; empty: W is the identity.
+        still_log_gains: those at still positions.
+        still: (N, 1, h, w) bool, the still positions of clips (N, T, C, h, w); None: ``log_gains`` hold everywhere.
     """
 
     log_gains: tuple[float, ...] = ()
+    still_log_gains: tuple[float, ...] = ()
+    still: Tensor | None = None
 
     def whiten(self, clips: Tensor) -> Tensor:
         """W x of clips (N, T, ...), in float32."""
@@ -43,9 +58,10 @@ class TimeFilter:
     def _applied(self, clips: Tensor, power: int) -> Tensor:
         if not self.log_gains:
             return clips
-        matrix = torch.as_tensor(_matrix(self.log_gains, power), device=clips.device)
-        with torch.autocast(clips.device.type, enabled=False):  # rounded to bf16, W^-1 W would not be the identity
-            return (matrix @ clips.float().flatten(2)).view_as(clips)
+        found = _along_time(_matrix(self.log_gains, power), clips)
+        if self.still is None:
+            return found
+        return torch.where(self.still[:, None], _along_time(_matrix(self.still_log_gains, power), clips), found)
 
 
 IDENTITY = TimeFilter()
@@ -59,12 +75,16 @@ class TemporalSpectrum:
         deviations: s_k of the normalised latents for k = 0 ... T - 1 half cycles a clip; see
             :func:`temporal_deviations`.
         exponent: p.
+        near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones, used where there
+            is a mask; empty: ``deviations`` hold for both.
     """
 
     deviations: tuple[float, ...]
     exponent: float
+    near_deviations: tuple[float, ...] = ()
+    still_deviations: tuple[float, ...] = ()
 
-    def filter(self, frames: int, window: int | None = None) -> TimeFilter:
+    def filter(self, frames: int, window: int | None = None, still: Tensor | None = None) -> TimeFilter:
         """W for videos of another length.
 
         A video of more or fewer frames shows the same action at another frame rate: s_k is a function of the frequency
@@ -74,19 +94,51 @@ class TemporalSpectrum:
         Args:
             frames: T.
             window: frames of an action, if the video may have several; None: it shows one.
+            still: (N, 1, h, w) bool, the still positions; see :func:`still_positions`. None: ``deviations`` hold
+                everywhere.
         """
         if not self.exponent:
             return IDENTITY
-        known = len(self.deviations)
+        if still is None or not self.still_deviations:
+            return TimeFilter(self._log_gains(self.deviations, frames, window))
+        near, far = (self._log_gains(s, frames, window) for s in (self.near_deviations, self.still_deviations))
+        return TimeFilter(near, far, still)
+
+    def _log_gains(self, deviations: tuple[float, ...], frames: int, window: int | None) -> tuple[float, ...]:
+        known = len(deviations)
         actions = max(1.0, frames / window) if window else 1.0
-        logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(self.deviations))
+        logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(deviations))
         density = frames / actions / known
-        return TimeFilter(tuple((self.exponent * (logs + 0.5 * np.log(density))).tolist()))
+        return tuple((self.exponent * (logs + 0.5 * np.log(density))).tolist())
 
 
-def power_by_frequency(clip: np.ndarray) -> np.ndarray:
-    """Squared DCT-II along time of latents (T, C, h, w), summed over positions: float64 (T, C)."""
-    return np.square(dct(clip.astype(np.float64), axis=0, norm="ortho")).sum((2, 3))
+def still_positions(ink: Tensor, factor: int) -> Tensor:
+    """Latent positions that the drawing does not come near to at any time of the video.
+
+    A position is still if no pixel of its cell, or within half a cell of it, has more ink than ``LEAST_INK`` in any
+    frame. A video without ink is still everywhere.
+
+    Args:
+        ink: (N, T, 1, H, W) in [0, 1], H and W multiples of ``factor``: the drawing of the whole video.
+        factor: f, how many pixels one latent position spans along an axis.
+
+    Returns:
+        (N, 1, H / f, W / f) bool.
+    """
+    margin = factor // 2
+    darkest = functional.max_pool2d(ink.amax(1), factor + 2 * margin, stride=factor, padding=margin)
+    return darkest <= LEAST_INK
+
+
+def power_by_frequency(clip: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """Squared DCT-II along time of latents (T, C, h, w), summed over positions: float64 (T, C).
+
+    Args:
+        clip: the latents.
+        where: bool (h, w), the positions of the sum; None: all.
+    """
+    power = np.square(dct(clip.astype(np.float64), axis=0, norm="ortho"))
+    return power.sum((2, 3)) if where is None else power[..., where].sum(-1)
 
 
 def temporal_deviations(power: np.ndarray, positions: int, mean: np.ndarray, std: np.ndarray) -> list[float]:
@@ -101,6 +153,11 @@ def temporal_deviations(power: np.ndarray, positions: int, mean: np.ndarray, std
     mean_square = power / positions
     mean_square[0] -= frames * np.square(mean)
     return np.sqrt(np.maximum(mean_square / np.square(std), 1e-12).mean(1)).tolist()
+
+
+def _along_time(matrix: np.ndarray, clips: Tensor) -> Tensor:
+    with torch.autocast(clips.device.type, enabled=False):  # rounded to bf16, W^-1 W would not be the identity
+        return (torch.as_tensor(matrix, device=clips.device) @ clips.float().flatten(2)).view_as(clips)
 
 
 @lru_cache(maxsize=32)

@@ -124,6 +124,7 @@ class LatentVideoPipeline(VideoPipeline):
         known_mask: Tensor | None = None,
         latents: Tensor | None = None,
         on_step_end: StepEnd | None = None,
+        still: Tensor | None = None,
     ) -> Tensor:
         """From noise to latents in the autoencoder's units: (N, T, C, h, w).
 
@@ -137,6 +138,8 @@ class LatentVideoPipeline(VideoPipeline):
             known: (N, T, C, h, w), latents that are kept where ``known_mask`` (N, T) is True; None: no frame is known.
             latents: (N, T, C, h, w), the initial noise; None: it is sampled.
             on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
+            still: (N, 1, h, w) bool, still positions of the videos of which these are windows; None: those of
+                ``control``. See :meth:`VideoTransformer.still_positions`.
 
         Raises:
             ValueError: the scheduler does not match the network's prediction type.
@@ -144,10 +147,11 @@ class LatentVideoPipeline(VideoPipeline):
         config = self.transformer.config
         check_scheduler(self.scheduler, config.objective, config.time_shift)
         noise = self.noise((len(fps), frames, *self.latent_shape), generator, latents)
+        still = self.transformer.still_positions(control) if still is None else still
         conditions = {} if known is None else {"known": self.normalised(known), "known_mask": known_mask}
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
-            return self.predict(latents, time, text, control, fps, sampling, **conditions)
+            return self.predict(latents, time, text, control, fps, sampling, still, **conditions)
 
         made = sample(
             self.scheduler,
@@ -157,7 +161,7 @@ class LatentVideoPipeline(VideoPipeline):
             generator,
             self.until_interrupted,
             on_step_end=on_step_end,
-            time_filter=self.transformer.spectrum.filter(frames),
+            time_filter=self.transformer.spectrum.filter(frames, still=still),
         )
         latents = self.unnormalised(made)
         if known is None or known_mask is None:
@@ -179,6 +183,7 @@ class LatentVideoPipeline(VideoPipeline):
         control: Tensor | None,
         fps: Tensor,
         guidance: Guidance,
+        still: Tensor | None = None,
         **known: Tensor | None,
     ) -> Tensor:
         """The network's prediction for noisy clips, with guidance: (N, T, C, h, w); see :meth:`denoise`.
@@ -187,6 +192,7 @@ class LatentVideoPipeline(VideoPipeline):
             latents: (N, T, C, h, w), normalised.
             time: in [0, 1], a scalar.
             text, control, fps, guidance: see :meth:`denoise`.
+            still: (N, 1, h, w) bool, still positions; see :meth:`VideoTransformer.forward`.
             known: ``known``, normalised, and ``known_mask``, where frames are known.
         """
         with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision() == "bf16"):
@@ -199,6 +205,7 @@ class LatentVideoPipeline(VideoPipeline):
                 text_mask=text.mask if text else None,
                 fps=fps,
                 guidance=guidance,
+                still=still,
             )
 
     def normalised(self, latents: Tensor) -> Tensor:

@@ -144,7 +144,9 @@ class CombinedTuningTask(Task):
         text = captions_of(self.text, batch["index"], device)
         time = self.objective.times(samples, generator)
         noise = draw(torch.randn, data.shape, generator)
-        noisy = self.objective.noisy(data, noise, time)
+        still = transformer.still_positions(ink)
+        objective = self.objective.with_still(still)
+        noisy = objective.noisy(data, noise, time)
         foreground = batch["foreground"].bool()
         prediction = transformer(
             self.module.fusion(noisy, noisy, ~foreground),
@@ -154,8 +156,9 @@ class CombinedTuningTask(Task):
             text=text.hidden,
             text_mask=text.mask & kept(settings.text_dropout)[:, None],
             fps=batch["fps"] * kept(settings.fps_dropout),
+            still=still,
         )
-        error = self.objective.residual(prediction, data, noise, time)
+        error = objective.residual(prediction, data, noise, time)
         loss, terms = combined_loss(error, foreground, ~foreground, self.weights, self.section.mean_over)
         return loss, {**terms}
 

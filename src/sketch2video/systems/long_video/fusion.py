@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
+from sketch2video.diffusion.objectives import Coloured, find_objective
 from sketch2video.steadiness.average_fusion import FusionWeights, average_fusion
 from sketch2video.steadiness.background import aligned_background, explained
 from sketch2video.steadiness.camera import camera_path, is_still
@@ -54,7 +54,7 @@ class BackgroundFuser(WindowedSketchPipeline):
     """Fusion of the backgrounds of a generated video, with the settings of the config of :class:`LongVideoPipeline`."""
 
     @property
-    def objective(self) -> LearningObjective:
+    def objective(self) -> Coloured:
         """The objective of the network's training, for videos of many windows."""
         config = self.transformer.config
         objective = find_objective(config.objective, config.time_shift)
@@ -93,7 +93,13 @@ class BackgroundFuser(WindowedSketchPipeline):
         return self.normalised(self.encode_pictures(pictures[None]))
 
     def fuse(
-        self, latents: Tensor, noise: Tensor, video: SeparatedVideo, time: float, generator: torch.Generator | None
+        self,
+        latents: Tensor,
+        noise: Tensor,
+        video: SeparatedVideo,
+        time: float,
+        generator: torch.Generator | None,
+        still: Tensor | None = None,
     ) -> Tensor:
         """F_2 of equations (10) and (11): the video at step k, with one background: (1, T, C, h, w), normalised.
 
@@ -106,7 +112,10 @@ class BackgroundFuser(WindowedSketchPipeline):
             video: the separated video.
             time: time of step k.
             generator: see :meth:`LongVideoPipeline.sample_video`.
+            still: (1, 1, h, w) bool, the positions whose noise has the spectrum of still ones; see
+                :meth:`VideoTransformer.still_positions`.
         """
+        objective = self.objective.with_still(still)
 
         def aligned(drawn: Tensor) -> tuple[Tensor, Tensor]:
             mean, seen = aligned_background(video.pictures, video.mask, video.path, drawn.tolist())
@@ -116,10 +125,10 @@ class BackgroundFuser(WindowedSketchPipeline):
 
         weights = FusionWeights(self.config.background_weight, self.config.foreground_weight).to(latents.device)
         fused = average_fusion(
-            self.objective.noisy(latents, noise, latents.new_full((1,), time))[0],
+            objective.noisy(latents, noise, latents.new_full((1,), time))[0],
             latents[0],
             ~video.foreground,
-            self.objective,
+            objective,
             time,
             weights,
             self.config.fused_frames,

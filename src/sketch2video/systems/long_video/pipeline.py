@@ -220,7 +220,7 @@ class LongVideoPipeline(BackgroundFuser):
         levels = self.scheduler.config.num_train_timesteps
         timesteps = begin(self.scheduler, sampling.num_inference_steps, device)
         fusions = self.config.fusion_times if windows.frames >= LEAST_FRAMES else []
-        separated = None
+        separated, still = None, self.transformer.still_positions(windows.control)
         for fusion_time in fusions:
             if self.interrupt:
                 break
@@ -231,7 +231,7 @@ class LongVideoPipeline(BackgroundFuser):
             elif not separated.still:
                 separated = separated._replace(pictures=self.frames_of(windows, latents))
             time = float(timesteps[begun]) / levels if begun < len(timesteps) else 0.0
-            latents = self.fuse(latents, noise, separated, time, generator)
+            latents = self.fuse(latents, noise, separated, time, generator, still)
             self.timings.lap("fusion")
             if begun < len(timesteps):
                 latents = denoise(latents, begun=begun)

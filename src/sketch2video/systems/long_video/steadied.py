@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
@@ -86,10 +87,10 @@ def steady_clips(
             clip = chosen.iloc[row : row + 1]
             arrays = {name: reader.batch(name, clip)[0] for name in ("coefficients", "visibility")}
             generator = torch.Generator().manual_seed(seed + row)
+            ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline._execution_device)
             if source == "clips":
-                video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator)
+                video = fused_clip(pipeline, frames.batch("frames", clip)[0], generator, ink)
             else:
-                ink = ink_of(None, [CurveSequence(**arrays)], pipeline.sample_size, pipeline._execution_device)
                 rate = torch.tensor([float(clip["fps"].iloc[0])], device=pipeline._execution_device)
                 windows = pipeline.windows([(0, clip["caption"].iloc[0])], ink, rate)
                 pipeline.timings = Timings(pipeline._execution_device)
@@ -101,18 +102,22 @@ def steady_clips(
     return {"clips": float(len(chosen)), "foreground": float(np.mean(shares))}
 
 
-def fused_clip(pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator) -> GeneratedVideo:
+def fused_clip(
+    pipeline: LongVideoPipeline, frames: np.ndarray, generator: torch.Generator, ink: Tensor | None = None
+) -> GeneratedVideo:
     """A clip with a fused background, without noise: equations (9) to (11) at time 0.
 
     Args:
         pipeline: see :func:`steady_clips`.
         frames: uint8 (T, S, S, 3).
         generator: random generator of the frames that are averaged.
+        ink: (1, T, 1, S, S) in [0, 1], the drawing; None: there is none.
 
     Raises:
         UserError: the segmenter cannot be loaded.
     """
     latents = pipeline.latents_of(frames)
     separated = pipeline.separate_frames(frames)
-    fused = pipeline.fuse(latents, torch.zeros_like(latents), separated, 0.0, generator)
+    still = pipeline.transformer.still_positions(ink)
+    fused = pipeline.fuse(latents, torch.zeros_like(latents), separated, 0.0, generator, still)
     return GeneratedVideo(fused, separated.foreground)

@@ -73,6 +73,7 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
             sampling, generator: see :meth:`LongVideoPipeline.sample_video`.
             begun, on_step_end: see :func:`~sketch2video.diffusion.samplers.sample`.
         """
+        still = self.transformer.still_positions(windows.control)  # of the whole video, for all its windows
 
         def predict(video: Tensor, time: Tensor) -> Tensor:
             found = []
@@ -81,7 +82,9 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
                 text = windows.text and TextCondition(windows.text.hidden[some], windows.text.mask[some])
                 parts = windows.cut(video, some)
                 rates = windows.fps.expand(len(parts))
-                found.append(self.predict(parts, time, text, windows.cut(windows.control, some), rates, sampling))
+                control = windows.cut(windows.control, some)
+                mask = None if still is None else still.expand(len(parts), -1, -1, -1)
+                found.append(self.predict(parts, time, text, control, rates, sampling, mask))
             return windows.merge(torch.cat(found))
 
         return sample(
@@ -93,5 +96,5 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
             self.until_interrupted,
             begun,
             on_step_end,
-            self.transformer.spectrum.filter(windows.frames, len(windows.weights)),
+            self.transformer.spectrum.filter(windows.frames, len(windows.weights), still),
         )

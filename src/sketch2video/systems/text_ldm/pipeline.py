@@ -148,6 +148,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
         """
         length, generator = request.num_frames, request.generator
         rates = request.rates(self._execution_device)
+        still = self.transformer.still_positions(pictures)
 
         def make(windows: Windows) -> Tensor:
             videos, some = windows.videos, bool(windows.known_mask.any())
@@ -162,6 +163,7 @@ class TextToVideoPipeline(LatentVideoPipeline):
                 known_mask=windows.known_mask if some else None,
                 latents=request.latents,
                 on_step_end=request.on_step_end,
+                still=None if still is None else still[videos],
             )
 
         rounds = rounds_of_windows(length, self.transformer.config.sample_frames)
