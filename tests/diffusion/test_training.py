@@ -10,6 +10,7 @@ from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.controls import NONE, SKETCH
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.data.clips.shards import ShardReader, shard_path, write_shard
+from sketch2video.diffusion import training
 from sketch2video.diffusion.mixed_data import MixedDataset
 from sketch2video.diffusion.training import VideoLDMTask, captions_of, near_ink, train_video_ldm, wavering
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -305,7 +306,7 @@ def test_a_training_with_two_spectra_saves_them(encoded: Path, tmp_path: Path) -
     assert len(near) == len(still) == 4
     assert near != still
     assert np.isfinite(list(result.metrics.values())).all()
-    assert result.metrics != run(encoded, tmp_path / "one", 3).metrics
+    assert result.metrics != run(encoded, tmp_path / "one", 3, still_spectrum=False).metrics
     assert len(list((tmp_path / "checkpoints").rglob("previews/*"))) == 2
     for number, changes in enumerate(({"control": "none"}, {"whitening": 0.0})):
         run(encoded, tmp_path / str(number), 1, still_spectrum=True, **changes)
@@ -332,6 +333,7 @@ def test_masks_are_those_of_the_pictures_that_are_seen_and_of_the_whole_clip(
         return 0.0 * latents
 
     monkeypatch.setattr(network, "forward", forward)
+    monkeypatch.setattr(training, "STILL_DROPOUT", 0.0)
     batch = dataset.batch(range(8))
     whole = still_positions(SKETCH.pictures(batch, 32, 32), 4)
     assert 0 < whole.float().mean() < 1
@@ -354,3 +356,6 @@ def test_masks_are_those_of_the_pictures_that_are_seen_and_of_the_whole_clip(
         of_piece = still_positions(pictures, 4)
         assert torch.equal(still, of_piece & whole if pictures.shape[1] < 4 else of_piece)
     assert lengths == {3, 4}
+    monkeypatch.setattr(training, "STILL_DROPOUT", 1.0)
+    task.loss(batch, torch.Generator().manual_seed(0), 0.0)
+    assert not seen[-1]["still"].any(), "a share of the clips has the spectrum of near positions everywhere"
