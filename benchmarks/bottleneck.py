@@ -82,7 +82,8 @@ class Point:
             "base": {"frames": self.frames, "seed": self.seed},
             "curve_vae": batch("curve_vae") | batch("curve_vae", "prior_training"),
             "autoencoder": {"halvings": self.halvings},
-            "video_ldm": {"patch": 2 ** max(4 - self.halvings, 0), **batch("video_ldm")},
+            # Patches of one position cannot be lapped, so none are.
+            "video_ldm": {"patch": 2 ** max(4 - self.halvings, 0), "lapped": False, **batch("video_ldm")},
         }
 
 

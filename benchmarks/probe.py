@@ -52,6 +52,7 @@ FIXED: dict[str, dict[str, Any]] = {
             "held_out_combinations": 36,
             "objects": 1,
             "moving_ground": False,
+            "in_front": False,
             "control": False,
             "images": 0,
         },

@@ -186,12 +186,14 @@ def test_the_network_sees_and_predicts_clips_whitened_by_their_masks() -> None:
         parameter.data += 0.1 * torch.randn_like(parameter)
     spectra = {"temporal_deviations": list(STEEP), "near_deviations": list(NEAR), "still_deviations": list(STILL)}
     coloured = VideoTransformer(**sizes, **spectra, whitening=0.5)
-    coloured.load_state_dict(plain.state_dict())
+    assert coloured.load_state_dict(plain.state_dict(), strict=False).missing_keys == ["still_in.weight"]
     clips, time, still = torch.randn(2, 6, 4, 4, 4), torch.rand(2), mask(2)
     time_filter = TWO.filter(6, still=still)
     expected = time_filter.colour(plain(clips, time))
     torch.testing.assert_close(coloured(time_filter.colour(clips), time, still=still), expected)
     assert not torch.allclose(coloured(time_filter.colour(clips), time), expected, atol=1e-2)
+    torch.nn.init.normal_(coloured.still_in.weight)
+    assert not torch.allclose(coloured(time_filter.colour(clips), time, still=still), expected, atol=1e-2), "seen"
     with pytest.raises(ValueError, match=r"still is \(1, 1, 4, 4\), expected \(2, 1, 4, 4\)"):
         coloured(clips, time, still=still[:1])
     with pytest.raises(ValueError, match="both near_deviations and still_deviations"):

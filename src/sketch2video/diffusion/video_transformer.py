@@ -173,7 +173,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
                 The velocity of a known frame is undefined.
             known_mask: (N, T) bool, False where a frame of ``known`` is ignored; required with ``known``.
             still: (N, 1, h, w) bool, the positions at which the noise has the spectrum of still ones; see
-                :meth:`still_positions`. Only for a network with these spectra. None: the spectrum of all positions
+                :meth:`still_positions`. Ignored by a network with one spectrum. None: the spectrum of all positions
                 holds everywhere.
 
         Returns:
@@ -206,7 +206,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         rows, columns = height // patch, width // patch
         time_filter = self.spectrum.filter(frames, still=still)
         x = self.patch_in(self.patches.cut(time_filter.whiten(latents)))  # (N, T, P, D)
-        if still is not None:
+        if still is not None and self.config.still_deviations:
             x = x + self.still_in(Patches(patch).cut(still[:, None].to(x.dtype)))
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
