@@ -79,13 +79,21 @@ def test_windows_of_a_long_video_see_white_noise() -> None:
     assert spectrum.filter(12, window=16) == spectrum.filter(12), "a short video is one action"
 
 
-def test_the_network_sees_and_predicts_whitened_clips() -> None:
-    sizes = {"width": 16, "layers": 2, "heads": 2, "text_width": 8, "sample_size": 32, "control_channels": 0}
+SIZES = {"width": 16, "layers": 2, "heads": 2, "text_width": 8, "sample_size": 32, "control_channels": 0}
+
+
+def shaken_network() -> VideoTransformer:
+    """A network with white noise none of whose weights are zero."""
     torch.manual_seed(0)
-    plain = VideoTransformer(**sizes)
-    for parameter in plain.parameters():
+    network = VideoTransformer(**SIZES)
+    for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    coloured = VideoTransformer(**sizes, temporal_deviations=list(STEEP), whitening=0.5)
+    return network
+
+
+def test_the_network_sees_and_predicts_whitened_clips() -> None:
+    plain = shaken_network()
+    coloured = VideoTransformer(**SIZES, temporal_deviations=list(STEEP), whitening=0.5)
     coloured.load_state_dict(plain.state_dict())
     clips, time = torch.randn(2, 6, 4, 4, 4), torch.rand(2)
     time_filter = coloured.spectrum.filter(6)
@@ -179,13 +187,9 @@ def test_power_of_some_positions_adds_up_to_that_of_all() -> None:
 
 
 def test_the_network_sees_and_predicts_clips_whitened_by_their_masks() -> None:
-    sizes = {"width": 16, "layers": 2, "heads": 2, "text_width": 8, "sample_size": 32, "control_channels": 0}
-    torch.manual_seed(0)
-    plain = VideoTransformer(**sizes)
-    for parameter in plain.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
+    plain = shaken_network()
     spectra = {"temporal_deviations": list(STEEP), "near_deviations": list(NEAR), "still_deviations": list(STILL)}
-    coloured = VideoTransformer(**sizes, **spectra, whitening=0.5)
+    coloured = VideoTransformer(**SIZES, **spectra, whitening=0.5)
     assert coloured.load_state_dict(plain.state_dict(), strict=False).missing_keys == ["still_in.weight"]
     clips, time, still = torch.randn(2, 6, 4, 4, 4), torch.rand(2), mask(2)
     time_filter = TWO.filter(6, still=still)
@@ -197,7 +201,7 @@ def test_the_network_sees_and_predicts_clips_whitened_by_their_masks() -> None:
     with pytest.raises(ValueError, match=r"still is \(1, 1, 4, 4\), expected \(2, 1, 4, 4\)"):
         coloured(clips, time, still=still[:1])
     with pytest.raises(ValueError, match="both near_deviations and still_deviations"):
-        VideoTransformer(**sizes, still_deviations=list(STILL))
+        VideoTransformer(**SIZES, still_deviations=list(STILL))
 
 
 @pytest.mark.parametrize("name", ["flow", "v_prediction", "epsilon"])

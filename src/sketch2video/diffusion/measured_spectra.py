@@ -43,7 +43,6 @@ def near_and_still_deviations(
     Returns:
         ``near_deviations`` and ``still_deviations``, one number for each frequency, at least ``LEAST_DEVIATION``.
         Empty if less than ``LEAST_SHARE`` of the positions are of one kind: there is one spectrum then.
-
     """
     mean, std = (np.asarray(statistics[name])[:, None, None] for name in ("mean", "std"))
     names = ("near_deviations", "still_deviations")

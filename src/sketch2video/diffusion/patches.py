@@ -51,7 +51,7 @@ class Patches:
         if not self.lapped:
             grid = height // self.distance, width // self.distance
             return functional.pixel_shuffle(parts.unflatten(2, grid).movedim(-1, 2), self.distance)
-        window, parts = self._window(parts), parts.float()
+        window, parts = self._window(parts.device), parts.float()
         weighted = (parts.unflatten(-1, (-1, self.positions)) * window).flatten(-2).flatten(0, 1).movedim(1, -1)
         total = window.view(1, -1, 1).expand(1, -1, weighted.shape[-1])
         summed, weight = (functional.fold(x, (height, width), **self._layout()) for x in (weighted, total))
@@ -60,8 +60,8 @@ class Patches:
     def _layout(self) -> dict[str, int]:
         return {"kernel_size": 2 * self.distance, "stride": self.distance, "padding": self.distance // 2}
 
-    def _window(self, like: Tensor) -> Tensor:
+    def _window(self, device: torch.device) -> Tensor:
         """Weights of the positions of a patch: (positions,)."""
-        at = (torch.arange(2 * self.distance, device=like.device) + 0.5) / self.distance
+        at = (torch.arange(2 * self.distance, device=device) + 0.5) / self.distance
         side = torch.where(at < 1, at, 2 - at)
         return side.outer(side).flatten()

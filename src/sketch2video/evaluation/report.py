@@ -20,7 +20,7 @@ from PIL import Image
 from sketch2video.controls import Control, Way
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
-from sketch2video.judges.faithfulness import JOINT, confusion
+from sketch2video.judges.faithfulness import JOINT, confusion, in_words
 from sketch2video.systems.registry import title_of
 
 FRAME_MILLISECONDS = 125
@@ -158,9 +158,7 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
 
 def asked_labels(scores: dict[str, Score]) -> str:
     """The scored labels in words, such as "shape, colour and motion"; empty if nothing is judged."""
-    *first, last = ["", *(label for label in judged_labels(scores) if label != JOINT)]
-    first = first[1:]
-    return f"{', '.join(first)} and {last}" if first else last
+    return in_words([label for label in judged_labels(scores) if label != JOINT])
 
 
 def judged_labels(scores: Mapping[str, Score]) -> list[str]:

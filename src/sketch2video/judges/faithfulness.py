@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,25 @@ def confusion(pairs: pd.DataFrame, attribute: str) -> pd.DataFrame:
     found, known = {*selected["asked"], *selected["judged"]}, ATTRIBUTES.get(attribute, ())
     words = list(known) if found <= {*known} else sorted(found)
     return pd.crosstab(selected["asked"], selected["judged"]).reindex(index=words, columns=words, fill_value=0)
+
+
+def known_words(table: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The words of clips, a column for each label of a vocabulary; null where it does not have the word.
+
+    Args:
+        table: has a column for each label.
+        vocabulary: the words of each label that a judge knows.
+    """
+    columns = {
+        name: table[name].astype(object).where(table[name].isin(words), None) for name, words in vocabulary.items()
+    }
+    return pd.DataFrame(columns, index=table.index)
+
+
+def in_words(labels: Sequence[str]) -> str:
+    """Labels as text, such as "shape, colour and motion"; empty if there are none."""
+    *first, last = labels or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def can_be_judged(requested: pd.DataFrame) -> bool:

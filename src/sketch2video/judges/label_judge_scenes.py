@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.data.clips.shards import named_labels
+from sketch2video.scenes.fixed_point import FRACTION_BITS, fixed_point
 from sketch2video.scenes.synthetic import MOTIONS, SHAPES, combinations, render_at, sample_scene
 from sketch2video.scenes.two_objects import AND, labels_of_two
 
 JUDGE_STREAM = 0x10D6E
 """First word of the judges' seeds, which no other part of the project uses."""
-FRACTION_BITS = 4
-"""Fractional bits of OpenCV's coordinates."""
 
 _WORDS = {"label.shapes": SHAPES, "label.motions": MOTIONS}
 
@@ -103,8 +102,3 @@ def draw_outlines(ink: np.ndarray, outlines: np.ndarray) -> np.ndarray:
             cv2.fillPoly(picture, [outline], 0, cv2.LINE_8, FRACTION_BITS)
             cv2.polylines(picture, [outline], True, 255, 1, cv2.LINE_AA, FRACTION_BITS)
     return masks
-
-
-def fixed_point(points: np.ndarray, size: int) -> np.ndarray:
-    """Frame widths to OpenCV's pixel coordinates with ``FRACTION_BITS``; integer coordinates are pixel centres."""
-    return ((points * size - 0.5) * 2**FRACTION_BITS).round().astype(np.int32)

@@ -22,10 +22,11 @@ from torch.nn import functional as F
 from sketch2video.curves import fit_curves
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.judges.faithfulness import faithfulness
-from sketch2video.judges.label_judge_scenes import FRACTION_BITS, JUDGE_STREAM, fixed_point
+from sketch2video.judges.label_judge_scenes import JUDGE_STREAM
 from sketch2video.judges.scenes_judge import Judge
 from sketch2video.judges.verdict import ATTRIBUTES, judge_clips
 from sketch2video.params import TrainingParams
+from sketch2video.scenes.fixed_point import FRACTION_BITS, fixed_point
 from sketch2video.scenes.synthetic import Combination, combinations, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train

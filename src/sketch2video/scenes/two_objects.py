@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from sketch2video.scenes.fixed_point import FRACTION_BITS, fixed_point
+
 # These names are private, but must stay: a change to the code of that file would make all existing clips anew.
 from sketch2video.scenes.synthetic import (
     _OPENINGS,
-    _SUBPIXEL_BITS,
     _WORDS_FOR_MOTION,
     _WORDS_FOR_SHAPE,
     Combination,
@@ -72,10 +73,10 @@ def hidden_share(masks: np.ndarray, outlines: np.ndarray) -> np.ndarray:
         masks: uint8 (T, S, S), 2 where the object in front is.
         outlines: (T, 2, P, 2), frame widths, closed implicitly; the object behind is the first.
     """
-    vertices = ((outlines[:, 0] * masks.shape[-1] - 0.5) * 2**_SUBPIXEL_BITS).round().astype(np.int32)
+    vertices = fixed_point(outlines[:, 0], masks.shape[-1])
     shares = np.zeros(len(masks))
     for t, mask in enumerate(masks):
-        inside = cv2.fillPoly(np.zeros_like(mask), [vertices[t]], 1, cv2.LINE_8, _SUBPIXEL_BITS) > 0
+        inside = cv2.fillPoly(np.zeros_like(mask), [vertices[t]], 1, cv2.LINE_8, FRACTION_BITS) > 0
         shares[t] = (mask[inside] == 2).mean() if inside.any() else 0.0
     return shares
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.judges.faithfulness import faithfulness
+from sketch2video.judges.faithfulness import faithfulness, known_words
 from sketch2video.judges.trained.video_judge import short_name
 from sketch2video.judges.verdict import Verdict
 from sketch2video.scoring.features import Extractor, FeatureSet, Video, extract, refuse_other_protocol
@@ -237,8 +237,7 @@ def _faithfulness(real: FeatureSet, generated: FeatureSet, words: Mapping[str, S
         found = np.asarray(features.features).round().astype(int)
         probabilities = {label: np.eye(len(known))[found[:, n]] for n, (label, known) in enumerate(words.items())}
         labels = [dict(video.labels) for video in features.videos]
-        asked = pd.DataFrame({name: [one.get(name) for one in labels] for name in words})
-        asked = asked.where(pd.DataFrame({name: asked[name].isin(known) for name, known in words.items()}), None)
+        asked = known_words(pd.DataFrame({name: [one.get(name) for one in labels] for name in words}), words)
         shares = faithfulness(Verdict(probabilities, found, words), asked, joint_of_asked=True)
         if features is generated and not shares:
             raise UserError(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sketch2video.sketches.fine_lines import draw_along_crests
+from sketch2video.sketches.fine_lines import draw_along_crests, long_lines
 
 WIDEST = 4.0
 """Most of the filter's radius in px: its cost grows with the square, and a large frame's outlines are sharp enough."""
@@ -62,12 +62,10 @@ def _sketch(frame: np.ndarray, smoothing: float, contrast: float, min_length: fl
     gradient = (d * scale for d in _strongest_gradient(colours))
     across, down = (np.clip(d, -32767, 32767).astype(np.int16) for d in gradient)
     edges = cv2.Canny(across, down, 50 * contrast * scale, 100 * contrast * scale, L2gradient=True)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= min_length * width
-    kept[0] = False
+    lines = long_lines(edges, min_length * width)
     # The filter and the curve from RGB to CIELAB shift edges by up to half a pixel: positions are those in the frame.
     dx, dy = _strongest_gradient(frame.astype(np.float32))
-    return draw_along_crests(kept[labels], np.hypot(dx, dy), (dx, dy))
+    return draw_along_crests(lines, np.hypot(dx, dy), (dx, dy))
 
 
 def _strongest_gradient(channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

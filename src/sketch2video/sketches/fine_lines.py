@@ -39,6 +39,14 @@ def draw_along_crests(pixels: np.ndarray, strength: np.ndarray, across: tuple[np
     return _drawn(pixels.shape, rows, columns, right, down, offsets)
 
 
+def long_lines(pixels: np.ndarray, least: float) -> np.ndarray:
+    """Connected lines of at least ``least`` pixels: from uint8 (H, W), non-zero on lines, to bool (H, W)."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return np.asarray(kept[labels])
+
+
 def crest_offsets(
     strength: np.ndarray, rows: np.ndarray, columns: np.ndarray, right: np.ndarray, down: np.ndarray
 ) -> np.ndarray:

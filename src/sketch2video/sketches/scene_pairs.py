@@ -14,6 +14,7 @@ import numpy as np
 
 from sketch2video.data.clips.jobs import map_jobs
 from sketch2video.params import BaseParams
+from sketch2video.scenes.fixed_point import FRACTION_BITS, fixed_point
 from sketch2video.scenes.synthetic import COLOURS, SHAPES, Combination, Scene, SceneObject, render_scene
 
 STREAM = 0x5CE7C4
@@ -23,7 +24,6 @@ TRAINING, HELD_OUT = 0, 1
 
 _ZOOM = 2
 """Size of the rendered scene relative to the picture, its centre crop: deformation reads pixels beyond the edge."""
-_SUBPIXEL_BITS = 4
 _AT_ONCE = 250
 """Pictures that a process makes at a time."""
 
@@ -144,7 +144,7 @@ def _drawn(outlines: list[np.ndarray], size: int) -> np.ndarray:
     """The visible parts of outlines (P, 2), given from back to front: uint8 (size, size), 255 ink on 0."""
     ink = np.zeros((size, size), np.uint8)
     for outline in outlines:
-        vertices = ((outline * size - 0.5) * 2**_SUBPIXEL_BITS).round().astype(np.int32)
-        cv2.fillPoly(ink, [vertices], 0, cv2.LINE_8, _SUBPIXEL_BITS)
-        cv2.polylines(ink, [vertices], True, 255, 1, cv2.LINE_8, _SUBPIXEL_BITS)
+        vertices = fixed_point(outline, size)
+        cv2.fillPoly(ink, [vertices], 0, cv2.LINE_8, FRACTION_BITS)
+        cv2.polylines(ink, [vertices], True, 255, 1, cv2.LINE_8, FRACTION_BITS)
     return ink

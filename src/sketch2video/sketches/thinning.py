@@ -13,7 +13,7 @@ import numpy as np
 from skimage.filters import apply_hysteresis_threshold
 from skimage.morphology import skeletonize
 
-from sketch2video.sketches.fine_lines import draw_along_crests
+from sketch2video.sketches.fine_lines import draw_along_crests, long_lines
 
 CREST_BLUR = 0.7
 """Pixels: more merges lines that run side by side, less finds ridges in noise."""
@@ -46,10 +46,7 @@ def _lines(probability: np.ndarray, threshold: float, min_length: float) -> np.n
     # Where a ridge is flat, both of its pixels are on it.
     thin = skeletonize(apply_hysteresis_threshold(crests, threshold / 2, threshold)).astype(np.uint8)
     whole = without_spurs(skeletonize(with_gaps_closed(thin) > 0).astype(np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(whole, connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= min_length * probability.shape[1]
-    kept[0] = False
-    return draw_along_crests(kept[labels], smooth, across)
+    return draw_along_crests(long_lines(whole, min_length * probability.shape[1]), smooth, across)
 
 
 def _across(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

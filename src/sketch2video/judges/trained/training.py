@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from sketch2video.data.clips.shards import ShardReader, label_columns, read_table
 from sketch2video.files import sha256_of_file, write_json
-from sketch2video.judges.faithfulness import JOINT, Share, can_be_judged, faithfulness
+from sketch2video.judges.faithfulness import JOINT, Share, can_be_judged, faithfulness, known_words
 from sketch2video.judges.label_judge import LabelJudge, evenly
 from sketch2video.judges.label_judge_scenes import shows_two_objects, videos_of_two
 from sketch2video.judges.labels import (
@@ -255,8 +255,7 @@ class VideoLabelTask(Task):
     def _requested(self, labels: Sequence[str] | None = None) -> pd.DataFrame:
         """The words of the held-out clips, null where there is none or the judge does not know it."""
         vocabulary = self.module.vocabulary
-        columns = {name: self.held_out[name].astype(object) for name in labels or vocabulary}
-        return pd.DataFrame({name: words.where(words.isin(vocabulary[name]), None) for name, words in columns.items()})
+        return known_words(self.held_out, {name: vocabulary[name] for name in labels or vocabulary})
 
     def verdict(self) -> Verdict:
         """The trained judge's verdict on the held-out clips."""

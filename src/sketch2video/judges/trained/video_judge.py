@@ -13,7 +13,7 @@ import torch
 from sketch2video.data.clips.shards import LABEL, label_columns
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_file
-from sketch2video.judges.faithfulness import JOINT, can_be_judged
+from sketch2video.judges.faithfulness import JOINT, can_be_judged, in_words, known_words
 from sketch2video.judges.label_judge import LabelJudge
 from sketch2video.judges.shipped import HASH_DIGITS, WEIGHTS, judge_path, load_judge
 from sketch2video.judges.trained.description import DESCRIPTION, JudgeDescription, read_description
@@ -52,17 +52,13 @@ class VideoJudge:
 
         Null where a clip has no word, or one that is not in the training clips, which the judge cannot know.
         """
-        words = {}
-        for name, column in self.columns.items():
-            known = table[column].isin(self.network.vocabulary[column])
-            words[name] = table[column].astype(object).where(known, None)
-        return pd.DataFrame(words, index=table.index)
+        vocabulary = {column: self.network.vocabulary[column] for column in self.columns.values()}
+        return known_words(table, vocabulary).set_axis(list(self.columns), axis=1)
 
     @property
     def labels(self) -> str:
         """The scored labels in words, such as "shape, colour and motion"."""
-        *first, last = self.columns
-        return f"{', '.join(first)} and {last}" if first else last
+        return in_words(list(self.columns))
 
 
 def video_judge(table: pd.DataFrame, folder: Path = TRAINED_JUDGE) -> VideoJudge | str:
