@@ -7,13 +7,14 @@ times and in the weights of errors.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import partial
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from sketch2video.networks.flow_matching import interpolate, logit_normal_times, sampling_times, shifted
+from sketch2video.networks.flow_matching import logit_normal_times, sampling_times, shifted
 from sketch2video.networks.processes import draw
 from sketch2video.networks.temporal_spectrum import TemporalSpectrum, TimeFilter
 from sketch2video.params import Objective
@@ -29,6 +30,20 @@ LEAST_SIGNAL = 0.02
 schedule's 0.00001 would multiply errors by 100,000; latent diffusion (Rombach et al. 2022) keeps 0.068."""
 
 
+class Mixture(NamedTuple):
+    """Data x0 and noise e at a time, and the target y of the prediction::
+
+        x_t = data * x0 + noise * e        y = target_data * x0 + target_noise * e
+
+    All are (N,) float32.
+    """
+
+    data: Tensor
+    noise: Tensor
+    target_data: Tensor
+    target_noise: Tensor
+
+
 class LearningObjective(ABC):
     """Noisy clips and the targets of the network. ``data`` and ``noise`` are (N, ...), ``time`` is (N,)."""
 
@@ -37,24 +52,35 @@ class LearningObjective(ABC):
         """Times for training: (count,) float32 in [0, 1], on the generator's device."""
 
     @abstractmethod
+    def mixture(self, time: Tensor) -> Mixture:
+        """Factors of data and noise at times (N,)."""
+
     def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """Data and noise as they are mixed at a time."""
+        a, b, _, _ = self._factors(time, data)
+        return a * data + b * noise
 
-    @abstractmethod
     def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The target of the prediction."""
+        _, _, c, d = self._factors(time, data)
+        return c * data + d * noise
 
     def residual(self, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The error of a prediction, as the loss measures it."""
         return prediction.float() - self.target(data, noise, time)
 
-    @abstractmethod
     def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         """The data and the noise that a prediction at ``mixed`` implies."""
+        a, b, c, d = self._factors(time, mixed)
+        return (d * mixed - b * prediction) / (a * d - b * c), (a * prediction - c * mixed) / (a * d - b * c)
 
     @abstractmethod
     def sampling_times(self, steps: int) -> list[float]:
         """The times at which the network is evaluated in so many steps, from noise on, without the end."""
+
+    def _factors(self, time: Tensor, clips: Tensor) -> Mixture:
+        """The mixture, (N, 1, ...) each, to be multiplied with clips (N, ...)."""
+        return Mixture(*(factor.view(-1, *[1] * (clips.ndim - 1)) for factor in self.mixture(time)))
 
 
 class FlowMatching(LearningObjective):
@@ -71,18 +97,9 @@ class FlowMatching(LearningObjective):
         """Logit-normal, shifted."""
         return logit_normal_times(count, generator, self.shift)
 
-    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """(1 - t) x0 + t e"""
-        return interpolate(data, noise, time)
-
-    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """e - x0"""
-        return noise - data
-
-    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """x_t - t v and x_t + (1 - t) v"""
-        time = _beside(time, mixed)
-        return mixed - time * prediction, mixed + (1 - time) * prediction
+    def mixture(self, time: Tensor) -> Mixture:
+        """x_t = (1 - t) x0 + t e, y = e - x0"""
+        return Mixture(1 - time, time, -torch.ones_like(time), torch.ones_like(time))
 
     def sampling_times(self, steps: int) -> list[float]:
         """Evenly from 1, then shifted."""
@@ -107,21 +124,13 @@ class Diffusion(LearningObjective):
         """Uniform over the levels."""
         return draw(partial(torch.randint, LEVELS), [count], generator) / LEVELS
 
-    def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """a_t x0 + s_t e"""
-        return self.process.add_noise(data, noise, _level(time))
-
-    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """v or e"""
-        return self.process.get_velocity(data, noise, _level(time)) if self.prediction == "v_prediction" else noise
-
-    def estimates(self, prediction: Tensor, mixed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """For v: a_t x_t - s_t v and s_t x_t + a_t v. For e: (x_t - s_t e) / a_t and e."""
-        kept = self.process.alphas_cumprod.to(time.device)[_level(time)]
-        a, s = _beside(kept.sqrt(), mixed), _beside((1 - kept).sqrt(), mixed)
+    def mixture(self, time: Tensor) -> Mixture:
+        """x_t = a_t x0 + s_t e, y = v or e"""
+        kept = self.process.alphas_cumprod.to(time.device)[(time * LEVELS).round().long()]
+        a, s = kept.sqrt(), (1 - kept).sqrt()
         if self.prediction == "v_prediction":
-            return a * mixed - s * prediction, s * mixed + a * prediction
-        return (mixed - s * prediction) / a, prediction
+            return Mixture(a, s, -s, a)
+        return Mixture(a, s, torch.zeros_like(a), torch.ones_like(a))
 
     def sampling_times(self, steps: int) -> list[float]:
         """Evenly from the last level."""
@@ -161,6 +170,10 @@ class Coloured(LearningObjective):
         """See :class:`LearningObjective`."""
         return self.objective.times(count, generator)
 
+    def mixture(self, time: Tensor) -> Mixture:
+        """See :class:`LearningObjective`; of data and coloured noise."""
+        return self.objective.mixture(time)
+
     def noisy(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """See :class:`LearningObjective`."""
         return self.objective.noisy(data, self.filter(data).colour(noise), time)
@@ -183,6 +196,7 @@ class Coloured(LearningObjective):
         return self.objective.sampling_times(steps)
 
 
+@lru_cache(maxsize=8)
 def find_objective(name: Objective, shift: float) -> LearningObjective:
     """The objective of this name, its times or noise levels moved towards noise by ``shift``; 1 leaves them."""
     return FlowMatching(shift) if name == "flow" else Diffusion(name, shifted_betas(shift))
@@ -206,12 +220,3 @@ def shifted_betas(shift: float) -> list[float]:
     kept = 1 / (1 + shift**2 * noise_to_signal)
     kept = LEAST_SIGNAL**2 + (1 - LEAST_SIGNAL**2) * kept
     return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
-
-
-def _level(time: Tensor) -> Tensor:
-    return (time * LEVELS).round().long()
-
-
-def _beside(values: Tensor, clips: Tensor) -> Tensor:
-    """(N,) as (N, 1, ...), to be multiplied with clips (N, ...)."""
-    return values.view(-1, *[1] * (clips.ndim - 1))
