@@ -112,7 +112,6 @@ def train_video_ldm(
         latent_std=statistics["std"],
         temporal_deviations=statistics["temporal_deviations"],
         whitening=whitening,
-        preconditioned=section.preconditioned and not single_frames,
         **deviations,
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=single_frames,

@@ -17,9 +17,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from sketch2video.diffusion.objectives import find_objective
 from sketch2video.diffusion.patches import Patches
-from sketch2video.diffusion.preconditioning import Preconditioning
 from sketch2video.networks.blocks import (
     ConditionedBlock,
     Reach,
@@ -67,8 +65,6 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         whitening: exponent p of the noise's spectrum; 0: white noise.
         near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones; empty: those of
             all positions hold for both.
-        preconditioned: whether the network predicts what a linear estimate leaves; see
-            :mod:`~sketch2video.diffusion.preconditioning`.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -98,7 +94,6 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         lapped: bool = False,
         near_deviations: Sequence[float] = (),
         still_deviations: Sequence[float] = (),
-        preconditioned: bool = False,
     ) -> None:
         super().__init__()
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
@@ -210,13 +205,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
 
         rows, columns = height // patch, width // patch
         time_filter = self.spectrum.filter(frames, still=still)
-        if self.config.preconditioned:
-            mixture = find_objective(self.config.objective, self.config.time_shift).mixture(timestep)
-            preconditioning = Preconditioning(time_filter, mixture)
-            seen = preconditioning.scaled_input(latents)
-        else:
-            preconditioning, seen = None, time_filter.whiten(latents)
-        x = self.patch_in(self.patches.cut(seen))  # (N, T, P, D)
+        x = self.patch_in(self.patches.cut(time_filter.whiten(latents)))  # (N, T, P, D)
         if still is not None and self.config.still_deviations:
             x = x + self.still_in(Patches(patch).cut(still[:, None].to(x.dtype)))
         positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
@@ -234,8 +223,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         for block in self.blocks:
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
-        out = self.patches.merge(self.patch_out(self.norm_out(x) * (1 + scale) + shift), height, width)
-        return time_filter.colour(out) if preconditioning is None else preconditioning.prediction(out, latents)
+        out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
+        return time_filter.colour(self.patches.merge(out, height, width))
 
     def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
         """The embedding of the control pictures for every token: (N, T, P, D), or (D,) without any."""

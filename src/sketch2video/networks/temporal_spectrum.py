@@ -20,7 +20,6 @@ m is a function of the drawing of the whole video: the same for all its frames a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,49 +33,35 @@ LEAST_INK = 0.05
 """Ink that counts as drawn, in [0, 1]."""
 
 
-Gains = Callable[[Tensor, Tensor], Tensor]
-"""Factors of frequencies (N, T) or (T,), as a function of the deviations of data and noise there, (T,) each."""
-
-
 @dataclass(frozen=True)
 class TimeFilter:
-    """Linear maps along time of clips of one length, diagonal in frequency; W and its inverse are two of them.
+    """W and its inverse for clips of one length.
 
     Attributes:
-        exponent: p; 0: W is the identity.
-        log_deviations: log s_k.
-        still_log_deviations: those at still positions.
-        still: (N, 1, h, w) bool, the still positions of clips (N, T, C, h, w); None: ``log_deviations`` hold
-            everywhere.
+        log_gains: log s_k^p of each frequency; empty: W is the identity.
+        still_log_gains: those at still positions.
+        still: (N, 1, h, w) bool, the still positions of clips (N, T, C, h, w); None: ``log_gains`` hold everywhere.
     """
 
-    exponent: float = 0.0
-    log_deviations: tuple[float, ...] = ()
-    still_log_deviations: tuple[float, ...] = ()
+    log_gains: tuple[float, ...] = ()
+    still_log_gains: tuple[float, ...] = ()
     still: Tensor | None = None
 
     def whiten(self, clips: Tensor) -> Tensor:
         """W x of clips (N, T, ...), in float32."""
-        return self.scaled(clips, lambda _, noise: 1 / noise) if self.exponent else clips
+        return self._applied(clips, -1)
 
     def colour(self, clips: Tensor) -> Tensor:
         """W^-1 z of clips (N, T, ...), in float32."""
-        return self.scaled(clips, lambda _, noise: noise) if self.exponent else clips
+        return self._applied(clips, 1)
 
-    def scaled(self, clips: Tensor, gains: Gains) -> Tensor:
-        """D^T diag(g_0, ..., g_(T-1)) D x of clips (N, T, ...), in float32."""
-        found = self._scaled(clips, gains, self.log_deviations)
+    def _applied(self, clips: Tensor, power: int) -> Tensor:
+        if not self.log_gains:
+            return clips
+        found = _along_time(_matrix(self.log_gains, power), clips)
         if self.still is None:
             return found
-        return torch.where(self.still[:, None], self._scaled(clips, gains, self.still_log_deviations), found)
-
-    def _scaled(self, clips: Tensor, gains: Gains, logarithms: tuple[float, ...]) -> Tensor:
-        logs = torch.tensor(logarithms, dtype=torch.float64)
-        factors = gains(logs.exp(), (self.exponent * logs).exp())
-        transform = torch.from_numpy(_dct(len(logarithms)))
-        matrix = (transform.T @ (factors.double()[..., None] * transform)).to(clips.device, torch.float32)
-        with torch.autocast(clips.device.type, enabled=False):  # rounded to bf16, W^-1 W would not be the identity
-            return (matrix @ clips.float().flatten(2)).view_as(clips)
+        return torch.where(self.still[:, None], _along_time(_matrix(self.still_log_gains, power), clips), found)
 
 
 IDENTITY = TimeFilter()
@@ -112,18 +97,19 @@ class TemporalSpectrum:
             still: (N, 1, h, w) bool, the still positions; see :func:`still_positions`. None: ``deviations`` hold
                 everywhere.
         """
+        if not self.exponent:
+            return IDENTITY
         if still is None or not self.still_deviations:
-            return TimeFilter(self.exponent, _log_deviations(self.deviations, frames, window))
-        near, far = (_log_deviations(s, frames, window) for s in (self.near_deviations, self.still_deviations))
-        return TimeFilter(self.exponent, near, far, still)
+            return TimeFilter(self._log_gains(self.deviations, frames, window))
+        near, far = (self._log_gains(s, frames, window) for s in (self.near_deviations, self.still_deviations))
+        return TimeFilter(near, far, still)
 
-
-def _log_deviations(deviations: tuple[float, ...], frames: int, window: int | None) -> tuple[float, ...]:
-    known = len(deviations)
-    actions = max(1.0, frames / window) if window else 1.0
-    logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(deviations))
-    density = frames / actions / known
-    return tuple((logs + 0.5 * np.log(density)).tolist())
+    def _log_gains(self, deviations: tuple[float, ...], frames: int, window: int | None) -> tuple[float, ...]:
+        known = len(deviations)
+        actions = max(1.0, frames / window) if window else 1.0
+        logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(deviations))
+        density = frames / actions / known
+        return tuple((self.exponent * (logs + 0.5 * np.log(density))).tolist())
 
 
 def still_positions(ink: Tensor, factor: int) -> Tensor:
@@ -169,7 +155,12 @@ def temporal_deviations(power: np.ndarray, positions: int, mean: np.ndarray, std
     return np.sqrt(np.maximum(mean_square / np.square(std), 1e-12).mean(1)).tolist()
 
 
+def _along_time(matrix: np.ndarray, clips: Tensor) -> Tensor:
+    with torch.autocast(clips.device.type, enabled=False):  # rounded to bf16, W^-1 W would not be the identity
+        return (torch.as_tensor(matrix, device=clips.device) @ clips.float().flatten(2)).view_as(clips)
+
+
 @lru_cache(maxsize=32)
-def _dct(frames: int) -> np.ndarray:
-    """D: float64 (T, T)."""
-    return dct(np.eye(frames), axis=0, norm="ortho")
+def _matrix(logarithms: tuple[float, ...], power: int) -> np.ndarray:
+    transform = dct(np.eye(len(logarithms)), axis=0, norm="ortho")
+    return (transform.T @ (np.exp(power * np.asarray(logarithms))[:, None] * transform)).astype(np.float32)

@@ -149,7 +149,6 @@ class VideoLDMParams(Section):
     wavering_weight: float = Field(ge=0)
     whitening: float = Field(ge=0, le=1, description="exponent of the noise's spectrum along time; 0: white")
     still_spectrum: bool = Field(description="noise with a second spectrum where the drawing does not come near")
-    preconditioned: bool = Field(description="the network predicts what a linear estimate of its target leaves")
     time_mean: bool
     training: TrainingParams
 
