@@ -129,6 +129,10 @@ bottleneck: $(READY) ## Compare systems with and without the sketch behind tight
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
 	sketch2video up
 
+.PHONY: studio
+studio: $(READY) ## Open the page to type, draw, change strokes and paint videos
+	sketch2video studio
+
 .PHONY: lint
 lint: $(READY) ## Check style and types
 	ruff check
