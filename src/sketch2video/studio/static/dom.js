@@ -28,6 +28,9 @@ export const math = (tag, attributes = {}, ...children) =>
 export const icon = (name) =>
   svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `#i-${name}` }));
 
+/** Text for screen readers only. */
+export const unseen = (text) => h("span", { class: "visually-hidden" }, text);
+
 export const byId = (id) => document.getElementById(id);
 
 /** Offer text or bytes as a file. */

@@ -156,7 +156,7 @@ export class Editor {
       }
       this.store.look({ selected: new Set([stroke.id]) });
       const number = this.drawing.strokes.findIndex((each) => each.id === stroke.id) + 1;
-      announce(`Stroke ${number}: ${fitted.numbers} numbers, ${fitted.closed ? "closed" : "open"}`);
+      announce(`Stroke ${number}: ${strokeNumbers(stroke, this.store.view.frame)} numbers, ${fitted.closed ? "closed" : "open"}`);
     } catch (error) {
       announce(error.message, { error: true });
     } finally {

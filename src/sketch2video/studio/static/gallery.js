@@ -1,7 +1,7 @@
 /** The gallery: what was made; a click brings it back, with everything that it was made from. */
 
 import * as api from "./api.js";
-import { announce, byId, h, icon } from "./dom.js";
+import { announce, byId, h, icon, unseen } from "./dom.js";
 
 export class Gallery {
   #items = [];
@@ -32,9 +32,9 @@ export class Gallery {
     const still = h("canvas", { class: "still", width: 160, height: 160, "aria-hidden": "true" });
     // The first frame, until a pointer or the focus is on it: only what is looked at moves.
     picture.addEventListener("load", () => still.getContext("2d").drawImage(picture, 0, 0, 160, 160));
-    const facts = [`seed ${item.seed}`, `${item.frames ?? item.num_frames} frames`].join(" · ");
-    const open = h("button", { type: "button", class: "thumb", "aria-label": `Open: ${item.caption || "untitled"}, ${facts}`, onclick: () => this.#open(item.key) },
-      h("span", { class: "frame" }, picture, still),
+    const facts = [`seed ${item.seed}`, `${item.num_frames} frames`].join(" · ");
+    const open = h("button", { type: "button", class: "thumb", onclick: () => this.#open(item.key) },
+      h("span", { class: "frame" }, picture, still), unseen("Open "),
       h("span", { class: "caption" }, item.caption || "untitled"),
       h("span", { class: "facts" }, facts));
     const remove = h("button", { type: "button", class: "icon-button remove", "aria-label": `Remove: ${item.caption || "untitled"}`, title: "Remove", onclick: () => this.#remove(item) }, icon("close"));
@@ -43,7 +43,7 @@ export class Gallery {
 
   async #open(key) {
     try {
-      const [item, frames] = await Promise.all([api.gallery.item(key), api.gallery.frames(key)]);
+      const [item, frames] = await Promise.all([api.gallery.item(key), api.gallery.frames(key).catch(() => null)]);
       await this.onOpen(item, frames);
     } catch (error) {
       announce(error.message, { error: true });

@@ -58,7 +58,7 @@ function taken(event) {
   const { target } = event;
   const typing = target.tagName === "TEXTAREA" || (target.tagName === "INPUT" && TYPED.has(target.type));
   if (typing) return !((event.ctrlKey || event.metaKey) && event.key === "Enter");
-  if (document.querySelector("dialog[open]")) return true;
+  if (document.querySelector("dialog[open], :popover-open")) return true;
   const own = { INPUT: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], SELECT: null, BUTTON: [" ", "Enter"] };
   if (target.tagName === "SELECT") return !(event.ctrlKey || event.metaKey);
   if (target.type === "checkbox") return event.key === " ";

@@ -75,16 +75,20 @@ async function download(kind, ending) {
 }
 
 /** Bring something of the gallery back to the canvas. */
-async function openItem(item, frames) {
-  const known = prompt.models.some((model) => model.id === item.model);
-  const drawing = item.drawing && { ...item.drawing, strokes: item.drawing.strokes.map((s) => ({ ...s, keys: s.keys ?? [] })) };
-  const { caption, seed, fps, sampling = {} } = item;
-  const after = { ...(await decode(frames)), saved: item.key, seed };
+async function openItem(item, sheet) {
+  const { document: made } = item;
+  if (!made) return announce("What this video was made from is damaged", { error: true });
+  const known = prompt.models.some((model) => model.id === made.model);
+  const drawing = made.drawing && { ...made.drawing, strokes: made.drawing.strokes.map((s) => ({ ...s, keys: s.keys ?? [] })) };
+  const sampling = Object.fromEntries(Object.entries(made.sampling ?? {}).filter(([, value]) => value !== null));
+  const { caption, seed, fps, frames } = made;
+  const after = sheet && { ...(await decode(sheet)), saved: item.key, seed };
   store.look({ selected: new Set(), frame: 0, playing: false });
-  store.apply({ caption, seed, fps, sampling, drawing, frames: item.frames, source: drawing ? "hand" : "caption", ...(known ? { model: item.model } : {}) }, "Open from the gallery");
-  painter.adopt(after);
+  const patch = { caption, seed, fps, frames, sampling, drawing, source: drawing ? "hand" : "caption" };
+  store.apply(known ? { ...patch, model: made.model } : patch, "Open from the gallery");
+  if (after) painter.adopt(after);
   scrollTo({ top: 0, behavior: "smooth" });
-  announce(known ? "Opened" : "Opened; its model is no longer here, so that another one would paint it");
+  return announce(known ? "Opened" : "Opened. Its model is not here, so that another one would paint it");
 }
 
 const actions = {
@@ -144,7 +148,7 @@ function buildVideoActions() {
 function showTools() {
   const { view, undoLabel, redoLabel } = store;
   for (const button of document.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === view.tool);
-  byId("canvas").dataset.tool = view.tool;
+  byId("canvas").dataset.mode = view.tool;
   const any = view.selected.size > 0;
   byId("delete").disabled = byId("duplicate").disabled = !any;
   document.querySelector('[data-tool="redraw"]').disabled = view.selected.size !== 1;
@@ -195,7 +199,7 @@ function showPainting(state) {
   if (known) bar.value = progress.step / progress.steps;
   else bar.removeAttribute("value");
   byId("progress-text").textContent = known ? `${progress.stage ?? "painting"} ${progress.step} / ${progress.steps}` : "waiting";
-  store.look({ videoFrames: after?.images.length ?? null, ...(before ? {} : { compare: false }) });
+  store.look({ videoFrames: after?.count ?? null, ...(before ? {} : { compare: false }) });
   video.set({ before, after });
   byId("video-stage").classList.toggle("stale", busy && Boolean(after));
   byId("video-facts").textContent = after && !error ? [`seed ${after.seed}`, after.seconds ? `${after.seconds.toFixed(2)} s` : null, after.saved ? "saved" : null].filter(Boolean).join(" · ") : "";
@@ -205,6 +209,7 @@ function showPainting(state) {
   box.setAttribute("role", error ? "alert" : "presentation");
   if (error) box.replaceChildren(h("p", {}, error), h("button", { type: "button", class: "example", onclick: () => painter.paint() }, "Try again"));
   else if (!prompt.model) box.replaceChildren(h("p", {}, ready ? "A trained model paints the drawing here." : "Loading the models …"));
+  else if (store.doc.drawing?.strokes.length && !store.doc.caption.trim()) box.replaceChildren(h("p", {}, "Type a caption: it says what the drawing shows, and in which colours."));
   else box.replaceChildren(h("p", {}, "The video appears here."));
   byId("compare-button").disabled = !before;
   byId("lines-button").disabled = !after;
@@ -223,7 +228,7 @@ function showSelection() {
 
 const keepSoon = settled(() => {
   const { before, after } = painter.state;
-  const plain = (each) => each && { frames: each.urls, width: each.width, height: each.height, saved: each.saved, seconds: each.seconds, seed: each.seed };
+  const plain = (each) => each && { sheet: each.sheet, saved: each.saved, seconds: each.seconds, seed: each.seed };
   const { frame, onion, lines, compare, auto } = store.view;
   keep({ doc: store.doc, view: { frame, onion, lines, compare, auto }, selected: [...store.view.selected], current: painter.current, before: plain(before), after: plain(after) });
 }, 250);
@@ -284,6 +289,12 @@ function listenToPage() {
   new ResizeObserver(() => showSelection()).observe(byId("canvas"));
 }
 
+/** A line of the server as a sentence; what stands between backticks is code. */
+function withCode(text) {
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, "");
+  return sentence.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
+}
+
 async function loadModels() {
   const notice = byId("notice");
   try {
@@ -292,7 +303,7 @@ async function loadModels() {
     const before = prompt.model;
     prompt.setModels(models);
     notice.hidden = models.length > 0;
-    if (!models.length) notice.replaceChildren(h("strong", {}, "No trained model yet."), " ", help ?? "Run make demo to train one.", " Drawing and equations work without.");
+    if (!models.length) notice.replaceChildren(h("p", {}, ...withCode(help ?? "there is no trained model"), ". Drawing and equations work without one."));
     if (prompt.model && !before) store.look({ emptyFrames: prompt.model.frames ?? 16 });
     byId("generate").disabled = !models.length;
     return true;
@@ -319,8 +330,9 @@ async function start() {
   }
   await Promise.all([loadModels(), gallery.refresh()]);
   for (const name of ["before", "after"]) {
-    const video = last?.[name] && (await decode(last[name]).catch(() => null));
-    if (video) last[`${name}Video`] = { ...video, ...{ saved: last[name].saved, seconds: last[name].seconds, seed: last[name].seed } };
+    const { sheet, ...facts } = last?.[name] ?? {};
+    const decoded = sheet && (await decode(sheet).catch(() => null));
+    if (decoded) last[`${name}Video`] = { ...decoded, ...facts };
   }
   if (last?.afterVideo) painter.adopt(last.afterVideo, { before: last.beforeVideo, current: last.current });
   ready = true;

@@ -12,7 +12,9 @@ export function openMenu(button, menu) {
   menu.addEventListener("toggle", (event) => {
     if (event.newState !== "open") return;
     const at = button.getBoundingClientRect();
-    const left = Math.min(at.left, document.documentElement.clientWidth - menu.offsetWidth - 8);
+    const width = document.documentElement.clientWidth;
+    // Along the edge of the button that is nearer to the edge of the page.
+    const left = at.left > width / 2 ? at.right - menu.offsetWidth : at.left;
     const below = at.bottom + 6 + menu.offsetHeight < window.innerHeight;
     menu.style.left = `${Math.max(8, left)}px`;
     menu.style.top = `${below ? at.bottom + 6 : Math.max(8, at.top - menu.offsetHeight - 6)}px`;

@@ -110,7 +110,7 @@ export class Painter {
         this.#set({ busy: false, progress: null });
         return null;
       }
-      const video = { ...(await decode(await api.frames(job.id))), key, saved: end.key, seconds: end.seconds, seed: request.seed };
+      const video = { ...(await decode(await api.frames(job.id))), key, saved: save ? end.key : null, seconds: end.seconds, seed: request.seed };
       if (this.#job !== job) return null;
       this.#job = null;
       this.#lastMs = performance.now() - started;

@@ -9,8 +9,8 @@ export const MOST_FRAMES = 256;
 const SEEDS = 2 ** 32;
 
 const NAMES = {
-  sampler: "Sampler", num_inference_steps: "Steps", steps: "Steps", guidance_scale: "Guidance", cfg: "Guidance",
-  frames: "Frames", fps: "Frames a second",
+  sampler: "Sampler", num_inference_steps: "Steps", guidance_scale: "Guidance by the caption",
+  control_guidance_scale: "Guidance by the drawing", frames: "Frames", fps: "Frames a second",
 };
 const titleOf = (name) => NAMES[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
@@ -85,7 +85,7 @@ export class Prompt {
       if (this.store.doc.drawing) this.store.amend({ drawing: null });
       return true;
     }
-    const request = { model: model.id, caption: caption.trim(), seed, frames, fps };
+    const request = { model: model.id, caption: caption.trim(), seed, frames, fps, client: api.CLIENT };
     const wanted = JSON.stringify(request);
     if (this.#drawn.request === wanted && this.#drawn.drawing === this.store.doc.drawing) return true;
     const controller = (this.#request = new AbortController());
@@ -159,7 +159,7 @@ export class Prompt {
     const { model } = this;
     this.settingsShown = JSON.stringify([doc.model, doc.frames, doc.fps, doc.sampling, doc.drawing?.frames]);
     const most = Math.min(model?.longest ?? MOST_FRAMES, MOST_FRAMES);
-    const frames = this.#number("frames", doc.drawing?.frames ?? doc.frames ?? model?.frames ?? 16, { min: 1, max: most, step: 1 }, (value) => {
+    const frames = this.#number("frames", doc.drawing?.frames ?? doc.frames ?? model?.frames ?? 16, { min: 2, max: most, step: 1 }, (value) => {
       if (doc.source === "hand") this.actions.resample(value);
       else this.#input({ frames: value });
     });

@@ -2,9 +2,9 @@
 
 import { strokePath } from "./canvas.js";
 import { strokeNumbers } from "./curves.js";
-import { byId, h, icon, settled, svg } from "./dom.js";
+import { byId, h, icon, settled, svg, unseen } from "./dom.js";
 
-const LEAST_CELL = 30; // px of a frame's picture
+const LEAST_CELL = 22; // px of a frame's picture
 const THUMBS_AFTER = 160; // ms without a change until the small pictures follow
 
 const button = (name, label, onclick, title = label) =>
@@ -68,7 +68,7 @@ export class Timeline {
     this.onion.setAttribute("aria-pressed", view.onion);
     this.#showMarks();
     if (doc) {
-      if (this.#shown.frames !== frames) this.#layOut();
+      this.#layOut();
       this.later();
     }
     if (committed || names.has("selected")) this.#showKeys();
@@ -89,17 +89,18 @@ export class Timeline {
     }
   }
 
-  /** Small pictures: as many as there is room for, each for the first frame of its part. */
+  /** Small pictures: of every frame, or of every n-th one where there is no room; a picture is as wide as its frames. */
   #layOut() {
     const { frames } = this.store;
     const width = this.strip.clientWidth || 400;
-    const cells = Math.max(1, Math.min(frames, Math.floor(width / LEAST_CELL)));
-    if (cells === this.#thumbs.length && this.#shown.frames === frames) return;
-    this.#shown = [];
-    this.#shown.frames = frames;
-    this.#thumbs = Array.from({ length: cells }, (_, i) => {
+    const step = Math.ceil((frames * LEAST_CELL) / width);
+    if (this.#shown.frames === frames && this.#shown.step === step) return;
+    this.#shown = Object.assign([], { frames, step });
+    this.#thumbs = Array.from({ length: Math.ceil(frames / step) }, (_, i) => {
       const path = svg("path");
-      return { frame: Math.floor((i * frames) / cells), path, cell: svg("svg", { viewBox: "0 0 1000 1000", "aria-hidden": "true" }, path) };
+      const cell = svg("svg", { viewBox: "0 0 1000 1000", "aria-hidden": "true" }, path);
+      cell.style.flexGrow = Math.min(step, frames - i * step);
+      return { frame: i * step, path, cell };
     });
     this.strip.replaceChildren(...this.#thumbs.map(({ cell }) => cell));
     this.#showThumbs();
@@ -177,7 +178,6 @@ export class Timeline {
       ...strokes.map((stroke, i) => {
         const shown = stroke.visible[view.frame];
         const numbers = strokeNumbers(stroke, view.frame);
-        const label = `Stroke ${i + 1}, ${numbers} numbers${shown ? "" : ", hidden in this frame"}`;
         const toggle = (event) => {
           const next = new Set(event.shiftKey || event.ctrlKey || event.metaKey ? view.selected : []);
           if (view.selected.has(stroke.id)) next.delete(stroke.id);
@@ -187,8 +187,8 @@ export class Timeline {
         const pressed = String(view.selected.has(stroke.id));
         return h("button", {
           type: "button", class: `chip${shown ? "" : " hidden-here"}`, "data-row": stroke.id,
-          "aria-pressed": pressed, "aria-label": label, title: label, onclick: toggle,
-        }, String(i + 1), h("span", {}, String(numbers)));
+          "aria-pressed": pressed, title: `Stroke ${i + 1}: ${numbers} numbers`, onclick: toggle,
+        }, unseen("Stroke "), String(i + 1), h("span", {}, String(numbers)), unseen(` numbers${shown ? "" : ", hidden in this frame"}`));
       }),
     );
     if (focused) this.list.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus();

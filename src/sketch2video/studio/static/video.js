@@ -3,17 +3,15 @@
 import { strokePath } from "./canvas.js";
 import { byId } from "./dom.js";
 
-/** Decode frames of the API, {width, height, frames: data URLs}, into {images, width, height, urls}. */
-export async function decode({ width, height, frames }) {
-  const images = await Promise.all(
-    frames.map(async (url) => {
-      const image = new Image();
-      image.src = url;
-      await image.decode();
-      return image;
-    }),
-  );
-  return { images, width: width ?? images[0]?.naturalWidth, height: height ?? images[0]?.naturalHeight, urls: frames };
+/**
+ * Decode a sheet of frames of the API, {frames: [data URL], count, columns, size}: frame i is at column i % columns and row
+ * floor(i / columns). The sheet itself is kept, to be stored in the browser.
+ */
+export async function decode(sheet) {
+  const image = new Image();
+  image.src = sheet.frames[0];
+  await image.decode();
+  return { image, sheet, count: sheet.count, size: sheet.size, columns: sheet.columns };
 }
 
 export class VideoView {
@@ -24,6 +22,7 @@ export class VideoView {
     this.stage = byId("video-stage");
     this.divider = byId("divider");
     this.slider = byId("compare-at");
+    this.cell = document.createElement("canvas");
     this.after = null;
     this.before = null;
     this.slider.addEventListener("input", () => this.draw());
@@ -59,16 +58,24 @@ export class VideoView {
 
   #part(context, video, from, to) {
     const side = this.canvas.width;
-    const image = video.images[Math.min(this.store.view.frame, video.images.length - 1)];
-    if (!image || from >= to) return;
+    if (from >= to) return;
+    const frame = Math.min(this.store.view.frame, video.count - 1);
+    const [x, y] = [frame % video.columns, Math.floor(frame / video.columns)].map((index) => index * video.size);
     context.save();
     context.beginPath();
     context.rect(from * side, 0, (to - from) * side, side);
     context.clip();
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
-    context.drawImage(image, 0, 0, side, side);
+    context.drawImage(this.#frame(video, x, y), 0, 0, side, side);
     context.restore();
+  }
+
+  /** One frame alone: smoothing would mix in the neighbours on the sheet. */
+  #frame(video, x, y) {
+    this.cell.width = this.cell.height = video.size;
+    this.cell.getContext("2d").drawImage(video.image, x, y, video.size, video.size, 0, 0, video.size, video.size);
+    return this.cell;
   }
 
   #lines(context, drawing, t) {
