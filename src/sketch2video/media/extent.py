@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sketch2video.media.containers import looks_like_video, opened_video, rate_of, seconds_of
+from sketch2video.media.containers import looks_like_video, opened_video, seconds_of
 from sketch2video.media.pictures import header_of
 
 
@@ -51,4 +51,4 @@ def clip_extent(path: Path | str) -> Extent:
                 time = seconds_of(packet.pts, packet.time_base)
                 first, last = (min(first, time), max(last, time)) if frames else (time, time)
             frames += 1
-        return Extent(stream.width, stream.height, frames, max(last - first, frames / max(rate_of(stream), 1000.0)))
+        return Extent(stream.width, stream.height, frames, last - first)

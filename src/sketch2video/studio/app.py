@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from sketch2video import __version__
 from sketch2video.errors import UserError, first_line, printable
 from sketch2video.params import Params
 from sketch2video.studio import drawing_routes, gallery_routes, painting_routes
@@ -24,6 +23,9 @@ from sketch2video.studio.models import Models, Offer
 from sketch2video.studio.security import LocalOnly
 from sketch2video.studio.state import Studio, painted_bytes
 from sketch2video.studio.worker import BusyError, Worker
+
+VERSION = "1"
+"""Of the API; increased whenever a script that uses it has to be changed."""
 
 STATIC = Path(__file__).with_name("static")
 
@@ -61,7 +63,7 @@ def create_app(
 
     app = FastAPI(
         title="sketch2video studio",
-        version=__version__,
+        version=VERSION,
         description="Draw captions, change strokes, paint videos over drawings.",
         openapi_url="/api/openapi.json",
         docs_url=None,  # the pages of FastAPI load scripts from the network

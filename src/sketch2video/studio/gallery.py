@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -41,6 +42,8 @@ PLAYER = "html"
 
 MOST_WAITING = 8
 """Most videos that wait to be written; further ones make the worker wait."""
+
+logger = logging.getLogger(__name__)
 
 
 class Gallery:
@@ -120,7 +123,7 @@ class Gallery:
                 row = self._written(painted, index)
                 write_manifest(self._folder, [*(row for row in rows if row["key"] != painted.key), row])
         except (OSError, UserError) as error:
-            print(f"sketch2video: the gallery lacks a video: {printable(error)}")
+            logger.warning("a video is missing in the gallery: %s", printable(error))
 
     def _written(self, painted: Painted, index: int) -> dict[str, Any]:
         """Write the files of a video; its row of the manifest."""

@@ -15,7 +15,7 @@ from sketch2video.generation.drawings import draw_caption
 from sketch2video.generation.layout import KEY_DIGITS
 from sketch2video.generation.videos import Model, Request, Video, call_pipeline
 from sketch2video.studio.documents import numbers_of, to_curves, to_drawing
-from sketch2video.studio.jobs import Job
+from sketch2video.studio.paint_jobs import Job
 from sketch2video.studio.schemas import Drawing, PaintRequest, Sampling, StudioDocument
 
 VERSION = 1

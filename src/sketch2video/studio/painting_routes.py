@@ -19,7 +19,7 @@ from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 
 from sketch2video.media.writing import write_video, write_webm
-from sketch2video.studio.jobs import ENDS, Event, Job
+from sketch2video.studio.paint_jobs import ENDS, Event, Job
 from sketch2video.studio.painting import Painted
 from sketch2video.studio.schemas import Accepted, FrameSheet, PaintRequest
 from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of

@@ -16,8 +16,8 @@ from sketch2video.errors import UserError
 from sketch2video.generation.videos import Model
 from sketch2video.params import Params
 from sketch2video.studio.gallery import Gallery
-from sketch2video.studio.jobs import Job
 from sketch2video.studio.models import Models
+from sketch2video.studio.paint_jobs import Job
 from sketch2video.studio.painting import Painted, paint
 from sketch2video.studio.schemas import PaintRequest, Problem, Sampling
 from sketch2video.studio.worker import Worker, reason

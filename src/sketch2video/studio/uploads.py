@@ -13,6 +13,7 @@ from sketch2video.generation.prompt_drawings import load_drawing
 from sketch2video.media.containers import is_clip
 from sketch2video.media.extent import clip_extent, picture_extent
 from sketch2video.params import Params
+from sketch2video.studio.worker import BusyError
 from sketch2video.svg import is_svg
 
 MOST_PIXELS = 64_000_000
@@ -26,6 +27,10 @@ MOST_CLIP_PIXELS = 8_000_000_000
 SIZE = 64
 """Side at which lines of photographs are extracted outside of a project, px."""
 
+MOST_WAITING = 8
+"""Most files that are fitted or wait for it."""
+
+_room = threading.BoundedSemaphore(MOST_WAITING)
 _one_at_a_time = threading.Lock()
 
 
@@ -42,7 +47,17 @@ def fit_upload(data: IO[bytes], frames: int, params: Params | None) -> tuple[Cur
 
     Raises:
         UserError: the file is damaged, too large, of no known kind, or shows no lines.
+        BusyError: too many files wait.
     """
+    if not _room.acquire(blocking=False):
+        raise BusyError
+    try:
+        return _fit(data, frames, params)
+    finally:
+        _room.release()
+
+
+def _fit(data: IO[bytes], frames: int, params: Params | None) -> tuple[CurveSequence, float | None]:
     with tempfile.TemporaryDirectory(prefix="sketch2video-studio-") as folder, _one_at_a_time:
         path = Path(folder) / "file"
         with path.open("wb") as copy:

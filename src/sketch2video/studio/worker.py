@@ -10,15 +10,14 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from sketch2video.errors import first_line, printable, refusal
-from sketch2video.studio.jobs import Job, Stopped
+from sketch2video.studio.paint_jobs import Job, Stopped
 
 T = TypeVar("T")
 
 MOST_WAITING = 64
 """Most calls, and most jobs, that wait."""
 MOST_FINISHED = 64
-"""Most finished jobs whose results are kept, and
-"""
+"""Most finished jobs whose results are kept, and"""
 MOST_RESULT_BYTES = 128 * 2**20
 """most bytes of their results together; the newest is kept in any case."""
 CALLS_IN_A_ROW = 4
@@ -83,6 +82,7 @@ class Worker:
                 raise BusyError
             self._queue[client] = (job, function)  # a replaced one keeps its place
             self._jobs[job.id] = job
+            self._forget()
             if self._running is not None and self._running.client == client:
                 self._running.stop("dropped")
             self._wake.notify()

@@ -17,8 +17,11 @@ from sketch2video.curves.fitting.series import (
 )
 from sketch2video.curves.fitting.trace import NEARLY_CLOSED
 
-CANVAS = 128
+CANVAS = 96
 """Pixels of a frame width for the tolerance of the fit; finer would only fit the trembling of the hand."""
+
+NEGLIGIBLE = 1e-5
+"""Coefficients below this, in frame widths, are zero: those of an outline's symmetry are rounding errors."""
 
 SHORTEST = 1 / 256
 """Length of the shortest line, frame widths: a shorter one is a dot, which has no direction."""
@@ -65,7 +68,7 @@ def fit_hand_drawn(points: np.ndarray, closed: bool | None = None, harmonics: in
     if len(points) < 2 or polyline_lengths(points) < SHORTEST:
         raise ValueError("the line is only a dot; draw a longer one")
     points = points[np.append(True, np.any(np.diff(points, axis=0) != 0, axis=1))]
-    closed = _is_outline(points) if closed is None else closed and len(points) > 2
+    closed = _is_outline(points) if closed is None else bool(closed) and len(points) > 2
     if closed:
         line = start_canonically(resample(points, _SAMPLES, closed=True))
     else:
@@ -75,6 +78,7 @@ def fit_hand_drawn(points: np.ndarray, closed: bool | None = None, harmonics: in
     length = float(polyline_lengths(line)) * CANVAS
     count = int(share_harmonics(series[None] * CANVAS, np.array([length]), harmonics)[0])
     series = series[:, : max(count, 2)]
+    series[np.abs(series) < NEGLIGIBLE] = 0.0
     series = close(series) if closed else _with_ends(series, points[0], points[-1])
     return HandDrawn(series.astype(np.float32), closed)
 
@@ -85,18 +89,20 @@ def _is_outline(points: np.ndarray) -> bool:
     x, y = points[:, 0], points[:, 1]
     area = 0.5 * abs(float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()))
     width, height = np.ptp(points, axis=0)
-    return gap < NEARLY_CLOSED * float(polyline_lengths(points)) and area > 0.2 * width * height
+    return gap < NEARLY_CLOSED * float(polyline_lengths(points)) and bool(area > 0.2 * width * height)
 
 
 def _with_ends(series: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """The curve nearest to (2, K), K at least 2, in the mean square along the pen, that has these ends.
 
     The ends are the sum of all coefficients and their alternating sum, so the even and the odd ones have one condition
-    each. The mean square of the constant term counts twice that of the others.
+    each. The mean square of the constant term counts twice that of the others. Zero coefficients stay zero, except for
+    the lowest ones.
     """
-    weights = np.where(np.arange(series.shape[-1]) == 0, 0.5, 1.0)
+    k = np.arange(series.shape[-1])
+    weights = np.where(k == 0, 0.5, 1.0) * ((series != 0) | (k < 2))
     series = series.copy()
     for parity, target in enumerate(((first + last) / 2, (first - last) / 2)):
-        share = weights[parity::2] / weights[parity::2].sum()
+        share = weights[:, parity::2] / weights[:, parity::2].sum(-1, keepdims=True)
         series[:, parity::2] += (target - series[:, parity::2].sum(-1))[:, None] * share
     return series
