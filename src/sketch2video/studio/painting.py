@@ -107,16 +107,14 @@ def _drawing(model: Model, asked: PaintRequest, job: Job) -> tuple[CurveSequence
         return None, None
     if asked.drawing is None:
         job.progress("drawing", 0, 1)
-        curves = draw_caption(pipeline, asked.caption, asked.seed, asked.frames, asked.fps)
+        drawing = to_drawing(draw_caption(pipeline, asked.caption, asked.seed, asked.frames, asked.fps), asked.fps)
         job.progress("drawing", 1, 1)
-        return curves, to_drawing(curves, asked.fps)
+        return to_curves(drawing), drawing
     curves = to_curves(asked.drawing)
-    if not curves.visible.any():
-        raise UserError("the drawing is empty; draw a stroke, or leave the drawing out")
     frames = asked.frames or (len(curves) if len(curves) > 1 else pipeline.sample_frames)
     if frames != len(curves):
-        curves = resampled(curves, frames)
-        return curves, to_drawing(curves, asked.fps)
+        drawing = to_drawing(resampled(curves, frames), asked.fps)
+        return to_curves(drawing), drawing
     return curves, asked.drawing
 
 

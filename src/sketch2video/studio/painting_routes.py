@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -28,6 +28,15 @@ router = APIRouter(prefix="/api", responses=PROBLEMS | MISSING)
 
 Shared = Annotated[Studio, Depends(studio_of)]
 JobId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "progress {stage, step, steps}, then one of done {key, seconds, numbers}, failed {message},"
+    " dropped {}, cancelled {}; the data are JSON",
+    "properties": {"event": {"enum": ["progress", *ENDS]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
+"""Schema of an event of a paint."""
 
 HEARTBEAT = 15.0
 """Seconds after which a comment keeps a quiet stream of events open."""
@@ -57,13 +66,7 @@ def paint(asked: PaintRequest, studio: Shared) -> Response:
 @router.get(
     "/paint/{job}/events",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "progress {stage, step, steps}, then one of done {key, seconds, numbers}, failed {message},"
-            " dropped {}, cancelled {}",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    },
+    responses={200: {"description": "events", "content": {"text/event-stream": {"schema": EVENT}}}},
 )
 async def events(job: Annotated[Job, Depends(job_of)]) -> StreamingResponse:
     """Server-sent events of a paint. Of its progress the newest is sent; the last event is never left out."""
