@@ -164,15 +164,119 @@ def test_errors_are_shown(page: Page, tmp_path):
     page.until(lambda: page.text("#alert"))
     page.generate(CAPTION)
     page.tab.click("#settings-button")
-    page.tab.get_by_label("Steps").fill("2.5")
-    page.tab.get_by_label("Steps").press("Tab")
-    page.until(lambda: "num_inference_steps" in page.text("#video-empty"))
-    page.tab.get_by_label("Steps").fill("2")
-    page.tab.get_by_label("Steps").press("Tab")
+    guidance = page.tab.get_by_label("Guidance by the caption")
+    guidance.fill("99")
+    guidance.press("Tab")
+    page.until(lambda: "guidance_scale" in page.text("#video-empty"))
+    guidance.fill("2")
+    guidance.press("Tab")
     page.until(lambda: page.tab.locator("#video-empty").is_hidden())
+    steps = page.tab.get_by_label("Steps")
+    steps.fill("2.5")
+    steps.press("Tab")
+    page.until(lambda: page.text("#alert").startswith("Steps: "))
     expected = [error for error in page.errors if "422" in error]
     assert len(expected) == 2, "the browser notes the two refusals itself"
     page.errors = [error for error in page.errors if error not in expected]
+
+
+def test_undo_brings_back_what_a_drawing_was_made_from(page: Page):
+    page.tab.fill("#caption", CAPTION)
+    page.until(lambda: page.tab.locator(".chip").count() > 0)
+    page.tab.wait_for_timeout(1000)  # later than what is one step of undo
+    page.frame(0)
+    before = page.starts()
+    page.tab.fill("#caption", "a blue star grows")
+    page.tab.fill("#seed", "2")
+    page.idle()
+    page.frame(0)
+    assert page.starts() != before
+    page.keys("Control+z")
+    assert page.starts() == before
+    assert page.tab.input_value("#caption") == CAPTION
+    assert page.tab.input_value("#seed") == "1"
+
+
+def test_handles_scale_and_turn(page: Page):
+    page.frame(0)
+    page.pen(*LINE)
+
+    def handle(name: str) -> tuple[float, float]:
+        ring = page.tab.locator(f'[data-grip="{name}"]')
+        return tuple(float(ring.get_attribute(axis)) / 1000 for axis in ("cx", "cy"))
+
+    (before,) = page.starts()
+    (left, top), (right, bottom) = handle("nw"), handle("se")
+    page.drag((right, bottom), (right + (right - left), bottom + (bottom - top)))
+    (scaled,) = page.starts()
+    assert np.abs(np.subtract(scaled, (left, top)) - 2 * np.subtract(before, (left, top))).max() < 0.01
+    page.keys("Control+z")
+    assert page.starts() == [before]
+    middle = np.add(handle("nw"), handle("se")) / 2
+    top = handle("turn")
+    page.drag(top, (middle[0] + 0.3, middle[1]))
+    (turned,) = page.starts()
+    x, y = np.subtract(before, middle)
+    assert np.abs(np.subtract(turned, middle) - [-y, x]).max() < 0.01
+    assert page.tab.get_attribute("#undo", "title") == "Undo: turn"
+
+
+def test_a_stroke_is_redrawn_at_a_key_frame(page: Page):
+    page.frame(0)
+    page.pen(*LINE)
+    page.frame(7)
+    page.keys("r")
+    page.drag((0.1, 0.8), (0.5, 0.7), (0.9, 0.8))
+    page.until(lambda: abs(page.starts()[0][1] - 0.8) < 0.01)
+    page.keys("v")
+    heights = np.array(page.along())[:, 1]
+    assert np.abs(heights - np.linspace(heights[0], heights[7], 8)).max() < 1e-3
+    assert page.tab.locator(".key-mark").count() == 2
+
+
+def test_key_frames_are_moved_and_removed(page: Page):
+    page.frame(0)
+    page.pen(*LINE)
+    page.frame(5)
+    page.keys("Shift+ArrowRight")
+    box = page.tab.locator(".keys").bounding_box()
+    mark = page.tab.locator(".key-mark").nth(1).bounding_box()
+    page.tab.mouse.move(mark["x"] + 12, mark["y"] + 12)
+    page.tab.mouse.down()
+    page.tab.mouse.move(box["x"] + box["width"] * 7.5 / 8, mark["y"] + 12, steps=4)
+    page.tab.mouse.up()
+    names = page.tab.eval_on_selector_all(".key-mark", "all => all.map((mark) => mark.ariaLabel)")
+    assert names == ["Key frame 1 of stroke 1", "Key frame 8 of stroke 1"]
+    page.tab.locator(".key-mark").nth(1).press("ArrowLeft")
+    page.tab.locator(".key-mark").nth(1).press("Delete")
+    assert page.tab.locator(".key-mark").count() == 1
+
+
+def test_strokes_are_selected_by_a_box_duplicated_and_deleted(page: Page):
+    page.frame(0)
+    page.pen(*LINE)
+    page.keys("Escape")
+    page.drag((0.1, 0.2), (0.6, 0.45))
+    assert page.tab.locator("#canvas .chosen").count() == 1
+    page.keys("Control+d")
+    assert len(page.starts()) == 2
+    assert np.abs(np.subtract(*reversed(page.starts())) - 0.03).max() < 1e-4
+    page.keys("Delete")
+    assert len(page.starts()) == 1
+    page.keys("Control+z", "Control+z", "Control+z")
+    assert page.starts() == []
+
+
+def test_the_video_says_when_the_drawing_has_changed(page: Page):
+    page.generate(CAPTION)
+    page.tab.uncheck("#auto")
+    painted = len(page.paints)
+    page.pen(*LINE)
+    page.tab.wait_for_timeout(500)
+    assert len(page.paints) == painted
+    page.tab.click("#repaint")
+    page.until(lambda: len(page.paints) == painted + 1 and page.tab.locator("#painting").is_hidden())
+    assert page.tab.locator("#repaint").is_hidden()
 
 
 def test_a_picture_is_sketched_and_painted(page: Page, tmp_path):

@@ -2,11 +2,13 @@
 
 import * as api from "./api.js";
 import { coefficientsAt, strokeNumbers } from "./curves.js";
-import { announce, byId, h, math, saveFile } from "./dom.js";
+import { announce, byId, h, math, saveFile, settled } from "./dom.js";
 import { openMenu } from "./menu.js";
 
 const DIGITS = 4;
 const MOST_SHOWN = 12; // strokes of a frame; further ones are behind a button
+const LIVE_NUMBERS = 100; // up to which the equation follows a drag; the layout of more takes longer than a frame
+const PAUSE_MS = 120;
 
 const word = (text) => math("mi", { mathvariant: "normal", class: "upright" }, text);
 const letter = (text) => math("mi", { mathvariant: "normal", class: "letter" }, text);
@@ -57,6 +59,7 @@ export class EquationView {
     this.root = byId("formula");
     this.rows = new Map();
     this.all = false;
+    this.later = settled(() => this.show(), PAUSE_MS);
     const menu = byId("copy-menu");
     menu.append(
       ...FORMATS.map(([format, title]) =>
@@ -74,7 +77,16 @@ export class EquationView {
     return { chosen: chosen.length > 0, strokes: chosen.length ? chosen : visible };
   }
 
+  /** Show the equation now, or, while a drag changes more than can be laid out in a frame, when it pauses. */
+  follow() {
+    const { strokes } = this.shown;
+    const count = strokes.reduce((sum, stroke) => sum + strokeNumbers(stroke, this.store.view.frame), 0);
+    if (this.store.inGesture && count > LIVE_NUMBERS) this.later();
+    else this.show();
+  }
+
   show() {
+    this.later.stop();
     const { doc, view } = this.store;
     const { chosen, strokes } = this.shown;
     const all = doc.drawing?.strokes ?? [];

@@ -77,7 +77,7 @@ async function download(kind, ending) {
 /** Bring something of the gallery back to the canvas. */
 async function openItem(item, sheet) {
   const { document: made } = item;
-  if (!made) return announce("What this video was made from is damaged", { error: true });
+  if (!made) return announce("There is no record of what this video was made from", { error: true });
   const known = prompt.models.some((model) => model.id === made.model);
   const drawing = made.drawing && { ...made.drawing, strokes: made.drawing.strokes.map((s) => ({ ...s, keys: s.keys ?? [] })) };
   const sampling = Object.fromEntries(Object.entries(made.sampling ?? {}).filter(([, value]) => value !== null));
@@ -211,6 +211,7 @@ function showPainting(state) {
   else if (!prompt.model) box.replaceChildren(h("p", {}, ready ? "A trained model paints the drawing here." : "Loading the models …"));
   else if (store.doc.drawing?.strokes.length && !store.doc.caption.trim()) box.replaceChildren(h("p", {}, "Type a caption: it says what the drawing shows, and in which colours."));
   else box.replaceChildren(h("p", {}, "The video appears here."));
+  byId("repaint").hidden = busy || !after || !painter.possible || painter.current || store.view.auto;
   byId("compare-button").disabled = !before;
   byId("lines-button").disabled = !after;
   byId("save-button").disabled = !painter.possible || busy;
@@ -226,12 +227,14 @@ function showSelection() {
   canvas.showHandles(doc.drawing && view.tool !== "pen" ? box : null, dragged?.matrix);
 }
 
-const keepSoon = settled(() => {
+function keepNow() {
   const { before, after } = painter.state;
   const plain = (each) => each && { sheet: each.sheet, saved: each.saved, seconds: each.seconds, seed: each.seed };
   const { frame, onion, lines, compare, auto } = store.view;
   keep({ doc: store.doc, view: { frame, onion, lines, compare, auto }, selected: [...store.view.selected], current: painter.current, before: plain(before), after: plain(after) });
-}, 250);
+}
+
+const keepSoon = settled(keepNow, 250);
 
 function show(what) {
   const { doc, view } = store;
@@ -241,15 +244,17 @@ function show(what) {
   if (what.doc || names.has("frame") || names.has("onion") || names.has("playing")) canvas.showOnion(view.onion && !view.playing ? doc.drawing : null, view.frame);
   showSelection();
   timeline.show(what);
-  if (!view.playing || what.doc || names.has("playing")) equation.show();
+  if (!view.playing || what.doc || names.has("playing")) equation.follow();
   showBudget();
   if (names.has("frame") || names.has("lines") || names.has("compare") || what.doc) video.draw();
   if (what.doc || names.has("tool") || names.has("drawing")) showEmpty();
   if (what.doc || names.has("selected") || names.has("tool")) showTools();
   for (const [id, name] of [["compare-button", "compare"], ["lines-button", "lines"]]) byId(id).setAttribute("aria-pressed", view[name]);
-  if (what.committed || names.has("auto")) prompt.show();
-  if (what.committed) {
+  if (what.committed || names.has("auto")) {
+    prompt.show();
     showPainting(painter.state);
+  }
+  if (what.committed) {
     if (ready && view.auto && (doc.source === "hand" ? painter.state.after || doc.drawing : doc.drawing || prompt.model?.draws === false)) painter.soon();
   } else if (what.doc && view.auto) painter.live();
   if (ready && !store.inGesture) keepSoon();
@@ -278,6 +283,8 @@ function listenToPage() {
     if (event.target.files[0]) prompt.open(event.target.files[0]);
     event.target.value = "";
   });
+  addEventListener("pagehide", () => ready && keepNow());
+  byId("repaint").addEventListener("click", () => painter.paint());
   byId("stop").addEventListener("click", () => painter.cancel());
   byId("help").addEventListener("click", () => byId("shortcuts").showModal());
   byId("shortcuts-close").addEventListener("click", () => byId("shortcuts").close());

@@ -3,11 +3,12 @@
 import * as api from "./api.js";
 import { announce, byId, h, settled } from "./dom.js";
 
-const TYPING_MS = 220;
+const TYPING_MS = 120;
 const EXAMPLES = ["a red circle moves left to right", "a yellow star goes round in a circle", "a blue triangle keeps growing larger"];
 export const MOST_FRAMES = 256;
 const SEEDS = 2 ** 32;
 
+const COUNTED = new Set(["num_inference_steps", "top_k"]);
 const NAMES = {
   sampler: "Sampler", num_inference_steps: "Steps", guidance_scale: "Guidance by the caption",
   control_guidance_scale: "Guidance by the drawing", frames: "Frames", fps: "Frames a second",
@@ -96,8 +97,11 @@ export class Prompt {
       const strokes = drawing.strokes.map((stroke) => ({ ...stroke, keys: stroke.keys ?? [] }));
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       this.store.look({ selected: new Set(), frame: Math.min(this.store.view.frame, drawing.frames - 1) });
-      this.store.apply({ drawing: { ...drawing, strokes } }, "Draw the caption", { merge: true });
-      this.#drawn = { request: wanted, drawing: this.store.doc.drawing };
+      // Undo brings back what the drawing before was made from, too.
+      const inputs = { model: model.id, caption, seed, frames, fps };
+      const before = this.#drawn.drawing === this.store.doc.drawing ? this.#drawn.inputs : {};
+      this.store.apply({ drawing: { ...drawing, strokes } }, "Draw the caption", { merge: true, before });
+      this.#drawn = { request: wanted, drawing: this.store.doc.drawing, inputs };
       this.store.look({ playing: !still && drawing.frames > 1 });
       return true;
     } catch (error) {
@@ -174,7 +178,7 @@ export class Prompt {
       if (name === "sampler" || value === null || typeof value === "object") continue;
       const now = doc.sampling[name] ?? value;
       if (typeof value === "boolean") fields.push(this.#check(name, now, set));
-      else if (typeof value === "number") fields.push(this.#number(name, now, { step: "any", min: 0 }, (next) => set(name, next)));
+      else if (typeof value === "number") fields.push(this.#number(name, now, { step: COUNTED.has(name) ? 1 : "any", min: 0 }, (next) => set(name, next)));
       else fields.push(this.#text(name, now, set));
     }
     const reset = h("button", { type: "button", class: "quiet", onclick: () => {

@@ -79,11 +79,14 @@ export class Store {
    *
    * @param {object} patch attributes of the document that change
    * @param {string} label what undo will name
-   * @param {{merge?: boolean}} options merge: one entry for several changes of the same label in quick succession
+   * @param {{merge?: boolean, before?: object}} options merge: one entry for several changes of the same label in quick
+   *   succession; before: attributes that undo brings back, if they were amended before this change
    */
-  apply(patch, label, { merge = false } = {}) {
+  apply(patch, label, { merge = false, before = {} } = {}) {
     this.cancel();
-    this.#enter({ ...this.doc, ...patch }, label, merge);
+    const doc = { ...this.doc, ...patch };
+    this.doc = { ...this.doc, ...before };
+    this.#enter(doc, label, merge);
   }
 
   /** Change the document without an entry in the history. */
