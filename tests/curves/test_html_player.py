@@ -63,6 +63,13 @@ def test_a_title_is_text() -> None:
     assert reader.texts["h1"].strip() == title
 
 
+ENDS = """[...document.querySelectorAll("path")].map((path) => [0, path.getTotalLength()].map((length) => {
+    const point = path.getPointAtLength(length);
+    return [point.x, point.y];
+}))"""
+"""First and last points of all paths of a page."""
+
+
 def test_a_browser_plays_it_and_its_formula_is_the_drawing(tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -78,12 +85,11 @@ def test_a_browser_plays_it_and_its_formula_is_the_drawing(tmp_path: Path) -> No
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: request.url.startswith("file:") or faults.append(request.url))
         page.goto((tmp_path / "player.html").as_uri())
-        page.wait_for_function("shown > 0")  # it plays
+        playwright.expect(page.locator("#number")).not_to_have_text("1")  # it plays
         page.locator("#frame").fill("0")
         assert page.locator("#play").text_content() == "Play"
         assert page.locator("#numbers").text_content() == "14 numbers"
-        ends = page.evaluate("""[...document.querySelectorAll("path")].map(
-            (path) => [0, path.getTotalLength()].map((at) => { const p = path.getPointAtLength(at); return [p.x, p.y]; }))""")
+        ends = page.evaluate(ENDS)
         formula = page.evaluate("desmos(drawing.frames[0])")
         browser.close()
     assert faults == []
