@@ -40,6 +40,11 @@ class Served:
     client: httpx.Client
     output: Path
 
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return str(self.client.base_url).rstrip("/")
+
     def draw(self, **more: Any) -> dict[str, Any]:
         """The response of a draw that succeeds."""
         response = self.client.post("/api/draw", json={"model": "sketch", "caption": CAPTION} | more)

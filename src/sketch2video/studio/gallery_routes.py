@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Literal
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 
 from sketch2video.curves import from_json
 from sketch2video.curves.exports.html_player import to_html
+from sketch2video.media.codec import read_frames
 from sketch2video.studio.gallery import KINDS
-from sketch2video.studio.schemas import GalleryEntry, GalleryItems
+from sketch2video.studio.schemas import MOST_FRAMES, FrameSheet, GalleryEntry, GalleryItems
+from sketch2video.studio.sheets import frame_sheet
 from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
 
 router = APIRouter(prefix="/api/gallery", responses=PROBLEMS)
@@ -45,6 +49,16 @@ def remove(key: VideoKey, studio: Shared) -> Response:
     if not studio.gallery.remove(key):
         raise _missing()
     return Response(status_code=204)
+
+
+@router.get("/{key}/frames", response_model=FrameSheet, responses=MISSING)
+def get_frames(key: VideoKey, studio: Shared) -> Response:
+    """The frames of a video in one picture, at most as many as a drawing has."""
+    studio.gallery.flush()
+    entry, path = studio.gallery.entry(key), studio.gallery.file(key, "video")
+    if entry is None or path is None:
+        raise _missing()
+    return as_json(frame_sheet(np.stack(list(islice(read_frames(path), MOST_FRAMES))), entry.fps))
 
 
 @router.get(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import math
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import cv2
-import numpy as np
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
@@ -22,6 +18,7 @@ from sketch2video.media.writing import write_video, write_webm
 from sketch2video.studio.paint_jobs import ENDS, Event, Job
 from sketch2video.studio.painting import Painted
 from sketch2video.studio.schemas import Accepted, FrameSheet, PaintRequest
+from sketch2video.studio.sheets import frame_sheet
 from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
 
 router = APIRouter(prefix="/api", responses=PROBLEMS | MISSING)
@@ -84,15 +81,7 @@ def cancel(job: Annotated[Job, Depends(job_of)], studio: Shared) -> Response:
 @router.get("/frames/{job}", response_model=FrameSheet)
 def frames(painted: Annotated[Painted, Depends(painted_of)]) -> Response:
     """The frames in one lossless picture: faster for a page than a video."""
-    video = painted.video
-    count, size = len(video.frames), video.frames.shape[1]
-    columns = math.ceil(math.sqrt(count))
-    blank = np.zeros((columns * math.ceil(count / columns) - count, *video.frames.shape[1:]), np.uint8)
-    grid = np.concatenate([video.frames, blank]).reshape(-1, columns, size, size, 3)
-    sheet = grid.swapaxes(1, 2).reshape(-1, columns * size, 3)
-    _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    url = f"data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}"
-    return as_json(FrameSheet(frames=[url], count=count, columns=columns, size=size, fps=video.fps))
+    return as_json(frame_sheet(painted.video.frames, painted.video.fps))
 
 
 @router.get(
