@@ -64,6 +64,7 @@ def test_the_api_has_its_routes() -> None:
         ("GET", "/api/gallery"),
         ("GET", "/api/gallery/{key}"),
         ("DELETE", "/api/gallery/{key}"),
+        ("GET", "/api/gallery/{key}/frames"),
         ("GET", "/api/gallery/{key}/{kind}"),
     }
 

@@ -58,7 +58,10 @@ def get_frames(key: VideoKey, studio: Shared) -> Response:
     entry, path = studio.gallery.entry(key), studio.gallery.file(key, "video")
     if entry is None or path is None:
         raise _missing()
-    return as_json(frame_sheet(np.stack(list(islice(read_frames(path), MOST_FRAMES))), entry.fps))
+    frames = list(islice(read_frames(path), MOST_FRAMES))
+    if not frames:
+        raise _missing()
+    return as_json(frame_sheet(np.stack(frames), entry.fps))
 
 
 @router.get(
