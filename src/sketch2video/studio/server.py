@@ -65,6 +65,8 @@ def serve(model: str | None, port: int | None, host: str, output: Path, browser:
         timeout_graceful_shutdown=2,
     )
     print(f"studio   {address}   (Ctrl-C ends it)", flush=True)
+    if names:
+        print("studio   other machines can use it, too: there are no accounts", flush=True)
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     _Server(config, app).run(sockets=[listening])
