@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from sketch2video.curves import CurveSequence, Equation
 from sketch2video.curves.exports.html_player import to_html
 from tests.curves.graphing import graph_desmos
+from tests.studio.chromium import launched, playwright_api
 
 
 class Reader(HTMLParser):
@@ -71,27 +70,21 @@ ENDS = """[...document.querySelectorAll("path")].map((path) => [0, path.getTotal
 
 
 def test_a_browser_plays_it_and_its_formula_is_the_drawing(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium")
     shown = equation(6)
     (tmp_path / "player.html").write_text(to_html(shown))
     faults: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with launched() as browser:
         page = browser.new_page()
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: request.url.startswith("file:") or faults.append(request.url))
         page.goto((tmp_path / "player.html").as_uri())
-        playwright.expect(page.locator("#number")).not_to_have_text("1")  # it plays
+        playwright_api().expect(page.locator("#number")).not_to_have_text("1")  # it plays
         page.locator("#frame").fill("0")
         assert page.locator("#play").text_content() == "Play"
         assert page.locator("#numbers").text_content() == "14 numbers"
         ends = page.evaluate(ENDS)
         formula = page.evaluate("desmos(drawing.frames[0])")
-        browser.close()
     assert faults == []
     points = shown.curves.points(50)[0]
     assert np.allclose(ends, points[:, [0, -1]], atol=1e-3)

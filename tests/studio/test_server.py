@@ -56,7 +56,13 @@ def test_the_command_serves_the_model_that_is_named_and_ends_with_ctrl_c(
         job = client.post("/api/paint", json=asked).json()["job"]
         assert parsed(client.get(f"/api/paint/{job}/events").text)[-1][0] == "done"
         assert len(client.get("/api/gallery").json()["items"]) == 1
-        process.send_signal(signal.SIGINT)
+        long = asked | {"frames": 256, "sampling": {"num_inference_steps": 200}}
+        job = client.post("/api/paint", json=long).json()["job"]
+        with client.stream("GET", f"/api/paint/{job}/events") as stream:
+            pieces = stream.iter_text()
+            assert "progress" in next(pieces)
+            process.send_signal(signal.SIGINT)
+            assert parsed("".join(pieces))[-1][0] == "cancelled"
         assert process.wait(20) in (0, -signal.SIGINT, 130)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()

@@ -8,8 +8,10 @@ import threading
 import webbrowser
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from sketch2video.errors import UserError, printable
 from sketch2video.inputs.targets import check_folder_target
@@ -63,9 +65,25 @@ def serve(model: str | None, port: int | None, host: str, output: Path, browser:
         timeout_graceful_shutdown=2,
     )
     print(f"studio   {address}   (Ctrl-C ends it)", flush=True)
+    if names:
+        print("studio   other machines can use it, too: there are no accounts", flush=True)
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, app).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that ends its streams of events when it is to exit: it waits for all responses."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not in the handler of a signal: the interrupted thread may hold the worker's locks.
+        if (studio := getattr(self._app.state, "studio", None)) is not None:
+            threading.Thread(target=studio.worker.stop, daemon=True).start()
+        super().handle_exit(sig, frame)
 
 
 def _bound(host: str, port: int | None) -> socket.socket:

@@ -113,21 +113,26 @@ class Worker:
         if queued:
             queued[0].end(how, {})
 
-    def close(self) -> None:
-        """Stop the running job, end the queued ones, and end the thread."""
+    def stop(self) -> None:
+        """Take nothing more, and end all jobs; the running function ends after its present step."""
         with self._wake:
             self._closed = True
-            queued = [job for job, _ in self._queue.values()]
+            jobs = [job for job, _ in self._queue.values()]
             self._queue.clear()
             calls = list(self._calls)
             self._calls.clear()
             if self._running is not None:
                 self._running.stop("cancelled")
+                jobs.append(self._running)
             self._wake.notify()
-        for job in queued:
+        for job in jobs:
             job.end("cancelled", {})
         for future, _ in calls:
             future.cancel()
+
+    def close(self) -> None:
+        """Stop, and wait for the thread."""
+        self.stop()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
