@@ -11,7 +11,7 @@ PROFILE ?=
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes.
 CLIPS ?=
-# Pipelines for make bench-samplers; empty: models/sketch_ldm.
+# Pipelines for make bench-samplers and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
 # For make bench-strokes: a curve VAE, its text encoder, a folder with clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
@@ -121,6 +121,10 @@ bench-strokes: $(READY) ## Measure generated drawings against those of real clip
 bench-stroke-numbers: $(READY) ## Compare priors on latents and on coefficients of strokes; trains a second prior (variables as above)
 	python -m benchmarks.stroke_numbers --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
 
+.PHONY: bench-studio
+bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many requests (MODELS=folder)
+	python -m benchmarks.studio $(MODELS)
+
 .PHONY: bottleneck
 bottleneck: $(READY) ## Compare systems with and without the sketch behind tighter bottlenecks (up to 3 h; resumes)
 	python -m flows.server run -- python -m benchmarks.bottleneck
@@ -128,6 +132,10 @@ bottleneck: $(READY) ## Compare systems with and without the sketch behind tight
 .PHONY: up
 up: $(READY) ## Start Prefect server, worker and MLflow server on 127.0.0.1
 	sketch2video up
+
+.PHONY: studio
+studio: $(READY) ## Open the page to type, draw, change strokes and paint videos
+	sketch2video studio
 
 .PHONY: lint
 lint: $(READY) ## Check style and types

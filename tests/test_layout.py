@@ -34,6 +34,7 @@ LAYERS = (
     ("evaluation",),
     ("tracking",),
     ("stages",),
+    ("studio",),
     ("profiles.py", "preflight.py", "cli", "__init__.py"),
 )
 """Folders and files of the package from the ground up: imports go from later lines to earlier ones, or stay in one."""

@@ -17,21 +17,18 @@ from PIL import Image
 from sketch2video.controls import SKETCH
 from sketch2video.errors import UserError
 from sketch2video.files import sharing
-from sketch2video.generation import batch
+from sketch2video.generation import layout
 from sketch2video.generation.batch import (
     CONTACT_SHEET,
-    MANIFEST,
     MOVING_SHEET,
-    Model,
-    Request,
     batches,
     generate_batch,
-    generate_videos,
     seeds_of,
-    slug,
 )
 from sketch2video.generation.contact_sheet import write_moving_sheet
+from sketch2video.generation.layout import MANIFEST, slug
 from sketch2video.generation.prompts import Prompt
+from sketch2video.generation.videos import Model, Request, generate_videos
 from sketch2video.media.codec import read_clip
 from sketch2video.params import Params, load_params
 from sketch2video.systems.loading import content_hash, load_pipeline
@@ -186,7 +183,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
 ) -> None:
     generate(PROMPTS, tmp_path / "whole")
     writes = 0
-    write_gif = batch.write_gif
+    write_gif = layout.write_gif
 
     def failing(path: Path, *args: Any) -> None:
         nonlocal writes
@@ -196,7 +193,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
         write_gif(path, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_gif", failing)
+        patch.setattr(layout, "write_gif", failing)
         with pytest.raises(_Interrupted):
             generate(PROMPTS, tmp_path / "resumed")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "resumed").glob("0000*")}

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.curves import CurveSequence, to_animated_svg
+from sketch2video.curves import CurveSequence, Equation, to_animated_svg, to_json
 from sketch2video.curves.fitting.series import project
 from sketch2video.errors import UserError
 from sketch2video.generation.prompt_drawings import Drawing, load_drawing
@@ -84,6 +84,50 @@ def test_curves_come_back_from_their_animated_svg(tmp_path: Path, params: Params
     assert curves.visible.sum(1).tolist() == [1, 1, 1, 1]
     assert np.allclose(curves.points(64)[curves.visible].mean(1), coefficients[:, 0, :, 0], atol=0.01)
     assert len(load_drawing(tmp_path / "a.svg", 7, 64, params.sketch, params.fit).curves) == 7
+
+
+def clip(height: int, width: int) -> Equation:
+    """A ring that moves to the right in the middle of a picture, and a line that is visible in the first frame only."""
+    angles = np.linspace(-np.pi / 2, 3 * np.pi / 2, 200)
+    circle = project(np.stack([np.cos(angles), np.sin(angles)], axis=1), 16, closed=True)
+    coefficients = np.zeros((5, 2, 2, 16), np.float32)
+    coefficients[:, 0] = 0.1 * circle
+    coefficients[:, 0, :, 0] = [[0.3 + 0.1 * t, height / width / 2] for t in range(5)]
+    coefficients[0, 1, :, :2] = [[0.5, 0.1], [0.1, 0.0]]
+    visibility = np.array([[1, t == 0] for t in range(5)], np.float32)
+    return Equation(CurveSequence(coefficients, visibility), height, width, 6.0)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.png", "a"])  # the content counts
+def test_an_equation_is_used_as_it_is(tmp_path: Path, name: str) -> None:
+    equation = clip(64, 64)
+    (tmp_path / name).write_text("\ufeff" + to_json(equation))
+    drawing = load_drawing(tmp_path / name, 5, 64)
+    assert np.array_equal(drawing.curves.coefficients, equation.curves.coefficients)
+    assert np.array_equal(drawing.curves.visibility, equation.curves.visibility)
+    assert drawing.fps == 6.0
+    assert len(load_drawing(tmp_path / name, 9, 64).curves) == 9
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 300), (300, 100)])
+def test_an_equation_that_is_not_square_is_padded_as_its_picture_is(tmp_path: Path, height: int, width: int) -> None:
+    equation = clip(height, width)
+    (tmp_path / "a.json").write_text(to_json(equation))
+    ink = equation.curves.render(height, width)
+    above, left = (max(height, width) - height) // 2, (max(height, width) - width) // 2
+    padded = np.pad(ink, ((0, 0), (above, above), (left, left)))
+    drawn = load_drawing(tmp_path / "a.json", 5, 64).curves.render(300, 300)
+    assert drawn.shape == padded.shape
+    assert np.abs(drawn.astype(int) - padded).mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"format": "x"}', "{", to_json(clip(8, 8)).replace('"visibility": 1.0', '"visibility": 0')]
+)
+def test_what_is_no_equation_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UserError, match=r"a\.json"):
+        load_drawing(tmp_path / "a.json", 5, 64)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "gif"])

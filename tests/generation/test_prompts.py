@@ -41,6 +41,11 @@ def test_csv_and_json_lines_say_the_same(tmp_path: Path) -> None:
     assert [(p.seed, p.num_frames, p.sketch) for p in read_prompts(as_json)] == [(7, 12, drawing), (None, None, None)]
 
 
+def test_a_sketch_may_be_an_equation(tmp_path: Path) -> None:
+    drawing = write(tmp_path, "star.json", "{}")
+    assert read_prompts(write(tmp_path, "p.csv", "caption,sketch\na star,star.json\n"))[0].sketch == drawing
+
+
 @pytest.mark.parametrize("seed", [0, MAX_SEED])
 def test_seeds_of_a_signed_64_bit_integer_are_kept(tmp_path: Path, seed: int) -> None:
     path = write(tmp_path, "prompts.csv", f"caption,seed\na star,{seed}\n")

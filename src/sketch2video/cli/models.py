@@ -87,6 +87,27 @@ def generate(
 
 
 @app.command(rich_help_panel=MODELS)
+def studio(
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model offered first: models:/name@alias, models:/name/version or a folder."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="By default the first free one from 8420 on.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to bind to; others than this machine can reach only others.")] = (
+        "127.0.0.1"
+    ),
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    output: Annotated[Path, typer.Option(help="Folder of the gallery.")] = Path("outputs/studio"),
+) -> None:
+    """Serve the page to type, draw, change strokes and paint videos, until Ctrl-C."""
+    from sketch2video.studio.server import serve
+
+    serve(model, port, host, output, browser)
+
+
+@app.command(rich_help_panel=MODELS)
 def up() -> None:
     """Start Prefect server, deployments, worker and MLflow server on 127.0.0.1, until Ctrl-C."""
     _flow("flows.server", "up")

@@ -1,7 +1,8 @@
-"""The user's drawing (an image, an SVG or a video) → curves that condition a system.
+"""The user's drawing (an image, an SVG, a video or an equation) → curves that condition a system.
 
-Every drawing passes through the same fit as the training data, on which the video LDM was trained. Line drawings are
-used directly; lines of photographs and filmed scenes are extracted first.
+Pictures pass through the same fit as the training data, on which the video LDM was trained. Line drawings are used
+directly; lines of photographs and filmed scenes are extracted first. An equation (:mod:`~sketch2video.curves.exports.
+json_format`) is used as it is.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.curves import CurveSequence, Equation, fit_curves, from_json
 from sketch2video.errors import UserError
+from sketch2video.inputs.texts import read_text
 from sketch2video.media.codec import read_clip
 from sketch2video.media.containers import VIDEOS, is_clip
 from sketch2video.media.pictures import IMAGES, read_picture
 from sketch2video.params import FitParams, SketchParams
-from sketch2video.sketches import draw_lines, lines_of
+from sketch2video.sketches import draw_lines, extract_sketches, lines_of
 from sketch2video.svg import is_svg, read_svg
 
-DRAWING_ENDINGS = (*IMAGES, ".svg", ".svgz", *VIDEOS)
+DRAWING_ENDINGS = (*IMAGES, ".svg", ".svgz", ".json", *VIDEOS)
 
 CANVAS = 256
 """Side in pixels at which line drawings are fitted: finer than the model's frames, so that neighbouring lines stay
@@ -34,31 +36,36 @@ class Drawing:
 
     Attributes:
         curves: T frames.
-        fps: frame rate of a video; None for an image or an SVG.
+        fps: frame rate of a video, or that an equation states; None for an image or an SVG.
     """
 
     curves: CurveSequence
     fps: float | None
 
 
-def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: FitParams) -> Drawing:
+def load_drawing(
+    path: Path, frames: int, size: int, sketch: SketchParams | None = None, fit: FitParams | None = None
+) -> Drawing:
     """Read a drawing as ``frames`` frames of curves.
 
     All frames of an image or an SVG are equal, except for an SVG with groups ``frame-0000``, ``frame-0001``, ... as
-    :func:`~sketch2video.curves.to_animated_svg` writes it; its frames and those of videos are spread evenly in time.
+    :func:`~sketch2video.curves.to_animated_svg` writes it; its frames and those of videos and of equations are spread
+    evenly in time.
 
     Args:
-        path: an SVG, an image or a video, detected by its content.
+        path: an SVG, an image, a video or an equation as JSON, detected by its content.
         frames: T.
         size: side of the model's frames in pixels, at which lines are extracted from photographs.
-        sketch: parameters of the extractor.
-        fit: parameters of the fit.
+        sketch: parameters of the extractor; None: the defaults of :func:`~sketch2video.sketches.extract_sketches`.
+        fit: parameters of the fit; None: the defaults of :func:`~sketch2video.curves.fit_curves`.
 
     Raises:
         UserError: the file is damaged or has no lines, or the network that extracts lines is missing.
     """
     cuts = fps = None
-    extract = partial(draw_lines, sketch=sketch)
+    extract = extract_sketches if sketch is None else partial(draw_lines, sketch=sketch)
+    if _is_json(path):
+        return _read_equation(path, frames)
     if is_svg(path):
         ink = read_svg(path, CANVAS)
     elif not is_clip(path):
@@ -68,9 +75,37 @@ def load_drawing(path: Path, frames: int, size: int, sketch: SketchParams, fit: 
         ink, cuts, fps = lines_of(clip.frames, CANVAS, size, extract), clip.cuts, clip.fps
     if not ink.any():
         raise UserError(f"{path} shows no lines; draw dark lines on a light background")
-    curves = fit_curves(ink, cuts, **fit.tracking())
+    return Drawing(_spread(fit_curves(ink, cuts, **(fit.tracking() if fit else {})), frames), fps)
+
+
+def _spread(curves: CurveSequence, frames: int) -> CurveSequence:
+    """``frames`` frames, evenly spread in time."""
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
-    return Drawing(CurveSequence(curves.coefficients[chosen], curves.visibility[chosen]), fps)
+    return CurveSequence(curves.coefficients[chosen], curves.visibility[chosen])
+
+
+def _is_json(path: Path) -> bool:
+    """Whether a file begins as a JSON object."""
+    with path.open("rb") as file:
+        return file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def _read_equation(path: Path, frames: int) -> Drawing:
+    """An equation in the middle of a square, as a picture of its size would be padded."""
+    equation = from_json(read_text(path), str(path))
+    if not equation.curves.visible.any():
+        raise UserError(f"{path} shows no lines; choose another equation")
+    drawing = _spread(equation.curves, frames)
+    return Drawing(_in_square(drawing, equation), equation.fps)
+
+
+def _in_square(curves: CurveSequence, equation: Equation) -> CurveSequence:
+    height, width = equation.height, equation.width
+    longer = max(height, width)
+    coefficients = curves.coefficients * (width / longer)
+    shown = curves.visible[..., None]
+    coefficients[..., 0] += shown * np.array([(longer - width) / 2, (longer - height) / 2], np.float32) / longer
+    return CurveSequence(coefficients, curves.visibility)
 
 
 def _read_image(path: Path) -> np.ndarray:

@@ -40,7 +40,7 @@ class Prompt:
         caption: white space collapsed, not empty.
         seed: in [0, 2**63); None: derived from the seed of the batch.
         num_frames: T; None: the model's default length.
-        sketch: path of an existing drawing (image, SVG or video); None: the model generates one.
+        sketch: path of an existing drawing (image, SVG, video or equation); None: the model generates one.
     """
 
     row: int

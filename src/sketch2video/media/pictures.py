@@ -94,6 +94,15 @@ def is_picture(path: Path | str) -> bool:
         return False
 
 
+def header_of(path: Path | str) -> tuple[int, int, int] | None:
+    """Width, height and number of frames that an image file states; None if it is no image. Nothing is decoded."""
+    try:
+        with _opened(path) as image:
+            return image.width, image.height, getattr(image, "n_frames", 1) if image.format in _ANIMATIONS else 1
+    except RejectedPicture:
+        return None
+
+
 def is_animation(path: Path | str) -> bool:
     """Whether a file is an image of several frames in time: GIF, APNG, WebP or AVIF."""
     try:

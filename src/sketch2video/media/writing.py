@@ -1,4 +1,4 @@
-"""Writing of video files: mp4 for common players, and GIF."""
+"""Writing of video files: mp4 for common players, WebM for all browsers, and GIF."""
 
 from __future__ import annotations
 
@@ -40,6 +40,31 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
             # deterministic for frames as small as 32 x 32.
             stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
             stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+            for picture in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            container.mux(stream.encode())
+
+
+def write_webm(path: Path | str, frames: np.ndarray, fps: float) -> None:
+    """Write a WebM (VP9), which browsers without licensed codecs play, too, atomically.
+
+    Args:
+        path: ends in ``.webm``.
+        frames: uint8 (T, H, W, 3) RGB.
+        fps: frames a second, above 0.
+
+    Raises:
+        ValueError: as :func:`write_video`.
+        UserError: the file cannot be written.
+    """
+    _check_frames(frames, fps)
+    _, height, width, _ = frames.shape
+    options = {"crf": "16", "b": "0", "deadline": "realtime", "cpu-used": "6", "threads": "1"}
+    with replacing(path) as partial:
+        partial.touch()
+        with av.open(file_url(partial), "w", format="webm") as container:
+            stream = container.add_stream("libvpx-vp9", rate=Fraction(fps).limit_denominator(1001), options=options)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             for picture in frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
             container.mux(stream.encode())

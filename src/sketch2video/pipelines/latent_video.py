@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -77,10 +77,10 @@ class LatentVideoPipeline(VideoPipeline):
         side = config.sample_size // self.autoencoder.factor
         return config.latent_channels, side, side
 
-    @property
-    def samplers(self) -> tuple[str, ...]:
+    @classmethod
+    def samplers_of(cls, network: Mapping[str, Any]) -> tuple[str, ...]:
         """Samplers that match the training objective of the network, the default one first."""
-        return SAMPLERS[self.transformer.config.objective]
+        return SAMPLERS[network["objective"]]
 
     def set_sampler(self, name: str) -> None:
         """Choose the sampler by its name, one of :attr:`samplers`.

@@ -127,15 +127,25 @@ class VideoPipeline(DiffusionPipeline):
         """T of the training clips."""
         return int(self.transformer.config.sample_frames)
 
+    @classmethod
+    def longest_of(cls, network: Mapping[str, Any]) -> int | None:
+        """Maximum number of frames of a video of pipelines whose transformer has this config; None: unlimited."""
+        return None
+
+    @classmethod
+    def samplers_of(cls, network: Mapping[str, Any]) -> tuple[str, ...]:
+        """See :attr:`samplers`, of pipelines whose transformer has this config."""
+        return ()
+
     @property
     def longest(self) -> int | None:
         """Maximum number of frames of a video; None: unlimited."""
-        return None
+        return self.longest_of(self.transformer.config)
 
     @property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that :meth:`set_sampler` accepts, the default one first; empty if there are none."""
-        return ()
+        return self.samplers_of(self.transformer.config)
 
     def set_sampler(self, name: str) -> None:
         """Choose the sampler by its name, one of :attr:`samplers`.

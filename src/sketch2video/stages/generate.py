@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sketch2video.errors import printable
-from sketch2video.generation.batch import Model, generate_batch
+from sketch2video.generation.batch import generate_batch
 from sketch2video.generation.caption_length import warn_of_long_captions
 from sketch2video.generation.prompts import read_prompts
+from sketch2video.generation.videos import Model
 from sketch2video.inputs.targets import check_folder_target
 from sketch2video.params import load_params
 from sketch2video.systems.loading import content_hash, load_pipeline

@@ -22,8 +22,10 @@ from pydantic import ValidationError
 
 from sketch2video.curves import to_animated_svg
 from sketch2video.errors import UserError
-from sketch2video.generation.batch import SKETCH_SCALE, Request, Video, batches, generate_videos, seeds_of
+from sketch2video.generation.batch import batches, seeds_of
+from sketch2video.generation.layout import SKETCH_SCALE
 from sketch2video.generation.prompts import Prompt, parse_prompts
+from sketch2video.generation.videos import Request, Video, generate_videos
 from sketch2video.media.writing import write_video
 from sketch2video.params import RequestParams
 from sketch2video.systems.loading import load_pipeline

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import mlflow
 import pandas as pd
@@ -97,6 +98,33 @@ def find_version(name: str, content: str) -> ModelVersion | None:
                 return None
             raise
     return max(known, key=lambda version: int(version.version), default=None)
+
+
+class Version(NamedTuple):
+    """A version of a registered model: its number, and its aliases in alphabetical order."""
+
+    number: int
+    aliases: tuple[str, ...]
+
+
+def list_versions(name: str) -> list[Version]:
+    """All versions of a registered model that are ready, by their numbers; none if there is no such model.
+
+    Raises:
+        UserError: the registry is not available.
+    """
+    with registry_errors():
+        try:
+            versions = client().search_model_versions(f"name = '{name}'")
+            aliases: dict[str, list[str]] = {}
+            for alias, number in client().get_registered_model(name).aliases.items() if versions else ():
+                aliases.setdefault(str(number), []).append(alias)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+    ready = (str(version.version) for version in versions if version.status == "READY")
+    return [Version(int(number), tuple(sorted(aliases.get(number, ())))) for number in sorted(ready, key=int)]
 
 
 def aliased_version(name: str, alias: str) -> ModelVersion | None:

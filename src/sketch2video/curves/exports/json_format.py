@@ -70,6 +70,9 @@ class Equation:
         return Equation(curves, self.height, self.width)
 
 
+_MOST = 2**24
+"""Guard against a small document that takes a lot of memory: coefficients are stored for all harmonics."""
+
 Number = Annotated[float, Field(ge=-3e38, le=3e38)]  # what float32 holds
 
 
@@ -130,6 +133,8 @@ def from_json(text: str, source: str = "the equation") -> Equation:
         key = ".".join(map(str, first["loc"]))
         raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}; write it again") from error
     strokes, harmonics = len(document.frames[0]), document.harmonics
+    if len(document.frames) * strokes * harmonics > _MOST:
+        raise UserError(f"{source}: frames, strokes and harmonics are more than {_MOST} in all; simplify the drawing")
     coefficients = np.zeros((len(document.frames), strokes, 2, harmonics), np.float32)
     visibility = np.zeros((len(document.frames), strokes), np.float32)
     for t, frame in enumerate(document.frames):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -38,10 +38,10 @@ class TextToVideoPipeline(LatentVideoPipeline):
 
     model_cpu_offload_seq = "text_encoder->transformer->autoencoder"
 
-    @property
-    def longest(self) -> int | None:
+    @classmethod
+    def longest_of(cls, network: Mapping[str, Any]) -> int | None:
         """See :class:`VideoPipeline`; unlimited if the model supports known frames."""
-        return None if self.transformer.config.known_frames else self.sample_frames
+        return None if network["known_frames"] else int(network["sample_frames"])
 
     @torch.no_grad()
     def __call__(

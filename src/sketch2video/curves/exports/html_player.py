@@ -1,0 +1,40 @@
+"""A drawing through time as one HTML file that plays it: no other files, no network."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+
+from sketch2video.curves.exports.json_format import Equation
+
+_PAGE = Path(__file__).with_name("html_player.html")
+
+
+def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
+    """A page that plays an equation, with its frames to scrub, its speed, and its formulas to copy.
+
+    Args:
+        equation: a picture or a clip.
+        title: shown above the drawing; any text.
+    """
+    curves = equation.curves
+    frames = [
+        [[[float(str(v)) for v in np.trim_zeros(row, "b")] for row in stroke] for stroke in strokes[shown]]
+        for strokes, shown in zip(curves.coefficients, curves.visible, strict=True)
+    ]
+    numbers = [sum(sum(map(len, stroke)) for stroke in strokes) + curves.visibility.shape[1] for strokes in frames]
+    document = {
+        "width": equation.width,
+        "height": equation.height,
+        "fps": equation.fps,
+        "numbers": numbers,
+        "frames": frames,
+    }
+    data = json.dumps(document, separators=(",", ":"))
+    # A script element ends at the first "</script", even within a string.
+    data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    page = _PAGE.read_text(encoding="utf-8")
+    return page.replace("{{drawing}}", data).replace("{{title}}", html.escape(title))

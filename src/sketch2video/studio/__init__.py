@@ -1,0 +1,1 @@
+"""The studio: a page to type a caption, draw, change strokes, and see the video. Started by ``sketch2video studio``."""

@@ -1,0 +1,127 @@
+"""Routes of models and drawings: the list of models, drawing a caption, fitting, equations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, UploadFile
+from fastapi.responses import Response
+
+from sketch2video.curves import CurveSequence, Equation, to_desmos, to_json, to_latex
+from sketch2video.curves.exports.html_player import to_html
+from sketch2video.curves.exports.writers import TEXTS
+from sketch2video.curves.fitting.hand_drawn import fit_hand_drawn
+from sketch2video.errors import UserError
+from sketch2video.generation.drawings import draw_caption
+from sketch2video.params import MAX_NUMBERS_PER_FRAME
+from sketch2video.studio.documents import numbers_of, to_curves, to_drawing
+from sketch2video.studio.gallery import SIDE
+from sketch2video.studio.models import HELP
+from sketch2video.studio.schemas import (
+    Drawn,
+    DrawRequest,
+    EquationRequest,
+    EquationText,
+    FittedStroke,
+    Frames,
+    Models,
+    PenLine,
+    Rate,
+)
+from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
+from sketch2video.studio.uploads import fit_upload
+
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+Shared = Annotated[Studio, Depends(studio_of)]
+
+MEDIA_TYPES = {
+    "latex": "text/x-tex",
+    "desmos": "text/plain",
+    "svg": "image/svg+xml",
+    "animated_svg": "image/svg+xml",
+    "json": "application/json",
+    "html": "text/html",
+}
+
+
+@router.get("/models", response_model=Models)
+def list_models(studio: Shared) -> Response:
+    """All models that can be chosen, the default one first."""
+    listed = studio.models.listed()
+    return as_json(Models(models=listed, budget=MAX_NUMBERS_PER_FRAME + 1, help=None if listed else HELP))
+
+
+@router.post("/draw", response_model=Drawn)
+async def draw(asked: DrawRequest, studio: Shared) -> Response:
+    """Draw a caption, without painting it."""
+    begin = time.perf_counter()
+    if asked.client is not None:
+        studio.worker.drop(asked.client)
+    future = studio.with_model(
+        asked.model, lambda model: draw_caption(model.pipeline, asked.caption, asked.seed, asked.frames, asked.fps)
+    )
+    curves = await asyncio.wrap_future(future)
+    return as_json(_drawn(curves, asked.fps, begin))
+
+
+@router.post("/fit/stroke", response_model=FittedStroke)
+def fit_stroke(line: PenLine) -> Response:
+    """Fit a line that was drawn by hand: canonical, closed where it closes, with as few numbers as it needs."""
+    try:
+        fitted = fit_hand_drawn(np.array(line.points), line.closed)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    x, y = ([float(str(value)) for value in np.trim_zeros(series, "b")] for series in fitted.coefficients)
+    return as_json(FittedStroke(x=x, y=y, closed=fitted.closed, numbers=fitted.numbers))
+
+
+@router.post("/fit/file", response_model=Drawn)
+def fit_file(
+    file: UploadFile, studio: Shared, frames: Annotated[Frames, Query()] = 16, fps: Annotated[Rate, Query()] = 8.0
+) -> Response:
+    """Sketch and fit a picture, a clip, an SVG or an equation; ``fps`` is the rate of pictures that stand still."""
+    begin = time.perf_counter()
+    curves, rate = fit_upload(file.file, frames, studio.params)
+    return as_json(_drawn(curves, min(max(rate or fps, 0.1), 120.0), begin))
+
+
+@router.post("/equation", response_model=EquationText, responses=MISSING)
+def equation(asked: EquationRequest) -> Response:
+    """The equation as text in the format of another program."""
+    curves = to_curves(asked.drawing)
+    if asked.stroke is not None:
+        slots = [slot for slot, stroke in enumerate(asked.drawing.strokes) if stroke.id == asked.stroke]
+        if not slots:
+            raise UserError("there is no such stroke in the drawing")
+        curves = CurveSequence(curves.coefficients[:, slots], curves.visibility[:, slots])
+    if asked.frame is not None and asked.frame >= len(curves):
+        raise UserError(f"there is no frame {asked.frame}; the frames are 0 to {len(curves) - 1}")
+    numbers = numbers_of(curves)
+    whole = asked.frame is None
+    text = _text(curves, asked)
+    count = max(numbers) if whole else numbers[asked.frame or 0]
+    return as_json(EquationText(text=text, numbers=count, media_type=MEDIA_TYPES[asked.format]))
+
+
+def _text(curves: CurveSequence, asked: EquationRequest) -> str:
+    if asked.format == "latex":
+        return to_latex(curves, asked.frame or 0, SIDE, SIDE)
+    if asked.format == "desmos":
+        return to_desmos(curves, asked.frame or 0, SIDE, SIDE)
+    frame = 0 if asked.format == "svg" and asked.frame is None else asked.frame
+    still = slice(None) if frame is None else slice(frame, frame + 1)
+    fps = asked.drawing.fps if frame is None else None
+    shown = Equation(CurveSequence(curves.coefficients[still], curves.visibility[still]), SIDE, SIDE, fps)
+    if asked.format == "html":
+        return to_html(shown)
+    return to_json(shown) if asked.format == "json" else TEXTS["svg"](shown)
+
+
+def _drawn(curves: CurveSequence, fps: float, begin: float) -> Drawn:
+    drawing = to_drawing(curves, fps)
+    numbers: Any = numbers_of(to_curves(drawing))
+    return Drawn.model_construct(drawing=drawing, numbers=numbers, seconds=round(time.perf_counter() - begin, 4))
