@@ -50,3 +50,36 @@ def test_photographs_are_extracted_at_their_own_size():
     assert ink.shape == (2, 48, 64)
     assert ink.any((1, 2)).all()
     assert not lines_of(frames, 128, 64, partial(extract_sketches, min_length=9.0)).any()
+
+
+COLOURS = {
+    "yellow": (255, 230, 0),
+    "cyan": (0, 255, 255),
+    "orange": (255, 165, 0),
+    "pink": (255, 150, 180),
+    "light blue": (120, 180, 255),
+}
+
+
+@pytest.mark.parametrize("jpeg", [False, True])
+@pytest.mark.parametrize("chalk", [False, True])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_lines_of_bright_colours_are_lines(colour, chalk, jpeg):
+    """Not the two edges of an area: a yellow line is almost as bright as its paper."""
+    picture = np.full((180, 320, 3), 255, np.uint8)
+    cv2.circle(picture, (160, 90), 60, COLOURS[colour], 4, cv2.LINE_AA)
+    picture = 255 - picture if chalk else picture
+    if jpeg:
+        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_COLOR)
+    ink = ink_of_drawing(picture)
+    assert ink is not None
+    rows, columns = np.nonzero(ink)
+    assert np.abs(np.hypot(columns - 160, rows - 90) - 60).max() <= 2
+    assert len(rows) > 300
+
+
+def test_an_area_of_the_grounds_brightness_is_not_a_line():
+    grey = np.full((180, 320, 3), 140, np.uint8)
+    cv2.circle(grey, (160, 90), 60, (215, 100, 120), cv2.FILLED)  # as bright as the ground
+    ink = ink_of_drawing(grey)
+    assert ink is None or not ink.any()

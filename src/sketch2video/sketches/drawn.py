@@ -13,6 +13,9 @@ from sketch2video.sketches.classical import extract_sketches
 THICKEST = 0.03
 """Half the width of the thickest line that is still a line, in shorter sides of the picture; at least 2 px."""
 
+ONE_COLOUR = 0.25
+"""Largest range of the paper's channels, relative to its brightness, in which it has one colour."""
+
 
 def lines_of(
     frames: np.ndarray,
@@ -35,7 +38,7 @@ def lines_of(
     drawn = [i for i in ink if i is not None]
     if len(drawn) == len(frames) and any(i.any() for i in drawn):
         return np.stack(drawn)
-    return extract(np.stack([_resize(frame, extracted_size) for frame in frames]))
+    return extract(np.stack([resize(frame, extracted_size) for frame in frames]))
 
 
 def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
@@ -53,16 +56,22 @@ def ink_of_drawing(picture: np.ndarray) -> np.ndarray | None:
     side = min(picture.shape[:2])
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if np.median(grey) < 128:
-        grey = 255 - grey
+        picture, grey = 255 - picture, 255 - grey
     # Closing with a window wider than any line keeps the paper and its shading; lines are darker than these.
     width = max(side // 8, 5) | 1
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    paper = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window), (0, 0), side / 32)
-    darkness = 1 - np.minimum(grey / np.maximum(paper, 1.0), 1.0)
+    layers = np.dstack([picture, grey])
+    papers = cv2.GaussianBlur(cv2.morphologyEx(layers, cv2.MORPH_CLOSE, window), (0, 0), side / 32)
+    darknesses = 1 - np.minimum(layers / np.maximum(papers, 1.0), 1.0)
+    paper, darkness = papers[..., 3], darknesses[..., 3]
+    tints = papers[..., :3] / np.maximum(paper, 1.0)[..., None]
+    if np.ptp(tints, axis=(0, 1)).max() < ONE_COLOUR:
+        # A yellow line is almost as bright as its paper, but much darker in the blue channel.
+        darkness = darknesses.max(-1)
     ink = (darkness > 0.25).astype(np.uint8) * 255
     if np.ptp(paper.astype(np.float32)) > 128 or np.median(paper) < 128 or (ink > 0).mean() > 0.3:
         return None
-    faint = (darkness > 0.08) & (cv2.dilate(ink, np.ones((5, 5), np.uint8)) == 0)
+    faint = (darknesses[..., 3] > 0.08) & (cv2.dilate(ink, np.ones((5, 5), np.uint8)) == 0)
     if faint.mean() > 0.02:
         return None  # the background has a texture
     if ink.any():
@@ -84,10 +93,16 @@ def resize_lines(picture: np.ndarray, size: int) -> np.ndarray:
     if shrink > 1:
         widen = cv2.erode if np.median(picture) >= 128 else cv2.dilate
         picture = widen(picture, np.ones((shrink, shrink), np.uint8))
-    return _resize(picture, size)
+    return resize(picture, size)
 
 
-def _resize(picture: np.ndarray, size: int) -> np.ndarray:
+def resize(picture: np.ndarray, size: int) -> np.ndarray:
+    """To ``size`` px on the longer side, by area.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        size: px.
+    """
     height, width = picture.shape[:2]
     scale = size / max(height, width)
     target = max(round(width * scale), 1), max(round(height * scale), 1)
