@@ -6,8 +6,7 @@ import scipy.fft
 
 from sketch2video.curves import CurveSequence, fit_clip, fit_curves
 from sketch2video.curves.equation import clip as clip_equation
-from sketch2video.curves.fitting.time_harmonics import _limits, _lost, _numbers
-from sketch2video.curves.fitting.time_harmonics import _lives as lives_of
+from sketch2video.curves.fitting.time_harmonics import _limits, _lives, _lost, _numbers, _stacked
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
 
@@ -94,15 +93,17 @@ def test_without_a_margin_it_is_the_cosine_transform(monkeypatch):
 
 @pytest.mark.parametrize("price", [1e-7, 1e-5, 1e-4, 1e-3, 1e-2])
 def test_limits_are_the_best_of_all(price):
-    (life,) = lives_of(drawing((0, moving(4, 5))), np.zeros(4, bool))
-    choices = [
-        np.trim_zeros(np.array(limits[::-1]), "b")
-        for limits in combinations_with_replacement(range(6), 4)
-        if limits[-1] >= 2
-    ]
-    cost = [_lost(life, limits) + price * _numbers(limits) for limits in choices]
-    ours = _limits(life.energy, price)
-    assert _lost(life, ours) + price * _numbers(ours) == pytest.approx(min(cost))
+    lives = _lives(drawing((0, moving(4, 5)), (1, moving(3, 4, 1))), np.zeros(4, bool))
+    removed, harmonics = _stacked(lives)
+    ours = _limits(removed, harmonics, price)
+    for i, (frames, most) in enumerate(((4, 5), (3, 4))):
+        choices = [
+            np.pad(limits[::-1], (0, 4 - frames))[None]
+            for limits in combinations_with_replacement(range(most + 1), frames)
+            if limits[-1] >= 2
+        ]
+        cost = [_lost(removed[i : i + 1], limits) + price * _numbers(limits) for limits in (ours[i : i + 1], *choices)]
+        assert cost[0] == pytest.approx(min(cost[1:]))
 
 
 def test_the_error_that_is_foreseen_is_that_of_the_solution():
@@ -119,6 +120,15 @@ def test_a_tolerance_of_zero_gives_back_the_strokes_of_the_frames(scene):
     np.testing.assert_array_equal(again.visible, scene.visible[:, :slots])
     assert not scene.visible[:, slots:].any()
     np.testing.assert_allclose(again.points(100), scene.points(100)[:, :slots], atol=1e-4)
+
+
+def test_a_coefficient_that_is_zero_by_chance_is_within_the_limits():
+    """The strokes of the frames have it at one time harmonic and not at a lower one."""
+    t = 1 / 16 + 7 / 8 * (np.arange(8) + 0.5) / 8
+    series = np.tile([[0.5, 0.2, 0.0], [0.5, 0.1, 0.0]], (8, 1, 1))
+    series[:, 0, 2] = 0.1 * np.cos(3 * np.pi * t)
+    curves = drawing((0, series))
+    np.testing.assert_allclose(fit_clip(curves, tolerance=0.0).sample().points(50), curves.points(50), atol=1e-5)
 
 
 def test_numbers_are_shared_out_within_the_budget(scene):

@@ -4,6 +4,7 @@ from sketch2video.curves.equation.clip import ClipEquation, MovingStroke
 from sketch2video.curves.equation.measure import FitError, fit_error
 from sketch2video.curves.equation.render import render_ink
 from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.curves.exports.clip_json import MovingEquation, clip_from_json, clip_to_json
 from sketch2video.curves.exports.formula import to_desmos, to_latex
 from sketch2video.curves.exports.json_format import Equation, from_json, to_json
 from sketch2video.curves.exports.svg_writer import to_animated_svg, to_svg
@@ -16,7 +17,10 @@ __all__ = [
     "CurveSequence",
     "Equation",
     "FitError",
+    "MovingEquation",
     "MovingStroke",
+    "clip_from_json",
+    "clip_to_json",
     "fit_clip",
     "fit_curves",
     "fit_error",

@@ -46,10 +46,10 @@ class MovingStroke:
 
     Attributes:
         birth, death: times in the clip, 0 <= birth < death <= 1.
-        coefficients: (M, 2, K) float32, frame widths, by time harmonic, axis and pen harmonic; zero beyond the limits.
+        coefficients: (M, 2, K) float32, frame widths, by time harmonic, axis and pen harmonic.
 
     Raises:
-        ValueError: the times or the shape are impossible, a number is not finite, or the limits increase.
+        ValueError: the times or the shape are impossible, or a number is not finite.
     """
 
     birth: float
@@ -65,16 +65,13 @@ class MovingStroke:
         if not np.isfinite(coefficients).all():
             raise ValueError("coefficients must be finite numbers")
         object.__setattr__(self, "coefficients", coefficients)
-        if (np.diff(self.limits) > 0).any():
-            raise ValueError(f"limits of pen harmonics must not increase with the time harmonic: {list(self.limits)}")
 
     @cached_property
     def limits(self) -> tuple[int, ...]:
-        """K_m for each time harmonic up to the last that is used."""
+        """K_m for each time harmonic: the least K_0 >= K_1 >= ... that hold all coefficients that are not zero."""
         used = (self.coefficients != 0).any(1)
-        limits = used.shape[1] - used[:, ::-1].argmax(1)
-        limits[~used.any(1)] = 0
-        return tuple(np.trim_zeros(limits, "b").tolist())
+        last = (used * np.arange(1, used.shape[1] + 1)).max(1)
+        return tuple(np.trim_zeros(np.maximum.accumulate(last[::-1])[::-1], "b").tolist())
 
     @property
     def num_parameters(self) -> int:

@@ -184,10 +184,10 @@ def is_equation(path: Path) -> bool:
 
 
 def _stroke(coefficients: np.ndarray, visibility: np.float32) -> dict[str, Any]:
-    x, y = ([_shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
-    return {"visibility": _shortest(visibility), "x": x, "y": y}
+    x, y = ([shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
+    return {"visibility": shortest(visibility), "x": x, "y": y}
 
 
-def _shortest(value: np.float32) -> float:
+def shortest(value: np.float32) -> float:
     """The double whose shortest decimals are those of a single."""
     return float(str(value))

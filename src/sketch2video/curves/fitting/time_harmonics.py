@@ -22,7 +22,7 @@ TOLERANCE = 0.004
 """Default root mean square distance to the strokes of the frames, frame widths."""
 
 _STEPS = 24
-"""Bisections of the price of a number."""
+"""Number of bisections of the price of a number."""
 
 _ROUNDING = 1e-14
 """Share of the energy of a signal that single precision rounds off."""
@@ -67,8 +67,10 @@ def fit_clip(
     if cuts is not None and np.shape(cuts) != (len(curves),):
         raise ValueError(f"cuts must have the shape ({len(curves)},), not {np.shape(cuts)}")
     lives = _lives(curves, np.zeros(len(curves), bool) if cuts is None else np.asarray(cuts, bool))
+    if not lives:
+        return ClipEquation((), len(curves))
     shared = _shared(lives, budget, tolerance)
-    solved = (_solved(life, limits, len(curves)) for life, limits in zip(lives, shared, strict=True))
+    solved = (_solved(life, limits[limits > 0], len(curves)) for life, limits in zip(lives, shared, strict=True))
     return ClipEquation(tuple(solved), len(curves))
 
 
@@ -94,55 +96,74 @@ def _life(first: int, series: np.ndarray) -> _Life:
 
 
 def _numbers(limits: np.ndarray) -> int:
-    """Numbers of a stroke; see :attr:`MovingStroke.num_parameters`."""
-    return int(2 * limits.sum() + len(limits) + 3)
+    """Numbers of strokes (S, M); see :attr:`MovingStroke.num_parameters`."""
+    return int(2 * limits.sum() + np.count_nonzero(limits) + 3 * len(limits))
 
 
-def _limits(energy: np.ndarray, price: float) -> np.ndarray:
-    """The limits K_0 >= K_1 >= ... that minimise the error plus the price of the numbers: (M, K) -> (M',).
+def _stacked(lives: list[_Life]) -> tuple[np.ndarray, np.ndarray]:
+    """What harmonics below each limit remove, cumulated over k: (S, M, K + 1), and the harmonics of strokes (S,)."""
+    harmonics = np.array([life.energy.shape[1] for life in lives])
+    out = np.zeros((len(lives), max(len(life.energy) for life in lives), harmonics.max() + 1))
+    for removed, life in zip(out, lives, strict=True):
+        removed[: len(life.energy), 1 : 1 + life.energy.shape[1]] = life.energy
+    return np.cumsum(out, axis=-1), harmonics
 
-    The value of ending with K_m = k is what row m removes minus its price; the best continuation has a limit of at most
-    k, or none.
+
+def _limits(removed: np.ndarray, harmonics: np.ndarray, price: float) -> np.ndarray:
+    """The limits K_0 >= K_1 >= ... of each stroke that minimise its error plus the price of its numbers.
+
+    The value of K_m = k is what row m removes minus its price; the best continuation has a limit of at most k, or none.
+
+    Args:
+        removed: (S, M, K + 1), see :func:`_stacked`.
+        harmonics: (S,), of which a line has at least two if it can.
+        price: of a number.
+
+    Returns:
+        (S, M) int, zero where a time harmonic is not used.
     """
-    rows, most = energy.shape
-    least = min(2, most)  # a line needs two
-    value = np.pad(np.cumsum(energy, axis=1), ((0, 0), (1, 0))) - price * (2 * np.arange(most + 1) + 1)
-    value[:, 0] = 0.0
-    best = np.zeros(most + 1)
-    following = np.zeros((rows, most + 1), int)
+    strokes, rows, most = removed.shape
+    value = removed - price * (2 * np.arange(most) + 1)
+    value[..., 0] = 0.0
+    best = np.zeros((strokes, most))
+    following = np.zeros((rows, strokes, most), int)
     for m in range(rows)[::-1]:
-        reached = np.maximum.accumulate(best)
-        new = np.append(True, best[1:] > reached[:-1])
-        following[m] = np.maximum.accumulate(np.where(new, np.arange(most + 1), 0))
-        best = value[m] + reached
-        best[0] = 0.0
-    limits = [least + int(np.argmax(best[least:]))]
+        reached = np.maximum.accumulate(best, axis=1)
+        rises = np.pad(best[:, 1:] > reached[:, :-1], ((0, 0), (1, 0)))
+        following[m] = np.maximum.accumulate(np.where(rises, np.arange(most), 0), axis=1)
+        best = value[:, m] + reached
+        best[:, 0] = 0.0
+    best[np.arange(most) < np.minimum(2, harmonics)[:, None]] = -np.inf
+    limits = [best.argmax(1)]
     for m in range(rows - 1):
-        limits.append(int(following[m, limits[-1]]))
-    return np.trim_zeros(np.array(limits), "b")
+        limits.append(following[m, np.arange(strokes), limits[-1]])
+    return np.stack(limits, axis=1)
 
 
-def _lost(life: _Life, limits: np.ndarray) -> float:
+def _lost(removed: np.ndarray, limits: np.ndarray) -> float:
     """Squared error that is left, weighted."""
-    kept = np.arange(life.energy.shape[1]) < np.pad(limits, (0, len(life.energy) - len(limits)))[:, None]
-    return float(life.energy[~kept].sum())
+    return float(removed[..., -1].sum() - np.take_along_axis(removed, limits[..., None], axis=-1).sum())
 
 
-def _shared(lives: list[_Life], budget: int | None, tolerance: float) -> list[np.ndarray]:
-    """The limits of each stroke at the highest price that meets the tolerance, or the lowest that meets the budget."""
-    energy = sum(float(life.energy.sum()) for life in lives)
+def _shared(lives: list[_Life], budget: int | None, tolerance: float) -> np.ndarray:
+    """Limits (S, M) of the strokes at the highest price that meets the tolerance, or the lowest that meets the budget.
+
+    Raises:
+        ValueError: the budget is too small for the strokes.
+    """
+    removed, harmonics = _stacked(lives)
+    energy = float(removed[..., -1].sum())
     total = sum(life.weight * len(life.series) for life in lives)
     allowed = tolerance**2 * total + _ROUNDING * energy
 
-    def at(price: float) -> tuple[list[np.ndarray], bool, bool]:
-        limits = [_limits(life.energy, price) for life in lives]
-        lost = sum(_lost(life, one) for life, one in zip(lives, limits, strict=True))
-        return limits, lost <= allowed, budget is None or sum(map(_numbers, limits)) <= budget
+    def at(price: float) -> tuple[np.ndarray, bool, bool]:
+        limits = _limits(removed, harmonics, price)
+        return limits, _lost(removed, limits) <= allowed, budget is None or _numbers(limits) <= budget
 
     low, high = energy * _ROUNDING, energy
     fewest, near, holds = at(high)
     if not holds:
-        least = sum(map(_numbers, fewest))
+        least = _numbers(fewest)
         raise ValueError(f"a budget of {budget} numbers cannot hold {len(lives)} strokes, which need {least}")
     if near:
         return fewest
