@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.curves.exports.clip_json import FORMAT as CLIP_FORMAT
+from sketch2video.curves.exports.clip_json import clip_from_json
 from sketch2video.curves.exports.json_format import Equation, from_json, is_equation
 from sketch2video.curves.exports.stroke_colours import stroke_colours
 from sketch2video.curves.fitting.track import fit_curves
@@ -31,6 +33,9 @@ SVG_SIDE = 512
 
 SVG_RATE = 8.0
 """Frames a second of an SVG with groups of frames."""
+
+_HEAD = 1024
+"""Characters of a document in which it states its format."""
 
 COLOUR = 3
 """Numbers of a colour."""
@@ -71,7 +76,7 @@ def equation_of(
 
     Args:
         path: a video, an image, still or animated, an SVG or an equation as JSON, by its content; an equation is
-            returned as it is.
+            returned as it is, that of a whole clip in ``frames`` frames.
         frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
         size: longer side in px at which lines are extracted from photographs, from line drawings at ``CLOSER`` times
             that; smaller pictures are not enlarged.
@@ -84,7 +89,9 @@ def equation_of(
             equation has no colours.
     """
     if is_equation(path):
-        equation = from_json(read_text(path), str(path))
+        text = read_text(path)
+        moves = CLIP_FORMAT in text[:_HEAD]
+        equation = clip_from_json(text, str(path)).sampled(frames) if moves else from_json(text, str(path))
         if colour and equation.colours is None:
             raise UserError(f"{path} has no colours; make it again with --colour from the picture")
         return equation
