@@ -21,7 +21,7 @@ from sketch2video.curves.fitting.series import lengths
 TOLERANCE = 0.004
 """Default root mean square distance to the strokes of the frames, frame widths."""
 
-_STEPS = 24
+_STEPS = 16
 """Number of bisections of the price of a number."""
 
 _ROUNDING = 1e-14
