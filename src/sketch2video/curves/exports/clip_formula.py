@@ -1,7 +1,7 @@
 """A whole clip as formulas with time: LaTeX, and lines and expressions for Desmos.
 
-x is to the right and y is *up*, both in frame widths. A stroke is a double sum of cosines of the pen position and of its
-own clock, which is linear in time (:mod:`~sketch2video.curves.equation.clip`).
+x is to the right and y is *up*, both in frame widths. A stroke is a double sum of cosines of the pen position and of
+its own clock, which is linear in time (:mod:`~sketch2video.curves.equation.clip`).
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ def desmos_text(equation: Equation) -> str:
 
 def desmos_state(equation: Equation, thickness: float) -> list[dict[str, Any]]:
     """The expressions for ``calculator.setExpressions`` of Desmos's API."""
+    listed: list[dict[str, Any]] = []
     if len(equation.curves) > 1:
         definitions, curves = desmos_expressions(equation)
-        slider = {
+        slider: dict[str, Any] = {
             "id": "T",
             "latex": "T=0",
             "sliderBounds": {"min": "0", "max": "1", "step": ""},
@@ -57,11 +58,10 @@ def desmos_state(equation: Equation, thickness: float) -> list[dict[str, Any]]:
             "loopMode": "LOOP_FORWARD",
             "animationPeriod": round(1000 * seconds_of(equation)),
         }
-        listed = [slider, *({"id": f"d{i}", "latex": latex} for i, latex in enumerate(definitions, start=1))]
+        listed += [slider, *({"id": f"d{i}", "latex": latex} for i, latex in enumerate(definitions, start=1))]
     else:
         slots = equation.curves.visible[0].nonzero()[0].tolist()
         curves = [Curve(line, slot) for line, slot in zip(desmos_text(equation).splitlines(), slots, strict=True)]
-        listed = []
     for number, curve in enumerate(curves, start=1):
         listed.append(
             {

@@ -25,7 +25,10 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
         [[[float(str(v)) for v in np.trim_zeros(row, "b")] for row in stroke] for stroke in strokes[shown]]
         for strokes, shown in zip(curves.coefficients, curves.visible, strict=True)
     ]
-    numbers = [sum(sum(map(len, stroke)) for stroke in strokes) + curves.visibility.shape[1] for strokes in frames]
+    extra = 0 if equation.colours is None else equation.colours.size
+    numbers = [
+        extra + sum(sum(map(len, stroke)) for stroke in strokes) + curves.visibility.shape[1] for strokes in frames
+    ]
     document = {
         "width": equation.width,
         "height": equation.height,
@@ -33,6 +36,10 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
         "numbers": numbers,
         "frames": frames,
     }
+    if equation.colours is not None:
+        document["colours"] = [
+            [equation.css_colour(slot) for slot in np.flatnonzero(shown).tolist()] for shown in curves.visible
+        ]
     data = json.dumps(document, separators=(",", ":"))
     # A script element ends at the first "</script", even within a string.
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

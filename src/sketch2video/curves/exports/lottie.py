@@ -67,8 +67,9 @@ def _layer(series: np.ndarray, first: int, end: int, rgb: list[float], thickness
     shapes = [_shape(points) for points in beziers(series[..., :harmonics], PIECES * harmonics)]
     path: dict[str, Any] = {"a": 0, "k": shapes[0]}
     if len(shapes) > 1:
-        keys = [{"t": first + i, "s": [shape], **_LINEAR} for i, shape in enumerate(shapes)]
-        path = {"a": 1, "k": keys}
+        keys = [{"t": first + i, "s": [shape], **_LINEAR} for i, shape in enumerate(shapes[:-1])]
+        # Nothing follows the last key frame: with an easing, rlottie would draw nothing.
+        path = {"a": 1, "k": [*keys, {"t": end - 1, "s": [shapes[-1]]}]}
     stroke = {
         "ty": "st",
         "c": {"a": 0, "k": [*rgb, 1]},
@@ -95,7 +96,10 @@ def _shape(points: np.ndarray) -> dict[str, Any]:
     vertices = points[::3]
     incoming, outgoing = np.zeros_like(vertices), np.zeros_like(vertices)
     incoming[1:], outgoing[:-1] = points[2::3] - vertices[1:], points[1::3] - vertices[:-1]
-    return {"c": False, **{key: at.round(3).tolist() for key, at in (("v", vertices), ("i", incoming), ("o", outgoing))}}
+    return {
+        "c": False,
+        **{key: at.round(3).tolist() for key, at in (("v", vertices), ("i", incoming), ("o", outgoing))},
+    }
 
 
 def _transform() -> dict[str, Any]:

@@ -13,8 +13,9 @@ from sketch2video.curves.fitting.time_harmonics import fit_clip
 PRECISION = 0.05
 """Distance in px by which rounding may move a curve."""
 
-NEAR = 0.25
-"""Root mean square distance in px from the strokes of the frames, of frames of at most ``LARGE`` px."""
+NEAR = 0.12
+"""Root mean square distance in px from the strokes of the frames, of frames of at most ``LARGE`` px; the greatest is
+three to four times as large."""
 LARGE = 640
 """Frames that are wider are fitted as precisely as those, in frame widths: lines are found at a smaller size."""
 

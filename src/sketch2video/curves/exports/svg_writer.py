@@ -74,6 +74,6 @@ def _group(
     shown = np.flatnonzero(sequence.visible[frame])
     coefficients = sequence.coefficients[frame][shown].astype(np.float64)
     strokes = [path_data(stroke) for stroke in beziers(coefficients, PIECES * coefficients.shape[-1]) * width]
-    own = [""] * len(shown) if colours is None else [f' stroke="{colours[slot]}"' for slot in shown]
+    own = [""] * len(shown) if colours is None else [f' stroke="{colours[slot]}"' for slot in shown.tolist()]
     paths = "".join(f'\n<path d="{data}"{colour}/>' for data, colour in zip(strokes, own, strict=True))
     return f'<g fill="none" stroke="black" stroke-width="{thickness:g}" stroke-linecap="round">{paths}\n</g>'

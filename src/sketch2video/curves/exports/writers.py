@@ -135,12 +135,12 @@ FORMATS = {
         Format("desmos", lambda equation, _: desmos_text(equation), coloured=False),
         Format(
             "desmos-page",
-            lambda equation, settings: to_desmos_page(equation, thickness_of(equation), settings.desmos_key or DEMO_KEY),
+            lambda equation, settings: to_desmos_page(
+                equation, thickness_of(equation), settings.desmos_key or DEMO_KEY
+            ),
             (".desmos.html",),
         ),
-        Format(
-            "geogebra", lambda equation, _: to_geogebra(equation, thickness_of(equation)), (".ggb",), is_text=False
-        ),
+        Format("geogebra", lambda equation, _: to_geogebra(equation, thickness_of(equation)), (".ggb",), is_text=False),
         Format("svg", _svg, (".svg",)),
         Format("lottie", lambda equation, _: to_lottie(equation, thickness_of(equation)), (".lottie.json",)),
         Format("html", lambda equation, _: to_html(equation), (".html", ".htm")),
