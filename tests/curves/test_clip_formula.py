@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -56,6 +57,15 @@ def test_strokes_that_share_their_life_share_their_clock() -> None:
     whole = Equation(CurveSequence(clip().curves.coefficients, np.ones((12, 3))), 180, 320, 6.0)
     assert [line[:4] for line in clip_to_desmos(whole).splitlines() if line.startswith("c_")] == ["c_{1"]
     assert "while" not in clip_to_latex(whole)
+
+
+def test_a_cut_ends_all_lives() -> None:
+    whole = Equation(CurveSequence(clip().curves.coefficients, np.ones((12, 3))), 180, 320, 6.0)
+    cut = replace(whole, cuts=np.arange(12) == 7)
+    text = clip_to_latex(cut)
+    assert text.count("while $0\\le t<0.583333$") == text.count("while $0.583333\\le t<1$") == 3
+    for frame, time in enumerate(times(cut)):
+        check_frame(graph_clip_latex(text, time, N), cut, frame)
 
 
 def test_brackets_of_desmos_are_sized() -> None:

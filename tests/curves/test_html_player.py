@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -90,3 +91,17 @@ def test_a_browser_plays_it_and_its_formula_is_the_drawing(tmp_path: Path) -> No
     assert np.allclose(ends, points[:, [0, -1]], atol=1e-3)
     graphed = graph_desmos(formula, np.linspace(0, 1, 50))
     assert np.allclose(graphed, np.stack([points[..., 0], 0.5 - points[..., 1]], axis=-1), atol=1e-3)
+
+
+def test_strokes_have_their_colours_and_the_numbers_of_these_count(tmp_path: Path) -> None:
+    shown = replace(equation(3), colours=np.array([[200, 10, 20], [0, 90, 250]], np.uint8))
+    (tmp_path / "player.html").write_text(to_html(shown))
+    with launched() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "player.html").as_uri())
+        strokes = [(page.locator("#frame").fill(str(frame)), page.evaluate(STROKES))[1] for frame in range(3)]
+        assert page.locator("#numbers").text_content() == "14 numbers"
+    assert strokes == [["rgb(200, 10, 20)", "rgb(0, 90, 250)"], ["rgb(200, 10, 20)"], ["rgb(200, 10, 20)"]]
+
+
+STROKES = """[...document.querySelectorAll("path")].map((path) => getComputedStyle(path).stroke)"""

@@ -41,6 +41,14 @@ def equation(
     colour: Annotated[
         bool, typer.Option("--colour", help="Give each stroke the colour under it, three of the numbers.")
     ] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Root mean square distance in px to the strokes of the frames that formulas with time may have;"
+            " larger ones take fewer numbers. By default 0.12, in proportion for frames wider than 640 px.",
+        ),
+    ] = None,
     plot_size: Annotated[
         float, typer.Option(min=1.0, max=10000.0, help="Longer side of plotted drawings, mm.")
     ] = 180.0,
@@ -58,7 +66,7 @@ def equation(
     """
     from sketch2video.curves.exports.picture import equation_of
     from sketch2video.curves.exports.plotter import Plot
-    from sketch2video.curves.exports.writers import FORMATS, Settings, format_of, write
+    from sketch2video.curves.exports.writers import FORMATS, Settings, format_of, summary_of, write
     from sketch2video.errors import UserError
     from sketch2video.params import find_params
     from sketch2video.sketches import draw_lines, extract_sketches
@@ -74,9 +82,9 @@ def equation(
     drawn = equation_of(path, frames, size, extract, fit, colour=colour)
     if frame is not None or not chosen.moves:
         drawn = drawn.only(frame or 0)
-    settings = Settings(Plot(size=plot_size, pen_up=pen_up, pen_down=pen_down), desmos_key)
+    settings = Settings(Plot(size=plot_size, pen_up=pen_up, pen_down=pen_down), tolerance, desmos_key)
     if output is None:
         typer.echo(chosen.write(drawn, settings), nl=False)
     else:
         write(drawn, chosen, output, settings)
-    typer.echo(drawn.summary(), err=True)
+    typer.echo(summary_of(drawn, chosen, settings), err=True)

@@ -30,9 +30,14 @@ class Curve:
     slot: int
 
 
-def clip_to_latex(equation: Equation) -> str:
-    """A clip as a piece of a LaTeX document that uses amsmath: x_s(u, t), y_s(u, t) for each life of a stroke."""
-    strokes = moving_strokes(equation)
+def clip_to_latex(equation: Equation, tolerance: float | None = None) -> str:
+    """A clip as a piece of a LaTeX document that uses amsmath: x_s(u, t), y_s(u, t) for each life of a stroke.
+
+    Args:
+        equation: a clip.
+        tolerance: root mean square distance to the strokes of the frames, px; None: the default of ``moving_strokes``.
+    """
+    strokes = moving_strokes(equation, tolerance)
     clocks = _clocks(strokes)
     height, width = equation.height, equation.width
     pieces = [
@@ -62,19 +67,19 @@ def clip_to_latex(equation: Equation) -> str:
     return "\n".join(pieces) + "\n"
 
 
-def clip_to_desmos(equation: Equation) -> str:
+def clip_to_desmos(equation: Equation, tolerance: float | None = None) -> str:
     """A clip as lines to paste into Desmos at once: a slider T, the time m, clocks, and a curve for each stroke.
 
     Desmos reserves t for the parameter of curves. Its sliders go from -10 to 10; m is T without its whole part, so that
-    the clip is repeated.
+    the clip is repeated. Arguments are those of :func:`clip_to_latex`.
     """
-    clocks, curves = desmos_expressions(equation)
+    clocks, curves = desmos_expressions(equation, tolerance)
     return "".join(f"{line}\n" for line in ["T=0", *clocks, *(curve.latex for curve in curves)])
 
 
-def desmos_expressions(equation: Equation) -> tuple[list[str], list[Curve]]:
+def desmos_expressions(equation: Equation, tolerance: float | None = None) -> tuple[list[str], list[Curve]]:
     """The definitions of m and of the clocks from the slider T, and the curves."""
-    strokes = moving_strokes(equation)
+    strokes = moving_strokes(equation, tolerance)
     clocks = _clocks(strokes)
     lines = ["m=\\operatorname{mod}\\left(T,1\\right)"]
     for number, clock in enumerate(clocks, start=1):

@@ -19,37 +19,38 @@ _PAGE = Path(__file__).with_name("desmos_page.html")
 _MARGIN = 0.1
 
 
-def to_desmos_page(equation: Equation, thickness: float, key: str = DEMO_KEY) -> str:
+def to_desmos_page(equation: Equation, thickness: float, key: str = DEMO_KEY, tolerance: float | None = None) -> str:
     """An HTML page that loads Desmos's calculator from desmos.com and draws the equation in it.
 
     Args:
         equation: a picture or a clip.
         thickness: of the lines, px.
         key: for Desmos's API.
+        tolerance: root mean square distance to the strokes of a clip's frames, px; None: the default.
     """
     high = equation.height / equation.width
     document = {
-        "expressions": desmos_state(equation, thickness),
+        "expressions": desmos_state(equation, thickness, tolerance),
         "bounds": {"left": -_MARGIN, "right": 1 + _MARGIN, "bottom": -_MARGIN, "top": high + _MARGIN},
-        "text": desmos_text(equation),
+        "text": desmos_text(equation, tolerance),
     }
     data = json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8").replace("{{key}}", html.escape(key))
     return page.replace("{{drawing}}", data)
 
 
-def desmos_text(equation: Equation) -> str:
+def desmos_text(equation: Equation, tolerance: float | None = None) -> str:
     """A picture or a clip as lines to paste into Desmos."""
     if len(equation.curves) > 1:
-        return clip_to_desmos(equation)
+        return clip_to_desmos(equation, tolerance)
     return to_desmos(equation.curves, 0, equation.height, equation.width)
 
 
-def desmos_state(equation: Equation, thickness: float) -> list[dict[str, Any]]:
+def desmos_state(equation: Equation, thickness: float, tolerance: float | None = None) -> list[dict[str, Any]]:
     """The expressions for ``calculator.setExpressions`` of Desmos's API."""
     listed: list[dict[str, Any]] = []
     if len(equation.curves) > 1:
-        definitions, curves = desmos_expressions(equation)
+        definitions, curves = desmos_expressions(equation, tolerance)
         slider: dict[str, Any] = {
             "id": "T",
             "latex": "T=0",

@@ -23,12 +23,13 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 """Of the file in the archive: equal drawings are equal files."""
 
 
-def to_geogebra(equation: Equation, thickness: float) -> bytes:
+def to_geogebra(equation: Equation, thickness: float, tolerance: float | None = None) -> bytes:
     """A file for GeoGebra Classic, Graphing and the web apps.
 
     Args:
         equation: a picture or a clip.
         thickness: of the lines, px of the view.
+        tolerance: root mean square distance to the strokes of a clip's frames, px; None: the default.
     """
     root = Element("geogebra", {"format": "5.0", "version": "5.0.785.0", "app": "classic", "platform": "w"})
     _view(root, equation)
@@ -37,7 +38,7 @@ def to_geogebra(equation: Equation, thickness: float) -> bytes:
     SubElement(kernel, "decimals", val="5")
     SubElement(kernel, "angle", val="radians")
     construction = SubElement(root, "construction", title="A drawing as an equation", author="", date="")
-    strokes = moving_strokes(equation)
+    strokes = moving_strokes(equation, tolerance)
     clocks = list(dict.fromkeys(clock_of(moving.stroke) for moving in strokes)) if len(equation.curves) > 1 else []
     if clocks:
         _slider(construction, seconds_of(equation))

@@ -45,6 +45,7 @@ class Equation:
         height, width: of the picture, px.
         fps: frames a second; None for a still picture.
         colours: (S, 3) uint8 RGB, of the strokes; None where they have none.
+        cuts: (T,) bool, frames at which another shot begins; None where that is unknown, as in JSON.
     """
 
     curves: CurveSequence
@@ -52,6 +53,7 @@ class Equation:
     width: int
     fps: float | None = None
     colours: np.ndarray | None = None
+    cuts: np.ndarray | None = None
 
     @property
     def num_parameters(self) -> int:

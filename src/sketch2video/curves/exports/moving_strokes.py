@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sketch2video.curves.equation.clip import MARGIN, MovingStroke
+from sketch2video.curves.equation.clip import MARGIN, ClipEquation, MovingStroke
 from sketch2video.curves.exports.json_format import Equation
 from sketch2video.curves.fitting.time_harmonics import fit_clip
 
@@ -36,19 +36,30 @@ class Moving(NamedTuple):
     slot: int
 
 
-def moving_strokes(equation: Equation) -> list[Moving]:
+def clip_of(equation: Equation, tolerance: float | None = None) -> ClipEquation:
+    """The equation of a clip in pen position and time.
+
+    Args:
+        equation: a clip.
+        tolerance: root mean square distance to the strokes of the frames, px; None: that of ``NEAR``.
+    """
+    tolerance = NEAR * max(equation.width / LARGE, 1.0) if tolerance is None else tolerance
+    return fit_clip(equation.curves, equation.cuts, tolerance=tolerance / equation.width)
+
+
+def moving_strokes(equation: Equation, tolerance: float | None = None) -> list[Moving]:
     """The strokes of a clip, fitted in time; of a still picture its visible strokes, which do not change.
 
     Args:
         equation: a picture or a clip.
+        tolerance: as in :func:`clip_of`.
     """
     curves = equation.curves
     if len(curves) == 1:
         slots = np.flatnonzero(curves.visible[0]).tolist()
         strokes = [MovingStroke(0.0, 1.0, curves.coefficients[:1, slot]) for slot in slots]
     else:
-        clip = fit_clip(curves, tolerance=NEAR / min(equation.width, LARGE))
-        strokes = list(clip.strokes)
+        strokes = list(clip_of(equation, tolerance).strokes)
         slots = [_slot_of(stroke, equation) for stroke in strokes]
     found = []
     for stroke, slot in zip(strokes, slots, strict=True):

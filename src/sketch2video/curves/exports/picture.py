@@ -109,9 +109,8 @@ def equation_of(
         colours = stroke_colours(curves, lines.ink, lines.colours())
     coefficients = curves.coefficients * lines.scale[:, None].astype(np.float32)
     coefficients[..., 0] += (lines.offset * curves.visible[..., None]).astype(np.float32)
-    return Equation(
-        CurveSequence(coefficients, curves.visibility), lines.height, lines.width, lines.fps, colours=colours
-    )
+    moved = CurveSequence(coefficients, curves.visibility)
+    return Equation(moved, lines.height, lines.width, lines.fps, colours, lines.cuts)
 
 
 def _fitted(path: Path, lines: _Lines, settings: Mapping[str, Any]) -> CurveSequence:

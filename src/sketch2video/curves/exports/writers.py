@@ -20,9 +20,9 @@ from sketch2video.curves.exports.geogebra import to_geogebra
 from sketch2video.curves.exports.html_player import to_html
 from sketch2video.curves.exports.json_format import Equation, to_json
 from sketch2video.curves.exports.lottie import to_lottie
+from sketch2video.curves.exports.moving_strokes import clip_of
 from sketch2video.curves.exports.plotter import Plot, to_gcode, to_plotter_svg
 from sketch2video.curves.exports.svg_writer import to_animated_svg, to_svg
-from sketch2video.curves.fitting.time_harmonics import fit_clip
 from sketch2video.errors import UserError
 from sketch2video.files import replacing
 from sketch2video.media.writing import encode_gif
@@ -40,10 +40,13 @@ class Settings:
 
     Attributes:
         plot: how a drawing is plotted.
+        tolerance: root mean square distance to the strokes of the frames that formulas with time may have, px; None:
+            0.12, of frames wider than 640 px in proportion to their width.
         desmos_key: for Desmos's API; None: that of its examples.
     """
 
     plot: Plot = field(default_factory=Plot)
+    tolerance: float | None = None
     desmos_key: str | None = None
 
 
@@ -58,6 +61,7 @@ class Format:
         is_text: whether the content is text, which may be printed.
         moves: whether a clip is written whole, else its first frame.
         coloured: whether strokes have their colours.
+        in_time: whether a clip is one equation in pen position and time.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Format:
     is_text: bool = True
     moves: bool = True
     coloured: bool = True
+    in_time: bool = False
 
 
 def thickness_of(equation: Equation) -> float:
@@ -75,7 +80,7 @@ def thickness_of(equation: Equation) -> float:
 
 def _latex(equation: Equation, settings: Settings) -> str:
     if len(equation.curves) > 1:
-        return clip_to_latex(equation)
+        return clip_to_latex(equation, settings.tolerance)
     return to_latex(equation.curves, 0, equation.height, equation.width)
 
 
@@ -89,9 +94,46 @@ def _svg(equation: Equation, settings: Settings) -> str:
     return to_animated_svg(curves, equation.fps or 1.0, *size, thickness, colours)
 
 
-def _clip(equation: Equation, settings: Settings) -> str:
-    moving = MovingEquation(fit_clip(equation.curves), equation.height, equation.width, equation.fps)
-    return clip_to_json(moving)
+def _desmos(equation: Equation, settings: Settings) -> str:
+    return desmos_text(equation, settings.tolerance)
+
+
+def _desmos_page(equation: Equation, settings: Settings) -> str:
+    key = settings.desmos_key or DEMO_KEY
+    return to_desmos_page(equation, thickness_of(equation), key, settings.tolerance)
+
+
+def _geogebra(equation: Equation, settings: Settings) -> bytes:
+    return to_geogebra(equation, thickness_of(equation), settings.tolerance)
+
+
+def _lottie(equation: Equation, settings: Settings) -> str:
+    return to_lottie(equation, thickness_of(equation))
+
+
+def _html(equation: Equation, settings: Settings) -> str:
+    return to_html(equation)
+
+
+def _json(equation: Equation, settings: Settings) -> str:
+    return to_json(equation)
+
+
+def _clip_json(equation: Equation, settings: Settings) -> str:
+    return clip_to_json(_moving(equation, settings))
+
+
+def _moving(equation: Equation, settings: Settings) -> MovingEquation:
+    clip = clip_of(equation, settings.tolerance)
+    return MovingEquation(clip, equation.height, equation.width, equation.fps)
+
+
+def _plotter_svg(equation: Equation, settings: Settings) -> str:
+    return to_plotter_svg(equation, settings.plot)
+
+
+def _gcode(equation: Equation, settings: Settings) -> str:
+    return to_gcode(equation, settings.plot)
 
 
 def _png(equation: Equation, settings: Settings) -> bytes:
@@ -131,34 +173,17 @@ def _smaller(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 FORMATS = {
     format_.name: format_
     for format_ in (
-        Format("latex", _latex, (".tex",), coloured=False),
-        Format("desmos", lambda equation, _: desmos_text(equation), coloured=False),
-        Format(
-            "desmos-page",
-            lambda equation, settings: to_desmos_page(
-                equation, thickness_of(equation), settings.desmos_key or DEMO_KEY
-            ),
-            (".desmos.html",),
-        ),
-        Format("geogebra", lambda equation, _: to_geogebra(equation, thickness_of(equation)), (".ggb",), is_text=False),
+        Format("latex", _latex, (".tex",), coloured=False, in_time=True),
+        Format("desmos", _desmos, coloured=False, in_time=True),
+        Format("desmos-page", _desmos_page, (".desmos.html",), in_time=True),
+        Format("geogebra", _geogebra, (".ggb",), is_text=False, in_time=True),
         Format("svg", _svg, (".svg",)),
-        Format("lottie", lambda equation, _: to_lottie(equation, thickness_of(equation)), (".lottie.json",)),
-        Format("html", lambda equation, _: to_html(equation), (".html", ".htm")),
-        Format("json", lambda equation, _: to_json(equation), (".json",)),
-        Format("clip-json", _clip, (".clip.json",), coloured=False),
-        Format(
-            "plotter-svg",
-            lambda equation, settings: to_plotter_svg(equation, settings.plot),
-            (".plot.svg",),
-            moves=False,
-        ),
-        Format(
-            "gcode",
-            lambda equation, settings: to_gcode(equation, settings.plot),
-            (".gcode", ".nc", ".ngc"),
-            moves=False,
-            coloured=False,
-        ),
+        Format("lottie", _lottie, (".lottie.json",)),
+        Format("html", _html, (".html", ".htm")),
+        Format("json", _json, (".json",)),
+        Format("clip-json", _clip_json, (".clip.json",), coloured=False, in_time=True),
+        Format("plotter-svg", _plotter_svg, (".plot.svg",), moves=False),
+        Format("gcode", _gcode, (".gcode", ".nc", ".ngc"), moves=False, coloured=False),
         Format("png", _png, (".png",), is_text=False, moves=False),
         Format("gif", _gif, (".gif",), is_text=False),
     )
@@ -188,6 +213,14 @@ def format_of(name: str | None, output: Path | None) -> Format:
     if not FORMATS[name].is_text and output is None:
         raise UserError(f"{name} is not text; name a file with --output")
     return FORMATS[name]
+
+
+def summary_of(equation: Equation, format_: Format, settings: Settings) -> str:
+    """How many numbers were written for how many pixels, as a sentence."""
+    if not format_.in_time or len(equation.curves) == 1:
+        return equation.summary()
+    moving, colours = _moving(equation, settings), equation.colours
+    return moving.summary() + ("" if colours is None else f", {colours.size} for colours")
 
 
 def write(equation: Equation, format_: Format, path: Path, settings: Settings | None = None) -> None:
