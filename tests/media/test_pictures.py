@@ -102,6 +102,29 @@ def test_colours_of_a_palette_and_of_16_bits_are_kept(tmp_path, depth):
     assert np.array_equal(read_picture(tmp_path / "a.png"), np.where(clear, CORNERS, 255))
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("compression", [1, 5])
+def test_tiff_of_16_bits_a_channel(tmp_path, channels, compression):
+    layer = np.dstack([CORNERS[..., ::-1], np.full(CORNERS.shape[:2], 255, np.uint8)])[..., :channels]
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    cv2.imwrite(str(tmp_path / "a.tiff"), layer.astype(np.uint16) * 257, options)
+    assert np.array_equal(read_picture(tmp_path / "a.tiff"), CORNERS)
+
+
+def test_a_jpeg_for_printers_has_its_colours(tmp_path):
+    colours = np.repeat(np.repeat(CORNERS, 16, 0), 16, 1)
+    Image.fromarray(colours).convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    shown = read_picture(tmp_path / "a.jpg").astype(int)
+    assert np.abs(shown[8::16, 8::16] - CORNERS).max() <= 12
+
+
+def test_a_colour_of_a_png_that_stands_for_nothing_is_white(tmp_path):
+    for mode, clear, size in (("RGB", (9, 9, 9), 3), ("L", 0, 1)):
+        Image.fromarray(CORNERS).convert(mode).save(tmp_path / "a.png", transparency=clear)
+        shown = read_picture(tmp_path / "a.png")
+        assert (shown[(1, 2) if size == 3 else (0, 2)] == 255).all()
+
+
 def test_an_exif_of_nonsense_does_not_spoil_a_picture(tmp_path):
     """Seen: numbers of impossible type, or too large for it (Pillow 8965)."""
     exif = Image.Exif()

@@ -46,7 +46,7 @@ def equation(
         typer.Option(
             min=0.0,
             help="Root mean square distance in px to the strokes of the frames that formulas with time may have;"
-            " larger ones take fewer numbers. By default 0.12, in proportion for frames wider than 640 px.",
+            " larger ones take fewer numbers. By default 0.1, in proportion for frames wider than 640 px.",
         ),
     ] = None,
     plot_size: Annotated[

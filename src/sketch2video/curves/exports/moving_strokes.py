@@ -13,7 +13,7 @@ from sketch2video.curves.fitting.time_harmonics import fit_clip
 PRECISION = 0.05
 """Distance in px by which rounding may move a curve."""
 
-NEAR = 0.12
+NEAR = 0.1
 """Root mean square distance in px from the strokes of the frames, of frames of at most ``LARGE`` px; the greatest is
 three to four times as large."""
 LARGE = 640

@@ -33,6 +33,9 @@ FINER = 2
 LINE = 1 / 320
 """Width of a drawn line, in longer sides of the picture; at least a pixel."""
 
+VIEW_LINE = 2.5
+"""Width of a line in Desmos and GeoGebra, px of their views, whatever the size of the picture is: their default."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,7 +44,7 @@ class Settings:
     Attributes:
         plot: how a drawing is plotted.
         tolerance: root mean square distance to the strokes of the frames that formulas with time may have, px; None:
-            0.12, of frames wider than 640 px in proportion to their width.
+            0.1, of frames wider than 640 px in proportion to their width.
         desmos_key: for Desmos's API; None: that of its examples.
     """
 
@@ -100,11 +103,11 @@ def _desmos(equation: Equation, settings: Settings) -> str:
 
 def _desmos_page(equation: Equation, settings: Settings) -> str:
     key = settings.desmos_key or DEMO_KEY
-    return to_desmos_page(equation, thickness_of(equation), key, settings.tolerance)
+    return to_desmos_page(equation, VIEW_LINE, key, settings.tolerance)
 
 
 def _geogebra(equation: Equation, settings: Settings) -> bytes:
-    return to_geogebra(equation, thickness_of(equation), settings.tolerance)
+    return to_geogebra(equation, VIEW_LINE, settings.tolerance)
 
 
 def _lottie(equation: Equation, settings: Settings) -> str:
