@@ -1,6 +1,7 @@
 """`sketch2video equation` as a user types it, in a folder that is no project's unless a test makes it one."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -163,6 +164,21 @@ def test_every_format_has_an_ending(run):
         assert Path(name).read_bytes().startswith(begin), name
         named.add(format_of(None, Path(name)).name)
     assert named == FORMATS.keys() - {"desmos"}
+
+
+def test_the_documentation_shows_what_is_printed(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    for page, format_ in (("equation.md", "latex"), ("picture_to_desmos.md", "desmos")):
+        text = (PROJECT / "docs" / page).read_text()
+        (block,) = re.findall(
+            r"```\n\$ sketch2video equation docs/pictures/heart_and_star\.jpg(.*?)```", text, re.DOTALL
+        )
+        answer = CliRunner().invoke(app, ["equation", "docs/pictures/heart_and_star.jpg", "--format", format_])
+        shown = [line for line in block.splitlines()[1:] if line != "..."]
+        printed = [*answer.stdout.splitlines(), *answer.stderr.splitlines()]
+        for line in shown:
+            begin = line.split("...")[0]
+            assert any(row.startswith(begin) for row in printed), begin
 
 
 def test_the_help_lists_all_formats(run):

@@ -172,6 +172,12 @@ def test_colours_are_part_of_the_budget(tmp_path):
     assert without.num_parameters + 3 * without.curves.num_slots > 299
 
 
+def test_a_gif_of_few_frames_is_not_read_twice(tmp_path):
+    write_gif(tmp_path / "a.gif", np.stack([ring(200, 100, 2, (x, 0.5))[0] for x in (0.3, 0.4, 0.5, 0.6)]), 10)
+    equation = equation_of(tmp_path / "a.gif", frames=16, size=256)
+    assert (len(equation.curves), equation.fps) == (4, pytest.approx(10))
+
+
 def test_settings_of_sketch_and_fit_are_heard(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), ring(200, 100, cv2.FILLED)[0])
     fitted = equation_of(tmp_path / "a.png", 16, 256, fit={"budget": 20, "strokes": 2})

@@ -29,7 +29,7 @@ def equation(
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the terminal.")] = None,
-    frames: Annotated[int, typer.Option(min=2, help="Frames of a video, spread evenly over its time.")] = 16,
+    frames: Annotated[int, typer.Option(min=2, help="Most frames of a video, spread evenly over its time.")] = 16,
     frame: Annotated[int | None, typer.Option(help="Only this one of them, in any format; the first is 0.")] = None,
     size: Annotated[
         int, typer.Option(min=8, help="Longer side in px at which lines are detected; twice that for line drawings.")

@@ -90,7 +90,6 @@ def _slider(construction: Element, seconds: float) -> None:
     # At speed 1, GeoGebra passes the range of a slider in 10 s; type 1 begins again at the end.
     speed = number_text(10 / seconds, 3)
     SubElement(element, "animation", step="0.001", speed=speed, type="1", playing="true")
-    SubElement(element, "animationStep", val="0.001")
 
 
 def _curve(

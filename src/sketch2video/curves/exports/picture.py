@@ -77,7 +77,8 @@ def equation_of(
     Args:
         path: a video, an image, still or animated, an SVG or an equation as JSON, by its content; an equation is
             returned as it is, that of a whole clip in ``frames`` frames.
-        frames: T of a video, spread evenly over its time; an image, or a video of one frame, is one frame.
+        frames: T of a video, spread evenly over its time, at most those that it has; an image, or a video of one frame,
+            is one frame.
         size: longer side in px at which lines are extracted from photographs, from line drawings at ``CLOSER`` times
             that; smaller pictures are not enlarged.
         extract: from frames to ink, for photographs.
@@ -129,6 +130,8 @@ def _lines_of_pixels(path: Path, frames: int, size: int, extract: Callable[[np.n
     cuts = fps = None
     if is_clip(path):
         clip = read_clip(path, frames, CLOSER * size, square=False)
+        if 1 < clip.source_frames < frames:  # repeated frames would make the motion jerk
+            clip = read_clip(path, clip.source_frames, CLOSER * size, square=False)
         pictures = clip.frames[:1]
         if clip.source_frames > 1:
             pictures, cuts, fps = clip.frames, clip.cuts, clip.fps
