@@ -8,6 +8,7 @@ frames, as the page shows it.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import cv2
 import httpx
 import numpy as np
 import psutil
@@ -29,10 +31,15 @@ import typer
 
 from benchmarks.command import run
 from sketch2video.guard import guarded
+from sketch2video.studio.documents import to_curves
+from sketch2video.studio.schemas import Drawing
 
 CAPTION = "a red circle moves left to right"
 IN_A_ROW, AT_ONCE = 200, 20
 REPEATED = 20
+FAR = 0.1
+NEAR = 6
+"""Pixels from a stroke, before or after it is moved, or within it, that count as near."""
 
 
 def main(
@@ -46,24 +53,38 @@ def main(
             asked = {"model": chosen, "caption": CAPTION, "seed": seed}
             return dict(client.post("/api/draw", json=asked).raise_for_status().json())
 
-        def paint(seed: int, drawing: dict[str, Any] | None, name: str = "page", gallery: bool = True) -> str:
+        def paint_job(seed: int, drawing: dict[str, Any] | None, name: str, gallery: bool) -> tuple[str, str]:
             asked = {"model": chosen, "caption": CAPTION, "seed": seed, "client": name, "gallery": gallery}
             response = client.post("/api/paint", json={**asked, "drawing": drawing}).raise_for_status()
             job = response.json()["job"]
             end = client.get(f"/api/paint/{job}/events").text.strip().split("\n\n")[-1]
             assert end.startswith("event: done"), end
-            client.get(f"/api/frames/{job}").raise_for_status()
-            return str(json.loads(end.split("data: ")[1])["key"])
+            sheet = client.get(f"/api/frames/{job}").raise_for_status().json()["frames"][0]
+            return str(json.loads(end.split("data: ")[1])["key"]), sheet
+
+        def paint(seed: int, drawing: dict[str, Any] | None, name: str = "page", gallery: bool = True) -> str:
+            return paint_job(seed, drawing, name, gallery)[0]
+
+        def painted(seed: int, drawing: dict[str, Any]) -> np.ndarray:
+            size = client.get("/api/models").json()["models"][0]["size"]
+            return frames_of(paint_job(seed, drawing, "page", False)[1], drawing["frames"], size)
 
         show("drawing", process, [partial(draw, seed) for seed in range(REPEATED)])
         show("first video, from text", process, [partial(paint, seed, None) for seed in range(REPEATED)])
         drawing = draw()["drawing"]
         moves = [moved(drawing, step / 100) for step in range(REPEATED)]
         show("repaint of a changed drawing", process, [partial(paint, 0, each) for each in moves])
+        changes = []
+        for seed in range(8):
+            before = draw(seed)["drawing"]
+            after = moved(before, FAR)
+            changes.append(change(painted(seed, before), painted(seed, after), before, after))
+        near, far = np.mean(changes, axis=0)
+        print(f"a stroke moved by {FAR} frame widths changes pixels by {near:.3f} near it and {far:.3f} elsewhere")
         same = partial(paint, 0, drawing, gallery=False)
-        before = resident(process)
+        memory = resident(process)
         show(f"{IN_A_ROW} paints in a row", process, [same] * IN_A_ROW)
-        print(f"memory before and after: {before:.0f} and {resident(process):.0f} MiB")
+        print(f"memory before and after: {memory:.0f} and {resident(process):.0f} MiB")
         with ThreadPoolExecutor(AT_ONCE) as pool:
             begin = time.perf_counter()
             keys = list(pool.map(lambda number: same(name=f"page-{number}"), range(AT_ONCE)))
@@ -100,6 +121,29 @@ def moved(drawing: dict[str, Any], by: float) -> dict[str, Any]:
     frame, (first, *others) = drawing["frames"] // 2, drawing["strokes"]
     key = {"frame": frame, "x": [first["x"][frame][0] + by, *first["x"][frame][1:]], "y": first["y"][frame]}
     return drawing | {"strokes": [first | {"keys": [key]}, *others]}
+
+
+def frames_of(sheet: str, count: int, size: int) -> np.ndarray:
+    """The frames (T, S, S, 3) in [0, 1] of a sheet, a data URL."""
+    data = np.frombuffer(base64.b64decode(sheet.partition(",")[2]), np.uint8)
+    picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    columns = picture.shape[1] // size
+    tiles = [picture[i // columns * size :, i % columns * size :][:size, :size] for i in range(count)]
+    return np.stack(tiles) / 255.0
+
+
+def change(first: np.ndarray, second: np.ndarray, *drawings: dict[str, Any]) -> tuple[float, float]:
+    """Mean absolute difference of two videos near the strokes of their drawings, and elsewhere."""
+    size = first.shape[1]
+    near = np.zeros(first.shape[:3], np.uint8)
+    for drawing in drawings:
+        curves = to_curves(Drawing.model_validate(drawing))
+        points = np.round(curves.points(128) * size).astype(np.int32)
+        for frame, stroke in np.argwhere(curves.visible):
+            cv2.fillPoly(near[frame], [points[frame, stroke]], 1)
+            cv2.polylines(near[frame], [points[frame, stroke]], False, 1, 2 * NEAR)
+    difference = np.abs(first - second).mean(-1)
+    return float(difference[near > 0].mean()), float(difference[near == 0].mean())
 
 
 def resident(process: psutil.Process) -> float:

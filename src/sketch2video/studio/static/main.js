@@ -48,7 +48,6 @@ async function generate() {
     return announce("Type a caption first");
   }
   if (!(await prompt.draw())) return null;
-  if (!painter.possible) return announce("The drawing is empty; draw a stroke first", { error: true });
   return save();
 }
 
@@ -201,7 +200,6 @@ function showPainting(state) {
   byId("progress-text").textContent = known ? `${progress.stage ?? "painting"} ${progress.step} / ${progress.steps}` : "waiting";
   store.look({ videoFrames: after?.count ?? null, ...(before ? {} : { compare: false }) });
   video.set({ before, after });
-  byId("video-stage").classList.toggle("stale", busy && Boolean(after));
   byId("video-facts").textContent = after && !error ? [`seed ${after.seed}`, after.seconds ? `${after.seconds.toFixed(2)} s` : null, after.saved ? "saved" : null].filter(Boolean).join(" · ") : "";
   const box = byId("video-empty");
   box.hidden = !error && (Boolean(after) || busy);

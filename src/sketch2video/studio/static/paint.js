@@ -58,7 +58,7 @@ export class Painter {
   get possible() {
     const model = this.modelOf();
     const { drawing, caption } = this.store.doc;
-    return Boolean(model && caption.trim() && (!model.draws || drawing?.strokes.length));
+    return Boolean(model && caption.trim() && (!model.draws || drawing));
   }
 
   /** Whether the video that is shown is that of the document. */

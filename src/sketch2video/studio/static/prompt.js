@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { announce, byId, h, settled } from "./dom.js";
 
-const TYPING_MS = 120;
+const TYPING_MS = 60;
 const EXAMPLES = ["a red circle moves left to right", "a yellow star goes round in a circle", "a blue triangle keeps growing larger"];
 export const MOST_FRAMES = 256;
 const SEEDS = 2 ** 32;
