@@ -14,7 +14,7 @@ from sketch2video.errors import UserError
 from sketch2video.params import BaseParams, load_params
 from sketch2video.trainer_data import dataset as module
 from sketch2video.trainer_data.dataset import write_dataset
-from sketch2video.trainer_data.options import settings_of
+from sketch2video.trainer_data.options import settings_of, sketch_of
 from sketch2video.trainer_data.trainers import TRAINERS
 from tests.media.small_videos import encode
 from tests.trainer_data.discs import captioned, decoded, discs
@@ -25,8 +25,8 @@ def write(table, folder, name="ltx", **options):
     settings = settings_of(
         TRAINERS[name], **values | {k: v for k, v in options.items() if k in (*values, "cut", "lines")}
     )
-    others = {k: v for k, v in options.items() if k in ("split", "where", "sketch")}
-    return write_dataset(name, find_source(table, None), folder, settings, **others)
+    others = {k: v for k, v in options.items() if k in ("split", "where")}
+    return write_dataset(name, find_source(table, None), folder, settings, options.get("sketch", sketch_of()), **others)
 
 
 def contents(folder):
@@ -156,8 +156,8 @@ def test_rejected_rows_have_reasons_and_no_files(tmp_path):
         assert words in found[name], name
     assert [path.stem[0] for path in out.rglob("*.mp4")] == ["a", "a"]
     lines = summary.lines(out, "line")
-    assert "rejected  8 rows in all" in "\n".join(lines)
-    assert "8 rejected rows" in (out / "README.md").read_text()
+    assert "rejected  8 in all" in "\n".join(lines)
+    assert "rejected rows, with reasons: 8 |" in (out / "README.md").read_text()
 
 
 def test_a_row_that_only_pandas_cannot_read_is_rejected_for_trainers_that_use_it(tmp_path):
@@ -257,11 +257,12 @@ def test_processes_give_the_same_bytes(tmp_path):
 
 def test_the_parameters_of_the_sketch_decide(tmp_path):
     table, sketch = captioned(tmp_path / "in", {"a.mp4": {}}), load_params().sketch
+    assert sketch_of().model_copy(update={"threshold": sketch.threshold}) == sketch, "the same defaults anywhere"
     write(table, tmp_path / "out", sketch=sketch)
     (control,) = (tmp_path / "out").glob("control/*")
     usual = decoded(control)[0]
     with pytest.raises(UserError, match="shows no lines"):
-        write(table, tmp_path / "out", sketch=sketch.model_copy(update={"min_length": 0.99, "contrast": 0.9}))
+        write(table, tmp_path / "out", sketch=sketch_of(sketch, 0.9, 0.99))
     assert not control.exists()
     assert write(table, tmp_path / "out", sketch=sketch).kept == 0
     assert np.array_equal(decoded(control)[0], usual)
@@ -310,7 +311,7 @@ def test_the_command_reads_folders_and_runs_again(tmp_path):
     for kept in (0, 1):
         answer = dataset(*options, folder=tmp_path)
         assert answer.returncode == 0, answer.stderr
-        assert answer.stdout.startswith(f"clips     1 of 1 videos; {kept} videos were finished before\n")
+        assert answer.stdout.startswith(f"clips     1, of videos: 1; finished before: {kept}\n")
         assert "1/1" in answer.stderr
     (row,) = json.loads((tmp_path / "my set/metadata.json").read_text())
     assert (row["text"], row["width"], row["height"]) == ("rope climbing", 64, 64)
@@ -334,6 +335,11 @@ def test_the_command_reads_folders_and_runs_again(tmp_path):
         (["--to", "ltx", "--source", "c.csv", "--fps", "0"], "--fps: 0.0 is not a frame rate"),
         (["--to", "ltx", "--source", "c.csv", "--lines", "red"], "'red' is unknown; choose white-on-black or"),
         (["--to", "ltx", "--source", "c.csv", "--cut", "end"], "'end' is unknown; choose middle or start"),
+        (
+            ["--to", "ltx", "--source", "c.csv", "--contrast", "0"],
+            "--contrast: 0.0 is out of range; choose one above 0",
+        ),
+        (["--to", "ltx", "--source", "c.csv", "--min-length", "1"], "--min-length: 1.0 is out of range; choose one"),
         (["--to", "ltx", "--source", "c.csv", "--split", "dev"], "--split: dev is unknown; choose train"),
         (["--to", "ltx", "--source", "c.csv"], "no row of c.csv can be used, 1 are rejected; the first, line 2"),
         (

@@ -14,8 +14,8 @@ from sketch2video.data.sources.layouts import find_source
 from sketch2video.sketches import extract_sketches
 from sketch2video.sketches.agreement import ink_agreement
 from sketch2video.trainer_data.dataset import write_dataset
-from sketch2video.trainer_data.options import settings_of
-from sketch2video.trainer_data.trainers import TRAINERS
+from sketch2video.trainer_data.options import settings_of, sketch_of
+from sketch2video.trainer_data.trainers import TRAINERS, DataSet, Entry
 from tests.trainer_data.discs import captioned, decoded, number_in
 
 CAPTIONS = {
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
     folders = {}
     for name, trainer in TRAINERS.items():
         settings = settings_of(trainer, "128x96", 17, 25.0)
-        summary = write_dataset(name, find_source(table, None), folder / name, settings)
+        summary = write_dataset(name, find_source(table, None), folder / name, settings, sketch_of())
         assert (summary.clips, summary.rejected) == (3, [])
         folders[name] = folder / name
     return folders
@@ -196,3 +196,22 @@ def test_every_trainer_is_read_here_and_its_defaults_are_its_own():
         assert settings.length.frames % trainer.step == 1
         assert settings.width % trainer.multiple == settings.height % trainer.multiple == 0
         assert re.fullmatch(r"[0-9a-f]{7}, 20\d\d-\d\d-\d\d", trainer.checked)
+
+
+def test_the_table_of_the_documentation_is_that_of_the_code():
+    text = (Path(__file__).parents[2] / "docs/dataset.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    rows = {
+        cells[0].strip("`"): cells for cells in ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    }
+    assert set(rows) == set(TRAINERS)
+    for name, trainer in TRAINERS.items():
+        settings = settings_of(trainer)
+        data = DataSet(Path("/x"), settings)
+        _, project, files, fields, size, frames, fps, lines = rows[name]
+        assert trainer.url in project or name == "diffsynth-vace"
+        assert re.findall("`(.*?)`", files) == [trainer.metadata, *trainer.files(data)]
+        assert fields.strip("`").split(",") == list(trainer.row(Entry("a", "b", "c"), data))
+        assert size == f"{settings.width}x{settings.height}, multiples of {trainer.multiple}"
+        assert frames == f"{settings.length.frames}, {trainer.step}n+1"
+        assert (float(fps), lines.replace(" ", "-")) == (trainer.fps, trainer.lines)

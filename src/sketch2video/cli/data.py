@@ -146,6 +146,12 @@ def dataset(
     cut: Annotated[str, typer.Option(help="Part of a video: middle, start, pieces (several clips) or whole.")] = (
         "middle"
     ),
+    contrast: Annotated[
+        float | None, typer.Option(help="Change across an edge that starts a line; lower draws more (sketch.contrast).")
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(help="Shortest line, frame widths; lower draws more (sketch.min_length).")
+    ] = None,
     split: Annotated[str, typer.Option(help="Rows: train (without those of the split test), test or all.")] = "train",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one a core (base.workers).")] = None,
 ) -> None:
@@ -159,12 +165,13 @@ def dataset(
     from sketch2video.data.sources.layouts import find_source
     from sketch2video.params import BaseParams, find_params
     from sketch2video.trainer_data.dataset import write_dataset
-    from sketch2video.trainer_data.options import settings_of, trainer_of
+    from sketch2video.trainer_data.options import settings_of, sketch_of, trainer_of
 
     settings = settings_of(trainer_of(to), size, frames, fps, lines, cut)
     if split not in ("train", "test", "all"):
         raise UserError(f"--split: {printable(split)} is unknown; choose train, test or all")
     params = find_params()
+    sketch = sketch_of(params.sketch if params else None, contrast, min_length)
     where = params.base if params else BaseParams(seed=0, size=16, frames=2, workers=0, cluster=None)
     found = find_source(source, params.ingest if params else None)
     summary = write_dataset(
@@ -172,8 +179,8 @@ def dataset(
         found,
         folder,
         settings,
+        sketch,
         split=split,
-        sketch=params.sketch if params else None,
         where=where if workers is None else where.model_copy(update={"workers": workers}),
         command=shlex.join(["sketch2video", *sys.argv[1:]]),
     )

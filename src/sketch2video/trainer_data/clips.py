@@ -20,7 +20,7 @@ from sketch2video.media.framing import shown_part
 from sketch2video.media.seeking import FrameReader
 from sketch2video.media.writing import write_video
 from sketch2video.params import SketchParams
-from sketch2video.sketches import draw_lines, extract_sketches
+from sketch2video.sketches import draw_lines
 from sketch2video.trainer_data.frame_choice import Length, TooShort, choose_frames
 
 VIDEOS, CONTROLS = "videos", "control"
@@ -60,14 +60,14 @@ class Work:
     Attributes:
         folder: of the data set, absolute.
         settings: how clips are made.
-        sketch: how lines are drawn; None: by the classical extractor with its defaults.
+        sketch: how lines are drawn.
         model: folder of the network of the learned extractor, absolute.
         made_by: what clips depend on besides video and settings, JSON-able: extractor and code.
     """
 
     folder: Path
     settings: Settings
-    sketch: SketchParams | None
+    sketch: SketchParams
     model: Path
     made_by: dict[str, Any]
 
@@ -147,7 +147,7 @@ def _make(work: Work, name: str, video: Path) -> list[dict[str, Any]]:
             frames = reader.frames(
                 choice.tolist(), lambda frame, aspect: shown_part(frame, aspect, settings.width, settings.height)
             )
-            ink = draw_lines(frames, work.sketch, work.model) if work.sketch else extract_sketches(frames)
+            ink = draw_lines(frames, work.sketch, work.model)
             if not ink.any():
                 raise RejectedVideo(video, "shows no lines: its control video would be empty")
             clip = name if len(choices) == 1 else f"{name}-{number:03d}"

@@ -54,11 +54,11 @@ class Summary:
 
     def lines(self, folder: Path, unit: str) -> list[str]:
         """The summary as lines of text, with row numbers in units such as ``line``."""
-        lines = [f"clips     {self.clips} of {self.videos} videos; {self.kept} videos were finished before"]
+        lines = [f"clips     {self.clips}, of videos: {self.videos}; finished before: {self.kept}"]
         shown = self.rejected[:SHOWN]
         lines += [f"rejected  {unit} {one.row} ({brief(one.path)}): {one.reason}" for one in shown]
         if self.rejected:
-            lines.append(f"rejected  {len(self.rejected)} rows in all; {brief(folder / REJECTED)} has their reasons")
+            lines.append(f"rejected  {len(self.rejected)} in all; {brief(folder / REJECTED)} has their reasons")
         lines += [f"note      {fact}" for fact in self.facts]
         return [*lines, f"next      {brief(folder / README)} has the command that trains"]
 
@@ -68,9 +68,9 @@ def write_dataset(
     source: Source,
     folder: Path,
     settings: Settings,
+    sketch: SketchParams,
     *,
     split: str = "train",
-    sketch: SketchParams | None = None,
     model: Path = MODEL,
     where: BaseParams | None = None,
     command: str = "",
@@ -85,8 +85,8 @@ def write_dataset(
         source: the captioned videos.
         folder: new, empty, or a data set for the same trainer.
         settings: of the clips.
+        sketch: how lines are drawn.
         split: ``train`` leaves out the rows of the test split, ``test`` takes only them, ``all`` takes all rows.
-        sketch: how lines are drawn; None: by the classical extractor with its defaults.
         model: folder of the network of the learned extractor.
         where: processes or cluster, see :func:`~sketch2video.data.clips.jobs.map_jobs`.
         command: that calls this, for the README.
@@ -107,7 +107,8 @@ def write_dataset(
     names = clip_names(rows, trainer.neutral_names)
     data = DataSet(folder.absolute(), settings)
     _begin(data, name, trainer.metadata)
-    work = Work(data.folder, settings, sketch, model.absolute(), _made_by(sketch, model))
+    depends_on = {"sketch": made_by(sketch, model), "code": code_digest(clips_module)}
+    work = Work(data.folder, settings, sketch, model.absolute(), depends_on)
     jobs = [(work, clip, (source.base / row.path).absolute()) for clip, row in zip(names, rows, strict=True)]
     results = map_jobs(make_clips, jobs, where, "dataset", "video")
     entries: list[Entry] = []
@@ -190,11 +191,6 @@ def _begin(data: DataSet, name: str, metadata: str) -> None:
     remove_partial(data.folder)
     write_json(data.folder / MARK, {"trainer": name, "settings": asdict(data.settings)})
     (data.folder / metadata).unlink(missing_ok=True)
-
-
-def _made_by(sketch: SketchParams | None, model: Path) -> dict[str, Any]:
-    drawn = made_by(sketch, model) if sketch else {"extractor": "classical, defaults"}
-    return {"sketch": drawn, "code": code_digest(clips_module)}
 
 
 def _entry(name: str, caption: str) -> Entry:

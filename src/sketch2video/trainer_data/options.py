@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 
 from sketch2video.errors import UserError
 from sketch2video.inputs.texts import shown
+from sketch2video.params import SketchParams
+from sketch2video.sketches import extract_sketches
 from sketch2video.trainer_data.clips import LINES, Settings
 from sketch2video.trainer_data.frame_choice import CUTS, Length
 from sketch2video.trainer_data.trainers import TRAINERS, Trainer
@@ -63,6 +66,30 @@ def settings_of(
         if value not in known:
             raise UserError(f"{option}: {shown(value)} is unknown; choose {' or '.join(known)}")
     return Settings(width, height, Length(frames, fps, trainer.step), cut, lines)
+
+
+def sketch_of(
+    sketch: SketchParams | None = None, contrast: float | None = None, min_length: float | None = None
+) -> SketchParams:
+    """How lines are drawn: the parameters of a project, else the classical extractor with its defaults.
+
+    Args:
+        sketch: of ``params.yaml``, where there is one.
+        contrast, min_length: in place of ``sketch.contrast`` and ``sketch.min_length``.
+
+    Raises:
+        UserError: a number is out of its range.
+    """
+    if contrast is not None and not 0 < contrast < 1:
+        raise UserError(f"--contrast: {contrast} is out of range; choose one above 0 and below 1, such as 0.06")
+    if min_length is not None and not 0 <= min_length < 1:
+        raise UserError(f"--min-length: {min_length} is out of range; choose one from 0 to below 1, such as 0.04")
+    if sketch is None:
+        arguments = inspect.signature(extract_sketches).parameters.values()
+        defaults = {one.name: one.default for one in arguments if one.default is not one.empty}
+        sketch = SketchParams(extractor="classical", threshold=0.5, **defaults)  # a threshold is for the learned one
+    given = {"contrast": contrast, "min_length": min_length}
+    return sketch.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _size(trainer: Trainer, size: str | None) -> tuple[int, int]:

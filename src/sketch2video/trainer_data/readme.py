@@ -25,14 +25,14 @@ def readme(trainer: Trainer, data: DataSet, clips: int, rejected: int, facts: li
     listed = "".join(f"- {note}\n" for note in notes)
     size = f"{settings.width} x {settings.height} px, {length.frames} frames, {length.fps:g} frames a second"
     lines = settings.lines.replace("-", " ")
-    return f"""# {clips} clips for {trainer.title}
+    return f"""# Data set for {trainer.title}
 
 | | |
 |---|---|
-| `{VIDEOS}/` | {clips} clips, {size} |
+| `{VIDEOS}/` | clips: {clips}, {size} |
 | `{CONTROLS}/` | a control video of the same name for each: its sketch, lines {lines} |
 | {", ".join(f"`{name}`" for name in files)} | metadata |
-| `rejected.csv` | {rejected} rejected rows, with reasons |
+| `rejected.csv` | rejected rows, with reasons: {rejected} |
 
 Used of each video: {CUTS[settings.cut]}. Frames are cropped around their middle and resized, without distortion.
 
