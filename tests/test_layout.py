@@ -17,7 +17,7 @@ LAYERS = (
     ("networks",),
     ("training",),
     ("sketches",),
-    ("curves", "svg"),
+    ("curves", "svg", "trainer_data"),
     ("text",),
     ("video_loader.py",),
     ("controls",),

@@ -16,9 +16,9 @@ from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from sketch2video.controls import check_controls
-from sketch2video.data.sources import msrvtt, sprites, ucf101
 from sketch2video.data.sources.captions import read_captions
 from sketch2video.data.sources.hashable import refuse_unhashable
+from sketch2video.data.sources.layouts import data_set_of
 from sketch2video.errors import UserError, printable
 from sketch2video.files import replacing
 from sketch2video.inputs.texts import brief, read_text
@@ -72,26 +72,12 @@ def source_params(source: str) -> dict[str, str]:
     except UnicodeEncodeError as error:
         raise UserError(f"{printable(source)} is no UTF-8 name, which params.yaml needs; rename it") from error
     if path.is_dir():
-        kind = _data_set(path)
+        kind = data_set_of(path)
         refuse_unhashable(path)
         return {"source": kind, "folder": path.as_posix()}
     read_captions(path.parent, path.name)
     refuse_unhashable(path.parent)
     return {"source": "folder", "folder": path.parent.as_posix(), "captions": path.name}
-
-
-def _data_set(folder: Path) -> str:
-    """Name, as in ``ingest.source``, of the data set whose layout a folder has."""
-    if (folder / ucf101.LISTS).is_dir():
-        return "ucf101"
-    if msrvtt.annotation_files(folder):
-        return "msrvtt"
-    if sprites.is_sprites(folder):
-        return "sprites"
-    raise UserError(
-        f"{folder} cannot be read as a data set: it has neither {ucf101.LISTS}/ (UCF-101), {msrvtt.PAIR[0]} or"
-        f" {msrvtt.WHOLE} (MSR-VTT) nor 0.png in {'/, '.join(sprites.GARMENTS)}/ (Sprites); name such a folder or a CSV"
-    )
 
 
 def edit_params(differences: Mapping[str, Any], params: Path | str = "params.yaml", source: str = "edit") -> None:

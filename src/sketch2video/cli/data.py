@@ -119,3 +119,70 @@ def captions(
     for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
         # Bytes, since prompts are UTF-8 for any encoding of the terminal.
         typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)
+
+
+@app.command(rich_help_panel=DATA)
+def dataset(
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one that this command made.")],
+    to: Annotated[
+        str | None,
+        typer.Option(help="The trainer: diffsynth, diffsynth-vace, videox-fun, musubi, ltx or finetrainers."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV|FOLDER",
+            help="A CSV path_to_video,caption[,split] or a folder of UCF-101 or MSR-VTT; by default as in params.yaml.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Of the clips, px; by default the trainer's.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Of a clip; by default the trainer's.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second; by default the trainer's.")] = None,
+    lines: Annotated[
+        str | None, typer.Option(help="white-on-black or black-on-white; by default as the trainer's model expects.")
+    ] = None,
+    cut: Annotated[str, typer.Option(help="Part of a video: middle, start, pieces (several clips) or whole.")] = (
+        "middle"
+    ),
+    contrast: Annotated[
+        float | None, typer.Option(help="Change across an edge that starts a line; lower draws more (sketch.contrast).")
+    ] = None,
+    min_length: Annotated[
+        float | None, typer.Option(help="Shortest line, frame widths; lower draws more (sketch.min_length).")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Rows: train (without those of the split test), test or all.")] = "train",
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one a core (base.workers).")] = None,
+) -> None:
+    """Write captioned videos as a data set for another project's trainer, with their sketches as control videos.
+
+    The folder's README.md has the command that trains. Finished videos are kept when the command runs again.
+    """
+    import shlex
+    import sys
+
+    from sketch2video.data.sources.layouts import find_source
+    from sketch2video.params import BaseParams, find_params
+    from sketch2video.trainer_data.dataset import write_dataset
+    from sketch2video.trainer_data.options import settings_of, sketch_of, trainer_of
+
+    settings = settings_of(trainer_of(to), size, frames, fps, lines, cut)
+    if split not in ("train", "test", "all"):
+        raise UserError(f"--split: {printable(split)} is unknown; choose train, test or all")
+    params = find_params()
+    sketch = sketch_of(params.sketch if params else None, contrast, min_length)
+    where = params.base if params else BaseParams(seed=0, size=16, frames=2, workers=0, cluster=None)
+    found = find_source(source, params.ingest if params else None)
+    summary = write_dataset(
+        to or "",
+        found,
+        folder,
+        settings,
+        sketch,
+        split=split,
+        where=where if workers is None else where.model_copy(update={"workers": workers}),
+        command=shlex.join(["sketch2video", *sys.argv[1:]]),
+    )
+    for line in summary.lines(folder, found.unit):
+        typer.echo(line)

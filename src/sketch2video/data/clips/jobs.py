@@ -28,9 +28,13 @@ def number_of_workers(workers: int) -> int:
 
 
 def map_jobs(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], where: BaseParams | None, description: str
+    function: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    where: BaseParams | None,
+    description: str,
+    unit: str = "shard",
 ) -> list[Any]:
-    """Call ``function(*job)`` for every job, with a progress bar; results in the order of the jobs.
+    """Call ``function(*job)`` for every job, with a progress bar that counts ``unit``; results in the jobs' order.
 
     Jobs run on the Dask cluster ``where.cluster``, else in ``where.workers`` processes, else, with one worker, one job
     or ``where=None``, in this process. ``function`` must be importable (a module's top level)
@@ -40,14 +44,14 @@ def map_jobs(
         UserError: a process was killed from outside, or the cluster cannot be reached.
     """
     if where is not None and where.cluster is not None:
-        return _on_cluster(function, jobs, where.cluster, description)
+        return _on_cluster(function, jobs, where.cluster, description, unit)
     workers = 1 if where is None else min(number_of_workers(where.workers), len(jobs))
     if workers <= 1:
-        return [function(*job) for job in tqdm(jobs, desc=description, unit="shard")]
+        return [function(*job) for job in tqdm(jobs, desc=description, unit=unit)]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
         indices = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
         try:
-            return _gather(indices, as_completed(indices), description)
+            return _gather(indices, as_completed(indices), description, unit)
         except BrokenProcessPool as error:
             raise UserError(
                 f"{description}: a process was killed, often for want of memory; lower base.workers"
@@ -58,7 +62,7 @@ def map_jobs(
 
 
 def _on_cluster(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], address: str, description: str
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], address: str, description: str, unit: str
 ) -> list[Any]:
     try:
         from distributed import Client, KilledWorker
@@ -74,17 +78,17 @@ def _on_cluster(
         futures = client.map(_on_one_thread, [function] * len(jobs), jobs, pure=False)
         indices = {future: index for index, future in enumerate(futures)}
         try:
-            return _gather(indices, completed(futures), description)
+            return _gather(indices, completed(futures), description, unit)
         except (KilledWorker, CommClosedError) as error:
             raise UserError(
                 f"{description}: a worker of {address} was lost, often for want of memory; run the command again"
             ) from error
 
 
-def _gather(indices: dict[Any, int], completed: Iterable[Any], description: str) -> list[Any]:
+def _gather(indices: dict[Any, int], completed: Iterable[Any], description: str, unit: str) -> list[Any]:
     """Results of futures in the order of their indices, with a progress bar."""
     results: list[Any] = [None] * len(indices)
-    for future in tqdm(completed, total=len(indices), desc=description, unit="shard"):
+    for future in tqdm(completed, total=len(indices), desc=description, unit=unit):
         results[indices[future]] = future.result()
     return results
 
