@@ -137,7 +137,7 @@ class Registration:
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
         moments = weight @ self.doubled
         normal = moments[:, self.differences] + moments[:, self.sums]
-        np.einsum("mkk->mk", normal)[:] += ridge + 0.01  # the diagonals
+        normal.reshape(len(normal), -1)[:, :: self.harmonics + 1] += ridge + 0.01  # the diagonals
         pulled = (weight[:, None] * target.swapaxes(-1, -2)).reshape(-1, self.n) @ self.basis
         right = pulled.reshape(prior.shape) + prior * (ridge + 0.01)[:, None]
         solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)

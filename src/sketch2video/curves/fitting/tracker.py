@@ -162,7 +162,7 @@ class Tracker:
         apart = frame.distance_from(points)
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
         owner = meet(points, frame, self.reach)[2]
-        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(lengths(moved), 1.0)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(polyline_lengths(points), 1.0)
         slot = np.append(which, -1)  # by the number of the owner
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
             loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
@@ -278,8 +278,8 @@ class Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        pixels = frame.at(samples(self.coefficients[alive]))
-        length = lengths(self.coefficients[alive])
+        points = samples(self.coefficients[alive])
+        pixels, length = frame.at(points), polyline_lengths(points)
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
         loose = frame.skeleton.copy()
