@@ -135,8 +135,8 @@ class Registration:
         # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
-        moments = weight @ self.doubled
-        normal = moments[:, self.differences] + moments[:, self.sums]
+        spectrum = weight @ self.doubled
+        normal = spectrum[:, self.differences] + spectrum[:, self.sums]
         normal.reshape(len(normal), -1)[:, :: self.harmonics + 1] += ridge + 0.01  # the diagonals
         pulled = (weight[:, None] * target.swapaxes(-1, -2)).reshape(-1, self.n) @ self.basis
         right = pulled.reshape(prior.shape) + prior * (ridge + 0.01)[:, None]
