@@ -80,6 +80,10 @@ bench: $(READY) ## Compare the equation with other curve fits, and measure the v
 	python -m benchmarks.probe
 	python -m benchmarks.loader
 
+.PHONY: bench-clip-numbers
+bench-clip-numbers: $(READY) ## Measure numbers of a whole clip against error (CLIPS=captions.csv or a folder of videos)
+	python -m benchmarks.clip_numbers $(if $(CLIPS),"$$CLIPS")
+
 .PHONY: bench-loader
 bench-loader: $(READY) ## Measure reading random frames of a long video
 	python -m benchmarks.loader

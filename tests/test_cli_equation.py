@@ -1,6 +1,7 @@
 """`sketch2video equation` as a user types it, in a folder that is no project's unless a test makes it one."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,16 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import typer.main
 from PIL import Image
 from scipy.spatial import cKDTree
 from svgpathtools import parse_path
 from typer.testing import CliRunner
 
 from sketch2video.cli import app
+from sketch2video.curves.exports.writers import FORMATS, format_of
 from sketch2video.errors import UserError
 from sketch2video.media.codec import read_clip
 from sketch2video.media.writing import write_video
-from tests.curves.graphing import graph_desmos, graph_latex
+from tests.curves.graphing import graph_clip_desmos, graph_clip_latex, graph_desmos, graph_latex
 
 WIDTH, HEIGHT = 320, 180
 PROJECT = Path(__file__).parents[1]
@@ -55,7 +58,7 @@ def run(drawn, tmp_path, monkeypatch):
             raise answer.exception
         assert answer.exit_code == 0, answer.output
         assert "numbers" in answer.stderr
-        assert f"{WIDTH} x {HEIGHT} = 57600 pixels" in answer.stderr
+        assert f"{WIDTH} x {HEIGHT} " in answer.stderr
         return answer.stdout
 
     return command
@@ -99,7 +102,12 @@ def test_svg_lands_on_the_drawing_and_moves_for_a_clip(run):
 
 
 def test_the_sentence_is_about_what_was_printed(run):
-    for format_, said in (("desmos", "numbers stand for"), ("json", "numbers a frame stand for")):
+    cases = (
+        ("desmos", "numbers stand for a clip of 3 frames of 320 x 180 pixels"),
+        ("json", "numbers a frame stand for"),
+        ("gcode", "numbers stand for 320 x 180"),
+    )
+    for format_, said in cases:
         answer = CliRunner().invoke(app, ["equation", "ring.mp4", "--format", format_, "--frames", "3"])
         assert said in answer.stderr
         assert len(answer.stderr.splitlines()) == 1
@@ -115,11 +123,95 @@ def test_json_has_all_frames_of_a_clip(run):
 
 def test_a_frame_of_a_clip_is_chosen(run):
     t = np.linspace(0, 1, 400)
-    for chosen, x in ((None, 90), (0, 90), (4, 230)):
-        arguments = [] if chosen is None else ["--frame", str(chosen)]
-        points = graph_desmos(run("ring.mp4", "--format", "desmos", "--frames", "5", *arguments), t) * WIDTH
+    for chosen, x in ((0, 90), (4, 230)):
+        arguments = ["--frames", "5", "--frame", str(chosen)]
+        points = graph_desmos(run("ring.mp4", "--format", "desmos", *arguments), t) * WIDTH
         assert np.allclose(points[0].mean(0), (x + 0.5, HEIGHT - 90.5), atol=3)
     assert len(json.loads(run("ring.mp4", "--format", "json", "--frames", "5", "--frame", "4"))["frames"]) == 1
+
+
+@pytest.mark.parametrize(("format_", "graph"), [("latex", graph_clip_latex), ("desmos", graph_clip_desmos)])
+def test_formulas_of_a_clip_move_with_it(run, format_, graph):
+    text = run("ring.mp4", "--format", format_, "--frames", "5")
+    for frame, x in enumerate(np.linspace(90, 230, 5)):
+        lines = text.splitlines() if format_ == "desmos" else text
+        points = graph(lines, (frame + 0.5) / 5, 400)[0] * WIDTH
+        assert np.allclose(points.mean(0), (x + 0.5, HEIGHT - 90.5), atol=3)
+    assert len(run("ring.mp4", "--format", format_, "--frames", "5", "--tolerance", "3")) < len(text)
+
+
+WRITTEN = {
+    "a.tex": b"% A clip",
+    "a.desmos.html": b"<!doctype html>",
+    "a.ggb": b"PK",
+    "a.svg": b"<svg",
+    "a.lottie.json": b'{"v":',
+    "a.html": b"<!doctype html>",
+    "a.json": b'{\n "format": "sketch2video.equation/1"',
+    "a.clip.json": b'{\n "format": "sketch2video.equation/2"',
+    "a.plot.svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="120mm"',
+    "a.gcode": b"; A drawing of 120.0 x 67.5 mm",
+    "a.NC": b"; A drawing of 120.0 x 67.5 mm",
+    "a.png": b"\x89PNG",
+    "a.gif": b"GIF89a",
+}
+
+
+def test_every_format_has_an_ending(run):
+    named = set()
+    for name, begin in WRITTEN.items():
+        assert run("ring.mp4", "-o", name, "--frames", "3", "--plot-size", "120") == ""
+        assert Path(name).read_bytes().startswith(begin), name
+        named.add(format_of(None, Path(name)).name)
+    assert named == FORMATS.keys() - {"desmos"}
+
+
+def test_the_documentation_shows_what_is_printed(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    for page, format_ in (("equation.md", "latex"), ("picture_to_desmos.md", "desmos")):
+        text = (PROJECT / "docs" / page).read_text()
+        (block,) = re.findall(
+            r"```\n\$ sketch2video equation docs/pictures/heart_and_star\.jpg(.*?)```", text, re.DOTALL
+        )
+        answer = CliRunner().invoke(app, ["equation", "docs/pictures/heart_and_star.jpg", "--format", format_])
+        shown = [line for line in block.splitlines()[1:] if line != "..."]
+        printed = [*answer.stdout.splitlines(), *answer.stderr.splitlines()]
+        for line in shown:
+            begin = line.split("...")[0]
+            assert any(row.startswith(begin) for row in printed), begin
+
+
+def test_the_help_lists_all_formats(run):
+    option = next(p for p in typer.main.get_command(app).commands["equation"].params if p.name == "format_")
+    assert option.metavar == "|".join(FORMATS)
+
+
+@pytest.mark.parametrize("name", [name for name, format_ in FORMATS.items() if format_.coloured])
+def test_colours_are_written_where_a_format_has_them(run, name):
+    run("ring.mp4", "-o", "a", "--format", name, "--frames", "3", "--colour")
+    run("ring.mp4", "-o", "b", "--format", name, "--frames", "3")
+    assert Path("a").read_bytes() != Path("b").read_bytes()
+    if name in ("png", "gif"):
+        red, green, blue = np.asarray(Image.open("a").convert("RGB")).reshape(-1, 3).astype(int).T
+        assert (red - np.maximum(green, blue)).max() > 100
+    elif name == "json":
+        colours = json.loads(Path("a").read_text())["colours"]
+        assert np.abs(np.array(colours) - (210, 60, 60)).max() < 25
+
+
+def test_an_equation_as_json_is_written_in_other_formats(run):
+    run("ring.mp4", "-o", "a.json", "--frames", "4", "--colour")
+    assert run("a.json", "--format", "lottie", "--colour") == run(
+        "ring.mp4", "--format", "lottie", "--frames", "4", "--colour"
+    )
+    run("ring.mp4", "-o", "a.clip.json", "--frames", "4")
+    assert json.loads(run("a.clip.json", "--format", "lottie", "--frames", "9"))["op"] == 9
+
+
+def test_the_pen_is_lifted_as_the_plotter_needs_it(run):
+    text = run("house.png", "--format", "gcode", "--pen-up", "M5", "--pen-down", "M3 S90")
+    assert text.splitlines().count("M3 S90") == 2
+    assert text.splitlines().count("M5") == 3
 
 
 @pytest.mark.parametrize(("ending", "frames"), [("png", 1), ("gif", 5)])
@@ -193,6 +285,9 @@ def test_a_projects_parameters_are_heard_and_somebody_elses_are_not(run):
         (["house.png", "--frame", "1"], "no frame 1; the frames are 0 to 0"),
         (["ring.mp4", "--frames", "5", "--frame", "5"], "no frame 5; the frames are 0 to 4"),
         (["house.png", "--strokes", "90"], "90 strokes"),
+        (["house.png", "--colour"], "latex has no colours; leave out --colour, or choose one of desmos-page, geogebra"),
+        (["house.png", "--format", "ggb"], "ggb is not a format; choose one of latex, desmos"),
+        (["house.png", "--format", "geogebra"], "geogebra is not text; name a file with --output"),
     ],
 )
 def test_mistakes_are_one_line(run, arguments, named):

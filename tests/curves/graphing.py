@@ -1,6 +1,7 @@
 """Graphs of formulas, drawn by Python's own parser: no code of the project, nothing about cosine sums."""
 
 import ast
+import re
 
 import numpy as np
 
@@ -59,3 +60,73 @@ def graph_desmos(lines, t):
         x, y = point.removeprefix(r"\left(").removesuffix(r"\right)").split(",")
         strokes.append(np.stack([graph(x, t), graph(y, t)], axis=1))
     return np.array(strokes).reshape(-1, len(t), 2)
+
+
+TOKEN = re.compile(r"\d+\.?\d*|[a-zA-Z]\w*|[-+*/(),]")
+
+
+def evaluate(formula, **values):
+    """The value of a formula in LaTeX with implicit products, given its variables, by Python's own parser."""
+    text = re.sub(r"\\(?:left|right)(?=[()])", "", formula).replace(r"\operatorname{mod}", "mod").replace("&", "")
+    text = re.sub(r"\\?([a-zA-Z]+)_\{?(\d+)\}?", r"\1_\2 ", text).replace("\\", " ").replace("{}", " ")
+    tokens = TOKEN.findall(text)
+    assert "".join(tokens) == re.sub(r"\s", "", text), f"not understood: {text}"
+    python = []
+    for token in tokens:
+        ends = python and (python[-1] == ")" or (python[-1][-1].isalnum() and python[-1] not in FUNCTIONS))
+        if ends and (token == "(" or token[0].isalnum()):
+            python.append("*")
+        python.append(token)
+    return eval("".join(python), {"__builtins__": {}}, {**FUNCTIONS, "pi": np.pi, **values})
+
+
+FUNCTIONS = {"cos": np.cos, "mod": np.mod}
+
+
+def in_life(condition, time):
+    """Whether a time satisfies ``0.25\\le t<0.5``."""
+    low, high = re.fullmatch(r"([\d.]+)\\le [a-z]<([\d.]+)", condition).groups()
+    return float(low) <= time < float(high)
+
+
+def graph_clip_latex(document, time, n):
+    """The strokes of a document with time that live at a time in [0, 1): (M, n, 2)."""
+    (clocks, *pieces) = [piece.split(r"\end{align*}") for piece in document.split(r"\begin{align*}")[1:]]
+    taus = {}
+    for row in clocks[0].split(r"\\"):
+        name, value = row.split("&=")
+        taus[re.sub(r"\W", "", name)] = evaluate(value, t=time)
+    strokes, before = [], clocks[1]
+    u = np.linspace(0, 1, n)
+    for number, (body, after) in enumerate(pieces, start=1):
+        condition = re.search(r"while \$(.*)\$,", before)
+        before = after
+        rows = body.replace("\\\\\n&\\quad {}", "").split(r"\\")
+        sides = [row.split("&=") for row in rows]
+        index = number if number < 10 else f"{{{number}}}"
+        assert [left.strip() for left, _ in sides] == [f"x_{index}(u, t)", f"y_{index}(u, t)"]
+        if condition is None or in_life(condition[1], time):
+            strokes.append(np.stack([evaluate(right, u=u, **taus) + 0 * u for _, right in sides], axis=1))
+    return np.array(strokes).reshape(-1, n, 2)
+
+
+def graph_clip_desmos(lines, slider, n):
+    """What Desmos draws of pasted lines when the slider T has a value: (M, n, 2)."""
+    t, values, strokes = np.linspace(0, 1, n), {}, []
+    for line in lines:
+        if not line.startswith(r"\left("):
+            name, formula = line.split("=", 1)
+            values[re.sub(r"[{}]", "", name)] = slider if name == "T" else evaluate(formula, **values)
+            continue
+        point, domain, *life = line.split(r"\left\{")
+        assert domain == r"0\le t\le1\right\}"
+        x, y = split_pair(point)
+        if not life or in_life(life[0].removesuffix(r"\right\}"), values["m"]):
+            strokes.append(np.stack([evaluate(x, t=t, **values) + 0 * t, evaluate(y, t=t, **values) + 0 * t], axis=1))
+    return np.array(strokes).reshape(-1, n, 2)
+
+
+def split_pair(point):
+    """The two formulas of ``\\left(x,y\\right)``."""
+    x, y = point.removeprefix(r"\left(").removesuffix(r"\right)").split(",")
+    return x, y

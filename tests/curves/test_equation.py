@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,17 @@ def test_json_gives_back_every_bit(fps):
     assert np.array_equal(after.curves.coefficients, before.curves.coefficients)
     assert np.array_equal(after.curves.visibility, before.curves.visibility)
     assert (after.height, after.width, after.fps) == (1080, 1920, fps)
+
+
+def test_json_keeps_colours_and_they_count():
+    colours = np.random.default_rng(1).integers(0, 256, (4, 3), np.uint8)
+    before = replace(clip(), colours=colours)
+    assert np.array_equal(from_json(to_json(before)).colours, colours)
+    assert json.loads(to_json(before))["colours"] == colours.tolist()
+    assert "colours" not in json.loads(to_json(clip()))
+    assert before.num_parameters == clip().num_parameters + 12
+    assert np.array_equal(before.only(0).colours, colours)
+    assert before.css_colour(0) == "#{:02x}{:02x}{:02x}".format(*colours[0].tolist())
 
 
 def test_json_is_read_without_this_project():
@@ -55,6 +67,9 @@ def changed(**changes):
         (changed(fps=-1.0), "fps"),
         (changed(colour="red"), "colour"),
         (changed(frames=[]), "frames"),
+        (changed(colours=[[0, 0, 0]]), "colours: 1 colours, but there are 4 strokes"),
+        (changed(colours=[[0, 0, 256]] * 4), "colours.0.2"),
+        (changed(colours=[[0, 0]] * 4), "colours.0"),
         (changed(frames=[[{"visibility": 1.0, "x": [1.0, "a"], "y": []}]]), "frames.0.0.x.1"),
         (changed(frames=[[{"visibility": 1.0, "x": [float("nan")], "y": []}]]), "frames.0.0.x.0"),
         (changed(frames=[[{"visibility": 1.0, "x": [1e300], "y": []}]]), "frames.0.0.x.0"),

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sketch2video.curves import CurveSequence, Equation
+from sketch2video.curves.exports.clip_formula import clip_to_desmos, clip_to_latex
 from sketch2video.curves.exports.html_player import to_html
 from tests.curves.graphing import graph_desmos
 from tests.studio.chromium import launched, playwright_api
@@ -90,3 +93,40 @@ def test_a_browser_plays_it_and_its_formula_is_the_drawing(tmp_path: Path) -> No
     assert np.allclose(ends, points[:, [0, -1]], atol=1e-3)
     graphed = graph_desmos(formula, np.linspace(0, 1, 50))
     assert np.allclose(graphed, np.stack([points[..., 0], 0.5 - points[..., 1]], axis=-1), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["latex", "desmos"])
+def test_the_formulas_of_the_whole_clip_are_copied(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "player.html").write_text(to_html(equation(6)))
+    with launched() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "player.html").as_uri())
+        page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        page.locator("#which").select_option("clip")
+        page.locator(f"#{kind}").click()
+        page.locator("#said").filter(has_text="Copied").wait_for()
+        copied = page.evaluate("window.copied")
+    write = {"latex": clip_to_latex, "desmos": clip_to_desmos}[kind]
+    assert copied == write(equation(6))
+
+
+def test_a_still_picture_has_only_its_own_formulas(tmp_path: Path) -> None:
+    (tmp_path / "player.html").write_text(to_html(equation(1)))
+    with launched() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "player.html").as_uri())
+        assert not page.locator("#which").is_visible()
+
+
+def test_strokes_have_their_colours_and_the_numbers_of_these_count(tmp_path: Path) -> None:
+    shown = replace(equation(3), colours=np.array([[200, 10, 20], [0, 90, 250]], np.uint8))
+    (tmp_path / "player.html").write_text(to_html(shown))
+    with launched() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "player.html").as_uri())
+        strokes = [(page.locator("#frame").fill(str(frame)), page.evaluate(STROKES))[1] for frame in range(3)]
+        assert page.locator("#numbers").text_content() == "14 numbers"
+    assert strokes == [["rgb(200, 10, 20)", "rgb(0, 90, 250)"], ["rgb(200, 10, 20)"], ["rgb(200, 10, 20)"]]
+
+
+STROKES = """[...document.querySelectorAll("path")].map((path) => getComputedStyle(path).stroke)"""

@@ -1,9 +1,13 @@
+import io
 from functools import partial
 
 import cv2
 import numpy as np
 import pytest
+import resvg_py
+from PIL import Image
 
+from sketch2video.curves import to_animated_svg, to_json
 from sketch2video.curves.exports.picture import equation_of
 from sketch2video.errors import UserError
 from sketch2video.media.writing import write_gif, write_video
@@ -75,6 +79,103 @@ def test_a_gif_of_one_picture_stands_still(tmp_path):
     equation = equation_of(tmp_path / "a.gif", frames=16, size=256)
     assert (len(equation.curves), equation.fps) == (1, None)
     check_ring(equation, 0, centre, radius, 1.5)
+
+
+RING = """<svg xmlns="http://www.w3.org/2000/svg" {page}>
+<rect width="100%" height="100%" fill="#eee"/>
+<g transform="translate(30 20) rotate(30) scale(2 -2)" style="transform-origin: 0 0">
+<circle id="c" r="5" fill="none" stroke="#c02040" stroke-width="1.5" transform="matrix(.8 .6 -.6 .8 0 0)"/></g></svg>"""
+
+
+@pytest.mark.parametrize(
+    ("page", "width", "height", "zoom"),
+    [
+        ('viewBox="0 0 60 40"', 512, 341, 512 / 60),
+        ('width="1200" height="800" viewBox="0 0 60 40"', 1200, 800, 20),
+        ('width="4in" height="20cm" viewBox="0 0 60 40"', 384, 756, 6.4),
+    ],
+)
+def test_an_svg_with_transforms_lies_where_a_browser_shows_it(tmp_path, page, width, height, zoom):
+    (tmp_path / "a.svg").write_text(RING.format(page=page))
+    equation = equation_of(tmp_path / "a.svg", 16, 256, colour=True)
+    assert (equation.width, equation.height) == (width, height)
+    shown = np.asarray(
+        Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=RING.format(page=page), dpi=96.0))).convert("RGB")
+    )
+    rows, columns = np.nonzero(np.abs(shown.astype(int) - (192, 32, 64)).max(-1) < 60)
+    centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) * width / shown.shape[1]
+    check_ring(equation, 0, centre, 10 * zoom, 0.004 * max(width, height))
+    assert np.abs(equation.colours[0].astype(int) - (192, 32, 64)).max() <= 2
+
+
+def test_a_drawing_of_frames_moves(tmp_path):
+    write_gif(tmp_path / "a.gif", np.stack([ring(200, 100, 2, (x, 0.5))[0] for x in (0.3, 0.4, 0.5)]), 10)
+    moving = equation_of(tmp_path / "a.gif", frames=3, size=256)
+    (tmp_path / "b.svg").write_text(to_animated_svg(moving.curves, 10, 100, 200))
+    again = equation_of(tmp_path / "b.svg", frames=3, size=256)
+    assert len(again.curves) == 3
+    places = [again.curves.coefficients[t, again.curves.visible[t], 0, 0].mean() for t in range(3)]
+    assert np.allclose(places, [0.3, 0.4, 0.5], atol=0.02)
+
+
+def test_an_equation_is_written_in_other_formats(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), ring(200, 100, 2)[0])
+    equation = equation_of(tmp_path / "a.png", 16, 256, colour=True)
+    (tmp_path / "b").write_text(to_json(equation))
+    again = equation_of(tmp_path / "b", 16, 256, colour=True)
+    assert np.array_equal(again.curves.coefficients, equation.curves.coefficients)
+    assert np.array_equal(again.colours, equation.colours)
+    (tmp_path / "c.json").write_text(to_json(equation_of(tmp_path / "a.png", 16, 256)))
+    with pytest.raises(UserError, match=r"c\.json has no colours"):
+        equation_of(tmp_path / "c.json", 16, 256, colour=True)
+
+
+def test_white_lines_on_transparent_ground(tmp_path):
+    picture, centre, radius = ring(200, 100, 3)
+    layer = np.dstack([np.full_like(picture, 255), 255 - picture[..., 1]])
+    Image.fromarray(layer).save(tmp_path / "a.png")
+    check_ring(equation_of(tmp_path / "a.png", 16, 256), 0, centre, radius, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["drawing", "photograph", "clip", "large"])
+def test_strokes_have_the_colour_under_them(tmp_path, kind):
+    colours = np.array([(200, 30, 40), (20, 60, 190)])
+    ground = (230, 230, 225) if kind != "photograph" else (90, 130, 90)
+    size = 8 if kind == "large" else 1
+    picture = np.full((180 * size, 320 * size, 3), ground, np.uint8)
+    for x, colour in zip((90, 230), colours.tolist(), strict=True):
+        thickness = cv2.FILLED if kind == "photograph" else 3 if kind != "large" else 2
+        cv2.circle(picture, (x * size, 90 * size), 50 * size, colour, thickness, cv2.LINE_AA)
+    if kind == "clip":
+        write_video(tmp_path / "a.mp4", np.stack([np.roll(picture, 3 * i, axis=1) for i in range(5)]), 10)
+    else:
+        Image.fromarray(picture).save(tmp_path / "a.png")
+    equation = equation_of(tmp_path / ("a.mp4" if kind == "clip" else "a.png"), 5, 160, colour=True)
+    order = np.argsort(equation.curves.coefficients[0, :, 0, 0])
+    tolerance = {"clip": 40, "photograph": 30}.get(kind, 3)  # chroma is subsampled, edges are blurred
+    assert np.abs(equation.colours[order].astype(int) - colours).max() <= tolerance
+    assert equation.num_parameters == equation.curves.num_parameters + 6
+
+
+def test_colours_are_part_of_the_budget(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = np.full((300, 400, 3), 255, np.uint8)
+    for _ in range(25):
+        line = rng.integers(10, 290, (2, 2)).tolist()
+        cv2.line(picture, *line, rng.integers(0, 150, 3).tolist(), 2, cv2.LINE_AA)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    without = equation_of(tmp_path / "a.png", 5, 160)
+    for budget in (None, 200, 130):
+        equation = equation_of(tmp_path / "a.png", 5, 160, fit={"budget": budget} if budget else None, colour=True)
+        assert len(equation.colours) == equation.curves.visibility.shape[1]
+        assert equation.num_parameters <= (budget or 299)
+    assert without.num_parameters + 3 * without.curves.num_slots > 299
+
+
+def test_a_gif_of_few_frames_is_not_read_twice(tmp_path):
+    write_gif(tmp_path / "a.gif", np.stack([ring(200, 100, 2, (x, 0.5))[0] for x in (0.3, 0.4, 0.5, 0.6)]), 10)
+    equation = equation_of(tmp_path / "a.gif", frames=16, size=256)
+    assert (len(equation.curves), equation.fps) == (4, pytest.approx(10))
 
 
 def test_settings_of_sketch_and_fit_are_heard(tmp_path):

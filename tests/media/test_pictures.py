@@ -3,10 +3,10 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from sketch2video.errors import UserError
-from sketch2video.media.pictures import RejectedPicture, read_picture
+from sketch2video.media.pictures import RejectedPicture, read_drawing, read_layer, read_picture
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 0]], [[0, 0, 255], [255, 255, 255], [9, 9, 9]]], np.uint8)
 
@@ -102,6 +102,29 @@ def test_colours_of_a_palette_and_of_16_bits_are_kept(tmp_path, depth):
     assert np.array_equal(read_picture(tmp_path / "a.png"), np.where(clear, CORNERS, 255))
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("compression", [1, 5])
+def test_tiff_of_16_bits_a_channel(tmp_path, channels, compression):
+    layer = np.dstack([CORNERS[..., ::-1], np.full(CORNERS.shape[:2], 255, np.uint8)])[..., :channels]
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    cv2.imwrite(str(tmp_path / "a.tiff"), layer.astype(np.uint16) * 257, options)
+    assert np.array_equal(read_picture(tmp_path / "a.tiff"), CORNERS)
+
+
+def test_a_jpeg_for_printers_has_its_colours(tmp_path):
+    colours = np.repeat(np.repeat(CORNERS, 16, 0), 16, 1)
+    Image.fromarray(colours).convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    shown = read_picture(tmp_path / "a.jpg").astype(int)
+    assert np.abs(shown[8::16, 8::16] - CORNERS).max() <= 12
+
+
+def test_a_colour_of_a_png_that_stands_for_nothing_is_white(tmp_path):
+    for mode, clear, size in (("RGB", (9, 9, 9), 3), ("L", 0, 1)):
+        Image.fromarray(CORNERS).convert(mode).save(tmp_path / "a.png", transparency=clear)
+        shown = read_picture(tmp_path / "a.png")
+        assert (shown[(1, 2) if size == 3 else (0, 2)] == 255).all()
+
+
 def test_an_exif_of_nonsense_does_not_spoil_a_picture(tmp_path):
     """Seen: numbers of impossible type, or too large for it (Pillow 8965)."""
     exif = Image.Exif()
@@ -137,7 +160,7 @@ def test_a_damaged_picture_is_read_or_refused(tmp_path, kind):
 
 def test_a_format_that_needs_another_program_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
-    with pytest.raises(RejectedPicture, match="cannot be read as an image"):
+    with pytest.raises(RejectedPicture, match="is a PostScript file; export it as SVG or PNG"):
         read_picture(tmp_path / "a.png")
 
 
@@ -167,3 +190,80 @@ def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
     with pytest.raises(UserError, match="too many pixels"):
         read_picture(tmp_path / "a.png")
+
+
+def swapped_profile():
+    """A profile of a screen whose red and blue are exchanged, as a picture with it is only right if it is applied."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    named = srgb.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    return named.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
+def test_colours_are_those_that_the_profile_means(tmp_path, ending):
+    options = {"lossless": True} if ending == "webp" else {}
+    Image.fromarray(CORNERS).save(tmp_path / f"a.{ending}", icc_profile=swapped_profile(), **options)
+    shown = read_picture(tmp_path / f"a.{ending}").astype(int)
+    assert np.abs(shown - CORNERS[..., ::-1]).max() <= 2
+    clear = np.dstack([CORNERS, np.array([[255, 128, 0], [255, 255, 255]], np.uint8)])
+    Image.fromarray(clear).save(tmp_path / f"b.{ending}", icc_profile=swapped_profile(), **options)
+    layer = read_layer(tmp_path / f"b.{ending}").astype(int)
+    assert np.array_equal(layer[..., 3], clear[..., 3])
+    seen = clear[..., 3] > 0  # what is transparent has no colour
+    assert np.abs(layer[..., :3] - CORNERS[..., ::-1])[seen].max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["a profile", "of other channels", "sRGB"])
+def test_a_profile_that_does_not_fit_is_ignored(tmp_path, kind):
+    profiles = {
+        "a profile": b"no profile at all",
+        "of other channels": ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+        "sRGB": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    }
+    Image.fromarray(CORNERS).save(tmp_path / "a.png", icc_profile=profiles[kind])
+    assert np.array_equal(read_picture(tmp_path / "a.png"), CORNERS)
+
+
+def cross(colour):
+    """A cross of one colour on transparent ground."""
+    layer = np.zeros((40, 60, 4), np.uint8)
+    layer[18:22], layer[:, 28:32] = (*colour, 255), (*colour, 255)
+    return layer
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff", "palette.png"])
+def test_white_lines_on_transparent_ground_are_seen(tmp_path, name):
+    """Logos for dark pages: on white there is nothing to be seen."""
+    image = Image.fromarray(cross((250, 250, 250)))
+    options = {"lossless": True} if name.endswith("webp") else {}
+    (image.quantize(4) if name.startswith("palette") else image).save(tmp_path / name, **options)
+    shown = read_drawing(tmp_path / name)
+    assert (shown[20, 30] >= 249).all()
+    assert (shown[5, 5] == 0).all()
+    assert (read_picture(tmp_path / name)[5, 5] == 255).all()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 30), (170, 170, 170)])
+def test_lines_that_are_seen_on_white_stay_on_white(tmp_path, colour):
+    Image.fromarray(cross(colour)).save(tmp_path / "a.png")
+    assert np.array_equal(read_drawing(tmp_path / "a.png"), read_picture(tmp_path / "a.png"))
+
+
+def test_opaque_pictures_are_read_alike(tmp_path):
+    Image.new("RGB", (9, 9), (250, 250, 250)).save(tmp_path / "a.png")
+    assert (read_drawing(tmp_path / "a.png") == 250).all()
+
+
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image, which is not read; save it as JPEG"),
+        (b"%PDF-1.7\n", "is a PDF; export the page as SVG or PNG"),
+        (b"8BPS\0\1", "is a Photoshop document; save it as PNG"),
+        (b"PK\x03\x04", "is a ZIP archive or a document"),
+    ],
+)
+def test_files_that_people_take_for_pictures_are_named(tmp_path, begin, message):
+    (tmp_path / "a.jpg").write_bytes(begin + bytes(64))
+    with pytest.raises(RejectedPicture, match=message):
+        read_drawing(tmp_path / "a.jpg")

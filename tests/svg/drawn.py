@@ -22,7 +22,7 @@ def document(body, attributes='viewBox="0 0 100 100" fill="none" stroke="black"'
 def ink_of(folder, text):
     """The ink that is read: bool (T, S, S)."""
     (folder / "a.svg").write_text(text, encoding="utf-8")
-    return read_svg(folder / "a.svg", SIZE) > 0
+    return read_svg(folder / "a.svg", SIZE).ink > 0
 
 
 def edges_of_reference(text):

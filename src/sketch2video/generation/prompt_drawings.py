@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from sketch2video.curves import CurveSequence, Equation, fit_curves, from_json
+from sketch2video.curves.exports.json_format import is_equation
 from sketch2video.errors import UserError
 from sketch2video.inputs.texts import read_text
 from sketch2video.media.codec import read_clip
 from sketch2video.media.containers import VIDEOS, is_clip
-from sketch2video.media.pictures import IMAGES, read_picture
+from sketch2video.media.pictures import IMAGES, read_drawing
 from sketch2video.params import FitParams, SketchParams
 from sketch2video.sketches import draw_lines, extract_sketches, lines_of
 from sketch2video.svg import is_svg, read_svg
@@ -64,10 +65,10 @@ def load_drawing(
     """
     cuts = fps = None
     extract = extract_sketches if sketch is None else partial(draw_lines, sketch=sketch)
-    if _is_json(path):
+    if is_equation(path):
         return _read_equation(path, frames)
     if is_svg(path):
-        ink = read_svg(path, CANVAS)
+        ink = read_svg(path, CANVAS).ink
     elif not is_clip(path):
         ink = lines_of(_read_image(path)[None], CANVAS, size, extract)
     else:
@@ -82,12 +83,6 @@ def _spread(curves: CurveSequence, frames: int) -> CurveSequence:
     """``frames`` frames, evenly spread in time."""
     chosen = np.linspace(0, len(curves) - 1, frames).round().astype(int)
     return CurveSequence(curves.coefficients[chosen], curves.visibility[chosen])
-
-
-def _is_json(path: Path) -> bool:
-    """Whether a file begins as a JSON object."""
-    with path.open("rb") as file:
-        return file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
 def _read_equation(path: Path, frames: int) -> Drawing:
@@ -110,7 +105,7 @@ def _in_square(curves: CurveSequence, equation: Equation) -> CurveSequence:
 
 def _read_image(path: Path) -> np.ndarray:
     """An image, upright, on white where it is transparent, padded to a square: uint8 (H, H, 3)."""
-    picture = read_picture(path)
+    picture = read_drawing(path)
     height, width = picture.shape[:2]
     above, left = (max(width - height, 0)) // 2, (max(height - width, 0)) // 2
     padding = ((above, max(width - height, 0) - above), (left, max(height - width, 0) - left), (0, 0))

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from sketch2video.errors import UserError, printable
+from sketch2video.media.colour_profiles import in_srgb
 
 IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".tga")
 
@@ -39,6 +40,19 @@ _TURNS = {
 }
 """The operation that makes a picture upright, by its EXIF orientation."""
 _ORIENTATION = 0x0112
+
+_UNSEEN = 64
+"""Contrast on white, of 255, below which a picture with transparent parts is shown on black if it has more there."""
+
+_OTHER_FILES = (
+    (4, b"ftyphe", "a HEIC image, which is not read", "save it as JPEG"),
+    (4, b"ftypmif1", "a HEIF image, which is not read", "save it as JPEG"),
+    (0, b"%PDF", "a PDF", "export the page as SVG or PNG"),
+    (0, b"%!PS", "a PostScript file", "export it as SVG or PNG"),
+    (0, b"8BPS", "a Photoshop document", "save it as PNG"),
+    (0, b"PK\x03\x04", "a ZIP archive or a document", "unpack it, or export the picture as PNG"),
+)
+"""Offset and first bytes of files that people take for pictures, their name, and the fix."""
 
 _SHORTEST, _DEFAULT = 0.011, 0.1
 """Browsers show a frame of an animation with a duration below the first for the second, in seconds."""
@@ -75,6 +89,23 @@ def read_picture(path: Path | str) -> np.ndarray:
         return _as_rgb(image)
 
 
+def read_drawing(path: Path | str) -> np.ndarray:
+    """An image as :func:`read_picture` reads it, but on black where it is transparent if white would hide its lines.
+
+    Exports of white lines on a transparent background are made for dark pages.
+
+    Raises:
+        RejectedPicture: the file is missing, damaged, too large or not an image.
+    """
+    with _opened(path) as image:
+        image = _as_shown(image)
+        on_white = _on(image, "white")
+        if image.mode != "RGBA" or _contrast(on_white) >= _UNSEEN:
+            return on_white
+        on_black = _on(image, "black")
+        return on_black if _contrast(on_black) > _contrast(on_white) else on_white
+
+
 def read_layer(path: Path | str) -> np.ndarray:
     """An image as :func:`read_picture` reads it, with its transparency: uint8 (H, W, 4) RGBA.
 
@@ -82,7 +113,7 @@ def read_layer(path: Path | str) -> np.ndarray:
         RejectedPicture: the file is missing, damaged, too large or not an image.
     """
     with _opened(path) as image:
-        return np.asarray(_as_rgba(image))
+        return np.asarray(_as_shown(image).convert("RGBA"))
 
 
 def is_picture(path: Path | str) -> bool:
@@ -144,7 +175,16 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
     except MemoryError as error:
         raise RejectedPicture(path, "is too large to be read as an image", "save it smaller") from error
     except Exception as error:  # decoders raise exceptions of many types: struct.error, IndexError, RuntimeError ...
+        if isinstance(error, UnidentifiedImageError) and (known := _named(path)):
+            raise RejectedPicture(path, f"is {known[0]}", known[1]) from error
         raise RejectedPicture(path, f"cannot be read as an image ({type(error).__name__})", "save it as PNG") from error
+
+
+def _named(path: Path | str) -> tuple[str, str] | None:
+    """What a file is that is no picture, and how to make one of it; None if it is unknown."""
+    with Path(path).open("rb") as file:
+        first = file.read(16)
+    return next((text for at, magic, *text in _OTHER_FILES if first[at:].startswith(magic)), None)  # type: ignore
 
 
 @cache
@@ -155,18 +195,34 @@ def _formats() -> tuple[str, ...]:
 
 
 def _as_rgb(image: Image.Image) -> np.ndarray:
-    image = _as_rgba(image)
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
+    return _on(_as_shown(image), "white")
 
 
-def _as_rgba(image: Image.Image) -> Image.Image:
+def _on(image: Image.Image, background: str) -> np.ndarray:
+    """An RGB or RGBA image on a background of one colour: uint8 (H, W, 3)."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+    return np.asarray(image)
+
+
+def _contrast(picture: np.ndarray) -> int:
+    """The widest range of a channel of a picture (H, W, 3): 0 to 255."""
+    return int(np.ptp(picture.reshape(-1, 3), axis=0).max())
+
+
+def _as_shown(image: Image.Image) -> Image.Image:
+    """Upright and in the colours of sRGB; RGBA where it may be transparent, else RGB, which takes less memory."""
     image.load()
-    turn = _TURNS.get(_orientation_of(image))
+    turn, profile = _TURNS.get(_orientation_of(image)), image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
-    if image.mode not in {"RGB", "RGBA", "LA", "La", "RGBa", "PA", "P", "L", "1"}:
-        image = image.convert("RGB")  # such as CMYK and LAB, which have no way to RGBA
-    image = image.convert("RGBA")
+    clear = image.has_transparency_data
+    if clear or image.mode not in {"L", "RGB", "CMYK", "LAB"}:
+        image = image.convert("RGBA" if clear else "RGB")
+    if profile:
+        image = in_srgb(image, profile)
+    if image.mode not in {"RGB", "RGBA"}:
+        image = image.convert("RGB")
     return image if turn is None else image.transpose(turn)
 
 

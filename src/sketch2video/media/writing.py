@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -71,16 +72,30 @@ def write_webm(path: Path | str, frames: np.ndarray, fps: float) -> None:
 
 
 def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
-    """Write an endlessly repeated GIF with one palette for all frames, atomically.
+    """Write the GIF of :func:`encode_gif`, atomically.
 
     Args:
         path: ends in ``.gif``.
+        frames, fps: as :func:`encode_gif`.
+
+    Raises:
+        ValueError: as :func:`encode_gif`.
+        UserError: the file cannot be written.
+    """
+    content = encode_gif(frames, fps)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def encode_gif(frames: np.ndarray, fps: float) -> bytes:
+    """An endlessly repeated GIF with one palette for all frames.
+
+    Args:
         frames: uint8 (T, H, W, 3) RGB.
         fps: frames a second, above 0; GIF durations are in hundredths of a second, rounded so that their sum is right.
 
     Raises:
         ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.
-        UserError: the file cannot be written.
     """
     _check_frames(frames, fps)
     # One palette for all frames: separate palettes make static areas flicker.
@@ -91,17 +106,18 @@ def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
         for picture in frames
     ]
     times = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int) * 10
-    with replacing(path) as partial:
-        pictures[0].save(
-            partial,
-            format="GIF",
-            save_all=True,
-            append_images=pictures[1:],
-            duration=[max(int(d), 20) for d in np.diff(times)],
-            loop=0,
-            disposal=1,
-            optimize=False,
-        )
+    data = io.BytesIO()
+    pictures[0].save(
+        data,
+        format="GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[max(int(d), 20) for d in np.diff(times)],
+        loop=0,
+        disposal=1,
+        optimize=False,
+    )
+    return data.getvalue()
 
 
 def _check_frames(frames: np.ndarray, fps: float) -> None:

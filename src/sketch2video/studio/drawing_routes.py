@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from sketch2video.curves import CurveSequence, Equation, to_desmos, to_json, to_latex
 from sketch2video.curves.exports.html_player import to_html
-from sketch2video.curves.exports.writers import TEXTS
+from sketch2video.curves.exports.writers import FORMATS, Settings
 from sketch2video.curves.fitting.hand_drawn import fit_hand_drawn
 from sketch2video.errors import UserError
 from sketch2video.generation.drawings import draw_caption
@@ -118,7 +118,7 @@ def _text(curves: CurveSequence, asked: EquationRequest) -> str:
     shown = Equation(CurveSequence(curves.coefficients[still], curves.visibility[still]), SIDE, SIDE, fps)
     if asked.format == "html":
         return to_html(shown)
-    return to_json(shown) if asked.format == "json" else TEXTS["svg"](shown)
+    return to_json(shown) if asked.format == "json" else str(FORMATS["svg"].write(shown, Settings()))
 
 
 def _drawn(curves: CurveSequence, fps: float, begin: float) -> Drawn:

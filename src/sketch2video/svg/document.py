@@ -8,7 +8,7 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -32,6 +32,26 @@ _DEEPEST = 200
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class SvgDrawing:
+    """The drawing of an SVG as lines, in a square whose sides are S px.
+
+    Attributes:
+        ink: uint8 (T, S, S), 255 ink on 0.
+        colours: uint8 (T, S, S, 3) RGB, the frames as they are painted, on white.
+        width, height: of the page, px of CSS.
+        offset: (2,) float64, px of the square to the right and down, of the page's upper left corner.
+        scale: px of the square in a px of CSS.
+    """
+
+    ink: np.ndarray
+    colours: np.ndarray
+    width: float
+    height: float
+    offset: np.ndarray
+    scale: float
+
+
 def is_svg(path: Path) -> bool:
     """Whether a file is an SVG by its ending or begins as one."""
     if path.suffix.lower() in {".svg", ".svgz"}:
@@ -44,8 +64,8 @@ def is_svg(path: Path) -> bool:
     return b"<svg" in first and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
-def read_svg(path: Path, size: int) -> np.ndarray:
-    """The drawing of an SVG, as rendered by a browser, as lines: uint8 (T, S, S), 255 ink on 0.
+def read_svg(path: Path, size: int) -> SvgDrawing:
+    """The drawing of an SVG, as rendered by a browser, as lines.
 
     An SVG with groups ``frame-0000``, ``frame-0001``, ... has a frame for each, independent of their ``display``;
     others have one. The page, given by the document's size and view box, fills the longer side.
@@ -84,7 +104,8 @@ def read_svg(path: Path, size: int) -> np.ndarray:
     column, row = offset.round().astype(int)
     page = slice(row, size - row), slice(column, size - column)
     to_pixels = _ToPixels(scale, offset - scale * np.array([left, top]))
-    return np.stack([ink_of([to_pixels(item) for item in items], size, page) for items in frames])
+    inks, colours = zip(*(ink_of([to_pixels(item) for item in items], size, page) for items in frames), strict=True)
+    return SvgDrawing(np.stack(inks), np.stack(colours), width, height, offset, scale)
 
 
 def _bytes_of(path: Path) -> bytes:

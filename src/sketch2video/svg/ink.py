@@ -42,8 +42,8 @@ Window = tuple[slice, slice]
 """Rows and columns of the picture."""
 
 
-def ink_of(items: Sequence[Painted], size: int, page: Window) -> np.ndarray:
-    """The ink of a page.
+def ink_of(items: Sequence[Painted], size: int, page: Window) -> tuple[np.ndarray, np.ndarray]:
+    """The ink of a page, and the page in its colours.
 
     Args:
         items: in pixels of the picture, the lowest first.
@@ -51,12 +51,13 @@ def ink_of(items: Sequence[Painted], size: int, page: Window) -> np.ndarray:
         page: the part of the picture that is the page; nothing is visible beyond it.
 
     Returns:
-        uint8 (S, S), 255 ink on 0.
+        ink: uint8 (S, S), 255 ink on 0.
+        colours: uint8 (S, S, 3) RGB, on white.
     """
     canvas = _Canvas(size, page)
     for item in items:
         canvas.paint(item)
-    return canvas.ink()
+    return canvas.ink(), canvas.colours()
 
 
 class _Canvas:
@@ -86,6 +87,10 @@ class _Canvas:
         """Lines, and the edges of areas that have another colour beside them."""
         spread = cv2.dilate(self._colours, _CROSS) - cv2.erode(self._colours, _CROSS)
         return (self._lines | (self._edges & (spread.max(-1) > CONTRAST))).astype(np.uint8) * 255
+
+    def colours(self) -> np.ndarray:
+        """The page as it is painted."""
+        return self._colours.round().astype(np.uint8)
 
     def _seen_through(self, clips: Sequence[Clip], window: Window) -> np.ndarray:
         """Coverage by clips: float32 (h, w) in [0, 1]."""

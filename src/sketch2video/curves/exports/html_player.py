@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sketch2video.curves.exports.clip_formula import clip_to_desmos, clip_to_latex
 from sketch2video.curves.exports.json_format import Equation
 
 _PAGE = Path(__file__).with_name("html_player.html")
@@ -15,6 +17,8 @@ _PAGE = Path(__file__).with_name("html_player.html")
 
 def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
     """A page that plays an equation, with its frames to scrub, its speed, and its formulas to copy.
+
+    Formulas are those of the frame that is shown, and for a clip those with time.
 
     Args:
         equation: a picture or a clip.
@@ -25,14 +29,23 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
         [[[float(str(v)) for v in np.trim_zeros(row, "b")] for row in stroke] for stroke in strokes[shown]]
         for strokes, shown in zip(curves.coefficients, curves.visible, strict=True)
     ]
-    numbers = [sum(sum(map(len, stroke)) for stroke in strokes) + curves.visibility.shape[1] for strokes in frames]
-    document = {
+    extra = 0 if equation.colours is None else equation.colours.size
+    numbers = [
+        extra + sum(sum(map(len, stroke)) for stroke in strokes) + curves.visibility.shape[1] for strokes in frames
+    ]
+    document: dict[str, Any] = {
         "width": equation.width,
         "height": equation.height,
         "fps": equation.fps,
         "numbers": numbers,
         "frames": frames,
     }
+    if len(curves) > 1:
+        document["clip"] = {"latex": clip_to_latex(equation), "desmos": clip_to_desmos(equation)}
+    if equation.colours is not None:
+        document["colours"] = [
+            [equation.css_colour(slot) for slot in np.flatnonzero(shown).tolist()] for shown in curves.visible
+        ]
     data = json.dumps(document, separators=(",", ":"))
     # A script element ends at the first "</script", even within a string.
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

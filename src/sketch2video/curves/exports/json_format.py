@@ -8,6 +8,7 @@ The document is an object of::
     height      H, px
     fps         frames a second; null for a still picture
     harmonics   K
+    colours     S lists [red, green, blue], 0 to 255; may be left out
     frames      T lists of S strokes {"visibility": v, "x": [a_0, a_1, ...], "y": [b_0, b_1, ...]}
 
 Trailing zeros of x and y are left out; missing ones up to K are zero. All frames have the same S strokes, and a
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -42,16 +44,29 @@ class Equation:
         curves: T frames.
         height, width: of the picture, px.
         fps: frames a second; None for a still picture.
+        colours: (S, 3) uint8 RGB, of the strokes; None where they have none.
+        cuts: (T,) bool, frames at which another shot begins; None where that is unknown, as in JSON.
     """
 
     curves: CurveSequence
     height: int
     width: int
     fps: float | None = None
+    colours: np.ndarray | None = None
+    cuts: np.ndarray | None = None
+
+    @property
+    def num_parameters(self) -> int:
+        """Largest number of parameters of a frame, colours included."""
+        return self.curves.num_parameters + (0 if self.colours is None else self.colours.size)
+
+    def css_colour(self, stroke: int, default: str = "black") -> str:
+        """The colour of a stroke as ``#rrggbb``."""
+        return default if self.colours is None else "#{:02x}{:02x}{:02x}".format(*self.colours[stroke].tolist())
 
     def summary(self) -> str:
         """Number of parameters and of pixels, as a sentence."""
-        numbers, pixels = self.curves.num_parameters, f"{self.width} x {self.height} = {self.width * self.height}"
+        numbers, pixels = self.num_parameters, f"{self.width} x {self.height} = {self.width * self.height}"
         if len(self.curves) == 1:
             return f"{numbers} numbers stand for {pixels} pixels"
         return f"at most {numbers} numbers a frame stand for {pixels} pixels each, in {len(self.curves)} frames"
@@ -67,13 +82,16 @@ class Equation:
         if not self.curves.visible[frame].any():
             raise UserError(f"frame {frame} shows no lines; choose another frame")
         curves = CurveSequence(*(a[frame : frame + 1] for a in (self.curves.coefficients, self.curves.visibility)))
-        return Equation(curves, self.height, self.width)
+        return Equation(curves, self.height, self.width, colours=self.colours)
 
 
 _MOST = 2**24
 """Guard against a small document that takes a lot of memory: coefficients are stored for all harmonics."""
 
 Number = Annotated[float, Field(ge=-3e38, le=3e38)]  # what float32 holds
+
+
+Channel = Annotated[int, Field(ge=0, le=255)]
 
 
 class _Stroke(BaseModel):
@@ -93,13 +111,14 @@ class _Document(BaseModel):
     height: int = Field(ge=1)
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     harmonics: int = Field(ge=1, le=4096)
+    colours: list[tuple[Channel, Channel, Channel]] | None = None
     frames: list[list[_Stroke]] = Field(min_length=1)
 
 
 def to_json(equation: Equation) -> str:
     """The document that this module describes, a stroke a line."""
     curves = equation.curves
-    about = {
+    about: dict[str, Any] = {
         "format": FORMAT,
         "formula": FORMULA,
         "width": equation.width,
@@ -107,6 +126,8 @@ def to_json(equation: Equation) -> str:
         "fps": equation.fps,
         "harmonics": curves.coefficients.shape[-1],
     }
+    if equation.colours is not None:
+        about["colours"] = equation.colours.tolist()
     frames = [
         ",\n  ".join(json.dumps(_stroke(*stroke)) for stroke in zip(coefficients, visibility, strict=True))
         for coefficients, visibility in zip(curves.coefficients, curves.visibility, strict=True)
@@ -146,14 +167,29 @@ def from_json(text: str, source: str = "the equation") -> Equation:
                 if len(series) > harmonics:
                     raise UserError(f"{source}: frames.{t}.{s}: {len(series)} numbers, but harmonics is {harmonics}")
                 coefficients[t, s, axis, : len(series)] = series
-    return Equation(CurveSequence(coefficients, visibility), document.height, document.width, document.fps)
+    colours = None
+    if document.colours is not None:
+        if len(document.colours) != strokes:
+            raise UserError(f"{source}: colours: {len(document.colours)} colours, but there are {strokes} strokes")
+        colours = np.array(document.colours, np.uint8).reshape(strokes, 3)
+    curves = CurveSequence(coefficients, visibility)
+    return Equation(curves, document.height, document.width, document.fps, colours)
+
+
+def is_equation(path: Path) -> bool:
+    """Whether a file begins as a JSON object."""
+    try:
+        with path.open("rb") as file:
+            return file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    except OSError:
+        return False
 
 
 def _stroke(coefficients: np.ndarray, visibility: np.float32) -> dict[str, Any]:
-    x, y = ([_shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
-    return {"visibility": _shortest(visibility), "x": x, "y": y}
+    x, y = ([shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
+    return {"visibility": shortest(visibility), "x": x, "y": y}
 
 
-def _shortest(value: np.float32) -> float:
+def shortest(value: np.float32) -> float:
     """The double whose shortest decimals are those of a single."""
     return float(str(value))

@@ -1,0 +1,119 @@
+"""A whole clip as formulas with time: LaTeX, and lines and expressions for Desmos.
+
+x is to the right and y is *up*, both in frame widths. A stroke is a double sum of cosines of the pen position and of
+its own clock, which is linear in time (:mod:`~sketch2video.curves.equation.clip`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sketch2video.curves.equation.clip import MovingStroke
+from sketch2video.curves.exports.json_format import Equation
+from sketch2video.curves.exports.moving_strokes import Moving, clock_of, is_whole, moving_strokes, seconds_of
+from sketch2video.curves.exports.series_text import Notation, clock_text, terms_of
+
+_TERMS_A_LINE = 3
+_CLOCK_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of Desmos that draws a stroke.
+
+    Attributes:
+        latex: its formula.
+        slot: of the equation's curves.
+    """
+
+    latex: str
+    slot: int
+
+
+def clip_to_latex(equation: Equation, tolerance: float | None = None) -> str:
+    """A clip as a piece of a LaTeX document that uses amsmath: x_s(u, t), y_s(u, t) for each life of a stroke.
+
+    Args:
+        equation: a clip.
+        tolerance: root mean square distance to the strokes of the frames, px; None: the default of ``moving_strokes``.
+    """
+    strokes = moving_strokes(equation, tolerance)
+    clocks = _clocks(strokes)
+    height, width = equation.height, equation.width
+    pieces = [
+        f"% A clip of {seconds_of(equation):g} s, {width} x {height} px, strokes: {len(strokes)};"
+        " \\usepackage{amsmath}\n"
+        f"For $0 \\le u \\le 1$ and the time $0 \\le t < 1$ of the clip, with $x$ to the right and $y$ up,"
+        f" both in frame widths (the frame is $1$ wide and ${height / width:.6g}$ high), and"
+    ]
+    clock_rows = [
+        f"\\tau_{_index(i)} &= {clock_text(*clock, 't', _CLOCK_DECIMALS)}" for i, clock in enumerate(clocks, start=1)
+    ]
+    if clock_rows:
+        pieces.append("\\begin{align*}\n" + " \\\\\n".join(clock_rows) + "\n\\end{align*}")
+    for number, moving in enumerate(strokes, start=1):
+        tau = f"\\tau_{_index(clocks.index(clock_of(moving.stroke)) + 1)}"
+        notation = Notation(
+            pen=lambda k: f"\\cos({k if k > 1 else ''}\\pi u)",
+            time=lambda m, tau=tau: f"\\cos({m if m > 1 else ''}\\pi {tau})",  # type: ignore[misc]
+            space=" ",
+        )
+        rows = [
+            _latex_row(f"{axis}_{_index(number)}(u, t)", terms_of(table, moving.decimals, notation))
+            for axis, table in zip("xy", moving.upright.swapaxes(0, 1), strict=True)
+        ]
+        when = "" if is_whole(moving.stroke) else f"while ${_life(moving.stroke, 't')}$,\n"
+        pieces.append(f"{when}\\begin{{align*}}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
+    return "\n".join(pieces) + "\n"
+
+
+def clip_to_desmos(equation: Equation, tolerance: float | None = None) -> str:
+    """A clip as lines to paste into Desmos at once: a slider T, the time m, clocks, and a curve for each stroke.
+
+    Desmos reserves t for the parameter of curves. Its sliders go from -10 to 10; m is T without its whole part, so that
+    the clip is repeated. Arguments are those of :func:`clip_to_latex`.
+    """
+    clocks, curves = desmos_expressions(equation, tolerance)
+    return "".join(f"{line}\n" for line in ["T=0", *clocks, *(curve.latex for curve in curves)])
+
+
+def desmos_expressions(equation: Equation, tolerance: float | None = None) -> tuple[list[str], list[Curve]]:
+    """The definitions of m and of the clocks from the slider T, and the curves."""
+    strokes = moving_strokes(equation, tolerance)
+    clocks = _clocks(strokes)
+    lines = ["m=\\operatorname{mod}\\left(T,1\\right)"]
+    for number, clock in enumerate(clocks, start=1):
+        lines.append(f"c_{{{number}}}=\\pi\\left({clock_text(*clock, 'm', _CLOCK_DECIMALS)}\\right)")
+    curves = []
+    for moving in strokes:
+        clock_name = f"c_{{{clocks.index(clock_of(moving.stroke)) + 1}}}"
+        notation = Notation(
+            pen=lambda k: f"\\cos\\left({k if k > 1 else ''}\\pi t\\right)",
+            time=lambda m, name=clock_name: f"\\cos\\left({m if m > 1 else ''}{name}\\right)",  # type: ignore[misc]
+            left="\\left(",
+            right="\\right)",
+        )
+        x, y = ("".join(terms_of(table, moving.decimals, notation)) for table in moving.upright.swapaxes(0, 1))
+        latex = f"\\left({x},{y}\\right)\\left\\{{0\\le t\\le1\\right\\}}"
+        if not is_whole(moving.stroke):
+            latex += f"\\left\\{{{_life(moving.stroke, 'm')}\\right\\}}"
+        curves.append(Curve(latex, moving.slot))
+    return lines, curves
+
+
+def _clocks(strokes: list[Moving]) -> list[tuple[float, float]]:
+    """The different clocks of strokes that move, in their order."""
+    return list(dict.fromkeys(clock_of(moving.stroke) for moving in strokes))
+
+
+def _life(stroke: MovingStroke, name: str) -> str:
+    return f"{round(stroke.birth, 6):g}\\le {name}<{round(stroke.death, 6):g}"
+
+
+def _index(number: int) -> str:
+    return str(number) if number < 10 else f"{{{number}}}"
+
+
+def _latex_row(name: str, terms: list[str]) -> str:
+    lines = [" ".join(terms[i : i + _TERMS_A_LINE]) for i in range(0, len(terms), _TERMS_A_LINE)]
+    return f"{name} &= " + " \\\\\n&\\quad {}".join(lines)

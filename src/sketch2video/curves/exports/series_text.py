@@ -1,0 +1,86 @@
+"""Sums of cosines of pen position and time as text, in the notations of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a program writes formulas.
+
+    Attributes:
+        pen: cos(k pi u) by k, which is at least 1.
+        time: cos(m pi tau) by m, which is at least 1.
+        times: between factors.
+        space: between terms and signs.
+        left, right: brackets.
+    """
+
+    pen: Callable[[int], str]
+    time: Callable[[int], str]
+    times: str = ""
+    space: str = ""
+    left: str = "("
+    right: str = ")"
+
+
+def terms_of(table: np.ndarray, decimals: int, notation: Notation) -> list[str]:
+    """The terms of a sum, with signs; the first has none if it is positive. Terms that round to zero are omitted.
+
+    The coefficient of a pen harmonic that changes is a sum in brackets, whose terms are separate pieces, too.
+
+    Args:
+        table: (M, K), of time harmonics and pen harmonics.
+        decimals: of the numbers.
+        notation: of the program.
+    """
+    terms: list[str] = []
+    for k, column in enumerate(table.round(decimals).T):
+        used = np.flatnonzero(column).tolist()
+        pen = notation.pen(k) if k else ""
+        if used in ([], [0]) or not k or len(used) == 1:
+            for m in used:
+                factors = [number_text(abs(column[m]), decimals), notation.time(m) if m else "", pen]
+                terms.append(_signed(column[m], _product(factors, notation), not terms, notation))
+            continue
+        inner = [
+            _signed(
+                column[m],
+                _product([number_text(abs(column[m]), decimals), notation.time(m) if m else ""], notation),
+                m == used[0],
+                notation,
+            )
+            for m in used
+        ]
+        inner[0] = ("" if not terms else "+" + notation.space) + notation.left + inner[0]
+        inner[-1] += notation.right + notation.times + pen
+        terms += inner
+    return terms or ["0"]
+
+
+def number_text(value: float, decimals: int) -> str:
+    """A number of at least 0 without zeros at its end."""
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def clock_text(offset: float, rate: float, name: str, decimals: int, times: str = "") -> str:
+    """``offset + rate * name``."""
+    second = number_text(abs(rate), decimals) + times + name
+    if not offset:
+        return second
+    first = ("-" if offset < 0 else "") + number_text(abs(offset), decimals)
+    return f"{first}{'-' if rate < 0 else '+'}{second}"
+
+
+def _product(factors: list[str], notation: Notation) -> str:
+    return notation.times.join(factor for factor in factors if factor)
+
+
+def _signed(value: float, text: str, first: bool, notation: Notation) -> str:
+    if first:
+        return f"-{text}" if value < 0 else text
+    return f"{'-' if value < 0 else '+'}{notation.space}{text}"

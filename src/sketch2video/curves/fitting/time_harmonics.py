@@ -1,0 +1,192 @@
+"""The equation of a whole clip from strokes frame by frame: linear least squares in time.
+
+Each pen coefficient of a life is a signal in time. With the basis cos(m pi t) of its frames orthonormalised in the
+order of m (a QR decomposition), the squared error that each pair of harmonics (m, k) removes is one square, whatever
+other pairs are kept, as long as a pair is kept only with those of lower m. So a truncation is selected without solving
+again: at a price of a number, the best limits K_0 >= K_1 >= ... of each stroke follow by dynamic programming, and the
+price is the one at which the clip has its tolerance or its budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from sketch2video.curves.equation.clip import ClipEquation, MovingStroke, life_time, midpoints, time_cosines
+from sketch2video.curves.equation.sequence import CurveSequence
+from sketch2video.curves.fitting.series import lengths
+
+TOLERANCE = 0.004
+"""Default root mean square distance to the strokes of the frames, frame widths."""
+
+_STEPS = 16
+"""Number of bisections of the price of a number."""
+
+_ROUNDING = 1e-14
+"""Share of the energy of a signal that single precision rounds off."""
+
+
+@dataclass(frozen=True)
+class _Life:
+    """A stroke's coefficients of consecutive frames from ``first``: series (L, 2, K), and what they need.
+
+    ``energy`` (M, K) is the squared error, summed over frames and weighted by length, that harmonics (m, k) remove.
+    """
+
+    first: int
+    series: np.ndarray
+    basis: np.ndarray
+    weight: float
+    energy: np.ndarray
+
+
+def fit_clip(
+    curves: CurveSequence,
+    cuts: np.ndarray | None = None,
+    *,
+    budget: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> ClipEquation:
+    """Solve the equation of a clip from its strokes; frames in which a stroke is hidden have no influence.
+
+    Harmonics of time are allocated to the pen harmonics of all strokes by need: those that reduce the squared distance
+    of the drawing, all its lines weighted by their length, most for their numbers.
+
+    Args:
+        curves: T frames. A life is a run of frames in which a slot is visible.
+        cuts: (T,) bool, true where all lives end and others begin; None: nowhere.
+        budget: numbers of the clip, all counted; None: as many as the tolerance needs.
+        tolerance: root mean square distance to the strokes of the frames, frame widths, below which no more numbers
+            are used; at 0 the strokes of the frames are reproduced.
+
+    Raises:
+        ValueError: the budget is too small for the strokes, or cuts are not as long as the frames.
+    """
+    if cuts is not None and np.shape(cuts) != (len(curves),):
+        raise ValueError(f"cuts must have the shape ({len(curves)},), not {np.shape(cuts)}")
+    lives = _lives(curves, np.zeros(len(curves), bool) if cuts is None else np.asarray(cuts, bool))
+    if not lives:
+        return ClipEquation((), len(curves))
+    shared = _shared(lives, budget, tolerance)
+    solved = (_solved(life, limits[limits > 0], len(curves)) for life, limits in zip(lives, shared, strict=True))
+    return ClipEquation(tuple(solved), len(curves))
+
+
+def _lives(curves: CurveSequence, cuts: np.ndarray) -> list[_Life]:
+    """The lives of all slots, by birth."""
+    found = []
+    for slot, visible in enumerate(curves.visible.T):
+        borders = np.flatnonzero(np.diff(visible, prepend=False) | cuts)
+        for frames in np.split(np.arange(len(curves)), borders):
+            if len(frames) and visible[frames[0]]:
+                found.append(_life(int(frames[0]), curves.coefficients[frames, slot].astype(np.float64)))
+    return sorted(found, key=lambda life: life.first)
+
+
+def _life(first: int, series: np.ndarray) -> _Life:
+    used = np.flatnonzero((series != 0).any((0, 1)))
+    series = series[..., : used.max(initial=0) + 1]
+    weight = max(float(lengths(series).mean()), np.finfo(float).tiny)
+    basis = time_cosines(life_time(midpoints(len(series))), len(series))
+    removed = (np.tensordot(np.linalg.qr(basis)[0].T, series, 1) ** 2).sum(1)
+    removed[:, 1:] /= 2.0  # mean squares of cos(k pi u)
+    return _Life(first, series, basis, weight, removed * weight)
+
+
+def _numbers(limits: np.ndarray) -> int:
+    """Numbers of strokes (S, M); see :attr:`MovingStroke.num_parameters`."""
+    return int(2 * limits.sum() + np.count_nonzero(limits) + 3 * len(limits))
+
+
+def _stacked(lives: list[_Life]) -> tuple[np.ndarray, np.ndarray]:
+    """What harmonics below each limit remove, cumulated over k: (S, M, K + 1), and the harmonics of strokes (S,)."""
+    harmonics = np.array([life.energy.shape[1] for life in lives])
+    out = np.zeros((len(lives), max(len(life.energy) for life in lives), harmonics.max() + 1))
+    for removed, life in zip(out, lives, strict=True):
+        removed[: len(life.energy), 1 : 1 + life.energy.shape[1]] = life.energy
+    return np.cumsum(out, axis=-1), harmonics
+
+
+def _limits(removed: np.ndarray, harmonics: np.ndarray, price: float) -> np.ndarray:
+    """The limits K_0 >= K_1 >= ... of each stroke that minimise its error plus the price of its numbers.
+
+    The value of K_m = k is what row m removes minus its price; the best continuation has a limit of at most k, or none.
+
+    Args:
+        removed: (S, M, K + 1), see :func:`_stacked`.
+        harmonics: (S,), of which a line has at least two if it can.
+        price: of a number.
+
+    Returns:
+        (S, M) int, zero where a time harmonic is not used.
+    """
+    strokes, rows, most = removed.shape
+    value = removed - price * (2 * np.arange(most) + 1)
+    value[..., 0] = 0.0
+    best = np.zeros((strokes, most))
+    following = np.zeros((rows, strokes, most), int)
+    for m in range(rows)[::-1]:
+        reached = np.maximum.accumulate(best, axis=1)
+        rises = np.pad(best[:, 1:] > reached[:, :-1], ((0, 0), (1, 0)))
+        following[m] = np.maximum.accumulate(np.where(rises, np.arange(most), 0), axis=1)
+        best = value[:, m] + reached
+        best[:, 0] = 0.0
+    best[np.arange(most) < np.minimum(2, harmonics)[:, None]] = -np.inf
+    limits = [best.argmax(1)]
+    for m in range(rows - 1):
+        limits.append(following[m, np.arange(strokes), limits[-1]])
+    return np.stack(limits, axis=1)
+
+
+def _lost(removed: np.ndarray, limits: np.ndarray) -> float:
+    """Squared error that is left, weighted."""
+    return float(removed[..., -1].sum() - np.take_along_axis(removed, limits[..., None], axis=-1).sum())
+
+
+def _shared(lives: list[_Life], budget: int | None, tolerance: float) -> np.ndarray:
+    """Limits (S, M) of the strokes at the highest price that meets the tolerance, or the lowest that meets the budget.
+
+    Raises:
+        ValueError: the budget is too small for the strokes.
+    """
+    removed, harmonics = _stacked(lives)
+    energy = float(removed[..., -1].sum())
+    total = sum(life.weight * len(life.series) for life in lives)
+    allowed = tolerance**2 * total + _ROUNDING * energy
+
+    def at(price: float) -> tuple[np.ndarray, bool, bool]:
+        limits = _limits(removed, harmonics, price)
+        return limits, _lost(removed, limits) <= allowed, budget is None or _numbers(limits) <= budget
+
+    low, high = energy * _ROUNDING, energy
+    fewest, near, holds = at(high)
+    if not holds:
+        least = _numbers(fewest)
+        raise ValueError(f"a budget of {budget} numbers cannot hold {len(lives)} strokes, which need {least}")
+    if near:
+        return fewest
+    most, near, holds = at(0.0)
+    meets = most if near and holds else None
+    for _ in range(_STEPS):
+        price = float(np.sqrt(low * high))
+        limits, near, holds = at(price)
+        if holds and not near:
+            fewest, high = limits, price
+        else:
+            low = price
+            meets = limits if holds else meets
+    return fewest if meets is None else meets
+
+
+def _solved(life: _Life, limits: np.ndarray, frames: int) -> MovingStroke:
+    """The least-squares coefficients within limits: for pen harmonic k, those of all m with K_m > k."""
+    coefficients = np.zeros((len(limits), 2, int(limits[0])))
+    counts = (limits[:, None] > np.arange(limits[0])).sum(0)
+    for count in np.unique(counts):
+        columns = np.flatnonzero(counts == count)
+        wanted = life.series[..., columns].reshape(len(life.series), -1)
+        found = scipy.linalg.lstsq(life.basis[:, :count], wanted)[0]
+        coefficients[:count, :, columns] = found.reshape(count, 2, -1)
+    return MovingStroke(life.first / frames, (life.first + len(life.series)) / frames, coefficients)
