@@ -51,7 +51,7 @@ def lives(sequence: CurveSequence) -> int:
 
 
 def covered(candidates: list[Life], ink: Shot) -> list[Life]:
-    return [one.life for one in cover([ink.measured(one) for one in candidates], ink)]
+    return [one.life for one in cover(ink.measured(candidates), ink)]
 
 
 @pytest.mark.parametrize("row", [46, 50])

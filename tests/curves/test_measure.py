@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sketch2video.curves import CurveSequence, fit_error
-from sketch2video.curves.equation.measure import displacement, kept, rendered_discrepancy
+from sketch2video.curves.equation.measure import displacement, kept, nearest_distances, rendered_discrepancy
 
 
 def a_line(row: float, width: int = 64) -> CurveSequence:
@@ -24,6 +24,15 @@ def test_distances_are_those_of_the_lines():
     assert far.curve_to_ink == pytest.approx(5, abs=0.1)
     assert near.rendered_discrepancy < 0.05
     assert far.rendered_discrepancy > 1
+
+
+def test_nearest_distances_are_those_of_all_pairs():
+    generator = np.random.default_rng(0)
+    points, others = generator.uniform(0, 60, (80, 2)), generator.uniform(0, 40, (150, 2))
+    exact = np.linalg.norm(points[:, None] - others[None], axis=-1)
+    there, back = nearest_distances(points, others)
+    np.testing.assert_allclose(there, exact.min(1))
+    np.testing.assert_allclose(back, exact.min(0))
 
 
 def test_missing_curves_and_missing_ink_cost_a_frame_width():

@@ -60,3 +60,9 @@ def test_an_open_line_runs_right_or_down():
     for line in (lying, standing):
         np.testing.assert_array_equal(series.direct_canonically(line[::-1]), line)
         np.testing.assert_array_equal(series.direct_canonically(line), line)
+
+
+def test_points_are_the_sum_of_the_cosines():
+    coefficients = np.random.default_rng(3).normal(size=(4, 3, 2, 9))
+    expected = np.einsum("nk,tsak->tsna", cosines(20, 9), coefficients)
+    np.testing.assert_allclose(series.points_at(cosines(20, 9), coefficients), expected, atol=1e-12)

@@ -73,6 +73,8 @@ def _strongest_gradient(channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     smooth = cv2.GaussianBlur(channels, (0, 0), BLUR)
     # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
     dx, dy = cv2.Scharr(smooth, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(smooth, cv2.CV_32F, 0, 1) / 16
-    strongest = np.argmax(dx**2 + dy**2, axis=-1)[..., None]
-    across, down = (np.take_along_axis(d, strongest, -1)[..., 0] for d in (dx, dy))
+    (across, *more_across), (down, *more_down) = cv2.split(dx), cv2.split(dy)
+    for other_across, other_down in zip(more_across, more_down, strict=True):
+        stronger = other_across**2 + other_down**2 > across**2 + down**2
+        across, down = np.where(stronger, other_across, across), np.where(stronger, other_down, down)
     return across, down

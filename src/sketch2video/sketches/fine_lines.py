@@ -41,8 +41,8 @@ def draw_along_crests(pixels: np.ndarray, strength: np.ndarray, across: tuple[np
 
 def long_lines(pixels: np.ndarray, least: float) -> np.ndarray:
     """Connected lines of at least ``least`` pixels: from uint8 (H, W), non-zero on lines, to bool (H, W)."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    count, labels = cv2.connectedComponents(pixels, connectivity=8)
+    kept = np.bincount(labels.ravel(), minlength=count) >= least
     kept[0] = False
     return np.asarray(kept[labels])
 
@@ -93,6 +93,8 @@ def _drawn(
     along = np.abs(right[:, None] * below - down[:, None] * beside)
     ink = np.clip(HALF_WIDTH - distance, 0, 1) * (along <= _HALF_LENGTH)
     ink[:, _CENTRE] = np.maximum(ink[:, _CENTRE], LEAST_INK)
-    out = np.zeros((shape[0] + 2, shape[1] + 2))
-    np.maximum.at(out, (rows[:, None] + below + 1, columns[:, None] + beside + 1), ink)
-    return (out[1:-1, 1:-1] * 255).round().astype(np.uint8)
+    height, width = shape[0] + 2, shape[1] + 2  # with a margin
+    out = np.zeros(height * width)
+    at = (rows[:, None] + below + 1) * width + columns[:, None] + beside + 1
+    np.maximum.at(out, at.ravel(), ink.ravel())
+    return (out.reshape(height, width)[1:-1, 1:-1] * 255).round().astype(np.uint8)

@@ -13,6 +13,9 @@ from sketch2video.curves.equation.sequence import CurveSequence
 POINTS = 192
 """Pen positions per stroke at which distances are measured."""
 
+NEAR = 1.5
+"""Distance in px within which most ink has a curve and most points of curves have ink; it decides only the speed."""
+
 BLUR = 1.0
 """Standard deviation in px of the blur before two drawings are compared, so small displacements are small errors."""
 
@@ -54,11 +57,25 @@ def distances(points: np.ndarray, visible: np.ndarray, ink: np.ndarray) -> tuple
         rows, columns = np.nonzero(ink[t] > 127)
         pixels, curve = np.stack([columns, rows], 1) + 0.5, points[t][shown].reshape(-1, 2)
         if len(pixels) and len(curve):
-            there[t] = np.mean(cKDTree(curve).query(pixels)[0])
-            back[t] = np.mean(cKDTree(pixels).query(curve)[0])
+            there[t], back[t] = map(np.mean, nearest_distances(pixels, curve))
         else:
             there[t], back[t] = width * (len(pixels) > 0), width * (len(curve) > 0)
     return float(there.mean()), float(back.mean())
+
+
+def nearest_distances(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances from each of ``points`` (N, 2) to the nearest of ``others`` (M, 2), and back: (N,) and (M,).
+
+    All pairs within :data:`NEAR` are found at once, for both directions; only points without one are searched for.
+    """
+    trees = [cKDTree(each, balanced_tree=False, compact_nodes=False) for each in (points, others)]
+    pairs = trees[0].sparse_distance_matrix(trees[1], NEAR, output_type="ndarray")
+    there, back = np.full(len(points), np.inf), np.full(len(others), np.inf)
+    for distance, index, each, tree in ((there, "i", points, trees[1]), (back, "j", others, trees[0])):
+        np.minimum.at(distance, pairs[index], pairs["v"])
+        far = np.isinf(distance)
+        distance[far] = tree.query(each[far])[0]
+    return there, back
 
 
 def rendered_discrepancy(drawn: np.ndarray, ink: np.ndarray) -> float:

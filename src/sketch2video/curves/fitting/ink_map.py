@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ class InkFrame:
     ink: np.ndarray
     distance: np.ndarray
     nearest: np.ndarray
+    _regions: dict[float, Regions] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, skeleton: np.ndarray, offsets: np.ndarray) -> InkFrame:
@@ -45,24 +47,31 @@ class InkFrame:
         index[labels[rows, columns]] = np.arange(len(ink))
         return cls(skeleton, offsets, ink, distance, index[labels])
 
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Tree of ``ink``."""
+        return _tree(self.ink)
+
+    def regions(self, gap: float) -> Regions:
+        """Regions between the lines, with gaps of up to ``gap`` px closed."""
+        if gap not in self._regions:
+            self._regions[gap] = Regions.of(self.skeleton, gap)
+        return self._regions[gap]
+
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the pixels nearest to ``points`` (..., 2)."""
-        height, width = self.skeleton.shape
-        columns = np.clip(points[..., 0], 0, width - 1).astype(np.int64)
-        return np.clip(points[..., 1], 0, height - 1).astype(np.int64), columns
+        return pixels(points, self.skeleton.shape)
 
     def distance_from(self, points: np.ndarray) -> np.ndarray:
         """Distance in px of ``points`` (..., 2) to the ink; it keeps growing outside the frame."""
-        height, width = self.skeleton.shape
-        outside = np.maximum(0.0, np.maximum(-points, points - (width, height))).sum(-1)
-        return self.distance[self.at(points)] + outside
+        return self.distance[self.at(points)] + outside(points, self.skeleton.shape)
 
     def in_the_open(self, points: np.ndarray, inside: np.ndarray, reach: float) -> np.ndarray:
         """Points (..., 2) that are neither within ``reach`` px of ink nor possibly occluded: (...) bool.
 
         Args:
             points: px.
-            inside: (H, W) bool, pixels that lines surround; see :func:`surrounded`.
+            inside: (H, W) bool, pixels that lines surround; see :class:`Regions`.
             reach: px.
         """
         return np.asarray((self.distance_from(points) > reach) & ~inside[self.at(points)])
@@ -87,48 +96,87 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
         For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
         that point among all M n; and the stroke that it belongs to, -1 beyond ``reach``.
     """
-    tree = cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
-    distance, nearest = map(np.asarray, tree.query(frame.ink, distance_upper_bound=reach))
+    distance, nearest = map(np.asarray, _tree(points).query(frame.ink, distance_upper_bound=reach))
     return distance, nearest, np.where(np.isfinite(distance), nearest // points.shape[1], -1)
 
 
-def regions(ink: np.ndarray, gap: float, area: float) -> tuple[np.ndarray, np.ndarray]:
-    """Regions of at least ``area`` pixels that lines surround, up to small gaps.
+def near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
+    """Which of other points (N, 2) have one of ``points`` (..., 2) within ``reach`` px: (N,) bool."""
+    return np.isfinite(_tree(points).query(others, distance_upper_bound=reach)[0])
+
+
+def _tree(points: np.ndarray) -> cKDTree:
+    # It answers about a thousand queries: a tree that is sooner built pays.
+    return cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
+
+
+def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.ndarray:
+    """Distances in px from the ink of a frame to each of several strokes, whose points are (M, n, 2).
 
     Returns:
-        Labels (H, W) of all regions, and those of the enclosed ones: all but the outside.
+        (M, N), infinite beyond ``reach``.
     """
-    labels, stats, margin = _labelled(ink, gap)
-    large = stats[:, cv2.CC_STAT_AREA] >= area
-    large[[0, labels[0, 0]]] = False
-    return labels[margin], np.flatnonzero(large)
+    count, n = points.shape[:2]
+    pairs = frame.tree.sparse_distance_matrix(_tree(points), reach, output_type="ndarray")
+    distance = np.full(count * len(frame.ink), np.inf)
+    np.minimum.at(distance, pairs["j"] // n * len(frame.ink) + pairs["i"], pairs["v"])
+    return distance.reshape(count, -1)
 
 
-def surrounded(ink: np.ndarray, gap: float) -> np.ndarray:
-    """Pixels that lines surround, up to small gaps, or cover: (H, W) bool."""
-    labels, _, margin = _labelled(ink, gap)
-    return np.asarray(labels != labels[0, 0])[margin]
+def pixels(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels of a frame of a shape (H, W) that are nearest to ``points`` (..., 2)."""
+    height, width = shape
+    columns, rows = points[..., 0], points[..., 1]
+    return (
+        np.minimum(np.maximum(rows, 0), height - 1).astype(np.int64),
+        np.minimum(np.maximum(columns, 0), width - 1).astype(np.int64),
+    )
 
 
-def _labelled(ink: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
-    """Labels of the regions between dilated lines, with an outer margin; their statistics; the slice of the picture."""
-    side = 2 * int(gap / 2) + 1
-    walls = cv2.dilate(np.pad(ink.astype(np.uint8), side), np.ones((side, side), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - walls, connectivity=4)
-    return labels, stats, (slice(side, -side), slice(side, -side))
+def outside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Distance in px, along both axes together, of ``points`` (..., 2) from a frame of a shape (H, W); 0 inside."""
+    height, width = shape
+    x, y = points[..., 0], points[..., 1]
+    return np.asarray(np.maximum(0.0, np.maximum(-x, x - width)) + np.maximum(0.0, np.maximum(-y, y - height)))
 
 
-def enclosed(ink: np.ndarray, gap: float, area: float) -> Iterator[np.ndarray]:
-    """The regions of :func:`regions`, with the dilated ink around them: uint8 (H, W) masks."""
-    labels, inside = regions(ink, gap, area)
-    side = 2 * int(gap / 2) + 1
-    for region in inside:
-        yield cv2.dilate((labels == region).astype(np.uint8), np.ones((side, side), np.uint8))
+class Regions(NamedTuple):
+    """Regions of a drawing between its lines, up to small gaps.
+
+    Attributes:
+        labels: (H, W) int32, 0 for lines and their gaps.
+        outer: the label of the outside.
+        areas: (R,) px, of each label; that of the outside includes a margin.
+    """
+
+    labels: np.ndarray
+    outer: int
+    areas: np.ndarray
+
+    @classmethod
+    def of(cls, ink: np.ndarray, gap: float) -> Regions:
+        """Of ink (H, W) bool; gaps of up to ``gap`` px are closed."""
+        side = 2 * int(gap / 2) + 1
+        padded = cv2.copyMakeBorder(ink.view(np.uint8), side, side, side, side, cv2.BORDER_CONSTANT)
+        count, labels = cv2.connectedComponents(1 - cv2.dilate(padded, np.ones((side, side), np.uint8)), connectivity=4)
+        areas = np.bincount(labels.ravel(), minlength=count)
+        return cls(labels[side:-side, side:-side], int(labels[0, 0]), areas)
+
+    @property
+    def surrounded(self) -> np.ndarray:
+        """Pixels that lines surround or cover: (H, W) bool."""
+        return np.asarray(self.labels != self.outer)
+
+    def enclosed(self, area: float) -> np.ndarray:
+        """Labels of the regions of at least ``area`` px that lines surround."""
+        large = self.areas >= area
+        large[[0, self.outer]] = False
+        return np.flatnonzero(large)
 
 
 def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
-    """Connected parts of at least ``least`` pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    """Connected parts of a mask (H, W) bool of at least ``least`` pixels."""
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    kept = np.bincount(labels.ravel(), minlength=count) >= least
     kept[0] = False
     return np.asarray(kept[labels])

@@ -12,12 +12,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import chain, islice, product
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from sketch2video.curves.fitting.ink_map import InkFrame, surrounded
+from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach, outside, pixels
 from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.series import close, polyline_lengths, project, samples
 
@@ -120,50 +119,60 @@ class Shot:
 
     Attributes:
         frames: T frames.
+        distance: (T, H, W) px, of each pixel to the ink.
         inside: (T, H, W) bool, pixels that lines surround.
         reach: distance in px at which ink is drawn by a stroke.
     """
 
     frames: Sequence[InkFrame]
+    distance: np.ndarray
     inside: np.ndarray
     reach: float
 
     @classmethod
     def of(cls, frames: Sequence[InkFrame], reach: float, gap: float) -> Shot:
         """Of the ink of frames; regions count as enclosed up to gaps of ``gap`` px."""
-        return cls(frames, np.stack([surrounded(frame.skeleton, gap) for frame in frames]), reach)
+        distance, inside = (
+            np.stack(maps)
+            for maps in zip(*((frame.distance, frame.regions(gap).surrounded) for frame in frames), strict=True)
+        )
+        return cls(frames, distance, inside, reach)
 
     @property
     def size(self) -> int:
         """Width of the frames, px."""
         return int(self.inside.shape[2])
 
-    def measured(self, life: Life) -> Measured:
-        """Coverage of the ink by a life."""
-        return Measured(life, self._distance(life), self._cost(life))
-
-    def _distance(self, life: Life) -> list[np.ndarray]:
+    def measured(self, lives: Sequence[Life]) -> list[Measured]:
+        """Coverage of the ink by each of several lives."""
+        points = [samples(life.coefficients) for life in lives]
+        apart: list[list[np.ndarray]] = [[] for _ in lives]
+        for t, frame in enumerate(self.frames):
+            alive = [i for i, life in enumerate(lives) if life.first <= t < life.end]
+            if alive:
+                now = np.stack([points[i][t - lives[i].first] for i in alive])
+                for i, distance in zip(alive, distances_in_reach(now, frame, self.reach), strict=True):
+                    apart[i].append(distance)
         return [
-            np.asarray(cKDTree(points).query(frame.ink, distance_upper_bound=self.reach)[0])
-            for points, frame in zip(samples(life.coefficients), self.frames[life.first : life.end], strict=True)
+            Measured(life, distances, self._cost(life.first, drawn))
+            for life, distances, drawn in zip(lives, apart, points, strict=True)
         ]
 
-    def _cost(self, life: Life) -> np.ndarray:
-        costs = []
-        for t, points in enumerate(samples(life.coefficients), life.first):
-            bare = self.frames[t].distance_from(points) > self.reach
-            hidden = self.inside[t][self.frames[t].at(points)]
-            weight = np.where(hidden, HIDDEN_COST, 1.0) * bare
-            costs.append(polyline_lengths(points) * weight.mean())
-        return np.array(costs)
+    def _cost(self, first: int, points: np.ndarray) -> np.ndarray:
+        """See :class:`Measured`: of points (L, n, 2) in frames from ``first``, (L,)."""
+        bare, hidden = self._bare_and_hidden(first, points)
+        return polyline_lengths(points) * (np.where(hidden, HIDDEN_COST, 1.0) * bare).mean(1)
 
     def accounted(self, life: Life) -> float:
         """The least share, over the frames of a life, of its points that are on ink or occluded."""
-        open_ = [
-            float(self.frames[t].in_the_open(points, self.inside[t], self.reach).mean())
-            for t, points in enumerate(samples(life.coefficients), life.first)
-        ]
-        return 1 - max(open_, default=0.0)
+        bare, hidden = self._bare_and_hidden(life.first, samples(life.coefficients))
+        return 1 - float((bare & ~hidden).mean(1).max(initial=0.0))
+
+    def _bare_and_hidden(self, first: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which points (L, n, 2) of frames from ``first`` are not on ink, and which may be occluded: (L, n) bool."""
+        shape = self.inside.shape[1:]
+        at = np.arange(first, first + len(points))[:, None], *pixels(points, shape)
+        return self.distance[at] + outside(points, shape) > self.reach, self.inside[at]
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
@@ -175,8 +184,9 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
         strokes: most strokes of a frame.
     """
     pieces = [life for way in ways for life in way]
-    drawn = [[shot.measured(life) for life in way] for way in ways]
-    covered = cover([*map(shot.measured, joins(pieces, shot)), *chain(*drawn)], shot)
+    measured = iter(shot.measured([*pieces, *joins(pieces, shot)]))
+    drawn = [list(islice(measured, len(way))) for way in ways]
+    covered = cover([*measured, *chain(*drawn)], shot)
     lives = [one.life for one in covered]
     prices = [_price(way, shot) for way in drawn]
     if most_at_once(lives) > strokes or _price(covered, shot) > GAIN * min(prices):
@@ -224,13 +234,14 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
 def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
     """Lives that together cover the ink, chosen greedily, each in the frames in which it covers new ink."""
     drawn = [[np.isfinite(apart) for apart in one.apart] for one in candidates]
+    all_ = [np.array([np.count_nonzero(d) for d in one]) for one in drawn]
     left = [np.ones(len(frame.ink), bool) for frame in shot.frames]
 
     def gain(index: int) -> tuple[int, int, float]:
         """The range of frames in which the gain of a candidate is largest, from the first of its life, and the gain."""
         alive = enumerate(drawn[index], candidates[index].life.first)
-        new, all_ = np.array([(np.count_nonzero(d & left[t]), np.count_nonzero(d)) for t, d in alive]).T
-        return _best_run(new - AGAIN * (all_ - new) - candidates[index].cost)
+        new = np.array([np.count_nonzero(d & left[t]) for t, d in alive])
+        return _best_run(new - AGAIN * (all_[index] - new) - candidates[index].cost)
 
     # A choice only reduces the gains of others: a candidate that is still the best after an update is the best.
     queue = [(-gain(index)[2], index) for index in range(len(candidates))]

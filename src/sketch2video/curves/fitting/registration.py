@@ -11,7 +11,7 @@ import numpy as np
 
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.fitting.ink_map import InkFrame, meet
-from sketch2video.curves.fitting.series import close, grid_size, samples
+from sketch2video.curves.fitting.series import close, grid_size, points_at, samples
 
 GAP = 0.03
 """Ends this far apart, in frame widths, may be joined into one line."""
@@ -49,25 +49,29 @@ class Registration:
         self.harmonics = harmonics
         self.n = grid_size(harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
-        self.outer = np.einsum("nk,nl->nkl", self.basis, self.basis).reshape(self.n, -1)
+        self.coarse = self.basis[::4]
+        # cos(a) cos(b) = (cos(a - b) + cos(a + b)) / 2: products of the basis are sums of twice as many harmonics.
+        self.doubled = cosines(self.n, 2 * harmonics - 1, midpoints=True) / 2
+        k = np.arange(harmonics)
+        self.differences, self.sums = np.abs(k[:, None] - k), k[:, None] + k
         self.ridge = stiffness * self.n * np.arange(harmonics) ** 2.0
         self.reach = max(REACH * width, 1.5)
         self.gap = max(GAP * width, 3.0)
+        self.offsets = np.linspace(-SEARCH, SEARCH, 9) * width
+        self.shifts = np.stack(np.meshgrid(self.offsets, self.offsets, indexing="ij"), -1).reshape(-1, 2)
 
     def momentum(self, own: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Predicted velocities (M, 2) from previous ones: those of long strokes are kept, short ones get the mean."""
-        common = np.average(own, axis=0, weights=length + 1e-9)
+        common = _mean(own, length)
         weight = (length / (length + PLAIN * self.size))[:, None]
         return weight * own + (1 - weight) * common
 
     def shift_onto_ink(self, coefficients: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
         """The shift (M, 2) of each stroke to ink; a common one unless the ink indicates different ones."""
-        offsets = np.linspace(-SEARCH, SEARCH, 9) * self.size
-        shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
-        points = np.matmul(self.basis[::4], coefficients.swapaxes(-1, -2))
-        apart = frame.distance_from_shifted(points, offsets).reshape(len(points), -1, points.shape[1])
+        shifts, points = self.shifts, points_at(self.coarse, coefficients)
+        apart = frame.distance_from_shifted(points, self.offsets).reshape(len(points), -1, points.shape[1])
         misfit = np.minimum(apart, 2.5 * self.reach).mean(-1)
-        together = np.average(misfit, axis=0, weights=length + 1e-9) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
+        together = _mean(misfit, length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
         reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
@@ -75,7 +79,7 @@ class Registration:
     def stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
         """Strokes (M,) that are on ink also without motion: the motion of a line along itself is not observable."""
         there, here = (
-            np.minimum(frame.distance_from(np.matmul(self.basis[::4], c.swapaxes(-1, -2))), 2.5 * self.reach).mean(-1)
+            np.minimum(frame.distance_from(points_at(self.coarse, c)), 2.5 * self.reach).mean(-1)
             for c in (before, moved)
         )
         return np.asarray(there <= here + STAY)
@@ -97,13 +101,12 @@ class Registration:
             np.stack([np.bincount(nearest, frame.ink[found, axis], minlength=count * n) for axis in (0, 1)], axis=-1)
             / np.maximum(pulls, 1.0)[:, None]
         )
-        rows, columns = frame.at(points)
-        pull = frame.ink[frame.nearest[rows, columns]]
-        apart = np.hypot(*np.moveaxis(pull - points, -1, 0))
-        inked = apart <= reach
+        nearest = frame.nearest[frame.at(points)]
+        pull = frame.ink[nearest]
+        inked = np.hypot(pull[..., 0] - points[..., 0], pull[..., 1] - points[..., 1]) <= reach
         pulls, target = pulls.reshape(count, n), target.reshape(count, n, 2)
         # An occluded part of a stroke keeps its form: it is not attracted by the lines of the occluder.
-        owner = owner[frame.nearest[rows, columns]]
+        owner = owner[nearest]
         bare = (pulls == 0) & inked & ((owner < 0) | (owner == np.arange(count)[:, None]))
         weight = np.where(bare, 0.5, np.minimum(pulls, 3.0))
         target = np.where(bare[..., None], pull, target)
@@ -129,14 +132,20 @@ class Registration:
         self, prior: np.ndarray, weight: np.ndarray, target: np.ndarray, closed: np.ndarray, softness: float
     ) -> np.ndarray:
         """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
-        count, k = len(prior), self.harmonics
         # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
-        normal = (weight @ self.outer).reshape(count, k, k)
-        normal[:, np.arange(k), np.arange(k)] += ridge + 0.01
-        pulled = np.matmul((weight[..., None] * target).swapaxes(-1, -2), self.basis)
-        right = pulled + prior * (ridge + 0.01)[:, None]
+        spectrum = weight @ self.doubled
+        normal = spectrum[:, self.differences] + spectrum[:, self.sums]
+        normal.reshape(len(normal), -1)[:, :: self.harmonics + 1] += ridge + 0.01  # the diagonals
+        pulled = (weight[:, None] * target.swapaxes(-1, -2)).reshape(-1, self.n) @ self.basis
+        right = pulled.reshape(prior.shape) + prior * (ridge + 0.01)[:, None]
         solved = np.linalg.solve(normal, right.swapaxes(-1, -2)).swapaxes(-1, -2)
         solved[closed] = close(solved[closed])
         return solved
+
+
+def _mean(values: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Mean (...) of values (M, ...) of strokes, weighted by their lengths (M,)."""
+    weight = length + 1e-9
+    return np.asarray(weight @ values / weight.sum())

@@ -22,7 +22,7 @@ def resample(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
     """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); including the closing segment."""
     if closed:
         points = np.concatenate([points, points[:1]])
-    steps = np.diff(points, axis=0)
+    steps = points[1:] - points[:-1]
     along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
     at = (np.arange(n) + 0.5) / n * along[-1]
     return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
@@ -48,8 +48,14 @@ def grid_size(harmonics: int) -> int:
 def samples(coefficients: np.ndarray) -> np.ndarray:
     """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
     harmonics = coefficients.shape[-1]
-    basis = cosines(grid_size(harmonics), harmonics, midpoints=True)
-    return np.asarray(np.matmul(basis, coefficients.swapaxes(-1, -2)))
+    return points_at(cosines(grid_size(harmonics), harmonics, midpoints=True), coefficients)
+
+
+def points_at(basis: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Points (..., n, 2) of strokes (..., 2, K) where the basis (n, K) is given; a view with contiguous x and y."""
+    # One product of two matrices takes a quarter of the time of a product for each stroke.
+    flat = coefficients.reshape(-1, coefficients.shape[-1]) @ basis.T
+    return np.asarray(flat.reshape(*coefficients.shape[:-1], len(basis)).swapaxes(-1, -2))
 
 
 def lengths(coefficients: np.ndarray) -> np.ndarray:
@@ -59,7 +65,7 @@ def lengths(coefficients: np.ndarray) -> np.ndarray:
 
 def polyline_lengths(points: np.ndarray) -> np.ndarray:
     """Lengths (...) of polylines (..., n, 2)."""
-    steps = np.diff(points, axis=-2)
+    steps = points[..., 1:, :] - points[..., :-1, :]
     return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
 
 

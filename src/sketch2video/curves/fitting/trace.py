@@ -8,11 +8,15 @@ once. Ends that meet again at a junction, or across a small gap, are then joined
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
+
+from sketch2video.curves.fitting.series import polyline_lengths
 
 TANGENT = 6
 """Pixels from an end over which its direction is measured."""
@@ -29,11 +33,10 @@ class Line:
     points: np.ndarray
     closed: bool
 
-    @property
+    @cached_property
     def length(self) -> float:
         """Length in pixels, the closing piece counted."""
-        steps = np.diff(self.points, axis=0, append=self.points[:1] if self.closed else self.points[-1:])
-        return float(np.hypot(steps[:, 0], steps[:, 1]).sum())
+        return float(polyline_lengths(np.concatenate([self.points, self.points[:1]]) if self.closed else self.points))
 
 
 def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np.ndarray | None = None) -> list[Line]:
@@ -106,7 +109,7 @@ def _simple_paths(
         Paths as (points, closed) with points (n, 2) float64 in pixels; and bool (H, W), pixels of short paths that
         leave a junction and end freely, as thinning produces at sharp corners.
     """
-    mask = np.pad(skeleton.astype(np.uint8), 1)
+    mask = cv2.copyMakeBorder(skeleton.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     code = cv2.filter2D(mask, cv2.CV_32F, _NEIGHBOURS).astype(np.uint8)
     junctions = ((_ARMS[code] > 2) & (mask > 0)).astype(np.uint8)
     spurs = np.zeros(skeleton.shape, bool)
@@ -133,13 +136,13 @@ def _unfold(chain: np.ndarray) -> tuple[np.ndarray, bool]:
     """A followed border (m, 2) as a path; the border of an open path runs in both directions."""
     if len(chain) < 3:
         return chain, False
-    around = np.concatenate([chain[-1:], chain, chain[:1]])
-    turns = np.flatnonzero((around[2:] == around[:-2]).all(1))
-    if not len(turns):
+    pixel = chain @ [1, 1 << 16]
+    around = np.concatenate([pixel[-1:], pixel, pixel[:1]])
+    turns = np.flatnonzero(around[2:] == around[:-2]).tolist()
+    if not turns:
         return chain, True
-    runs = np.diff(turns, append=turns[0] + len(chain))
-    longest = int(np.argmax(runs))
-    return chain[np.arange(turns[longest], turns[longest] + runs[longest] + 1) % len(chain)], False
+    first, last = max(pairwise([*turns, turns[0] + len(chain)]), key=lambda run: run[1] - run[0])
+    return chain.take(np.arange(first, last + 1), axis=0, mode="wrap"), False
 
 
 def _line(points: np.ndarray, closed: bool) -> Line:

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from sketch2video.curves.fitting.harmonics import share_harmonics
-from sketch2video.curves.fitting.ink_map import InkFrame, enclosed, meet, regions, surrounded, without_specks
+from sketch2video.curves.fitting.ink_map import InkFrame, Regions, meet, near, without_specks
 from sketch2video.curves.fitting.lives import LONGEST
 from sketch2video.curves.fitting.lost import FOUND, Lost, placed
 from sketch2video.curves.fitting.order import alignment, rotate
@@ -110,24 +110,35 @@ class Tracker:
         if not len(frame.ink):
             self.alive[:] = False
             return
+        owner = np.full(len(frame.ink), -1)
         if self.alive.any():
-            self._follow(frame)
-            self._close_rings(frame)
-            self._find_again(frame, before)
-        uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive) > self.reach]
+            owner = self._follow(frame)
+            self._close_rings(frame, owner)
+            self._find_again(frame, before, owner)
+        uncovered = frame.ink[~self._covered(frame, self.alive, owner)]
         if len(uncovered):
             # A slot is empty for a frame between two strokes: they must not look like one stroke that jumps.
             self._give_birth(uncovered, frame, np.flatnonzero(~self.alive & ~before))
         self._share_harmonics()
 
-    def _distance_to_strokes(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
-        if not which.any():
-            return np.full(len(points), np.inf)
-        return np.asarray(cKDTree(samples(self.coefficients[which]).reshape(-1, 2)).query(points)[0])
+    def _covered(self, frame: InkFrame, which: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """Ink (N,) bool within reach of one of some strokes (S,) bool.
+
+        ``owner`` (N,) is a stroke that is known to reach the ink, or -1: only other ink is searched for.
+        """
+        covered = (owner >= 0) & which[owner]
+        if which.any() and not covered.all():
+            covered[~covered] = near(samples(self.coefficients[which]), frame.ink[~covered], self.reach)
+        return covered
 
     # Following
 
-    def _follow(self, frame: InkFrame) -> None:
+    def _follow(self, frame: InkFrame) -> np.ndarray:
+        """Move the strokes onto the ink, and retire those that lost it.
+
+        Returns:
+            For each pixel of ink (N,), the slot of a stroke that reaches it, or -1.
+        """
         which = np.flatnonzero(self.alive)
         before = self.coefficients[which]
         moved = before.copy()
@@ -150,32 +161,34 @@ class Tracker:
         points = samples(moved)
         apart = frame.distance_from(points)
         inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
-        *_, owner = meet(points, frame, self.reach)
-        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(lengths(moved), 1.0)
+        owner = meet(points, frame, self.reach)[2]
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(polyline_lengths(points), 1.0)
+        slot = np.append(which, -1)  # by the number of the owner
         for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
             loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
             if loop is not None:
-                moved[i] = self._follow_loop(moved[i], rigid[i], loop)
+                moved[i], slot[i] = self._follow_loop(moved[i], rigid[i], loop), -1
         # A closed stroke may be partly occluded, and the occluded part is far from any ink.
-        near = self.closed[which] | (apart < STRAY * self.size)
-        keep = (inked > 0.5) & (owned > OWNED) & near & (lengths(moved) > 0.4 * length)
+        attached = self.closed[which] | (apart < STRAY * self.size)
+        keep = (inked > 0.5) & (owned > OWNED) & attached & (lengths(moved) > 0.4 * length)
         for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
             self.lost.append(Lost(self.now, before[i], self.velocity[which[i]].copy(), int(self.life[which[i]])))
         self.velocity[which] = moved[..., 0] - before[..., 0]
         self.coefficients[which] = moved
         self.alive[which[~keep]] = False
+        return slot[owner]
 
-    def _find_again(self, frame: InkFrame, before: np.ndarray) -> None:
+    def _find_again(self, frame: InkFrame, before: np.ndarray, owner: np.ndarray) -> None:
         """Continue occluded outlines where ink that no other stroke covers is a part of them.
 
         Pieces of them that became new strokes in the meantime are retired.
         """
         self.lost = [one for one in self.lost if self.now - one.since <= LONGEST]
-        hides = surrounded(frame.skeleton, self.gap) if self.lost else frame.skeleton
+        hides = frame.regions(self.gap).surrounded if self.lost else frame.skeleton
         for one in self.lost[::-1]:
             pieces = self.alive & ~self.closed & (self.born >= one.since)
             free = np.flatnonzero(~self.alive & ~before)
-            uncovered = frame.ink[self._distance_to_strokes(frame.ink, self.alive & ~pieces) > self.reach]
+            uncovered = frame.ink[~self._covered(frame, self.alive & ~pieces, owner)]
             if not len(free) or len(uncovered) < FOUND * lengths(one.coefficients):
                 continue
             coefficients = placed(one, self.now - one.since + 1, uncovered, frame, hides, self.onto, self.rounds)
@@ -198,13 +211,13 @@ class Tracker:
 
         ``foreign`` (N,) is ink that belongs to other strokes.
         """
-        near = np.zeros(frame.skeleton.shape, np.uint8)
+        beside = np.zeros(frame.skeleton.shape, np.uint8)
         pixels = (polyline * 16 - 8).round().astype(np.int32)
-        cv2.polylines(near, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
-        ink = frame.skeleton & (near > 0)
+        cv2.polylines(beside, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
+        ink = frame.skeleton & (beside > 0)
         ink[frame.at(frame.ink[foreign])] = False
         length = float(polyline_lengths(polyline))
-        if not len(regions(ink, self.gap, 0.01 * length**2)[1]):
+        if not len(Regions.of(ink, self.gap).enclosed(0.01 * length**2)):
             return None
         lines = trace(ink, self.gap, offsets=frame.offsets)
         if not lines or not lines[0].closed:
@@ -225,7 +238,7 @@ class Tracker:
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
         counts = share_harmonics(series, lengths(series), self.budget // 2)
-        series[np.broadcast_to((np.arange(self.onto.harmonics) >= counts[:, None])[:, None], series.shape)] = 0.0
+        series *= (np.arange(self.onto.harmonics) < counts[:, None])[:, None]
         closed = self.closed[which]
         series[closed] = close(series[closed])
         self.coefficients[which] = series
@@ -260,19 +273,21 @@ class Tracker:
             if 2 * drawn.min() < length:
                 self.alive[which[np.argmin(drawn)]] = False
 
-    def _close_rings(self, frame: InkFrame) -> None:
+    def _close_rings(self, frame: InkFrame, owner: np.ndarray) -> None:
         """Retire open strokes that together draw one loop; its ink is then uncovered and born as one closed stroke."""
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        pixels = frame.at(samples(self.coefficients[alive]))
-        length = lengths(self.coefficients[alive])
+        points = samples(self.coefficients[alive])
+        pixels, length = frame.at(points), polyline_lengths(points)
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
         loose = frame.skeleton.copy()
-        loose[frame.at(frame.ink[self._distance_to_strokes(frame.ink, self.alive & self.closed) <= self.reach])] = False
-        for region in enclosed(frame.skeleton, self.gap, 0.01 * (RING * self.size) ** 2):
-            border = loose & (cv2.dilate(region, np.ones((5, 5), np.uint8)) > 0)
+        loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
+        regions = frame.regions(self.gap)
+        lines_around = np.ones((2 * int(self.gap / 2) + 5,) * 2, np.uint8)
+        for region in regions.enclosed(0.01 * (RING * self.size) ** 2):
+            border = loose & (cv2.dilate((regions.labels == region).astype(np.uint8), lines_around) > 0)
             on = cv2.dilate(border.astype(np.uint8), nearby)[pixels].mean(1) > 0.8
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
