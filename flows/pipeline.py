@@ -64,17 +64,20 @@ def run_stages(graph: Graph, stages: Set[str]) -> None:
     order.prepare()
     changes, most, cores = out_of_date(graph) & stages, side_by_side(), os.cpu_count() or 1
     ready: list[str] = []
+    done: set[str] = set()
     running: dict[PrefectFuture[State | None], str] = {}
     failures: list[str] = []
     while running or (order.is_active() and not failures):
         ready += sorted(order.get_ready())
         while ready and len(running) < most and not failures:
             stage = ready.pop(0)
-            threads = max(1, cores // min(most, 1 + len(unordered(graph, stage) & changes)))
+            beside = (unordered(graph, stage) & changes) - done
+            threads = max(1, cores // min(most, 1 + len(beside)))
             running[run_stage.with_options(task_run_name=stage).submit(stage, threads)] = stage
         future = next(as_completed(list(running)))
         future.wait()
         stage = running.pop(future)
+        done.add(stage)
         order.done(stage)
         if future.state.is_failed():
             failures.append(str(future.state.message))

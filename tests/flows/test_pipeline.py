@@ -66,8 +66,8 @@ def test_stages_beside_a_stage_are_those_that_are_not_before_or_after_it() -> No
 class Runner:
     """In place of the task: notes when stages begin and end, and fails some of them."""
 
-    def __init__(self, failing: str = "") -> None:
-        self.failing, self.events, self.threads = failing, list[str](), dict[str, int]()
+    def __init__(self, failing: str = "", slow: str = "") -> None:
+        self.failing, self.slow, self.events, self.threads = failing, slow, list[str](), dict[str, int]()
         self.pool = ThreadPoolExecutor()
 
     def with_options(self, task_run_name: str) -> Runner:
@@ -82,7 +82,7 @@ class Runner:
 
     def _run(self, stage: str) -> None:
         self.events.append(f"+{stage}")
-        time.sleep(0.05)
+        time.sleep(0.5 if stage == self.slow else 0.05)
         self.events.append(f"-{stage}")
 
 
@@ -97,7 +97,7 @@ def run_with(runner: Runner, monkeypatch: pytest.MonkeyPatch, most: int, changed
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_stages_run_side_by_side_after_what_they_depend_on(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    runner = Runner()
+    runner = Runner(slow="strokes")
     run_with(runner, monkeypatch, most, set(GRAPH))
     at = {event: index for index, event in enumerate(runner.events)}
     assert all(at[f"-{before}"] < at[f"+{stage}"] for stage, needed in GRAPH.items() for before in needed)
@@ -111,6 +111,14 @@ def test_a_stage_has_all_cores_if_those_beside_it_have_nothing_to_do(monkeypatch
     run_with(runner, monkeypatch, 2, {"video", "evaluate"})
     assert runner.threads["video"] == 4
     assert runner.threads["strokes"] == 2
+
+
+def test_a_stage_has_all_cores_if_those_beside_it_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(slow="frames")
+    run_with(runner, monkeypatch, 2, set(GRAPH))
+    assert runner.events.index("-strokes") < runner.events.index("+video")
+    assert runner.threads["frames"] == 2
+    assert runner.threads["video"] == 4
 
 
 def test_after_a_failure_nothing_begins_and_what_runs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
