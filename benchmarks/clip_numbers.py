@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.clips import Clip, embedded_clips, real_clips
+from benchmarks.clips import Clip, chosen_clips
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from benchmarks.tables import Write, as_table, page_of, show
@@ -165,7 +165,7 @@ def main(
     name = "clip_numbers" if clips is None else f"clip_numbers_{clips.stem}"
     page = page_of(name, write)
     params = load_params()
-    chosen = embedded_clips(params) if clips is None else real_clips(clips)
+    chosen = chosen_clips(clips, params)
     measured = compare(chosen, params.fit)
     rows, names = summary(measured), [clip.name for clip in chosen]
     write_json(output / f"{name}.json", {"rows": rows, "clips": dict(zip(names, measured, strict=True))})

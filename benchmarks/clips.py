@@ -115,6 +115,11 @@ def real_clips(source: Path) -> list[Clip]:
     return [_real(path) for path in videos_of(source)]
 
 
+def chosen_clips(source: Path | None, params: Params) -> list[Clip]:
+    """:func:`real_clips` of a source, or without one the embedded scenes."""
+    return embedded_clips(params) if source is None else real_clips(source)
+
+
 def videos_of(source: Path) -> list[Path]:
     """The video files that :func:`real_clips` reads, each once."""
     table = source / TABLE if source.is_dir() else source

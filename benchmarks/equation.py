@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from benchmarks import methods, plots
-from benchmarks.clips import Clip, embedded_clips, real_clips
+from benchmarks.clips import Clip, chosen_clips
 from benchmarks.clock import clocked, weighed
 from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
@@ -245,7 +245,7 @@ def main(
     name = "equation" if clips is None else f"equation_{clips.stem}"
     page = page_of(name, write)
     params = load_params()
-    chosen = embedded_clips(params) if clips is None else real_clips(clips)
+    chosen = chosen_clips(clips, params)
     show(name, markdown(compare(chosen, params.fit, few, output)), page)
     print(f"written to {output}")
 

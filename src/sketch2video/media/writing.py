@@ -6,6 +6,7 @@ import io
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -33,17 +34,10 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
     _check_frames(frames, fps)
     _, height, width, _ = frames.shape
     frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    rate = Fraction(fps).limit_denominator(1001)
-    with replacing(path) as partial:
-        partial.touch()  # FFmpeg's errors do not name the file that cannot be made
-        with av.open(file_url(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
-            # One thread: x264's output depends on their number. Without its macroblock tree, which is not
-            # deterministic for frames as small as 32 x 32.
-            stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "threads": "1", "mbtree": "0"})
-            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
-            for picture in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
-            container.mux(stream.encode())
+    # One thread: x264's output depends on their number. Without its macroblock tree, which is not deterministic for
+    # frames as small as 32 x 32.
+    options = {"crf": "16", "threads": "1", "mbtree": "0"}
+    _write_container(path, frames, fps, "mp4", "libx264", options, {"movflags": "+faststart"})
 
 
 def write_webm(path: Path | str, frames: np.ndarray, fps: float) -> None:
@@ -59,13 +53,25 @@ def write_webm(path: Path | str, frames: np.ndarray, fps: float) -> None:
         UserError: the file cannot be written.
     """
     _check_frames(frames, fps)
-    _, height, width, _ = frames.shape
     options = {"crf": "16", "b": "0", "deadline": "realtime", "cpu-used": "6", "threads": "1"}
+    _write_container(path, frames, fps, "webm", "libvpx-vp9", options)
+
+
+def _write_container(
+    path: Path | str,
+    frames: np.ndarray,
+    fps: float,
+    kind: str,
+    codec: Literal["libx264", "libvpx-vp9"],
+    options: dict[str, str],
+    container_options: dict[str, str] | None = None,
+) -> None:
+    """Encode frames into a container of FFmpeg (``kind``), atomically."""
     with replacing(path) as partial:
-        partial.touch()
-        with av.open(file_url(partial), "w", format="webm") as container:
-            stream = container.add_stream("libvpx-vp9", rate=Fraction(fps).limit_denominator(1001), options=options)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        partial.touch()  # FFmpeg's errors do not name the file that cannot be made
+        with av.open(file_url(partial), "w", format=kind, container_options=container_options) as container:
+            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
+            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
             for picture in frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
             container.mux(stream.encode())

@@ -6,6 +6,7 @@ import numpy as np
 
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.equation.stroke_keys import with_key_frames
+from sketch2video.curves.exports.json_format import shortest_series
 from sketch2video.errors import UserError
 from sketch2video.studio.schemas import FARTHEST, MOST_FRAMES, MOST_HARMONICS, MOST_STROKES, Drawing, Row, Stroke
 
@@ -37,27 +38,13 @@ def to_drawing(curves: CurveSequence, fps: float) -> Drawing:
     if np.abs(curves.coefficients[:, used]).max(initial=0.0) > FARTHEST:
         raise UserError("the drawing is far outside of the frame; choose another one")
     strokes = []
-    for slot in np.flatnonzero(curves.visible.any(0)).tolist():
-        x, y = ([_row(row) for row in curves.coefficients[:, slot, axis, :MOST_HARMONICS]] for axis in (0, 1))
+    for slot in np.flatnonzero(used).tolist():
+        x, y = (
+            [shortest_series(row) for row in curves.coefficients[:, slot, axis, :MOST_HARMONICS]] for axis in (0, 1)
+        )
         visible = curves.visible[:, slot].tolist()
         strokes.append(Stroke.model_construct(id=f"s{slot + 1}", x=x, y=y, visible=visible, keys=[]))
     return Drawing.model_construct(frames=len(curves), fps=fps, strokes=strokes)
-
-
-def numbers_of(curves: CurveSequence) -> list[int]:
-    """Numbers of each frame: non-zero coefficients of its visible strokes, and the visibility of every stroke."""
-    used = np.count_nonzero(curves.coefficients, axis=(2, 3)) * curves.visible
-    return [int(number) + curves.visibility.shape[1] for number in used.sum(1)]
-
-
-def only_stroke(curves: CurveSequence, slot: int) -> CurveSequence:
-    """One stroke of a drawing."""
-    return CurveSequence(curves.coefficients[:, slot : slot + 1], curves.visibility[:, slot : slot + 1])
-
-
-def _row(series: np.ndarray) -> list[float]:
-    """Float32 as the doubles with the same shortest decimals, without trailing zeros."""
-    return [float(str(value)) for value in np.trim_zeros(series, "b")]
 
 
 def _with_keys(stroke: Stroke) -> np.ndarray:

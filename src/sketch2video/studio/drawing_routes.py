@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, UploadFile
+from fastapi import APIRouter, Query, UploadFile
 from fastapi.responses import Response
 
 from sketch2video.curves import CurveSequence, Equation, to_desmos, to_json, to_latex
 from sketch2video.curves.exports.html_player import to_html
+from sketch2video.curves.exports.json_format import shortest_series
 from sketch2video.curves.exports.writers import FORMATS, Settings
 from sketch2video.curves.fitting.hand_drawn import fit_hand_drawn
 from sketch2video.errors import UserError
 from sketch2video.generation.drawings import draw_caption
 from sketch2video.params import MAX_NUMBERS_PER_FRAME
-from sketch2video.studio.documents import numbers_of, to_curves, to_drawing
+from sketch2video.studio.documents import to_curves, to_drawing
 from sketch2video.studio.gallery import SIDE
 from sketch2video.studio.models import HELP
 from sketch2video.studio.schemas import (
@@ -31,12 +32,10 @@ from sketch2video.studio.schemas import (
     PenLine,
     Rate,
 )
-from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
+from sketch2video.studio.state import MISSING, PROBLEMS, Shared, as_json
 from sketch2video.studio.uploads import fit_upload
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
-
-Shared = Annotated[Studio, Depends(studio_of)]
 
 MEDIA_TYPES = {
     "latex": "text/x-tex",
@@ -75,7 +74,7 @@ def fit_stroke(line: PenLine) -> Response:
         fitted = fit_hand_drawn(np.array(line.points), line.closed)
     except ValueError as error:
         raise UserError(str(error)) from error
-    x, y = ([float(str(value)) for value in np.trim_zeros(series, "b")] for series in fitted.coefficients)
+    x, y = map(shortest_series, fitted.coefficients)
     return as_json(FittedStroke(x=x, y=y, closed=fitted.closed, numbers=fitted.numbers))
 
 
@@ -100,7 +99,7 @@ def equation(asked: EquationRequest) -> Response:
         curves = CurveSequence(curves.coefficients[:, slots], curves.visibility[:, slots])
     if asked.frame is not None and asked.frame >= len(curves):
         raise UserError(f"there is no frame {asked.frame}; the frames are 0 to {len(curves) - 1}")
-    numbers = numbers_of(curves)
+    numbers = curves.frame_parameters.tolist()
     whole = asked.frame is None
     text = _text(curves, asked)
     count = max(numbers) if whole else numbers[asked.frame or 0]
@@ -123,5 +122,5 @@ def _text(curves: CurveSequence, asked: EquationRequest) -> str:
 
 def _drawn(curves: CurveSequence, fps: float, begin: float) -> Drawn:
     drawing = to_drawing(curves, fps)
-    numbers: Any = numbers_of(to_curves(drawing))
+    numbers = to_curves(drawing).frame_parameters.tolist()
     return Drawn.model_construct(drawing=drawing, numbers=numbers, seconds=round(time.perf_counter() - begin, 4))

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, HTTPException
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 
@@ -16,11 +16,10 @@ from sketch2video.media.codec import read_frames
 from sketch2video.studio.gallery import KINDS
 from sketch2video.studio.schemas import MOST_FRAMES, FrameSheet, GalleryEntry, GalleryItems
 from sketch2video.studio.sheets import frame_sheet
-from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
+from sketch2video.studio.state import MISSING, PROBLEMS, Shared, as_json
 
 router = APIRouter(prefix="/api/gallery", responses=PROBLEMS)
 
-Shared = Annotated[Studio, Depends(studio_of)]
 VideoKey = Annotated[str, InPath(pattern=r"^[0-9a-f]{1,64}$")]
 Kind = Literal["mp4", "gif", "sketch_mp4", "svg", "json", "html"]
 

@@ -16,7 +16,7 @@ from sketch2video.errors import UserError
 from sketch2video.generation.videos import Model
 from sketch2video.studio.schemas import OfferedModel
 from sketch2video.systems.facts import PipelineFacts, pipeline_facts
-from sketch2video.systems.loading import content_hash, load_pipeline
+from sketch2video.systems.loading import INDEX, content_hash, load_pipeline
 from sketch2video.systems.registry import find_system, system_names
 
 MOST_LOADED = 2
@@ -104,15 +104,8 @@ class Models:
             OfferedModel(
                 id=offer.id,
                 name=offer.name,
-                system=offer.facts.system,
-                title=offer.facts.title,
-                draws=offer.facts.draws,
-                frames=offer.facts.frames,
-                longest=offer.facts.longest,
-                size=offer.facts.size,
-                samplers=list(offer.facts.samplers),
-                sampling=offer.facts.sampling,
                 loaded=offer.id in self._loaded,
+                **vars(offer.facts),
             )
             for offer in self.offers()
         ]
@@ -138,7 +131,7 @@ def find_models(model: str | None, registered: str | None) -> list[Offer]:
             logger.warning("registered models are not offered: %s", error)
     for system in system_names():
         folder = find_system(system).folder
-        if (folder / "model_index.json").is_file():
+        if (folder / INDEX).is_file():
             offers += _offered(system, f"{find_system(system).title} ({folder.as_posix()})", folder.as_posix(), folder)
     return offers
 

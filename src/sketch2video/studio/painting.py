@@ -14,7 +14,7 @@ from sketch2video.files import sha256_of_value
 from sketch2video.generation.drawings import draw_caption
 from sketch2video.generation.layout import KEY_DIGITS
 from sketch2video.generation.videos import Model, Request, Video, call_pipeline
-from sketch2video.studio.documents import numbers_of, to_curves, to_drawing
+from sketch2video.studio.documents import to_curves, to_drawing
 from sketch2video.studio.paint_jobs import Job
 from sketch2video.studio.schemas import Drawing, PaintRequest, Sampling, StudioDocument
 
@@ -45,7 +45,7 @@ class Painted:
     @property
     def numbers(self) -> list[int]:
         """Numbers of each frame of the drawing; none without one."""
-        return [] if self.video.curves is None else numbers_of(self.video.curves)
+        return [] if self.video.curves is None else self.video.curves.frame_parameters.tolist()
 
     @property
     def num_bytes(self) -> int:

@@ -19,11 +19,10 @@ from sketch2video.studio.paint_jobs import ENDS, Event, Job
 from sketch2video.studio.painting import Painted
 from sketch2video.studio.schemas import Accepted, FrameSheet, PaintRequest
 from sketch2video.studio.sheets import frame_sheet
-from sketch2video.studio.state import MISSING, PROBLEMS, Studio, as_json, studio_of
+from sketch2video.studio.state import MISSING, PROBLEMS, Shared, as_json
 
 router = APIRouter(prefix="/api", responses=PROBLEMS | MISSING)
 
-Shared = Annotated[Studio, Depends(studio_of)]
 JobId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 EVENT: dict[str, Any] = {

@@ -127,7 +127,7 @@ class OfferedModel(Schema):
     frames: int
     longest: int | None
     size: int
-    samplers: list[str]
+    samplers: tuple[str, ...]
     sampling: dict[str, float | int]
     loaded: bool
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -127,6 +127,10 @@ def studio_of(request: Request) -> Studio:
     """The studio of the application that serves a request."""
     studio: Studio = request.app.state.studio
     return studio
+
+
+Shared = Annotated[Studio, Depends(studio_of)]
+"""The studio, as an argument of a route."""
 
 
 def painted_bytes(result: Any) -> int:

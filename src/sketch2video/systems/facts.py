@@ -10,8 +10,7 @@ from typing import Any
 from sketch2video.controls import control_of_network
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
-from sketch2video.systems.loading import INDEX, pipeline_folder
-from sketch2video.systems.registry import system_of_class
+from sketch2video.systems.loading import INDEX, pipeline_folder, system_of_index
 from sketch2video.systems.spec import named
 
 
@@ -51,11 +50,7 @@ def pipeline_facts(folder: Path | str) -> PipelineFacts:
     """
     folder = pipeline_folder(folder)
     index = read_json(folder / INDEX)
-    spec = system_of_class(str(index.get("_class_name")))
-    if spec is None:
-        raise UserError(
-            f"{folder} holds the pipeline {index.get('_class_name')} of no known system; name another model"
-        )
+    spec = system_of_index(folder, index)
     try:
         network = _config(folder, *index["transformer"])
         kind = spec.pipeline_class

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -13,6 +15,7 @@ from diffusers import DiffusionPipeline
 from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE, read_json, sha256_of_file, sha256_of_value
 from sketch2video.systems.registry import find_system, system_names, system_of_class
+from sketch2video.systems.spec import SystemSpec
 
 INDEX = "model_index.json"
 BY_SLOT = "sketch2video.models.curve_vae"
@@ -31,6 +34,24 @@ def pipeline_folder(folder: Path | str) -> Path:
     raise UserError(f"{folder} holds no pipeline ({INDEX} is missing); run `dvc repro` or name another model")
 
 
+def system_of_index(folder: Path, index: Mapping[str, Any]) -> SystemSpec:
+    """The system of a pipeline's index.
+
+    Args:
+        folder: of the pipeline, for errors.
+        index: what its ``model_index.json`` holds.
+
+    Raises:
+        UserError: the pipeline is of no known system.
+    """
+    name = index.get("_class_name")
+    spec = system_of_class(str(name))
+    if spec is None:
+        known = ", ".join(find_system(system).class_name for system in system_names())
+        raise UserError(f"{folder} holds the pipeline {name}, not one of {known}; name another model")
+    return spec
+
+
 def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     """Load a system's pipeline onto the accelerator, or the CPU if there is none.
 
@@ -39,11 +60,7 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     """
     folder = pipeline_folder(folder)
     index = read_json(folder / INDEX)
-    name = index.get("_class_name")
-    spec = system_of_class(str(name))
-    if spec is None:
-        known = ", ".join(find_system(system).class_name for system in system_names())
-        raise UserError(f"{folder} holds the pipeline {name}, not one of {known}; name another model")
+    spec = system_of_index(folder, index)
     if BY_SLOT in (index.get("curve_vae") or []):
         raise UserError(
             f"{folder} was saved by an older version, whose curve VAE drew strokes by slot; train it again with"

@@ -85,10 +85,15 @@ class CurveSequence:
         return self.visibility > VISIBLE
 
     @property
-    def num_parameters(self) -> int:
-        """Largest number of parameters of a frame: non-zero coefficients of its visible strokes, and S visibilities."""
+    def frame_parameters(self) -> np.ndarray:
+        """Parameters of each frame: non-zero coefficients of its visible strokes, and S visibilities: (T,) int."""
         used = np.count_nonzero(self.coefficients, axis=(2, 3)) * self.visible
-        return int(used.sum(1).max(initial=0)) + self.visibility.shape[1]
+        return np.asarray(used.sum(1) + self.visibility.shape[1])
+
+    @property
+    def num_parameters(self) -> int:
+        """Largest number of parameters of a frame; see :attr:`frame_parameters`."""
+        return int(self.frame_parameters.max(initial=self.visibility.shape[1]))
 
     @property
     def num_slots(self) -> int:

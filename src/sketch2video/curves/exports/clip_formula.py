@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 from sketch2video.curves.equation.clip import MovingStroke
 from sketch2video.curves.exports.json_format import Equation
-from sketch2video.curves.exports.moving_strokes import Moving, clock_of, is_whole, moving_strokes, seconds_of
-from sketch2video.curves.exports.series_text import Notation, clock_text, terms_of
-
-_TERMS_A_LINE = 3
-_CLOCK_DECIMALS = 6
+from sketch2video.curves.exports.moving_strokes import (
+    CLOCK_DECIMALS,
+    clock_of,
+    clocks_of,
+    is_whole,
+    moving_strokes,
+    seconds_of,
+)
+from sketch2video.curves.exports.series_text import Notation, clock_text, latex_index, latex_row, terms_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def clip_to_latex(equation: Equation, tolerance: float | None = None) -> str:
         tolerance: root mean square distance to the strokes of the frames, px; None: the default of ``moving_strokes``.
     """
     strokes = moving_strokes(equation, tolerance)
-    clocks = _clocks(strokes)
+    clocks = clocks_of(strokes)
     height, width = equation.height, equation.width
     pieces = [
         f"% A clip of {seconds_of(equation):g} s, {width} x {height} px, strokes: {len(strokes)};"
@@ -47,19 +51,20 @@ def clip_to_latex(equation: Equation, tolerance: float | None = None) -> str:
         f" both in frame widths (the frame is $1$ wide and ${height / width:.6g}$ high), and"
     ]
     clock_rows = [
-        f"\\tau_{_index(i)} &= {clock_text(*clock, 't', _CLOCK_DECIMALS)}" for i, clock in enumerate(clocks, start=1)
+        f"\\tau_{latex_index(i)} &= {clock_text(*clock, 't', CLOCK_DECIMALS)}"
+        for i, clock in enumerate(clocks, start=1)
     ]
     if clock_rows:
         pieces.append("\\begin{align*}\n" + " \\\\\n".join(clock_rows) + "\n\\end{align*}")
     for number, moving in enumerate(strokes, start=1):
-        tau = f"\\tau_{_index(clocks.index(clock_of(moving.stroke)) + 1)}"
+        tau = f"\\tau_{latex_index(clocks.index(clock_of(moving.stroke)) + 1)}"
         notation = Notation(
             pen=lambda k: f"\\cos({k if k > 1 else ''}\\pi u)",
             time=lambda m, tau=tau: f"\\cos({m if m > 1 else ''}\\pi {tau})",  # type: ignore[misc]
             space=" ",
         )
         rows = [
-            _latex_row(f"{axis}_{_index(number)}(u, t)", terms_of(table, moving.decimals, notation))
+            latex_row(f"{axis}_{latex_index(number)}(u, t)", terms_of(table, moving.decimals, notation))
             for axis, table in zip("xy", moving.upright.swapaxes(0, 1), strict=True)
         ]
         when = "" if is_whole(moving.stroke) else f"while ${_life(moving.stroke, 't')}$,\n"
@@ -80,10 +85,10 @@ def clip_to_desmos(equation: Equation, tolerance: float | None = None) -> str:
 def desmos_expressions(equation: Equation, tolerance: float | None = None) -> tuple[list[str], list[Curve]]:
     """The definitions of m and of the clocks from the slider T, and the curves."""
     strokes = moving_strokes(equation, tolerance)
-    clocks = _clocks(strokes)
+    clocks = clocks_of(strokes)
     lines = ["m=\\operatorname{mod}\\left(T,1\\right)"]
     for number, clock in enumerate(clocks, start=1):
-        lines.append(f"c_{{{number}}}=\\pi\\left({clock_text(*clock, 'm', _CLOCK_DECIMALS)}\\right)")
+        lines.append(f"c_{{{number}}}=\\pi\\left({clock_text(*clock, 'm', CLOCK_DECIMALS)}\\right)")
     curves = []
     for moving in strokes:
         clock_name = f"c_{{{clocks.index(clock_of(moving.stroke)) + 1}}}"
@@ -101,19 +106,5 @@ def desmos_expressions(equation: Equation, tolerance: float | None = None) -> tu
     return lines, curves
 
 
-def _clocks(strokes: list[Moving]) -> list[tuple[float, float]]:
-    """The different clocks of strokes that move, in their order."""
-    return list(dict.fromkeys(clock_of(moving.stroke) for moving in strokes))
-
-
 def _life(stroke: MovingStroke, name: str) -> str:
     return f"{round(stroke.birth, 6):g}\\le {name}<{round(stroke.death, 6):g}"
-
-
-def _index(number: int) -> str:
-    return str(number) if number < 10 else f"{{{number}}}"
-
-
-def _latex_row(name: str, terms: list[str]) -> str:
-    lines = [" ".join(terms[i : i + _TERMS_A_LINE]) for i in range(0, len(terms), _TERMS_A_LINE)]
-    return f"{name} &= " + " \\\\\n&\\quad {}".join(lines)

@@ -22,10 +22,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sketch2video.curves.equation.clip import ClipEquation, MovingStroke
-from sketch2video.curves.exports.json_format import Equation, Number, shortest
+from sketch2video.curves.exports.json_format import (
+    MOST_COEFFICIENTS,
+    Equation,
+    Number,
+    head_of,
+    read_document,
+    shortest,
+)
 from sketch2video.errors import UserError
 
 FORMAT = "sketch2video.equation/2"
@@ -68,9 +75,6 @@ class MovingEquation:
         return Equation(curves, self.height, self.width, fps)
 
 
-_MOST = 2**24
-"""Guard against a small document that takes a lot of memory: coefficients are stored as a table for each stroke."""
-
 Series = Annotated[list[Annotated[list[Number], Field(max_length=4096)]], Field(min_length=1, max_length=4096)]
 
 
@@ -91,7 +95,7 @@ class _Document(BaseModel):
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    frames: int = Field(ge=1, le=_MOST)
+    frames: int = Field(ge=1, le=MOST_COEFFICIENTS)
     strokes: list[_Stroke]
 
 
@@ -105,9 +109,8 @@ def clip_to_json(equation: MovingEquation) -> str:
         "fps": equation.fps,
         "frames": equation.clip.frames,
     }
-    head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
     strokes = ",\n  ".join(json.dumps(_written(stroke)) for stroke in equation.clip.strokes)
-    return f'{{\n{head} "strokes": [\n  {strokes}\n ]\n}}\n'
+    return f'{{\n{head_of(about)} "strokes": [\n  {strokes}\n ]\n}}\n'
 
 
 def clip_from_json(text: str, source: str = "the equation") -> MovingEquation:
@@ -120,15 +123,12 @@ def clip_from_json(text: str, source: str = "the equation") -> MovingEquation:
     Raises:
         UserError: it is not JSON, not of this format, or its strokes are inconsistent; the message names the fault.
     """
-    try:
-        document = _Document.model_validate_json(text)
-    except ValidationError as error:
-        first: Any = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}; write it again") from error
+    document = read_document(_Document, text, source)
     shapes = [(len(stroke.x), max(map(len, (*stroke.x, *stroke.y)))) for stroke in document.strokes]
-    if sum(times * max(pen, 1) for times, pen in shapes) > _MOST:
-        raise UserError(f"{source}: the strokes' harmonics are more than {_MOST} in all; simplify the drawing")
+    if sum(times * max(pen, 1) for times, pen in shapes) > MOST_COEFFICIENTS:
+        raise UserError(
+            f"{source}: the strokes' harmonics are more than {MOST_COEFFICIENTS} in all; simplify the drawing"
+        )
     strokes = []
     for s, (stroke, (times, pen)) in enumerate(zip(document.strokes, shapes, strict=True)):
         limits = [len(row) for row in stroke.x]

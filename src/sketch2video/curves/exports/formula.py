@@ -7,16 +7,13 @@ the frame requires, and terms that round to zero are omitted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sketch2video.curves.equation.sequence import CurveSequence, cosines
+from sketch2video.curves.exports.series_text import PRECISION, Notation, latex_index, latex_row, terms_of
 
-PRECISION = 0.05
-"""Distance in px by which rounding may move a curve."""
-
-_TERMS_A_LINE = 3
+_LATEX = Notation(pen=lambda k: f"\\cos({k if k > 1 else ''}\\pi t)", space=" ")
+_DESMOS = Notation(pen=lambda k: f"\\cos\\left({k if k > 1 else ''}\\pi t\\right)")
 
 
 def to_latex(sequence: CurveSequence, frame: int, height: int, width: int) -> str:
@@ -28,8 +25,10 @@ def to_latex(sequence: CurveSequence, frame: int, height: int, width: int) -> st
         f" (the frame is $1$ wide and ${height / width:.6g}$ high):"
     ]
     for number, stroke in enumerate(strokes, start=1):
-        index = number if number < 10 else f"{{{number}}}"
-        x, y = (_latex_row(f"{axis}_{index}(t)", row, decimals) for axis, row in zip("xy", stroke, strict=True))
+        x, y = (
+            latex_row(f"{axis}_{latex_index(number)}(t)", terms_of(row[None], decimals, _LATEX))
+            for axis, row in zip("xy", stroke, strict=True)
+        )
         pieces.append(f"\\begin{{align*}}\n{x} \\\\\n{y}\n\\end{{align*}}")
     return "\n".join(pieces) + "\n"
 
@@ -43,7 +42,7 @@ def to_desmos(sequence: CurveSequence, frame: int, height: int, width: int) -> s
     strokes, decimals = _upright(sequence, frame, height, width)
     lines = []
     for stroke in strokes:
-        x, y = ("".join(_terms(row, decimals, _desmos_cosine)) for row in stroke)
+        x, y = ("".join(terms_of(row[None], decimals, _DESMOS)) for row in stroke)
         lines.append(f"\\left({x},{y}\\right)\\left\\{{0\\le t\\le1\\right\\}}\n")
     return "".join(lines)
 
@@ -59,23 +58,3 @@ def _upright(sequence: CurveSequence, frame: int, height: int, width: int) -> tu
         if np.hypot(lost[:, 0], lost[:, 1]).max(initial=0.0) <= PRECISION:
             break
     return strokes, decimals
-
-
-def _terms(series: np.ndarray, decimals: int, cosine: Callable[[int], str], space: str = "") -> list[str]:
-    """A cosine sum, term by term with signs; the first has none if it is positive."""
-    terms: list[str] = []
-    for k, value in enumerate(series.round(decimals).tolist()):
-        if value:
-            sign = ("-" if value < 0 else "+") + space if terms else "-" if value < 0 else ""
-            terms.append(f"{sign}{f'{abs(value):.{decimals}f}'.rstrip('0').rstrip('.')}{cosine(k) if k else ''}")
-    return terms or ["0"]
-
-
-def _latex_row(name: str, series: np.ndarray, decimals: int) -> str:
-    terms = _terms(series, decimals, lambda k: f"\\cos({k if k > 1 else ''}\\pi t)", " ")
-    lines = [" ".join(terms[i : i + _TERMS_A_LINE]) for i in range(0, len(terms), _TERMS_A_LINE)]
-    return f"{name} &= " + " \\\\\n&\\quad {}".join(lines)
-
-
-def _desmos_cosine(k: int) -> str:
-    return f"\\cos\\left({k if k > 1 else ''}\\pi t\\right)"

@@ -11,14 +11,21 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from sketch2video.curves.exports.json_format import Equation
-from sketch2video.curves.exports.moving_strokes import Moving, clock_of, is_whole, moving_strokes, seconds_of
+from sketch2video.curves.exports.moving_strokes import (
+    CLOCK_DECIMALS,
+    Moving,
+    clock_of,
+    clocks_of,
+    is_whole,
+    moving_strokes,
+    seconds_of,
+)
 from sketch2video.curves.exports.series_text import Notation, clock_text, number_text, terms_of
 
 _VIEW = 800
 """Width of the view, px; the frame fills it up to a margin."""
 _MARGIN = 0.1
 _THICKEST = 13
-_CLOCK_DECIMALS = 6
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of the file in the archive: equal drawings are equal files."""
 
@@ -39,17 +46,17 @@ def to_geogebra(equation: Equation, thickness: float, tolerance: float | None = 
     SubElement(kernel, "angle", val="radians")
     construction = SubElement(root, "construction", title="A drawing as an equation", author="", date="")
     strokes = moving_strokes(equation, tolerance)
-    clocks = list(dict.fromkeys(clock_of(moving.stroke) for moving in strokes)) if len(equation.curves) > 1 else []
+    clocks = clocks_of(strokes) if len(equation.curves) > 1 else []
     if clocks:
         _slider(construction, seconds_of(equation))
     for number, clock in enumerate(clocks, start=1):
-        text = f"pi*({clock_text(*clock, 'T', _CLOCK_DECIMALS, '*')})"
+        text = f"pi*({clock_text(*clock, 'T', CLOCK_DECIMALS, '*')})"
         SubElement(construction, "expression", label=f"c_{{{number}}}", exp=text)
         number_element = SubElement(construction, "element", type="numeric", label=f"c_{{{number}}}")
         SubElement(number_element, "show", object="false", label="false")
     for number, moving in enumerate(strokes, start=1):
         clock_name = f"c_{{{clocks.index(clock_of(moving.stroke)) + 1}}}" if clocks else ""
-        _curve(construction, f"s_{{{number}}}", moving, clock_name, _rgb(equation, moving.slot), thickness)
+        _curve(construction, f"s_{{{number}}}", moving, clock_name, equation.rgb(moving.slot), thickness)
     xml = b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -57,10 +64,6 @@ def to_geogebra(equation: Equation, thickness: float, tolerance: float | None = 
         member.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(member, xml)
     return data.getvalue()
-
-
-def _rgb(equation: Equation, slot: int) -> list[int]:
-    return [0, 0, 0] if equation.colours is None else equation.colours[slot].tolist()
 
 
 def _view(root: Element, equation: Equation) -> None:

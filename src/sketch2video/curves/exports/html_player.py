@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sketch2video.curves.exports.clip_formula import clip_to_desmos, clip_to_latex
-from sketch2video.curves.exports.json_format import Equation
+from sketch2video.curves.exports.json_format import Equation, shortest_series
 
 _PAGE = Path(__file__).with_name("html_player.html")
 
@@ -26,7 +26,7 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
     """
     curves = equation.curves
     frames = [
-        [[[float(str(v)) for v in np.trim_zeros(row, "b")] for row in stroke] for stroke in strokes[shown]]
+        [[shortest_series(row) for row in stroke] for stroke in strokes[shown]]
         for strokes, shown in zip(curves.coefficients, curves.visible, strict=True)
     ]
     extra = 0 if equation.colours is None else equation.colours.size

@@ -18,9 +18,10 @@ stroke is drawn where its visibility is above 0.5. Numbers are the shortest deci
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,9 +61,13 @@ class Equation:
         """Largest number of parameters of a frame, colours included."""
         return self.curves.num_parameters + (0 if self.colours is None else self.colours.size)
 
+    def rgb(self, stroke: int) -> list[int]:
+        """The colour of a stroke, red, green and blue in 0 to 255; black where strokes have none."""
+        return [0, 0, 0] if self.colours is None else self.colours[stroke].tolist()
+
     def css_colour(self, stroke: int, default: str = "black") -> str:
         """The colour of a stroke as ``#rrggbb``."""
-        return default if self.colours is None else "#{:02x}{:02x}{:02x}".format(*self.colours[stroke].tolist())
+        return default if self.colours is None else "#{:02x}{:02x}{:02x}".format(*self.rgb(stroke))
 
     def summary(self) -> str:
         """Number of parameters and of pixels, as a sentence."""
@@ -85,7 +90,7 @@ class Equation:
         return Equation(curves, self.height, self.width, colours=self.colours)
 
 
-_MOST = 2**24
+MOST_COEFFICIENTS = 2**24
 """Guard against a small document that takes a lot of memory: coefficients are stored for all harmonics."""
 
 Number = Annotated[float, Field(ge=-3e38, le=3e38)]  # what float32 holds
@@ -115,6 +120,33 @@ class _Document(BaseModel):
     frames: list[list[_Stroke]] = Field(min_length=1)
 
 
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def head_of(about: Mapping[str, Any]) -> str:
+    """The first lines of a document: an entry a line."""
+    return "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
+
+
+def read_document(kind: type[Document], text: str, source: str) -> Document:
+    """A document of a format.
+
+    Args:
+        kind: the format.
+        text: the document.
+        source: its name in errors.
+
+    Raises:
+        UserError: it is not JSON, or not of this format; the message names the fault.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}; write it again") from error
+
+
 def to_json(equation: Equation) -> str:
     """The document that this module describes, a stroke a line."""
     curves = equation.curves
@@ -132,9 +164,8 @@ def to_json(equation: Equation) -> str:
         ",\n  ".join(json.dumps(_stroke(*stroke)) for stroke in zip(coefficients, visibility, strict=True))
         for coefficients, visibility in zip(curves.coefficients, curves.visibility, strict=True)
     ]
-    head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
     body = "],\n [".join(frames)
-    return f'{{\n{head} "frames": [\n [{body}]\n ]\n}}\n'
+    return f'{{\n{head_of(about)} "frames": [\n [{body}]\n ]\n}}\n'
 
 
 def from_json(text: str, source: str = "the equation") -> Equation:
@@ -147,15 +178,12 @@ def from_json(text: str, source: str = "the equation") -> Equation:
     Raises:
         UserError: it is not JSON, not of this format, or its strokes are inconsistent; the message names the fault.
     """
-    try:
-        document = _Document.model_validate_json(text)
-    except ValidationError as error:
-        first: Any = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{source}: {key + ': ' if key else ''}{first['msg']}; write it again") from error
+    document = read_document(_Document, text, source)
     strokes, harmonics = len(document.frames[0]), document.harmonics
-    if len(document.frames) * strokes * harmonics > _MOST:
-        raise UserError(f"{source}: frames, strokes and harmonics are more than {_MOST} in all; simplify the drawing")
+    if len(document.frames) * strokes * harmonics > MOST_COEFFICIENTS:
+        raise UserError(
+            f"{source}: frames, strokes and harmonics are more than {MOST_COEFFICIENTS} in all; simplify the drawing"
+        )
     coefficients = np.zeros((len(document.frames), strokes, 2, harmonics), np.float32)
     visibility = np.zeros((len(document.frames), strokes), np.float32)
     for t, frame in enumerate(document.frames):
@@ -186,10 +214,15 @@ def is_equation(path: Path) -> bool:
 
 
 def _stroke(coefficients: np.ndarray, visibility: np.float32) -> dict[str, Any]:
-    x, y = ([shortest(value) for value in np.trim_zeros(series, "b")] for series in coefficients)
+    x, y = map(shortest_series, coefficients)
     return {"visibility": shortest(visibility), "x": x, "y": y}
 
 
 def shortest(value: np.float32) -> float:
     """The double whose shortest decimals are those of a single."""
     return float(str(value))
+
+
+def shortest_series(series: np.ndarray) -> list[float]:
+    """Float32 coefficients (K,) without trailing zeros, each as :func:`shortest`."""
+    return [shortest(value) for value in np.trim_zeros(series, "b")]

@@ -36,7 +36,8 @@ def to_lottie(equation: Equation, thickness: float) -> str:
         borders = np.flatnonzero(np.diff(visible, prepend=False, append=False)).reshape(-1, 2)
         for first, end in borders.tolist():
             series = curves.coefficients[first:end, slot].astype(np.float64) * equation.width
-            layers.append(_layer(series, first, end, _rgb(equation, slot), thickness))
+            rgb = [round(channel / 255, 4) for channel in equation.rgb(slot)]
+            layers.append(_layer(series, first, end, rgb, thickness))
     for index, layer in enumerate(layers, start=1):
         layer |= {"ind": index, "nm": f"stroke {index}"}
     document = {
@@ -52,13 +53,6 @@ def to_lottie(equation: Equation, thickness: float) -> str:
         "layers": layers,
     }
     return json.dumps(document, separators=(",", ":")) + "\n"
-
-
-def _rgb(equation: Equation, slot: int) -> list[float]:
-    """Red, green and blue in [0, 1]."""
-    if equation.colours is None:
-        return [0.0, 0.0, 0.0]
-    return [round(float(channel) / 255, 4) for channel in equation.colours[slot]]
 
 
 def _layer(series: np.ndarray, first: int, end: int, rgb: list[float], thickness: float) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from sketch2video.curves.equation.clip import MARGIN, ClipEquation, MovingStroke
+from sketch2video.curves.equation.clip import MARGIN, ClipEquation, MovingStroke, time_cosines
+from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.exports.json_format import Equation
+from sketch2video.curves.exports.series_text import PRECISION
 from sketch2video.curves.fitting.time_harmonics import fit_clip
 
-PRECISION = 0.05
-"""Distance in px by which rounding may move a curve."""
+CLOCK_DECIMALS = 6
+"""Of the numbers of clocks."""
 
 NEAR = 0.1
 """Root mean square distance in px from the strokes of the frames, of frames of at most ``LARGE`` px; the greatest is
@@ -76,10 +79,15 @@ def seconds_of(equation: Equation) -> float:
     return len(equation.curves) / equation.fps if equation.fps else 1.0
 
 
-def clock_of(stroke: MovingStroke, decimals: int = 6) -> tuple[float, float]:
+def clock_of(stroke: MovingStroke) -> tuple[float, float]:
     """(offset, rate) of :attr:`MovingStroke.clock`, rounded."""
     offset, rate = stroke.clock
-    return round(offset, decimals), round(rate, decimals)
+    return round(offset, CLOCK_DECIMALS), round(rate, CLOCK_DECIMALS)
+
+
+def clocks_of(strokes: Iterable[Moving]) -> list[tuple[float, float]]:
+    """The different clocks of strokes, in their order."""
+    return list(dict.fromkeys(clock_of(moving.stroke) for moving in strokes))
 
 
 def is_whole(stroke: MovingStroke) -> bool:
@@ -99,9 +107,8 @@ def _slot_of(stroke: MovingStroke, equation: Equation) -> int:
 
 def _decimals(coefficients: np.ndarray, width: int) -> int:
     """Decimals with which no point moves by more than ``PRECISION``, whatever the signs of the cosines are."""
-    times = np.cos(np.pi * np.outer(np.linspace(MARGIN, 1 - MARGIN, 33), np.arange(len(coefficients))))
-    harmonics = coefficients.shape[-1]
-    pens = np.cos(np.pi * np.outer(np.linspace(0, 1, 8 * harmonics + 1), np.arange(harmonics)))
+    times = time_cosines(np.linspace(MARGIN, 1 - MARGIN, 33), len(coefficients))
+    pens = cosines(8 * coefficients.shape[-1] + 1, coefficients.shape[-1])
     for decimals in range(1, 16):
         lost = np.tensordot(times, coefficients - coefficients.round(decimals), 1) @ pens.T * width
         if np.hypot(lost[:, 0], lost[:, 1]).max(initial=0.0) <= PRECISION:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+PRECISION = 0.05
+"""Distance in px by which the rounding of numbers may move a curve."""
+
+_TERMS_A_LINE = 3
 
 
 @dataclass(frozen=True)
@@ -14,14 +19,14 @@ class Notation:
 
     Attributes:
         pen: cos(k pi u) by k, which is at least 1.
-        time: cos(m pi tau) by m, which is at least 1.
+        time: cos(m pi tau) by m, which is at least 1; not called where nothing depends on time.
         times: between factors.
         space: between terms and signs.
         left, right: brackets.
     """
 
     pen: Callable[[int], str]
-    time: Callable[[int], str]
+    time: Callable[[int], str] = lambda m: ""
     times: str = ""
     space: str = ""
     left: str = "("
@@ -60,6 +65,17 @@ def terms_of(table: np.ndarray, decimals: int, notation: Notation) -> list[str]:
         inner[-1] += notation.right + notation.times + pen
         terms += inner
     return terms or ["0"]
+
+
+def latex_row(name: str, terms: Sequence[str]) -> str:
+    """A sum as rows of amsmath's ``align*``."""
+    lines = [" ".join(terms[i : i + _TERMS_A_LINE]) for i in range(0, len(terms), _TERMS_A_LINE)]
+    return f"{name} &= " + " \\\\\n&\\quad {}".join(lines)
+
+
+def latex_index(number: int) -> str:
+    """A number as an index of LaTeX."""
+    return str(number) if number < 10 else f"{{{number}}}"
 
 
 def number_text(value: float, decimals: int) -> str:
