@@ -22,7 +22,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
 from sketch2video.params import CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
-from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, known_from_drawings
+from sketch2video.pipelines.drawing import as_sketches, draw, ink_of
+from sketch2video.pipelines.known_drawings import known_drawings
 from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import Prompt, VideoRequest
@@ -239,13 +240,11 @@ class VideoPipeline(DiffusionPipeline):
         text = self.read(request)
         pictures = None if request.control is None else self.pictures_of_control(request.control)
         self.timings.lap("captions")
-        curves, sketches = request.curves, None
+        sketches, given = None, request.curves
+        curves = None if given is None or isinstance(given, Mapping) else list(given)
         if self.curve_vae is not None:
             if not request.drawn:
-                known = known_from_drawings(
-                    self.curve_vae, request.sketches, request.strokes, request.num_videos, request.num_frames, device
-                )
-                curves = self.draw(request, text, known)
+                curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
             pictures = ink_of(request.sketches, curves, self.sample_size, device)
             sketches = as_sketches(pictures)
             self.timings.lap("curves")
