@@ -13,11 +13,13 @@ SOURCE ?=
 CLIPS ?=
 # Pipelines for make bench-samplers and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
-# For make bench-strokes: a curve VAE, its text encoder, a folder with clips and curves.
+# For make bench-strokes and bench-few-drawings: a curve VAE, its text encoder, a folder with clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
+# A pipeline that paints the drawings of make bench-few-drawings; empty: they are not painted.
+PIPELINE ?=
 # Systems for make results; empty: the table of the default run.
 SYSTEMS ?=
 # WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
@@ -32,7 +34,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Recipes read names from the environment, in quotes, since names may contain spaces, quotes and other special characters.
-export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PROMPTS WRITE
+export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PIPELINE PROMPTS WRITE
 
 .PHONY: help
 help: ## List these targets
@@ -124,6 +126,10 @@ bench-strokes: $(READY) ## Measure generated drawings against those of real clip
 .PHONY: bench-stroke-numbers
 bench-stroke-numbers: $(READY) ## Compare priors on latents and on coefficients of strokes; trains a second prior (variables as above)
 	python -m benchmarks.stroke_numbers --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
+
+.PHONY: bench-few-drawings
+bench-few-drawings: $(READY) ## Measure the strokes between one to three given drawings of a clip (variables as above; PIPELINE=folder paints them)
+	python -m benchmarks.few_drawings --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --sketches "$$DATA/sketches" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS" $(if $(PIPELINE),--pipeline "$$PIPELINE")
 
 .PHONY: bench-studio
 bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many requests (MODELS=folder)
