@@ -1,4 +1,4 @@
-"""Clips of six frames with curves, and tiny bases."""
+"""Clips of ten frames with curves, and tiny bases."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.bases.tiny import SAVERS
 from tests.scenes_data import as_one_stroke
 
 ROOT = Path(__file__).parents[2]
-SIZE, FRAMES, CLIPS = 32, 6, 8
+SIZE, FRAMES, CLIPS = 32, 10, 8
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``clips`` and ``curves`` of eight scenes of 6 x 32 x 32 in two shards."""
-    folder = tmp_path_factory.mktemp("six-frames")
+    """A folder with ``clips`` and ``curves`` of eight scenes of 10 x 32 x 32 in two shards."""
+    folder = tmp_path_factory.mktemp("ten-frames")
     rng = np.random.default_rng(0)
     rows, arrays = [], []
     for number in range(CLIPS):

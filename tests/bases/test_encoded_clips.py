@@ -24,7 +24,10 @@ from sketch2video.errors import UserError
 from sketch2video.files import read_json
 from sketch2video.media.writing import write_video
 from sketch2video.params import Params
-from tests.bases.conftest import FRAMES, SIZE, adapted_params
+from tests.bases.conftest import SIZE, adapted_params
+
+USED = 9
+"""Frames of each clip that Wan can use."""
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +43,12 @@ def test_clips_are_encoded_as_the_base_encodes(encoded: Path, clips: Path, bases
     base = open_base(bases["wan"])
     vae, batch = base.load_vae(), EncodedClips(encoded, "train").batch([2])
     row = read_table(clips / "clips" / "clips.parquet").query("split == 'train'").iloc[[2]]
-    frames = torch.from_numpy(ShardReader(clips / "clips").batch("frames", row))[:, :5]
+    frames = torch.from_numpy(ShardReader(clips / "clips").batch("frames", row))[:, :USED]
     curves = [torch.from_numpy(ShardReader(clips / "curves").batch(n, row)) for n in ("coefficients", "visibility")]
     with torch.no_grad():
         expected = base.encode(vae, frames.movedim(-1, 2).float() / 127.5 - 1)
-        ink = draw_ink(*(array[:, :5] for array in curves), SIZE, SIZE)
-        drawing = encode_control(base, vae, ink, torch.ones(1, 5, dtype=torch.bool))
+        ink = draw_ink(*(array[:, :USED] for array in curves), SIZE, SIZE)
+        drawing = encode_control(base, vae, ink, torch.ones(1, USED, dtype=torch.bool))
     torch.testing.assert_close(batch["latents"], expected)
     torch.testing.assert_close(batch["control"][:, 0], drawing)
     assert batch["fps"].item() == row["fps"].item()
@@ -53,7 +56,7 @@ def test_clips_are_encoded_as_the_base_encodes(encoded: Path, clips: Path, bases
 
 def test_variants_show_few_frames(encoded: Path) -> None:
     batch = EncodedClips(encoded, "train").batch([0, 1, 2])
-    assert batch["drawn"].shape == (3, 4, 5)
+    assert batch["drawn"].shape == (3, 4, USED)
     assert batch["drawn"][:, 0].all()
     counts = batch["drawn"][:, 1:].sum(-1)
     assert 1 <= counts.min() <= counts.max() <= 4
@@ -81,7 +84,7 @@ def test_captions_are_encoded_once_each(encoded: Path, bases: dict[str, Path]) -
 def test_every_cut_clip_is_a_row(encoded: Path) -> None:
     table = pd.read_csv(encoded / "left_out.csv")
     assert list(table["clip_id"]) == [f"clip{number}" for number in range(8)]
-    assert set(table["reason"]) == {"cut: the first 5 of 6 frames are used"}
+    assert set(table["reason"]) == {"cut: the first 9 of 10 frames are used"}
 
 
 class Counted(Wan):
@@ -123,11 +126,11 @@ def test_what_cannot_be_encoded_is_one_line(clips: Path, bases: dict[str, Path],
     values = adapted_params(bases["wan"]).model_dump(by_alias=True)
     values["base"] |= {"size": 40}
     values["autoencoder"]["halvings"] = values["vqgan"]["halvings"] = 2
-    with pytest.raises(UserError, match="base.size and base.frames is no video of Wan 2.1.*take 32x32x5"):
+    with pytest.raises(UserError, match=r"base.size and base.frames is no video of Wan 2.1.*take 32x32x9"):
         encode_clips(tmp_path, params=Params.model_validate(values), **where)
     with pytest.raises(UserError, match=r"buckets: 40x32x6 is no video of Wan 2.1, .* 4n \+ 1; take 32x32x5"):
         encode_clips(tmp_path, params=adapted_params(bases["wan"], buckets=["40x32x6"]), **where)
-    with pytest.raises(UserError, match="ingest.source synthetic has no videos"):
+    with pytest.raises(UserError, match=r"ingest.source synthetic has no videos"):
         encode_clips(tmp_path, params=adapted_params(bases["wan"], buckets=["32x32x5"]), **where)
     with pytest.raises(UserError, match="none has 0 channels"):
         encode_clips(tmp_path, params=adapted_params(bases["wan"], control="none"), **where)
@@ -205,4 +208,3 @@ def test_the_control_of_a_clip_has_its_size(bases: dict[str, Path]) -> None:
         latents = encode_control(base, base.load_vae(), pictures, torch.ones(1, 5, dtype=torch.bool))
     assert latents.shape == (1, 2, 4, 4, 6)
     assert SKETCH.channels == 1
-    assert FRAMES == 6

@@ -19,7 +19,7 @@ from sketch2video.bases.base import Base
 from sketch2video.bases.clip_batches import EncodedClips
 from sketch2video.bases.encoded_clips import encode_clips
 from sketch2video.bases.registry import VARIABLE, open_base
-from sketch2video.bases.training import AdaptersTask, train_adapters, warn_if_ignored
+from sketch2video.bases.training import PREVIEW_SAMPLING, AdaptersTask, train_adapters, warn_if_ignored
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.errors import UserError
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
@@ -39,8 +39,14 @@ CAPTION = "a red circle moves left to right"
 
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain_and_short(monkeypatch)
+
+
+def plain_and_short(patch: pytest.MonkeyPatch) -> None:
+    """Full precision, and previews of two steps."""
     for module in (loop, pipeline_module):
-        monkeypatch.setattr(module, "precision", lambda: "no")
+        patch.setattr(module, "precision", lambda: "no")
+    patch.setattr(training, "PREVIEW_SAMPLING", PREVIEW_SAMPLING.model_copy(update={"num_inference_steps": 2}))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,7 @@ def trained(
     """Folder and result of a training of each base."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "precision", lambda: "no")
+        plain_and_short(patch)
         return {kind: (folder / kind, run(base, latents[kind], folder / kind)) for kind, base in bases.items()}
 
 
@@ -74,8 +80,8 @@ def test_the_loss_of_a_fixed_batch_falls(bases: dict[str, Path], latents: dict[s
     """Ten steps at fixed times, noise and variants."""
     params, base = adapted_params(bases[kind]), open_base(bases[kind])
     torch.manual_seed(0)
-    settings = {"hashes": {}, "rank": 4, "control": "sketch", "sample_size": 32, "sample_frames": 6}
-    transformer = AdaptedTransformer(base.load_network(), base, source="", **settings)
+    settings = {"hashes": {}, "rank": 4, "control": "sketch", "sample_size": 32, "sample_frames": 10}
+    transformer = AdaptedTransformer(network=base.load_network(), base=base, source="", **settings)
     clips = EncodedClips(latents[kind], "train")
     task = AdaptersTask(transformer, params.adapted_video, clips, clips)
     before = {name: weight.clone() for name, weight in transformer.network.named_parameters()}
@@ -110,9 +116,10 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
         if len(count) == 2:  # after step 4
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "save_checkpoint", fail)
+    monkeypatch.setattr(loop, "save_checkpoint", fail)
+    with pytest.raises(KeyboardInterrupt):
         run(bases[kind], latents[kind], tmp_path)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
     assert run(bases[kind], latents[kind], tmp_path) == expected
     assert (tmp_path / "adapters" / WEIGHTS).read_bytes() == (folder / "adapters" / WEIGHTS).read_bytes()
 
@@ -223,7 +230,7 @@ def test_a_saved_pipeline_generates_what_it_generated_before(
     call["generator"].manual_seed(0)
     np.testing.assert_array_equal(again([CAPTION], **call).frames, out.frames)
     facts = pipeline_facts(tmp_path / "models")
-    assert (facts.system, facts.draws, facts.frames, facts.size) == ("adapted_video", True, 6, 32)
+    assert (facts.system, facts.draws, facts.frames, facts.size) == ("adapted_video", True, 10, 32)
     assert facts.sampling == pipe.config.sampling
     kept = sum(path.stat().st_size for path in (tmp_path / "again" / "transformer").iterdir())
     assert kept < 0.5 * sum(path.stat().st_size for path in bases[kind].rglob("*.safetensors"))

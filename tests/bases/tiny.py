@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
-from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    AutoencoderKLLTXVideo,
+    AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXDPMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+    FlowMatchEulerDiscreteScheduler,
+    LTXPipeline,
+    LTXVideoTransformer3DModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
+)
+from transformers import T5Config, T5EncoderModel, T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from sketch2video.bases.adapted_transformer import AdaptedTransformer
 from sketch2video.bases.registry import open_base
 from sketch2video.bases.weights_hash import weights_hash
 from sketch2video.systems.adapted_video.pipeline import AdaptedVideoPipeline
+from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
+from tests.conftest import tiny_parts
 
-WORDS = "a red blue circle square star moves left to right grows man hikes".split()
+WORDS = ["a", "red", "blue", "circle", "square", "star", "moves", "left", "to", "right", "grows", "man", "hikes"]
 
 
 def t5_tokenizer() -> T5Tokenizer:
@@ -57,7 +74,73 @@ def save_wan(folder: Path) -> Path:
     return folder
 
 
-SAVERS: dict[str, Callable[[Path], Path]] = {"wan": save_wan}
+def save_ltx(folder: Path) -> Path:
+    """Write an LTX-Video."""
+    torch.manual_seed(0)
+    LTXPipeline(
+        tokenizer=t5_tokenizer(),
+        text_encoder=T5EncoderModel(T5Config(**T5)),
+        vae=AutoencoderKLLTXVideo(
+            latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+            layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1),
+            spatio_temporal_scaling=(True, True, True, False),
+            decoder_spatio_temporal_scaling=(True, True, True, False), patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False,
+        ),
+        transformer=stirred(
+            LTXVideoTransformer3DModel(
+                in_channels=8, out_channels=8, num_attention_heads=4, attention_head_dim=8, cross_attention_dim=32,
+                num_layers=2, caption_channels=16,
+            )
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024, shift_terminal=0.1
+        ),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_cogvideox(folder: Path, rotary: bool = False) -> Path:
+    """Write a CogVideoX: 2B, or 5B with its rotary positions and its own sampler."""
+    torch.manual_seed(0)
+    noise = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    scheduler = CogVideoXDPMScheduler if rotary else CogVideoXDDIMScheduler
+    CogVideoXPipeline(
+        tokenizer=t5_tokenizer(),
+        text_encoder=T5EncoderModel(T5Config(**T5)),
+        vae=AutoencoderKLCogVideoX(
+            down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
+            block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1, norm_num_groups=2,
+            temporal_compression_ratio=4, scaling_factor=0.7, sample_height=32, sample_width=64,
+        ),
+        transformer=stirred(
+            CogVideoXTransformer3DModel(
+                num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, time_embed_dim=8,
+                text_embed_dim=16, num_layers=2, sample_width=8, sample_height=4, sample_frames=9,
+                max_text_seq_length=24, use_rotary_positional_embeddings=rotary,
+            )
+        ),
+        scheduler=scheduler(**noise, clip_sample=False),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_own(folder: Path) -> Path:
+    """Write a text LDM of this project, whose noise has a spectrum along time."""
+    parts = tiny_parts(control_channels=0, temporal_deviations=[3.0, 1.0, 0.5, 0.3], whitening=0.5, time_shift=2.0)
+    transformer = parts["transformer"]
+    transformer.register_to_config(latent_mean=[0.1, -0.1, 0.2, 0.0], latent_std=[1.2, 0.8, 1.0, 0.9])
+    stirred(transformer)
+    TextToVideoPipeline(**parts).save_pretrained(folder)
+    return folder
+
+
+SAVERS: dict[str, Callable[[Path], Path]] = {
+    "wan": save_wan,
+    "ltx": save_ltx,
+    "cogvideox": save_cogvideox,
+    "cogvideox_5b": partial(save_cogvideox, rotary=True),
+    "own": save_own,
+}
 """From an empty folder to a base, by its kind."""
 
 
@@ -69,7 +152,14 @@ def untrained(base: Path, control: str = "sketch", **parts: Any) -> AdaptedVideo
     hashes = {name: weights_hash(part) for name, part in networks.items()}
     torch.manual_seed(0)
     transformer = AdaptedTransformer(
-        network, opened, source=str(base), hashes=hashes, rank=4, control=control, sample_size=32, sample_frames=5
+        network=network,
+        base=opened,
+        source=str(base),
+        hashes=hashes,
+        rank=4,
+        control=control,
+        sample_size=32,
+        sample_frames=5,
     )
     pipeline = AdaptedVideoPipeline(transformer.eval(), vae, text_encoder, tokenizer, opened.load_scheduler(), **parts)
     pipeline.set_progress_bar_config(disable=True)

@@ -28,6 +28,8 @@ WEIGHTS = "adapters.safetensors"
 class AdaptedTransformer(ModelMixin, ConfigMixin):
     """The prediction of a base for noisy latents, given text and the latents of a control.
 
+    Arguments are given by name.
+
     Args:
         network: of the base; its layers are changed in place, and its weights frozen.
         base: the base, which was opened from ``source``.
@@ -58,8 +60,8 @@ class AdaptedTransformer(ModelMixin, ConfigMixin):
         super().__init__()
         self.base = base
         network.requires_grad_(False)
-        self.network = _with_lora(network, base.lora_layers, rank)
-        widen(self.network, base.input_layer, base.control_channels)
+        self.network: Any = _with_lora(network, base.lora_layers, rank)
+        widen(self.network, base.input_layer, base.input_channels)
         for weight in self.adapters().values():
             weight.requires_grad_(True).data = weight.data.float()
 
@@ -118,7 +120,7 @@ class AdaptedTransformer(ModelMixin, ConfigMixin):
             raise UserError(f"{self.base.title} has no gradient checkpointing; set gradient_checkpointing to false")
         self.network.enable_gradient_checkpointing(*arguments, **options)
 
-    def save_pretrained(self, save_directory: str | os.PathLike, **_: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | os.PathLike, **_: Any) -> None:
         """Write ``config.json`` and the trained weights; the weights of the base are not written."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,9 +129,7 @@ class AdaptedTransformer(ModelMixin, ConfigMixin):
         save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, folder: str | os.PathLike, base: str | Path | None = None, **_: Any
-    ) -> AdaptedTransformer:
+    def from_pretrained(cls, folder: str | os.PathLike, base: str | Path | None = None, **_: Any) -> AdaptedTransformer:
         """Load the trained weights and the network of the base.
 
         Args:
@@ -145,7 +145,7 @@ class AdaptedTransformer(ModelMixin, ConfigMixin):
         opened = open_base(base or os.environ.get(VARIABLE) or config["source"])
         network = opened.load_network()
         check_hash(network, "transformer", opened, config["hashes"], folder)
-        model = cls(network, opened, **config)
+        model = cls(network=network, base=opened, **config)
         try:
             saved, weights = load_file(folder / WEIGHTS), model.adapters()
             if saved.keys() != weights.keys():

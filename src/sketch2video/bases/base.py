@@ -73,6 +73,7 @@ class Base(ABC):
             self.config: dict[str, Any] = dict(self.classes["transformer"].load_config(source, subfolder="transformer"))
         self.check()
 
+    @abstractmethod
     def check(self) -> None:
         """Set attributes that follow from the config; raise a UserError if the variant cannot be adapted."""
 
@@ -85,6 +86,11 @@ class Base(ABC):
     def control_channels(self) -> int:
         """Channels of the control as the network sees it: the encoded video, and which frames are drawn."""
         return self.latent_channels + self.frame_step
+
+    @property
+    def input_channels(self) -> int:
+        """Channels by which the input layer is widened."""
+        return self.control_channels
 
     @property
     def side_step(self) -> int:
@@ -160,7 +166,7 @@ class Base(ABC):
     @abstractmethod
     def predict(
         self,
-        network: nn.Module,
+        network: Any,
         latents: Tensor,
         timestep: Tensor,
         text: TextCondition,

@@ -215,6 +215,7 @@ def encode_control(base: Base, vae: nn.Module, pictures: Tensor, drawn: Tensor) 
 @torch.no_grad()
 def _encode_captions(folder: Path, base: Base, captions: Sequence[str], device: torch.device) -> str:
     """Write the encoded captions; returns the hash of the text encoder."""
+    encoder: Any
     tokenizer, encoder = base.load_text()
     digest = weights_hash(encoder)
     folder.mkdir(parents=True, exist_ok=True)

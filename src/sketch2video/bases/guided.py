@@ -20,7 +20,9 @@ def guided_base(
     drawn: Tensor | None,
     guidance: Guidance,
 ) -> Predict:
-    """The guided prediction for noisy latents at a timestep; see :func:`~sketch2video.networks.flow_matching.guidance_weights`.
+    """The guided prediction for noisy latents at a timestep.
+
+    See :func:`~sketch2video.networks.flow_matching.guidance_weights`.
 
     Args:
         transformer: the network.

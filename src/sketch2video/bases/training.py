@@ -73,8 +73,8 @@ def train_adapters(
     hashes = {"transformer": weights_hash(network), **clips.statistics["hashes"]}
     torch.manual_seed(params.base.seed)
     transformer = AdaptedTransformer(
-        network,
-        base,
+        network=network,
+        base=base,
         source=settings.base,
         hashes=hashes,
         rank=settings.rank,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,7 @@ def _read_stored(readers: dict[str, ShardReader], shard: int, row: int, frames: 
     return {name: reader(name, shard, row)[:frames] for name, reader in readers.items()}
 
 
-def _about(row: Row, fps: float, note: str) -> Row:
+def _about(row: Mapping[Any, Any], fps: float, note: str) -> Row:
     return {"caption": row["caption"], "split": row["split"], "fps": fps, "cut": note}
 
 
@@ -133,7 +133,7 @@ def clips_of_videos(
             name = row["clip_id"] if len(choices) == 1 else f"{row['clip_id']}-{number:03d}"
             shown = float(seconds[choice[-1]] - seconds[choice[0]])
             fps = settings.fps if settings.cut != "whole" else (len(choice) - 1) / max(shown, 1e-6)
-            note = "" if span - shown < 1 / settings.fps else f"cut: {shown:.2f} of {span:.2f} s are used"
+            note = "" if span - shown < 0.5 / settings.fps else f"cut: {shown:.2f} of {span:.2f} s are used"
             key = {"video": row["video_sha256"], "frames": choice.tolist(), "bucket": asdict(bucket)}
             made_of = {**key, "sketch": made_by(params.sketch), "fit": params.fit.tracking()}
             read = partial(_read_video, video, bucket, choice, params)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
@@ -78,7 +78,7 @@ class Wan(Base):
 
     def predict(
         self,
-        network: nn.Module,
+        network: Any,
         latents: Tensor,
         timestep: Tensor,
         text: TextCondition,

@@ -35,7 +35,7 @@ class WidenedInput(nn.Module):
             self.control = type(layer)(channels, layer.out_channels, bias=False, **shape)  # type: ignore[arg-type]
         else:
             raise TypeError(f"{type(layer).__name__} cannot be widened")
-        nn.init.zeros_(cast(Tensor, self.control.weight))
+        nn.init.zeros_(self.control.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output; channels after the first C are those of the control, none or all."""

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 Size = int | tuple[int, int]
 """Of pictures, px: the side of square ones, or height and width."""
 

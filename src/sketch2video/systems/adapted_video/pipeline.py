@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 import torch
@@ -221,7 +221,7 @@ class AdaptedVideoPipeline(VideoPipeline):
             control=control,
             size=size,
         )
-        output = self.generate(request, partial(self.make, request))
+        output = cast(VideoOutput, self.generate(request, partial(self.make, request)))
         if output_type != "latent":
             output.frames = _first_frames(output.frames, request.num_frames)
         return output if return_dict else output.to_tuple()
