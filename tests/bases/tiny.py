@@ -81,10 +81,17 @@ def save_ltx(folder: Path) -> Path:
         tokenizer=t5_tokenizer(),
         text_encoder=T5EncoderModel(T5Config(**T5)),
         vae=AutoencoderKLLTXVideo(
-            latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
-            layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1),
+            latent_channels=8,
+            block_out_channels=(8,) * 4,
+            decoder_block_out_channels=(8,) * 4,
+            layers_per_block=(1,) * 5,
+            decoder_layers_per_block=(1,) * 5,
             spatio_temporal_scaling=(True, True, True, False),
-            decoder_spatio_temporal_scaling=(True, True, True, False), patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False,
+            decoder_spatio_temporal_scaling=(True, True, True, False),
+            patch_size=4,
+            patch_size_t=1,
+            encoder_causal=True,
+            decoder_causal=False,
         ),
         transformer=stirred(
             LTXVideoTransformer3DModel(
