@@ -28,9 +28,10 @@ from transformers import T5Config, T5EncoderModel, T5Tokenizer, UMT5Config, UMT5
 from sketch2video.bases.adapted_transformer import AdaptedTransformer
 from sketch2video.bases.registry import open_base
 from sketch2video.bases.weights_hash import weights_hash
+from sketch2video.curve_vae import CurveVAE
 from sketch2video.systems.adapted_video.pipeline import AdaptedVideoPipeline
 from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
-from tests.conftest import tiny_parts
+from tests.conftest import TINY_CURVE_VAE, tiny_parts
 
 WORDS = ["a", "red", "blue", "circle", "square", "star", "moves", "left", "to", "right", "grows", "man", "hikes"]
 
@@ -131,9 +132,10 @@ def save_cogvideox(folder: Path, rotary: bool = False) -> Path:
     return folder
 
 
-def save_own(folder: Path) -> Path:
-    """Write a text LDM of this project, whose noise has a spectrum along time."""
-    parts = tiny_parts(control_channels=0, temporal_deviations=[3.0, 1.0, 0.5, 0.3], whitening=0.5, time_shift=2.0)
+def save_own(folder: Path, whitening: float = 0.5) -> Path:
+    """Write a text LDM of this project, whose noise has a spectrum along time unless ``whitening`` is 0."""
+    spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening}
+    parts = tiny_parts(control_channels=0, **spectrum, time_shift=2.0)
     transformer = parts["transformer"]
     transformer.register_to_config(latent_mean=[0.1, -0.1, 0.2, 0.0], latent_std=[1.2, 0.8, 1.0, 0.9])
     stirred(transformer)
@@ -171,6 +173,13 @@ def untrained(base: Path, control: str = "sketch", **parts: Any) -> AdaptedVideo
     pipeline = AdaptedVideoPipeline(transformer.eval(), vae, text_encoder, tokenizer, opened.load_scheduler(), **parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def drawing_parts() -> dict[str, Any]:
+    """The parts of a pipeline that draw."""
+    parts = tiny_parts(control_channels=0)
+    encoders = {"curve_text_encoder": parts["text_encoder"], "curve_tokenizer": parts["tokenizer"]}
+    return {"curve_vae": CurveVAE(**TINY_CURVE_VAE), **encoders}
 
 
 def stir_adapters(pipeline: AdaptedVideoPipeline, scale: float = 0.1) -> AdaptedVideoPipeline:

@@ -180,9 +180,7 @@ def check_hash(network: nn.Module, part: str, base: Base, hashes: Mapping[str, s
 
 
 def _with_lora(network: nn.Module, layers: str, rank: int) -> nn.Module:
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise UserError("LoRA needs the package peft; run `pip install -e '.[lora]'`") from error
+    from peft import LoraConfig, inject_adapter_in_model  # which load slowly
+
     adapted: nn.Module = inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=layers), network)
     return adapted

@@ -42,6 +42,7 @@ class Base(ABC):
         title: for messages.
         pipelines: classes of pipelines (``model_index.json``) whose folders hold such a base.
         classes: classes of its networks, by the names of their subfolders: ``transformer``, ``vae``, ``text_encoder``.
+        parts: subfolders of the base.
         frame_step: a video has a multiple of it, and one, frames: the autoencoder's factor in time.
         factor: px that one latent position spans along an axis.
         patch: latent positions along each axis that one token of the network covers.
@@ -61,6 +62,7 @@ class Base(ABC):
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
     classes: ClassVar[Mapping[str, Any]]
+    parts: tuple[str, ...] = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
     frame_step: int = 4
     factor: int = 8
     patch: int = 2

@@ -37,6 +37,7 @@ class Own(Base):
         "transformer": VideoTransformer,
         "vae": FrameAutoencoder,
     }
+    parts = ("transformer", "autoencoder", "text_encoder", "tokenizer", "scheduler")
     frame_step = 1
     input_layer = "patch_in"
     lora_layers = r"blocks\.\d+\.((text_)?attention\.(query|key_value|out)|feed_forward\.(0|2)|modulation\.1|time_mean)"
