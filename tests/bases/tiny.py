@@ -137,7 +137,8 @@ def save_own(folder: Path, whitening: float = 0.5) -> Path:
     spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening}
     parts = tiny_parts(control_channels=0, **spectrum, time_shift=2.0)
     transformer = parts["transformer"]
-    transformer.register_to_config(latent_mean=[0.1, -0.1, 0.2, 0.0], latent_std=[1.2, 0.8, 1.0, 0.9])
+    scale = {"latent_mean": [0.1, -0.1, 0.2, 0.0], "latent_std": [1.2, 0.8, 1.0, 0.9]}
+    transformer.register_to_config(sample_frames=10, **scale)
     stirred(transformer)
     TextToVideoPipeline(**parts).save_pretrained(folder)
     return folder

@@ -53,9 +53,10 @@ class Base(ABC):
 
     Args:
         source: folder or hub id.
+        config: of the network; None: it is read from the source.
 
     Raises:
-        UserError: it is missing or damaged, or another kind of model.
+        UserError: the source is missing or damaged, or another kind of model.
     """
 
     name: ClassVar[str]
@@ -69,10 +70,12 @@ class Base(ABC):
     input_layer: ClassVar[str]
     lora_layers: ClassVar[str]
 
-    def __init__(self, source: Path | str) -> None:
+    def __init__(self, source: Path | str, config: Mapping[str, Any] | None = None) -> None:
         self.source = str(source)
-        with one_line(source, self.title, FIX):
-            self.config: dict[str, Any] = dict(self.classes["transformer"].load_config(source, subfolder="transformer"))
+        if config is None:
+            with one_line(source, self.title, FIX):
+                config = self.classes["transformer"].load_config(source, subfolder="transformer")
+        self.config: dict[str, Any] = dict(config or {})
         self.check()
 
     @abstractmethod
