@@ -50,7 +50,7 @@ class LTX(Base):
         return LTXPipeline._normalize_latents(latents, vae.latents_mean, vae.latents_std, scale).transpose(1, 2)
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        """See :class:`Base`; decoders that remove noise are told that there is none."""
+        """See :class:`Base`; decoders that also remove noise get a timestep of 0."""
         scale = vae.config.scaling_factor
         latents = LTXPipeline._denormalize_latents(latents.transpose(1, 2), vae.latents_mean, vae.latents_std, scale)
         timestep = latents.new_zeros(len(latents)) if vae.config.timestep_conditioning else None

@@ -13,11 +13,11 @@ from sketch2video.params import Optimizer
 def make_optimizer(
     name: Optimizer, groups: list[dict[str, Any]], rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """AdamW, with moments of 32 or of 8 bits.
+    """AdamW, whose state has 32 or 8 bits.
 
     Args:
         name: ``adamw``; ``adamw_8bit`` is that of bitsandbytes (Dettmers et al. 2022, "8-bit optimizers via block-wise
-            quantization"), whose moments take a quarter of the memory.
+            quantization"), whose state takes a quarter of the memory.
         groups: of parameters.
         rate: learning rate.
         weight_decay: weight decay.
