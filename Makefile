@@ -11,9 +11,9 @@ PROFILE ?=
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes.
 CLIPS ?=
-# Pipelines for make bench-samplers and bench-studio; empty: models/sketch_ldm.
+# Pipelines for make bench-samplers, bench-control and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
-# For make bench-strokes: a curve VAE, its text encoder, a folder with clips and curves.
+# For make bench-strokes: a curve VAE, its text encoder; for it and bench-control: a folder with clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
@@ -99,6 +99,10 @@ bench-metrics: $(READY) ## Test the metrics on increasingly corrupted real clips
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps of every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
+
+.PHONY: bench-control
+bench-control: $(READY) ## Plot how far videos are from their drawings against control_guidance_scale (MODELS=folders DATA=folder of clips and curves)
+	python -m benchmarks.control $(MODELS) --data "$$DATA"
 
 .PHONY: bench-spectrum
 bench-spectrum: $(READY) ## Plot the spectrum of the latents along time, and that of the noise

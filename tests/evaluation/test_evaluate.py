@@ -129,6 +129,10 @@ def test_a_perfect_generator_scores_what_real_clips_score(world, tmp_path):
     assert metrics["is_embedded_fitted"] == pytest.approx(metrics["is_embedded_real"])
     assert metrics["psnr_fitted"] == 100
     for way in ("", "_fitted"):
+        for name in ("control_px", "control_found", "control_f1"):
+            assert metrics[f"{name}{way}"] == pytest.approx(metrics[f"{name}{way}_floor"])
+        assert metrics[f"control_px{way}"] < 0.6
+        assert metrics[f"control_found{way}"] > 0.95
         assert metrics[f"sharpness_ratio{way}"] == metrics[f"motion_ratio{way}"] == 1
         for name in ("flicker", "background_drift"):
             assert metrics[f"{name}{way}"] == metrics[f"{name}{way}_floor"] < 0.02
@@ -180,7 +184,7 @@ def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawin
     metrics = evaluation.metrics()
     assert metrics["faithfulness_joint"] == metrics["judge_accuracy_joint"]
     assert {"fvd_embedded", "kvd_embedded", "is_embedded", "flicker"} <= set(metrics)
-    assert not any("sketch" in name or "fitted" in name for name in metrics)
+    assert not any("sketch" in name or "fitted" in name or "control" in name for name in metrics)
     assert list(evaluation.seconds_per_clip) == ["text", "alone"]
     assert "fitted" not in (tmp_path / "reports" / "index.html").read_text().split("<h2>Protocol")[0]
 
@@ -206,6 +210,7 @@ def test_a_system_that_follows_control_videos_is_given_those_of_the_real_clips(w
     assert metrics["faithfulness_joint"] < 0.3
     assert metrics["faithfulness_joint_control"] == metrics["judge_accuracy_joint"]
     assert metrics["psnr_control"] == 100
+    assert "control_px_control" not in metrics
 
 
 def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path):
@@ -215,6 +220,8 @@ def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path)
     assert metrics["fvd_embedded"] > 2 * metrics["fvd_embedded_floor"]
     assert metrics["psnr_fitted"] < 30
     assert [metrics[name] for name in ("flicker", "sharpness_ratio", "motion_ratio")] == [0, 0, 0]
+    assert [metrics[name] for name in ("control_found", "control_f1", "control_f1_fitted")] == [0, 0, 0]
+    assert "control_px" not in metrics, "nothing is both asked for and found"
     assert "What went wrong" in (tmp_path / "reports" / "index.html").read_text()
 
 
@@ -271,8 +278,9 @@ def test_without_labels_the_scores_that_need_them_are_left_out(world, tmp_path):
 def test_five_videos_are_few_but_no_error(world, tmp_path):
     few = world.table.head(5).assign(shape=None, colour=None, motion=None, label=None, split="train")
     evaluation = run(world, tmp_path, Copier(world.clips), few)
-    steady = {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
-    assert set(evaluation.scores) == {"psnr_fitted"} | steady | {f"{name}_fitted" for name in steady}
+    measured = {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
+    measured |= {"control_px", "control_found", "control_f1"}
+    assert set(evaluation.scores) == {"psnr_fitted"} | measured | {f"{name}_fitted" for name in measured}
     assert evaluation.left_out["fvd_embedded"].endswith("in the train split, there are 5")
     assert "There is no test split" in (tmp_path / "reports" / "index.html").read_text()
 

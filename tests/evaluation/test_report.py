@@ -80,6 +80,10 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
     scores["flicker"] = Score(0.0123, (0.011, 0.0135), 0.0045, {"clips": 9})
     scores["motion_ratio"] = Score(0.876, None, 1.0, {"clips": 9, "real": 0.0077, "unit": "frame widths a frame"})
     scores["motion_ratio_fitted"] = Score(0.934, None, 1.0, {"clips": 9})
+    directions = {"asked_to_found_px": {"mean": 0.611, "p95": 1.77}, "found_to_asked_px": {"mean": 0.522, "p95": 1.88}}
+    scores["control_px"] = Score(0.456, (0.4, 0.501), 0.333, {"clips": 9, **directions})
+    scores["control_px_fitted"] = Score(0.444, None, 0.333, {"clips": 9, **directions})
+    scores["control_f1"] = Score(0.888, None, 0.999, {"clips": 9})
     (tmp_path / "plots").mkdir()
     curve = pd.DataFrame({"step": [1, 2, 3], "learning_rate": [1, 1, 1], "loss": [3.0, 2, 1], "kl": [0.0, 1, 1]})
     curve.to_csv(tmp_path / "plots" / "curve_vae.csv", index=False)
@@ -117,6 +121,10 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
         "0.0045",
         "0.934",
         "0.0077 frame widths a frame",
+        "0.4 – 0.501",
+        "0.444",
+        "0.999",
+        "from drawing to video 0.611 px",
         "1,234,567 parameters",
         "width: 25.0%",
     ):
@@ -133,6 +141,7 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "There is no test split" in page
     assert "Faithfulness" not in page
     assert "Steadiness" not in page
+    assert "Is the drawing followed?" not in page
 
 
 @pytest.mark.parametrize("shape", [(5, 12, 20, 3), (5, 12, 20)])

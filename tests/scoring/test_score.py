@@ -200,6 +200,7 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         "videomae": None,
         "clip": None,
         "judge": None,
+        "control": None,
         "frames": 16,
         "sampling": "first",
         "stride": 1,
@@ -215,6 +216,8 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         with pytest.raises(UserError, match=words):
             requested_scores(**wishes | changed)
     assert [sorted(w.distances) for w in requested_scores(**wishes)] == [["fvd_embedded", "kvd_embedded"]]
+    (only,) = requested_scores(**wishes | {"control": 64})
+    assert (only.drawings, only.distances) == (True, {})
 
 
 def test_a_judge_of_labels_scores_the_words_of_a_csv(folders, tmp_path):

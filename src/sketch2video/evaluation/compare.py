@@ -67,6 +67,8 @@ COLUMNS = (
     Column("background_drift", "background drift", "real"),
     Column("sharpness_ratio", "sharpness", "real"),
     Column("motion_ratio", "amount of motion", "real"),
+    Column("control_px", "px off the drawing", "lower"),
+    Column("control_f1", "lines of the drawing, F1", "higher"),
     Column("latent_numbers", "latent numbers a frame", None, write=_count),
     Column("parameters", "parameters", None, write=_count),
     Column("seconds_batch", "seconds in a batch", "lower"),

@@ -22,6 +22,7 @@ from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
+from sketch2video.evaluation.fidelity_scores import AskedDrawings, fidelity_scores
 from sketch2video.evaluation.provenance import provenance
 from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import (
@@ -112,7 +113,7 @@ def evaluate(
     Writes ``metrics.json``, ``evaluation.json``, ``plots/``, ``examples/`` and ``index.html``.
 
     Args:
-        params: all parameters; ``base`` and ``evaluate`` are read.
+        params: all parameters; ``base`` and ``evaluate`` are read, and ``sketch`` where there are drawings.
         data: outputs of ingest, and of sketch and fit for systems with drawings.
         system: name of the system, for the report.
         model: folder of the assembled pipeline.
@@ -162,6 +163,10 @@ def evaluate(
     scores, left_out = score(rows, real, judged, judge, params.evaluate.bootstrap, protocol)
     for way in generated.keys() - {TEXT}:
         scores[f"psnr{suffix_of(way)}"] = _psnr(generated[way], real_batches(), protocol)
+    drawings = AskedDrawings(control, rows, data.clips, data.curves, sampling.batch_size)
+    drawn = {suffix_of(way): clips for way, clips in generated.items() if control.draws or way != TEXT}
+    followed, undefined = fidelity_scores(drawings, drawn, params.sketch, params.evaluate.bootstrap, protocol)
+    scores, left_out = scores | followed, left_out | undefined
     seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
     pairs_of_words = pd.DataFrame(columns=["attribute", "asked", "judged"])
     asked = judge.requested(rows) if isinstance(judge, VideoJudge) else pd.DataFrame(index=rows.index)

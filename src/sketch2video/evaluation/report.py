@@ -44,6 +44,13 @@ STEADINESS = {
 }
 """Measures of steadiness, in the report's order, with their descriptions."""
 
+FOLLOWED = {
+    "control_px": "Distance in px of lines that drawing and video both have: the mean of both directions.",
+    "control_found": "Share of the drawing's lines near which the video has one, within a sixteenth of the frame.",
+    "control_f1": "F1 score of the video's lines as a copy of the drawing, within 1 px.",
+}
+"""Measures of how a drawing is followed, in the report's order, with their descriptions."""
+
 WAYS = {"text": "from text", "alone": "from text, alone"}
 """Names of the ways to generate in the table of costs; a control adds its own."""
 
@@ -99,6 +106,8 @@ def write_report(
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
         steadiness={name: text for name, text in STEADINESS.items() if name in evaluation.scores},
+        followed=followed_ways(evaluation.scores, control.way),
+        followed_text=FOLLOWED,
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
         costs=[(ways[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
@@ -154,6 +163,21 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
     first = next(iter(HEADINGS))
     headings = {first: HEADINGS[first]} | ({f"{first}_{way.name}": way.heading} if way else {}) | HEADINGS
     return [(heading, groups[name]) for name, heading in headings.items() if name in groups]
+
+
+def followed_ways(scores: dict[str, Score], way: Way | None) -> dict[str, dict[str, Score]]:
+    """Measures of how a drawing is followed, by title of the way to generate and by name; without ways that have none.
+
+    Args:
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
+    """
+    endings = {WAYS["text"]: ""} | ({way.short: f"_{way.name}"} if way else {})
+    found = {
+        title: {name: scores[f"{name}{end}"] for name in FOLLOWED if f"{name}{end}" in scores}
+        for title, end in endings.items()
+    }
+    return {title: measures for title, measures in found.items() if measures}
 
 
 def asked_labels(scores: dict[str, Score]) -> str:

@@ -183,18 +183,27 @@ def steadiness_scores(
         if len(values):
             about = {"clips": len(values), "unit": "share of the full range", "interval": "bootstrap"}
             floor = mean(true) if len(true) else None
-            scores[name] = Score(mean(values), _spread(mean, values, bootstrap), floor, protocol | about)
+            scores[name] = Score(mean(values), spread(mean, values, bootstrap), floor, protocol | about)
     for name, unit in (("sharpness", "full ranges a pixel"), ("motion", "frame widths a frame")):
         pairs = np.stack([getattr(generated, name), getattr(real, name)], 1)
         if pairs[:, 1].any():
             about = {"clips": len(pairs), "real": mean(pairs[:, 1]), "unit": unit, "interval": "bootstrap"}
-            interval = _spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
+            interval = spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
             scores[f"{name}_ratio"] = Score(ratio(*pairs.T), interval, 1.0, protocol | about)
     return scores
 
 
-def _spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
-    """The bootstrap interval; None if there are too few resamples, or the statistic of one of them is undefined."""
+def spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
+    """The bootstrap interval of a statistic.
+
+    Args:
+        statistic: from samples to a number.
+        sample: (N, ...).
+        bootstrap: number of resamples.
+
+    Returns:
+        Lower and upper bound; None if there are fewer than two resamples, or the statistic of one is undefined.
+    """
     if bootstrap < 2:
         return None
     interval = bootstrap_interval(statistic, sample, resamples=bootstrap)

@@ -20,7 +20,9 @@ from sketch2video.errors import UserError
 from sketch2video.judges.faithfulness import faithfulness, known_words
 from sketch2video.judges.trained.video_judge import short_name
 from sketch2video.judges.verdict import Verdict
+from sketch2video.scoring.control_extractor import measures_of
 from sketch2video.scoring.features import Extractor, FeatureSet, Video, extract, refuse_other_protocol
+from sketch2video.scoring.fidelity import MEASURES
 from sketch2video.scoring.metrics import bootstrap_interval, inception_score
 from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel_of_rows
 
@@ -64,6 +66,8 @@ class ScoreRequest:
         splits: number of splits of the inception score.
         captions: for CLIPSIM: from captions to embeddings; videos without a caption are then ignored.
         words: for faithfulness: the words of each label, whose indices are the features.
+        drawings: whether the features are measures of how drawings are followed; generated videos without one are then
+            left out.
     """
 
     extractor: Extractor
@@ -72,6 +76,7 @@ class ScoreRequest:
     splits: int = 1
     captions: Callable[[Sequence[str]], np.ndarray] | None = None
     words: Mapping[str, Sequence[str]] | None = None
+    drawings: bool = False
 
 
 FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
@@ -98,12 +103,22 @@ def score_sets(
     """
     if any(one.captions for one in requests) and not any(video.caption for video in generated):
         raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
+    drawn = [video for video in generated if video.control]
+    if any(one.drawings for one in requests) and not drawn:
+        raise UserError(
+            "no generated video has a drawing; give the videos as a CSV path_to_video,path_to_control, or as a folder"
+            " that `sketch2video generate` wrote"
+        )
     scores: dict[str, SetScore] = {}
     left_out: dict[str, dict[str, str]] = {}
     for one in requests:
         real_features = extract(one.extractor, real, cache, "real")
-        features = extract(one.extractor, generated, cache, "generated")
+        features = extract(one.extractor, drawn if one.drawings else generated, cache, "generated")
         left_out[one.extractor.protocol.extractor] = real_features.left_out | features.left_out
+        if one.drawings:
+            bare = {str(video.path): "has no drawing" for video in generated if not video.control}
+            left_out[one.extractor.protocol.extractor] |= bare
+            scores |= _control(real_features, features, bootstrap)
         for name, distance in one.distances.items():
             scores[name] = compare(real_features, features, distance, bootstrap)
         if one.inception:
@@ -249,6 +264,27 @@ def _faithfulness(real: FeatureSet, generated: FeatureSet, words: Mapping[str, S
             counts = {"real": None, "generated": None, side: share.total}
             protocol = asdict(features.protocol) | {"interval": "Wilson"}
             scores[f"{prefix}_{short_name(name)}"] = SetScore(share.value, share.interval, **counts, protocol=protocol)
+    return scores
+
+
+def _control(real: FeatureSet, generated: FeatureSet, bootstrap: int) -> dict[str, SetScore]:
+    """How drawings are followed, see :mod:`sketch2video.scoring.fidelity`; undefined scores are left out.
+
+    ``control_px`` is the distance of lines that drawing and video both have, ``control_found`` the share of the
+    drawing's lines that the video has, ``control_f1`` the F1 score of lines within 1 px; with ``_real`` those of the
+    real videos.
+    """
+    scores = {}
+    for name, measure in MEASURES.items():
+        for side, features in (("generated", generated), ("real", real)):
+            values = measure(measures_of(features.features))
+            values = values[~np.isnan(values)]
+            if not len(values):
+                continue
+            interval = bootstrap_interval(_mean, values, resamples=bootstrap) if bootstrap >= 2 else None
+            counts = {"real": None, "generated": None, side: len(values)}
+            ending = "_real" if features is real else ""
+            scores[f"{name}{ending}"] = SetScore(_mean(values), interval, **counts, protocol=asdict(features.protocol))
     return scores
 
 
