@@ -88,7 +88,7 @@ def test_tokens_that_follow_from_captions_are_learned(project: Path, tmp_path: P
 
 @pytest.fixture(scope="module")
 def drawn(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with captions that say nothing: the tokens follow from a drawing, a line or none."""
+    """The same with captions that say nothing: the tokens follow from a drawing, a line across or one down."""
     folder = tmp_path_factory.mktemp("drawn")
     for name in ("tokens", "vqgan", "text"):
         (folder / name).symlink_to(project / name)
@@ -96,9 +96,9 @@ def drawn(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("clips", "curves"):
         write_table(table, folder / name / f"{name}.parquet")
     lines = np.zeros((CLIPS, FRAMES, 1, 2, 2), np.float32)
-    lines[..., 0, 0], lines[..., 1, 0], lines[..., 0, 1] = 0.5, 0.5, 0.4
-    visible = np.zeros((CLIPS, FRAMES, 1), np.float32)
-    visible[::2] = 1
+    lines[..., 0] = 0.5
+    lines[::2, ..., 0, 1] = lines[1::2, ..., 1, 1] = 0.4
+    visible = np.ones((CLIPS, FRAMES, 1), np.float32)
     arrays = {"coefficients": lines, "visibility": visible}
     write_shard(shard_path(folder / "curves", 0), arrays, table["clip_id"].tolist(), "curves")
     return folder
@@ -112,9 +112,9 @@ def test_what_the_control_takes_off_the_loss_is_measured(drawn: Path, tmp_path: 
     assert gap == pytest.approx(
         sum(metrics[f"loss_test_{level}_without_control"] - metrics[f"loss_test_{level}"] for level in (0, 1))
     )
-    changes |= {"control_dropout": 1.0}
-    ignored = trained(drawn, tmp_path / "ignored", params_of(60, **changes), curves=drawn / "curves").metrics
-    assert abs(ignored["control_gap"]) < 0.1 * gap
+    never_seen = changes | {"control_dropout": 1.0}
+    ignored = trained(drawn, tmp_path / "ignored", params_of(5, **never_seen), curves=drawn / "curves").metrics
+    assert ignored["control_gap"] < 2 * ignored["control_gap_error"]
     assert "control_gap" not in trained(drawn, tmp_path / "none", params_of(1, discriminator_weight=0.0)).metrics
 
 
