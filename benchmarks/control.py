@@ -47,6 +47,8 @@ COLUMNS = {
 
 SHARES = {"control_found", "faithfulness_joint"}
 """Those that are written as percentages."""
+DIGITS = {"control_px": 3, "control_f1": 3, "fvd_embedded": 1}
+"""Digits after the point of the others."""
 
 Scores = dict[str, Score]
 
@@ -162,7 +164,7 @@ def _cells(scores: Mapping[str, Any]) -> list[str]:
 def _cell(name: str, score: Mapping[str, Any]) -> str:
     """A value with its interval."""
     values = [score["value"], *(score["interval"] or ())]
-    first, *ends = (f"{100 * value:.1f}" if name in SHARES else f"{value:.3g}" for value in values)
+    first, *ends = (f"{100 * value:.1f}" if name in SHARES else f"{value:.{DIGITS[name]}f}" for value in values)
     return f"{first}{'%' * (name in SHARES)}" + (f" [{', '.join(ends)}]" if ends else "")
 
 
