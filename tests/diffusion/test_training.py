@@ -119,7 +119,7 @@ def test_the_loss_of_a_flow_is_the_distance_to_its_velocity(encoded: Path, monke
 
 
 class Seen(VideoTransformer):
-    """A network that knows the sign of the best prediction at a time, and with a drawing more of its size by ``use``."""
+    """A network that knows the sign of the best prediction, and from a drawing more of its size: by ``use``."""
 
     use = 0.0
 
