@@ -12,7 +12,14 @@ from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
 from sketch2video.data.clips.shards import ShardReader, shard_path, write_shard
 from sketch2video.diffusion import training
 from sketch2video.diffusion.mixed_data import MixedDataset
-from sketch2video.diffusion.training import VideoLDMTask, captions_of, near_ink, train_video_ldm, wavering
+from sketch2video.diffusion.training import (
+    VideoLDMTask,
+    captions_of,
+    frames_per_latent,
+    near_ink,
+    train_video_ldm,
+    wavering,
+)
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
@@ -301,6 +308,35 @@ def test_captions_are_cut_to_the_longest_that_is_asked_for() -> None:
     some = captions_of(table, torch.tensor([1, 0]), torch.device("cpu"))
     torch.testing.assert_close(some.hidden, table.hidden[[1, 0], :2])
     assert some.mask.tolist() == [[True, False], [True, True]]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mixture", "expected"),
+    [
+        (None, None, 2),
+        (None, MixtureParams(known_frames=0.2, half_rate=0.0, image_share=0.0, image_steps=0), 1),
+        (None, MixtureParams(known_frames=0.0, half_rate=0.0, image_share=0.0, image_steps=5), 1),
+        (4, None, 4),
+        (1, MixtureParams(known_frames=0.2, half_rate=0.0, image_share=0.0, image_steps=0), 1),
+    ],
+)
+def test_the_spectrum_says_how_many_frames_share_a_latent(chosen, mixture, expected: int) -> None:
+    section = small_params("video_ldm", 1, frames_per_latent=chosen).video_ldm
+    assert frames_per_latent(section, mixture, [3.0, 1.0, 0.1, 0.1]) == expected
+
+
+def test_known_frames_cannot_share_a_latent() -> None:
+    section = small_params("video_ldm", 1, frames_per_latent=2).video_ldm
+    mixture = MixtureParams(known_frames=0.2, half_rate=0.0, image_share=0.0, image_steps=0)
+    with pytest.raises(UserError, match=r"video_ldm.frames_per_latent is 2, .*; set it to 1"):
+        frames_per_latent(section, mixture, [1.0])
+
+
+def test_a_network_whose_frames_share_latents_learns(encoded: Path, tmp_path: Path) -> None:
+    short = run(encoded, tmp_path / "short", 2, frames_per_latent=2)
+    long = run(encoded, tmp_path / "long", 60, frames_per_latent=2)
+    assert long.metrics["loss_test"] < 0.95 * short.metrics["loss_test"]
+    assert VideoTransformer.from_pretrained(tmp_path / "long" / "video_ldm").config.frames_per_latent == 2
 
 
 def test_missing_latents_are_named(encoded: Path, tmp_path: Path) -> None:

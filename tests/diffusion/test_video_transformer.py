@@ -1,11 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 import torch
+from scipy.fft import dct
 from torch import nn
 from torch.nn import functional
 
-from sketch2video.diffusion.video_transformer import ControlStem, VideoTransformer
+from sketch2video.diffusion.video_transformer import ControlStem, VideoTransformer, by_latent
 from sketch2video.networks.blocks import ConditionedBlock, attend, fourier_features, grid_positions
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.temporal_spectrum import still_positions
@@ -290,3 +292,38 @@ def test_a_network_that_was_saved_with_one_spectrum_answers_the_same(inputs, tmp
     assert torch.equal(loaded(**inputs), network(**inputs))
     still = torch.ones(2, 1, 4, 8, dtype=torch.bool)
     assert torch.equal(loaded(**inputs, still=still), network(**inputs))
+
+
+def test_drawings_of_the_frames_of_a_latent_are_its_channels() -> None:
+    control = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(2, 6, 1, 4, 4)
+    assert by_latent(control, 1) is control
+    assert by_latent(control, 2)[0, :, :, 0, 0].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert by_latent(control[:, :5], 2)[0, :, :, 0, 0].tolist() == [[0, 1], [2, 2], [3, 4]]
+    colours = torch.rand(1, 4, 3, 4, 4)
+    assert torch.equal(by_latent(colours, 2)[0, 1, 3:], colours[0, 3])
+
+
+@pytest.mark.parametrize("frames", [8, 7])
+def test_several_frames_share_a_latent(frames: int) -> None:
+    config = {"latent_channels": 4, "factor": 4, "width": 32, "layers": 2, "heads": 2, "text_width": 16}
+    transformer = shaken(VideoTransformer(**config, frames_per_latent=2, temporal_deviations=[2.0, 1.0, 0.5, 0.2]))
+    torch.manual_seed(0)
+    latents, ink, time = torch.randn(1, frames, 4, 4, 4), torch.rand(1, frames, 1, 16, 16), torch.tensor([0.5])
+    velocity = transformer(latents, time, control=ink)
+    assert velocity.shape == latents.shape
+    spectrum = np.square(dct(velocity.detach().numpy(), axis=1, norm="ortho")).sum((0, 2, 3, 4))
+    assert spectrum[4:].max() < 1e-8 < spectrum[:4].min()
+    for frame in range(frames):
+        other = ink.clone()
+        other[:, frame] = 0
+        assert not torch.allclose(transformer(latents, time, control=other), velocity, atol=1e-3), frame
+    tokens = []
+    transformer.blocks[0].register_forward_hook(lambda block, inputs, output: tokens.append(output.shape))
+    transformer(latents, time, control=ink)
+    assert tokens == [(1, 4, 4, 32)], "frames of tokens"
+
+
+@pytest.mark.parametrize("choice", [{"known_frames": True}, {"image_prior": True}])
+def test_known_and_single_frames_have_a_latent_each(choice: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match="frames_per_latent=1"):
+        VideoTransformer(frames_per_latent=2, **choice)

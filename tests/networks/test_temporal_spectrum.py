@@ -10,7 +10,10 @@ from sketch2video.diffusion.windows import cut_windows, window_starts
 from sketch2video.networks.temporal_spectrum import (
     IDENTITY,
     TemporalSpectrum,
+    latents_of,
+    most_frames_per_latent,
     power_by_frequency,
+    resampled,
     still_positions,
     temporal_deviations,
 )
@@ -220,3 +223,48 @@ def test_an_objective_treats_every_position_by_its_kind(name: str) -> None:
     same(*(objective.residual(guess, data, noise, time) for objective in (both, near, far)))
     for values in zip(*(objective.estimates(guess, data, time) for objective in (both, near, far)), strict=True):
         same(*values)
+
+
+@pytest.mark.parametrize(("frames", "fewer"), [(16, 8), (15, 8), (7, 4), (5, 5)])
+def test_clips_at_fewer_frames_keep_their_lowest_frequencies(frames: int, fewer: int) -> None:
+    clips = torch.randn(3, frames, 2, 4, generator=torch.Generator().manual_seed(0))
+    short = resampled(clips, fewer)
+    expected = dct(clips.numpy(), axis=1, norm="ortho")[:, :fewer]
+    np.testing.assert_allclose(dct(short.numpy(), axis=1, norm="ortho"), expected, atol=1e-5)
+    torch.testing.assert_close(resampled(resampled(short, frames), fewer), short, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+@pytest.mark.parametrize("frames", [16, 13])
+def test_with_several_frames_a_latent_noise_has_no_higher_frequencies(exponent: float, frames: int) -> None:
+    still = torch.rand(50, 1, 4, 4, generator=torch.Generator().manual_seed(1)) < 0.5
+    whole = TemporalSpectrum(STEEP, exponent, NEAR, STILL).filter(frames, still=still)
+    fewer = TemporalSpectrum(STEEP, exponent, NEAR, STILL, frames_per_latent=2).filter(frames, still=still)
+    white = torch.randn(50, frames, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    noise, kept = fewer.colour(white), latents_of(frames, 2)
+    powers = np.square(dct(noise.numpy(), axis=1, norm="ortho")).mean((0, 2, 3, 4))
+    assert powers[kept:].max() < 1e-8 < powers[:kept].min()
+    low = resampled(resampled(white, kept), frames)
+    torch.testing.assert_close(fewer.colour(white), whole.colour(low), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fewer.whiten(noise), low, atol=1e-4, rtol=1e-4)
+
+
+def test_a_long_video_has_as_many_latents_for_its_frames() -> None:
+    spectrum = TemporalSpectrum(STEEP, 0.5, frames_per_latent=2)
+    assert len(spectrum.filter(64, window=16).log_gains) == 32
+    of_all = TemporalSpectrum(STEEP, 0.5).filter(64, window=16).log_gains
+    assert spectrum.filter(64, window=16).log_gains == of_all[:32]
+
+
+def test_frames_share_a_latent_where_little_of_the_variance_is_lost() -> None:
+    def lost(deviations: list[float], frames_per_latent: int) -> float:
+        power = np.square(deviations)
+        return power[-(-len(power) // frames_per_latent) :].sum() / power.sum()
+
+    flat, slow = [1.0] * 16, list(np.exp(-0.35 * np.arange(16)))
+    assert most_frames_per_latent(flat) == 1
+    assert lost(slow, 2) < 0.01 < lost(slow, 3)
+    assert most_frames_per_latent(slow) == 2
+    assert most_frames_per_latent([1.0] + [0.0] * 15) == 4, "never more than four"
+    assert most_frames_per_latent([1.0]) == 1
+    assert most_frames_per_latent([3.0, 1.0, 0.1, 0.1]) == 2, "three frames a latent need as many latents"

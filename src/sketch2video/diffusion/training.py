@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -28,9 +28,11 @@ from sketch2video.diffusion.measured_spectra import near_and_still_deviations
 from sketch2video.diffusion.mixed_data import MixedDataset
 from sketch2video.diffusion.objectives import Coloured, find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
+from sketch2video.errors import UserError
 from sketch2video.files import read_json
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.processes import average, draw, mean, replacing_once
+from sketch2video.networks.temporal_spectrum import most_frames_per_latent
 from sketch2video.params import Guidance, MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
@@ -127,6 +129,7 @@ def train_video_ldm(
         temporal_deviations=statistics["temporal_deviations"],
         whitening=whitening,
         **deviations,
+        frames_per_latent=frames_per_latent(section, mixture, statistics["temporal_deviations"]),
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=single_frames,
         control=followed.name,
@@ -160,6 +163,23 @@ def train_video_ldm(
     with replacing_once(output) as partial:
         transformer.save_pretrained(partial)
     return result
+
+
+def frames_per_latent(section: VideoLDMParams, mixture: MixtureParams | None, deviations: Sequence[float]) -> int:
+    """The parameter of this name, or if it is null, what the latents' spectrum allows; 1 where frames may be known.
+
+    Raises:
+        UserError: frames share latents, but the training is on known or single frames.
+    """
+    alone = mixture is not None and (mixture.known_frames > 0 or mixture.half_rate > 0 or mixture.single_frames)
+    if section.frames_per_latent is None:
+        return 1 if alone else most_frames_per_latent(deviations)
+    if alone and section.frames_per_latent > 1:
+        raise UserError(
+            f"video_ldm.frames_per_latent is {section.frames_per_latent}, but known or single frames need a latent"
+            " each; set it to 1"
+        )
+    return section.frames_per_latent
 
 
 class VideoLDMTask(Task):

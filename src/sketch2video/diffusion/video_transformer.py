@@ -27,7 +27,7 @@ from sketch2video.networks.blocks import (
     zeroed,
 )
 from sketch2video.networks.caption_condition import CaptionAndRate
-from sketch2video.networks.temporal_spectrum import TemporalSpectrum, still_positions
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum, latents_of, resampled, still_positions
 from sketch2video.params import Objective
 
 POSITION_OCTAVES = 7
@@ -65,6 +65,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         whitening: exponent p of the noise's spectrum; 0: white noise.
         near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones; empty: those of
             all positions hold for both.
+        frames_per_latent: f; videos of T frames have only the T / f lowest frequencies along time, and T / f tokens a
+            patch; see :mod:`~sketch2video.networks.temporal_spectrum`.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -94,8 +96,11 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         lapped: bool = False,
         near_deviations: Sequence[float] = (),
         still_deviations: Sequence[float] = (),
+        frames_per_latent: int = 1,
     ) -> None:
         super().__init__()
+        if frames_per_latent > 1 and (known_frames or image_prior):
+            raise ValueError("known frames and single frames need a latent each: frames_per_latent=1")
         if len(latent_mean) != latent_channels or len(latent_std) != latent_channels:
             raise ValueError(f"latent_mean and latent_std need {latent_channels} numbers each, one a latent channel")
         if bool(near_deviations) != bool(still_deviations):
@@ -103,7 +108,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         self.patches = Patches(patch, lapped)
         self.patch_in = nn.Linear(latent_channels * self.patches.positions, width)
         if control_channels:
-            self.control_in = ControlStem(control_channels, factor * patch, width)
+            self.control_in = ControlStem(control_channels * frames_per_latent, factor * patch, width)
             self.no_control = nn.Parameter(torch.zeros(width))
         self.position_in = nn.Linear(3 * 2 * POSITION_OCTAVES, width)
         self.time_in = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
@@ -129,7 +134,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         """The spectrum of the noise."""
         config = self.config
         near, still = tuple(config.near_deviations), tuple(config.still_deviations)
-        return TemporalSpectrum(tuple(config.temporal_deviations), config.whitening, near, still)
+        frames = config.frames_per_latent
+        return TemporalSpectrum(tuple(config.temporal_deviations), config.whitening, near, still, frames)
 
     def still_positions(self, control: Tensor | None) -> Tensor | None:
         """The mask ``still`` of :meth:`forward` for videos with these control pictures.
@@ -205,13 +211,14 @@ class VideoTransformer(ModelMixin, ConfigMixin):
 
         rows, columns = height // patch, width // patch
         time_filter = self.spectrum.filter(frames, still=still)
-        x = self.patch_in(self.patches.cut(time_filter.whiten(latents)))  # (N, T, P, D)
+        count = latents_of(frames, self.config.frames_per_latent)  # T'
+        x = self.patch_in(self.patches.cut(resampled(time_filter.whiten(latents), count)))  # (N, T', P, D)
         if still is not None and self.config.still_deviations:
             x = x + self.still_in(Patches(patch).cut(still[:, None].to(x.dtype)))
-        positions = fourier_features(grid_positions(frames, rows, columns, latents.device), POSITION_OCTAVES)
+        positions = fourier_features(grid_positions(count, rows, columns, latents.device), POSITION_OCTAVES)
         if frames == 1 and self.config.image_prior:
             positions[:, 0] = 0.0
-        x = x + self.position_in(positions.flatten(1)).unflatten(0, (frames, -1))
+        x = x + self.position_in(positions.flatten(1)).unflatten(0, (count, -1))
         if self.config.control_channels:
             x = x + self._control_tokens(control, control_mask)
         if known is not None and known_mask is not None:
@@ -224,16 +231,32 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             x = block(x, condition, context, context_mask)
         shift, scale = self.modulation_out(condition)[:, None, None].chunk(2, dim=-1)
         out = self.patch_out(self.norm_out(x) * (1 + scale) + shift)
-        return time_filter.colour(self.patches.merge(out, height, width))
+        return time_filter.colour(resampled(self.patches.merge(out, height, width), frames))
 
     def _control_tokens(self, control: Tensor | None, control_mask: Tensor | None) -> Tensor:
-        """The embedding of the control pictures for every token: (N, T, P, D), or (D,) without any."""
+        """The embedding of the control pictures for every token: (N, T', P, D), or (D,) without any."""
         if control is None:
             return self.no_control
+        control = by_latent(control, self.config.frames_per_latent)
         tokens = self.control_in(control.flatten(0, 1)).flatten(2).movedim(1, -1).unflatten(0, control.shape[:2])
         return (
             tokens if control_mask is None else torch.where(control_mask[:, None, None, None], tokens, self.no_control)
         )
+
+
+def by_latent(control: Tensor, frames_per_latent: int) -> Tensor:
+    """Control pictures (N, T, c, H, W) of the frames of each latent, as channels: (N, T / f, f c, H, W).
+
+    If T is not a multiple of f, the frames nearest to f T' evenly spaced times are taken.
+    """
+    if frames_per_latent == 1:
+        return control
+    frames, count = control.shape[1], latents_of(control.shape[1], frames_per_latent)
+    places = count * frames_per_latent
+    if places != frames:
+        index = ((torch.arange(places, device=control.device) + 0.5) * frames / places).long()
+        control = control[:, index]
+    return control.unflatten(1, (count, frames_per_latent)).flatten(2, 3)
 
 
 def frame_mask(mask: Tensor) -> Tensor:

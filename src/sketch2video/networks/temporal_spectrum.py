@@ -16,12 +16,18 @@ and s_k falls much faster with k. With a mask m of these still positions
     W_yx = D^T diag(s_yx,0^-p, ..., s_yx,(T-1)^-p) D,    s_yx = s^still where m_yx, s^near elsewhere
 
 m is a function of the drawing of the whole video: the same for all its frames and windows, and all terms of guidance.
+
+Most frequencies of slow actions are so weak that they may be left out. With f frames a latent, noise and samples have
+only k < T / f: W is zero at the others, W^-1 is its pseudoinverse, and the network works on T / f latents
+(:func:`resampled`), on a fraction of the tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import torch
@@ -32,13 +38,19 @@ from torch.nn import functional
 LEAST_INK = 0.05
 """Ink that counts as drawn, in [0, 1]."""
 
+MOST_LOST = 0.01
+"""Share of the variance of the latents of training clips that may be left out."""
+
+MOST_FRAMES = 4
+"""Most frames that share a latent if the spectrum decides: videos may move faster than the training clips."""
+
 
 @dataclass(frozen=True)
 class TimeFilter:
     """W and its inverse for clips of one length.
 
     Attributes:
-        log_gains: log s_k^p of each frequency; empty: W is the identity.
+        log_gains: log s_k^p of the lowest frequencies; the others are left out. Empty: W is the identity.
         still_log_gains: those at still positions.
         still: (N, 1, h, w) bool, the still positions of clips (N, T, C, h, w); None: ``log_gains`` hold everywhere.
     """
@@ -58,10 +70,12 @@ class TimeFilter:
     def _applied(self, clips: Tensor, power: int) -> Tensor:
         if not self.log_gains:
             return clips
-        found = _along_time(_matrix(self.log_gains, power), clips)
+        frames = clips.shape[1]
+        found = _along_time(_matrix(frames, self.log_gains, power), clips)
         if self.still is None:
             return found
-        return torch.where(self.still[:, None], _along_time(_matrix(self.still_log_gains, power), clips), found)
+        still = _along_time(_matrix(frames, self.still_log_gains, power), clips)
+        return torch.where(self.still[:, None], still, found)
 
 
 IDENTITY = TimeFilter()
@@ -77,12 +91,14 @@ class TemporalSpectrum:
         exponent: p.
         near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones, used where there
             is a mask; empty: ``deviations`` hold for both.
+        frames_per_latent: f; clips of T frames have the T / f lowest frequencies only.
     """
 
     deviations: tuple[float, ...]
     exponent: float
     near_deviations: tuple[float, ...] = ()
     still_deviations: tuple[float, ...] = ()
+    frames_per_latent: int = 1
 
     def filter(self, frames: int, window: int | None = None, still: Tensor | None = None) -> TimeFilter:
         """W for videos of another length.
@@ -98,7 +114,8 @@ class TemporalSpectrum:
                 everywhere.
         """
         if not self.exponent:
-            return IDENTITY
+            kept = latents_of(frames, self.frames_per_latent)
+            return IDENTITY if kept == frames else TimeFilter((0.0,) * kept)
         if still is None or not self.still_deviations:
             return TimeFilter(self._log_gains(self.deviations, frames, window))
         near, far = (self._log_gains(s, frames, window) for s in (self.near_deviations, self.still_deviations))
@@ -109,7 +126,36 @@ class TemporalSpectrum:
         actions = max(1.0, frames / window) if window else 1.0
         logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(deviations))
         density = frames / actions / known
-        return tuple((self.exponent * (logs + 0.5 * np.log(density))).tolist())
+        gains = self.exponent * (logs + 0.5 * np.log(density))
+        return tuple(gains[: latents_of(frames, self.frames_per_latent)].tolist())
+
+
+def latents_of(frames: int, frames_per_latent: int) -> int:
+    """Number of latents of so many frames."""
+    return ceil(frames / frames_per_latent)
+
+
+def most_frames_per_latent(deviations: Sequence[float]) -> int:
+    """The f up to ``MOST_FRAMES`` with the fewest latents that leaves out at most ``MOST_LOST`` of the variance.
+
+    Args:
+        deviations: s_k of the training clips, of all T frequencies.
+    """
+    power = np.square(np.asarray(deviations, np.float64))
+    counts = {f: latents_of(len(power), f) for f in range(1, MOST_FRAMES + 1)}
+    options = [f for f, kept in counts.items() if power[kept:].sum() <= MOST_LOST * power.sum()]
+    return min(options, key=lambda f: (counts[f], f))
+
+
+def resampled(clips: Tensor, frames: int) -> Tensor:
+    """Clips (N, T, ...) at another number of frames, with their lowest frequencies: float32 (N, frames, ...).
+
+    The map is orthonormal: white noise stays white, of the same variance, and from fewer frames to more and back is the
+    identity. A constant c becomes c sqrt(T / frames).
+    """
+    if clips.shape[1] == frames:
+        return clips
+    return _along_time(_resampling(clips.shape[1], frames), clips)
 
 
 def still_positions(ink: Tensor, factor: int) -> Tensor:
@@ -156,11 +202,24 @@ def temporal_deviations(power: np.ndarray, positions: int, mean: np.ndarray, std
 
 
 def _along_time(matrix: np.ndarray, clips: Tensor) -> Tensor:
+    """A matrix (K, T) times clips (N, T, ...): float32 (N, K, ...)."""
     with torch.autocast(clips.device.type, enabled=False):  # rounded to bf16, W^-1 W would not be the identity
-        return (torch.as_tensor(matrix, device=clips.device) @ clips.float().flatten(2)).view_as(clips)
+        found = torch.as_tensor(matrix, device=clips.device) @ clips.float().flatten(2)
+    return found.view(len(clips), len(matrix), *clips.shape[2:])
 
 
 @lru_cache(maxsize=32)
-def _matrix(logarithms: tuple[float, ...], power: int) -> np.ndarray:
-    transform = dct(np.eye(len(logarithms)), axis=0, norm="ortho")
+def _matrix(frames: int, logarithms: tuple[float, ...], power: int) -> np.ndarray:
+    transform = _dct(frames)[: len(logarithms)]
     return (transform.T @ (np.exp(power * np.asarray(logarithms))[:, None] * transform)).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _resampling(frames: int, others: int) -> np.ndarray:
+    kept = min(frames, others)
+    return (_dct(others)[:kept].T @ _dct(frames)[:kept]).astype(np.float32)
+
+
+def _dct(frames: int) -> np.ndarray:
+    """The orthonormal DCT-II as a matrix, one row a frequency."""
+    return np.asarray(dct(np.eye(frames), axis=0, norm="ortho"))

@@ -134,6 +134,7 @@ class AutoencoderParams(Section):
 class VideoLDMParams(Section):
     """The denoiser of latent videos."""
 
+    frames_per_latent: int | None = Field(ge=1)
     patch: int = Field(ge=1)
     lapped: bool
     width: int = Field(ge=8)

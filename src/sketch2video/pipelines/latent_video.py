@@ -67,8 +67,8 @@ class LatentVideoPipeline(VideoPipeline):
 
     @property
     def latent_numbers(self) -> int:
-        """Number of latent values of a frame."""
-        return math.prod(self.latent_shape)
+        """Number of latent values for each frame."""
+        return math.ceil(math.prod(self.latent_shape) / self.transformer.config.frames_per_latent)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
