@@ -34,7 +34,7 @@ def control_extractor(frames: int, size: int) -> Extractor:
         frames: T, at least 2.
         size: S; lines are compared in frames of S × S px.
     """
-    output = f"lines of {TOLERANCE:g} px (F1) and {REACH:g} frame widths (distance) around; classical sketches"
+    output = f"distances of lines within {REACH:g} frame widths, F1 within {TOLERANCE:g} px; classical extractor"
     protocol = Protocol("control", "", frames, "spread", 1, "middle_square", size, output)
 
     def read(video: Path, drawing: Path | None = None) -> np.ndarray:
