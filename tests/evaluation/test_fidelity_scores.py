@@ -65,6 +65,16 @@ def test_clips_without_common_lines_have_no_distance() -> None:
     assert set(control_scores(none, none, 50, {})) == {"control_found", "control_f1"}
 
 
+def test_clips_whose_drawings_have_no_line_do_not_count() -> None:
+    drawn = np.array([0.0, 30.0, 40.0])
+    generated = fidelity_of(3, 5, asked_length=drawn)
+    scores = control_scores(generated, fidelity_of(3, 6), 0, {})
+    assert [score.protocol["clips"] for score in scores.values()] == [2, 2, 2]
+    assert scores["control_found"].value == pytest.approx(generated.asked_near[1:].mean())
+    assert scores["control_f1"].protocol["precision"] == pytest.approx(generated.precision[1:].mean())
+    assert control_scores(fidelity_of(3, 5, asked_length=np.zeros(3)), generated, 0, {}) == {}
+
+
 class Squares(Control):
     """Line drawings of a user's own: the outlines of squares, an array of the clips."""
 

@@ -165,8 +165,11 @@ def test_without_lines_on_one_side_nothing_is_found():
     )
     assert values(missing)["asked_px"] == SIZE
     assert (float(missing.recall[0]), float(missing.precision[0]), float(missing.f1[0])) == (0, 1, 0)
-    assert (float(spurious.recall[0]), float(spurious.precision[0]), float(spurious.f1[0])) == (1, 0, 0)
+    assert (float(spurious.recall[0]), float(spurious.precision[0])) == (1, 0)
     assert values(spurious)["found_px"] == SIZE
+    assert missing.share_found[0] == 0
+    for one in (spurious, empty):
+        assert np.isnan([one.share_found[0], one.f1[0]]).all(), "nothing was to be followed"
     for one in (missing, spurious, empty):
         assert np.isnan(one.px[0])
         assert all(np.isfinite(value) for value in values(one).values())

@@ -32,7 +32,7 @@ from sketch2video.sketches.agreement import TOLERANCE
 from sketch2video.sketches.extract import draw_lines, made_by
 
 NO_DRAWING = "needs a control of line drawings"
-NO_LINES = "needs lines that drawing and video both have"
+NO_LINES = "needs drawings with lines, and for distances lines of the video near them"
 """Reasons why scores are left out."""
 
 Drawn = Iterable[tuple[np.ndarray, list[list[Lines]]]]
@@ -140,7 +140,7 @@ def control_scores(generated: Fidelity, real: Fidelity, bootstrap: int, protocol
         "control_px": {"unit": "px", "reach_frame_widths": REACH} | _directions(generated),
         "control_found": {"unit": "share of length", "reach_frame_widths": REACH},
         "control_f1": {"unit": "share of length", "tolerance_px": TOLERANCE}
-        | {"precision": mean(generated.precision), "recall": mean(generated.recall)},
+        | {"precision": _mean_of_drawn(generated, "precision"), "recall": _mean_of_drawn(generated, "recall")},
     }
     scores = {}
     for name, measure in MEASURES.items():
@@ -156,6 +156,11 @@ def _directions(found: Fidelity) -> dict[str, dict[str, float]]:
     """Distances of all lines in each direction, px: means over clips of the mean and of the 95th percentile."""
     high = f"p{100 * HIGH:.0f}"
     return {
-        "asked_to_found_px": {"mean": mean(found.asked_px), high: mean(found.asked_high)},
-        "found_to_asked_px": {"mean": mean(found.found_px), high: mean(found.found_high)},
+        f"{name}_px": {"mean": _mean_of_drawn(found, f"{side}_px"), high: _mean_of_drawn(found, f"{side}_high")}
+        for name, side in {"asked_to_found": "asked", "found_to_asked": "found"}.items()
     }
+
+
+def _mean_of_drawn(found: Fidelity, name: str) -> float:
+    """The mean of a measure over the clips whose drawings have lines."""
+    return mean(np.asarray(getattr(found, name))[found.asked_length > 0])

@@ -89,19 +89,25 @@ class Fidelity(NamedTuple):
         return np.where(both, (self.asked_near_px + self.found_near_px) / 2, np.nan)
 
     @property
+    def share_found(self) -> np.ndarray:
+        """``asked_near``; NaN for clips whose drawings have no line."""
+        return np.where(self.asked_length > 0, self.asked_near, np.nan)
+
+    @property
     def f1(self) -> np.ndarray:
-        """Harmonic mean of precision and recall within 1 px; 0 if both are."""
+        """Harmonic mean of precision and recall within 1 px, 0 if both are; NaN for clips without a line to follow."""
         total = self.precision + self.recall
-        return np.where(total > 0, 2 * self.precision * self.recall / np.where(total > 0, total, 1), 0.0)
+        f1 = np.where(total > 0, 2 * self.precision * self.recall / np.where(total > 0, total, 1), 0.0)
+        return np.where(self.asked_length > 0, f1, np.nan)
 
 
 MEASURES: dict[str, Callable[[Fidelity], np.ndarray]] = {
-    "control_px": lambda found: found.px,
-    "control_found": lambda found: found.asked_near,
-    "control_f1": lambda found: found.f1,
+    "control_px": lambda clips: clips.px,
+    "control_found": lambda clips: clips.share_found,
+    "control_f1": lambda clips: clips.f1,
 }
-"""The scores by name, means over clips of these: distance of lines that drawing and video both have, share of the
-drawing's lines that the video has, F1 score of lines within 1 px."""
+"""The scores by name, means over clips where these are defined: distance of lines that drawing and video both have,
+share of the drawing's lines that the video has, F1 score of lines within 1 px."""
 
 
 def lines_of_curves(curves: CurveSequence, height: int, width: int) -> list[Lines]:
