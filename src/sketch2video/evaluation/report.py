@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sketch2video.controls import Control, Way
+from sketch2video.evaluation.class_scores import measures_of, scored_groups
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import JOINT, confusion, in_words
@@ -43,6 +44,9 @@ STEADINESS = {
     "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen; noise adds to it.",
 }
 """Measures of steadiness, in the report's order, with their descriptions."""
+
+CLASS_TITLES = {"accuracy": "right", "inception": "inception score", "h_yx": "H(y|x)", "h_y": "H(y)"}
+"""Measures of :mod:`~sketch2video.evaluation.class_scores` and their titles, in the report's order."""
 
 WAYS = {"text": "from text", "alone": "from text, alone"}
 """Names of the ways to generate in the table of costs; a control adds its own."""
@@ -98,6 +102,8 @@ def write_report(
         groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
+        classes=class_rows(evaluation.scores, control.way),
+        class_titles=CLASS_TITLES,
         steadiness={name: text for name, text in STEADINESS.items() if name in evaluation.scores},
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
@@ -154,6 +160,24 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
     first = next(iter(HEADINGS))
     headings = {first: HEADINGS[first]} | ({f"{first}_{way.name}": way.heading} if way else {}) | HEADINGS
     return [(heading, groups[name]) for name, heading in headings.items() if name in groups]
+
+
+def class_rows(scores: dict[str, Score], way: Way | None) -> list[tuple[str, int, list[dict[str, Score]]]]:
+    """The labels of each row of the table of classes, the number of classes, and the measures of each way to generate.
+
+    Args:
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
+    """
+    ends = ["", *([f"_{way.name}"] if way else [])]
+    return [
+        (
+            in_words(score.protocol["labels"]),
+            int(score.protocol["classes"]),
+            [measures_of(scores, name, end) for end in ends],
+        )
+        for name, score in scored_groups(scores).items()
+    ]
 
 
 def asked_labels(scores: dict[str, Score]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel
 
 LEAST_VIDEOS_FOR_A_FLOOR = 4
 """Minimum number of real videos: two in each half, for a covariance."""
+
+EMBEDDED_DOMAIN = "features trained on the synthetic scenes with one object; on other videos only a check"
+"""In the protocol of scores of the embedded judge, which cannot tell what the videos show."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class ScoreRequest:
         splits: number of splits of the inception score.
         captions: for CLIPSIM: from captions to embeddings; videos without a caption are then ignored.
         words: for faithfulness: the words of each label, whose indices are the features.
+        domain: what the network knows, if that is not any video; it marks the distances.
     """
 
     extractor: Extractor
@@ -72,6 +76,7 @@ class ScoreRequest:
     splits: int = 1
     captions: Callable[[Sequence[str]], np.ndarray] | None = None
     words: Mapping[str, Sequence[str]] | None = None
+    domain: str | None = None
 
 
 FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
@@ -105,7 +110,9 @@ def score_sets(
         features = extract(one.extractor, generated, cache, "generated")
         left_out[one.extractor.protocol.extractor] = real_features.left_out | features.left_out
         for name, distance in one.distances.items():
-            scores[name] = compare(real_features, features, distance, bootstrap)
+            score = compare(real_features, features, distance, bootstrap)
+            about = {"domain": one.domain} if one.domain else {}
+            scores[name] = replace(score, protocol=score.protocol | about)
         if one.inception:
             scores[one.inception] = _inception(features, one.splits, bootstrap, real=False)
             scores[f"{one.inception}_real"] = _inception(real_features, one.splits, bootstrap, real=True)
@@ -151,7 +158,7 @@ def in_order_of_content(features: FeatureSet) -> np.ndarray:
 
 
 def table(scores: dict[str, SetScore]) -> str:
-    """Scores as lines of text."""
+    """Scores as lines of text; a dagger marks those of networks that know certain videos only, explained below."""
     header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size", "protocol")
     rows: list[tuple[str, ...]] = [header]
     for name, one in scores.items():
@@ -161,9 +168,12 @@ def table(scores: dict[str, SetScore]) -> str:
         matched = "" if one.at_floor_size is None else _short(one.at_floor_size)
         p = one.protocol
         protocol = f"{p['extractor']}, {p['frames']} frames ({p['sampling']}), {p['resize']} to {p['size']}"
-        rows.append((name, _short(one.value), interval, *numbers, floor, matched, protocol))
+        marked = f"{name} †" if "domain" in p else name
+        rows.append((marked, _short(one.value), interval, *numbers, floor, matched, protocol))
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    domains = dict.fromkeys(one.protocol["domain"] for one in scores.values() if "domain" in one.protocol)
+    return "\n".join([*lines, *(f"† {domain}" for domain in domains)])
 
 
 def as_json(
