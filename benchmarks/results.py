@@ -47,12 +47,12 @@ def cell(column: Column, score: Score | None, best: bool) -> str:
 
 def default_run(system: System, rows: Sequence[Column] = ROWS) -> str:
     """A system's scores as a table: a row a measure, a column a way to generate."""
+    rows = (*rows[:1], *own_columns([system]), *rows[1:])
     ways = []
     for way, end in WAYS.items():
         scores = system.evaluation.scores
         ended = {row.name: scores[row.name + end] for row in rows if row.name + end in scores}
         ways.append(System(way, system.folder, replace(system.evaluation, scores=ended if end else scores)))
-    rows = (*rows[:1], *own_columns(ways), *rows[1:])
     head, *lines = zip(*table_rows(ways, lambda column, score, _: cell(column, score, False), rows), strict=True)
     return "\n\n".join([as_table(head, lines), *notes(ways, rows)])
 
