@@ -144,6 +144,35 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "Is the drawing followed?" not in page
 
 
+def test_the_classes_that_a_judge_finds_have_real_clips_beside_them(tmp_path):
+    labels = {"action": (["action"], 3), "label": (["action", "way"], 9)}
+    scores = shares("faithfulness", attributes=("action", "joint")) | shares(
+        "judge_accuracy", attributes=("action", "joint")
+    )
+    for end, value in (("", 2.125), ("_fitted", 2.875)):
+        scores |= {f"faithfulness_action{end}": Score(value / 4, (0.125, 1.0), protocol={"clips": 9})}
+        scores[f"accuracy_label{end}"] = Score(value / 8, (0.125, 0.375), 0.9375)
+        for name, (words, classes) in labels.items():
+            about = {"name": name, "labels": words, "classes": classes}
+            scores |= {f"{measure}_{name}{end}": Score(value, None, 1.5, about) for measure in ("h_yx", "h_y")}
+            scores[f"inception_{name}{end}"] = Score(value, None, 1.75, about)
+    scores["fvd_labels"] = Score(4.25, None, 1.25, {"clips_generated": 4, "clips_real": 5})
+    nothing = pd.DataFrame(columns=["attribute", "asked", "judged"])
+    write_report(tmp_path, evaluation_of(scores), SKETCH, nothing, [], [])
+    page = read_page(tmp_path)
+    table = page.partition("Certainty and variety")[2].partition("</table>")[0]
+    rows = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("<tr>")[2:]]
+    assert rows == [
+        "action 3 53.1% 12.5% – 100.0% real: 75.0% 2.12 real: 1.75 2.12 real: 1.5 2.12 real: 1.5"
+        " 71.9% 12.5% – 100.0% real: 75.0% 2.88 real: 1.75 2.88 real: 1.5 2.88 real: 1.5",
+        "action and way 9 26.6% 12.5% – 37.5% real: 93.8% 2.12 real: 1.75 2.12 real: 1.5 2.12 real: 1.5"
+        " 35.9% 12.5% – 37.5% real: 93.8% 2.88 real: 1.75 2.88 real: 1.5 2.88 real: 1.5",
+    ]
+    assert "the judge of these data" in page
+    assert "fvd_labels; real clips among themselves: 1.25" in page
+    assert "out of its domain" not in page
+
+
 @pytest.mark.parametrize("shape", [(5, 12, 20, 3), (5, 12, 20)])
 def test_animations_have_all_frames(shape):
     head, data = animation(clip_of(shape)).split(",")

@@ -305,12 +305,14 @@ def test_the_command_scores_two_folders_offline(folders, tmp_path, monkeypatch, 
 
     code, shown = run(folders / "real", folders / "generated", "--bootstrap", 10)
     assert code == 0
-    assert "fvd_embedded" in shown.out
+    assert "fvd_embedded †" in shown.out
+    assert "† features trained on the synthetic scenes with one object" in shown.out
     assert "generated: 100%" in shown.err
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
     assert scores.keys() == {"fvd_embedded", "kvd_embedded"}
     assert (scores["fvd_embedded"]["real"], scores["fvd_embedded"]["generated"]) == (9, 7)
     assert len(scores["fvd_embedded"]["protocol"]["weights"]) == 64
+    assert "on other videos only a check" in scores["kvd_embedded"]["protocol"]["domain"]
     assert scores["fvd_embedded"]["floor_size"] == 4
     code, shown = run(folders / "real", tmp_path / "nowhere")
     assert code == 2

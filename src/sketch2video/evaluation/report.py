@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sketch2video.controls import Control, Way
+from sketch2video.evaluation.class_scores import measures_of, scored_groups
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import JOINT, confusion, in_words
@@ -50,6 +51,9 @@ FOLLOWED = {
     "control_f1": "F1 score of the video's lines as a copy of the drawing, within 1 px.",
 }
 """Measures of how a drawing is followed, in the report's order, with their descriptions."""
+
+CLASS_TITLES = {"accuracy": "right", "inception": "inception score", "h_yx": "H(y|x)", "h_y": "H(y)"}
+"""Measures of :mod:`~sketch2video.evaluation.class_scores` and their titles, in the report's order."""
 
 WAYS = {"text": "from text", "alone": "from text, alone"}
 """Names of the ways to generate in the table of costs; a control adds its own."""
@@ -105,6 +109,8 @@ def write_report(
         groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
+        classes=class_rows(evaluation.scores, control.way),
+        class_titles=CLASS_TITLES,
         steadiness={name: text for name, text in STEADINESS.items() if name in evaluation.scores},
         followed=followed_ways(evaluation.scores, control.way),
         followed_text=FOLLOWED,
@@ -178,6 +184,24 @@ def followed_ways(scores: dict[str, Score], way: Way | None) -> dict[str, dict[s
         for title, end in endings.items()
     }
     return {title: measures for title, measures in found.items() if measures}
+
+
+def class_rows(scores: dict[str, Score], way: Way | None) -> list[tuple[str, int, list[dict[str, Score]]]]:
+    """The labels of each row of the table of classes, the number of classes, and the measures of each way to generate.
+
+    Args:
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
+    """
+    ends = ["", *([f"_{way.name}"] if way else [])]
+    return [
+        (
+            in_words(score.protocol["labels"]),
+            int(score.protocol["classes"]),
+            [measures_of(scores, name, end) for end in ends],
+        )
+        for name, score in scored_groups(scores).items()
+    ]
 
 
 def asked_labels(scores: dict[str, Score]) -> str:

@@ -77,6 +77,14 @@ class GeneratedClips:
         chosen = set(numbers)
         return [clip for number, clip in enumerate(clips) if number in chosen]
 
+    def frames(self, index: int) -> np.ndarray:
+        """Frames uint8 (T, S, S, 3) of one clip; no other is read."""
+        with safe_open(self.paths[0], "np") as file:
+            size = file.get_slice("frames").get_shape()[0]
+        with safe_open(self.paths[index // size], "np") as file:
+            clip: np.ndarray = file.get_slice("frames")[index % size]
+        return clip
+
     @property
     def seconds(self) -> dict[str, float]:
         """Wall time for each clip by stage, of the call with the median time (first calls are often slow)."""

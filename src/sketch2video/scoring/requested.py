@@ -7,7 +7,7 @@ from pathlib import Path
 from sketch2video.errors import UserError
 from sketch2video.scoring.control_extractor import control_extractor
 from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor, label_extractor
-from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest
+from sketch2video.scoring.score import EMBEDDED_DOMAIN, FVD_AND_KVD, ScoreRequest
 from sketch2video.scoring.statistics import frechet_of_rows
 
 SAMPLINGS = ("first", "spread")
@@ -77,5 +77,5 @@ def requested_scores(
         requests.append(ScoreRequest(control_extractor(frames, control), drawings=True))
     if not requests:
         distances = {f"{name}_embedded": distance for name, distance in FVD_AND_KVD.items()}
-        requests.append(ScoreRequest(embedded_extractor(frames), distances))
+        requests.append(ScoreRequest(embedded_extractor(frames), distances, domain=EMBEDDED_DOMAIN))
     return requests

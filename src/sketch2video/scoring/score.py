@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel
 
 LEAST_VIDEOS_FOR_A_FLOOR = 4
 """Minimum number of real videos: two in each half, for a covariance."""
+
+EMBEDDED_DOMAIN = "features trained on the synthetic scenes with one object; on other videos only a check"
+"""In the protocol of scores of the embedded judge, which cannot tell what the videos show."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class ScoreRequest:
         words: for faithfulness: the words of each label, whose indices are the features.
         drawings: whether the features are measures of how drawings are followed; generated videos without one are then
             left out.
+        domain: what the network knows, if that is not any video; it marks the distances.
     """
 
     extractor: Extractor
@@ -77,6 +81,7 @@ class ScoreRequest:
     captions: Callable[[Sequence[str]], np.ndarray] | None = None
     words: Mapping[str, Sequence[str]] | None = None
     drawings: bool = False
+    domain: str | None = None
 
 
 FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
@@ -120,7 +125,9 @@ def score_sets(
             left_out[one.extractor.protocol.extractor] |= bare
             scores |= _control(real_features, features, bootstrap)
         for name, distance in one.distances.items():
-            scores[name] = compare(real_features, features, distance, bootstrap)
+            score = compare(real_features, features, distance, bootstrap)
+            about = {"domain": one.domain} if one.domain else {}
+            scores[name] = replace(score, protocol=score.protocol | about)
         if one.inception:
             scores[one.inception] = _inception(features, one.splits, bootstrap, real=False)
             scores[f"{one.inception}_real"] = _inception(real_features, one.splits, bootstrap, real=True)
@@ -166,7 +173,7 @@ def in_order_of_content(features: FeatureSet) -> np.ndarray:
 
 
 def table(scores: dict[str, SetScore]) -> str:
-    """Scores as lines of text."""
+    """Scores as lines of text; a dagger marks those of networks that know certain videos only, explained below."""
     header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size", "protocol")
     rows: list[tuple[str, ...]] = [header]
     for name, one in scores.items():
@@ -176,9 +183,12 @@ def table(scores: dict[str, SetScore]) -> str:
         matched = "" if one.at_floor_size is None else _short(one.at_floor_size)
         p = one.protocol
         protocol = f"{p['extractor']}, {p['frames']} frames ({p['sampling']}), {p['resize']} to {p['size']}"
-        rows.append((name, _short(one.value), interval, *numbers, floor, matched, protocol))
+        marked = f"{name} †" if "domain" in p else name
+        rows.append((marked, _short(one.value), interval, *numbers, floor, matched, protocol))
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    domains = dict.fromkeys(one.protocol["domain"] for one in scores.values() if "domain" in one.protocol)
+    return "\n".join([*lines, *(f"† {domain}" for domain in domains)])
 
 
 def as_json(
