@@ -129,6 +129,14 @@ bench-long: $(READY) ## Measure steadiness of long videos, module by module, and
 	python -m benchmarks.long_videos
 	python -m benchmarks.long_videos --lengths
 
+.PHONY: bench-adapted
+bench-adapted: $(READY) ## Adapt the text-only model to drawings, and score it before and after (needs models/text_ldm)
+	python -m benchmarks.adapted
+
+.PHONY: bench-gpu
+bench-gpu: $(READY) ## Measure memory and time of adapting large bases, with random weights (needs a GPU)
+	python -m benchmarks.gpu
+
 .PHONY: bench-strokes
 bench-strokes: $(READY) ## Measure generated drawings against those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)
 	python -m benchmarks.strokes --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
