@@ -138,7 +138,8 @@ def test_folders_hold_the_adapters_and_no_weight_of_the_base(
         assert any(".lora_A." in name for name in names)
         assert not names & of_base
     assert sorted(path.name for path in (folder / "adapters").iterdir()) == [WEIGHTS, "config.json"]
-    assert set(result.metrics) == {"loss", "loss_test", "loss_test_without_control"}
+    losses = {"loss", "loss_test", "loss_test_without_control"}
+    assert set(result.metrics) == {*losses, "control_gap", "control_gap_error"}
 
 
 def test_training_loads_neither_autoencoder_nor_text_encoder(

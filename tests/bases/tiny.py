@@ -133,8 +133,8 @@ def save_cogvideox(folder: Path, rotary: bool = False) -> Path:
 
 
 def save_own(folder: Path, whitening: float = 0.5) -> Path:
-    """Write a text LDM of this project, whose noise has a spectrum along time unless ``whitening`` is 0."""
-    spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening}
+    """Write a text LDM of this project. Frames share latents; noise has a spectrum along time, or is white."""
+    spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening, "frames_per_latent": 2}
     parts = tiny_parts(control_channels=0, **spectrum, time_shift=2.0)
     transformer = parts["transformer"]
     scale = {"latent_mean": [0.1, -0.1, 0.2, 0.0], "latent_std": [1.2, 0.8, 1.0, 0.9]}

@@ -19,7 +19,7 @@ from sketch2video.bases.widened_input import concatenating
 from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
 from sketch2video.diffusion.patches import Patches
 from sketch2video.diffusion.samplers import sample
-from sketch2video.diffusion.video_transformer import VideoTransformer
+from sketch2video.diffusion.video_transformer import VideoTransformer, by_latent
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
@@ -55,8 +55,12 @@ class Own(Base):
 
     @property
     def input_channels(self) -> int:
-        """See :class:`Base`; the layer embeds patches, position by position."""
-        return self.control_channels * self._patches.positions
+        """See :class:`Base`; the layer embeds patches, position by position, of all frames that share a latent."""
+        return self.control_channels * self._patches.positions * self._frames_per_latent
+
+    @property
+    def _frames_per_latent(self) -> int:
+        return int(self.config.get("frames_per_latent", 1))
 
     @property
     def _patches(self) -> Patches:
@@ -64,7 +68,8 @@ class Own(Base):
 
     @property
     def _spectrum(self) -> TemporalSpectrum:
-        return TemporalSpectrum(tuple(self.config["temporal_deviations"]), self.config["whitening"])
+        deviations, frames = tuple(self.config["temporal_deviations"]), self._frames_per_latent
+        return TemporalSpectrum(deviations, self.config["whitening"], frames_per_latent=frames)
 
     def load_network(self) -> nn.Module:
         """See :class:`Base`."""
@@ -129,7 +134,7 @@ class Own(Base):
         """See :class:`Base`; the network accepts latents of its own channels alone, so its input layer is extended."""
         seen: AbstractContextManager[Any] = nullcontext()
         if control is not None:
-            seen = concatenating(network.patch_in, self._patches.cut(control))
+            seen = concatenating(network.patch_in, self._patches.cut(by_latent(control, self._frames_per_latent)))
         with seen:
             return network(latents, timestep / LEVELS, text=text.hidden, text_mask=text.mask, fps=fps)
 
