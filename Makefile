@@ -11,15 +11,19 @@ PROFILE ?=
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes.
 CLIPS ?=
-# Pipelines for make bench-samplers and bench-studio; empty: models/sketch_ldm.
+# Pipelines for make bench-samplers, bench-control and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
-# For make bench-strokes: a curve VAE, its text encoder, a folder with clips and curves.
+# For make bench-strokes: a curve VAE, its text encoder; for it and bench-control: a folder with clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
 # Systems for make results; empty: the table of the default run.
 SYSTEMS ?=
+# Name of the data for make results, if not the default: it ends the tables' names, such as sprites.
+DATA_NAME ?=
+# For make bench-cas: a pipeline; with DATA, the folder that holds clips.
+PIPELINE ?= models/sketch_ldm/pipeline
 # WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
 WRITE ?=
 # Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
@@ -32,7 +36,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Recipes read names from the environment, in quotes, since names may contain spaces, quotes and other special characters.
-export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PROMPTS WRITE
+export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA DATA_NAME PIPELINE STROKES_CLIPS PROMPTS WRITE
 
 .PHONY: help
 help: ## List these targets
@@ -72,7 +76,7 @@ compare: $(READY) ## Compare all evaluated systems: reports/systems.html
 
 .PHONY: results
 results: $(READY) ## Show the scores of the default run, or of several systems (SYSTEMS="sketch_ldm text_ldm")
-	python -m benchmarks.results $(SYSTEMS)
+	python -m benchmarks.results $(SYSTEMS) $(if $(DATA_NAME),--data "$$DATA_NAME")
 
 .PHONY: bench
 bench: $(READY) ## Compare the equation with other curve fits, and measure the video loader (CLIPS=captions.csv or a folder of videos)
@@ -96,9 +100,17 @@ bench-scale: $(READY) ## Measure time and memory of the data stages for 1,000 an
 bench-metrics: $(READY) ## Test the metrics on increasingly corrupted real clips (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.metrics $(if $(CLIPS),"$$CLIPS")
 
+.PHONY: bench-cas
+bench-cas: $(READY) ## Train a classifier on generated clips, test it on real ones (PIPELINE=folder DATA=folder with clips)
+	python -m benchmarks.cas --model "$$PIPELINE" --data "$$DATA"
+
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps of every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
+
+.PHONY: bench-control
+bench-control: $(READY) ## Plot how far videos are from their drawings against control_guidance_scale (MODELS=folders DATA=folder of clips and curves)
+	python -m benchmarks.control $(MODELS) --data "$$DATA"
 
 .PHONY: bench-spectrum
 bench-spectrum: $(READY) ## Plot the spectrum of the latents along time, and that of the noise

@@ -14,6 +14,7 @@ from diffusers import CogVideoXPipeline, LTXPipeline, WanPipeline
 from sketch2video.bases.base import drawn_channels
 from sketch2video.bases.registry import open_base
 from sketch2video.errors import UserError
+from sketch2video.networks.temporal_spectrum import resampled
 from sketch2video.pipelines import latent_video
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
 from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
@@ -125,6 +126,8 @@ def test_noise_of_training_is_what_the_sampler_removes(bases: dict[str, Path], k
         return c * data + d * (latents - a * data) / b
 
     made = base.sample(scheduler, predict, noise, 8, seeded())
+    if base.name == "own":  # its frames share latents
+        data = resampled(resampled(data, 2), 3)
     torch.testing.assert_close(made, data, atol=0.02, rtol=0.02)
 
 

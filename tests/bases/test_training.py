@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from sketch2video.bases.base import Base
 from sketch2video.bases.clip_batches import EncodedClips
 from sketch2video.bases.encoded_clips import encode_clips
 from sketch2video.bases.registry import VARIABLE, open_base
-from sketch2video.bases.training import PREVIEW_SAMPLING, AdaptersTask, train_adapters, warn_if_ignored
+from sketch2video.bases.training import PREVIEW_SAMPLING, AdaptersTask, train_adapters
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.errors import UserError
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
@@ -139,7 +138,8 @@ def test_folders_hold_the_adapters_and_no_weight_of_the_base(
         assert any(".lora_A." in name for name in names)
         assert not names & of_base
     assert sorted(path.name for path in (folder / "adapters").iterdir()) == [WEIGHTS, "config.json"]
-    assert set(result.metrics) == {"loss", "loss_test", "loss_test_without_control"}
+    losses = {"loss", "loss_test", "loss_test_without_control"}
+    assert set(result.metrics) == {*losses, "control_gap", "control_gap_error"}
 
 
 def test_training_loads_neither_autoencoder_nor_text_encoder(
@@ -197,12 +197,11 @@ def test_options_of_memory_do_not_change_the_result(
     assert accumulated.metrics["loss_test"] == pytest.approx(expected.metrics["loss_test"], rel=0.2)
 
 
-def test_a_control_that_is_ignored_brings_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        warn_if_ignored(0.9, 1.0)
-        assert not caplog.records
-        warn_if_ignored(0.995, 1.0)
-    assert "the control is ignored so far: the held-out loss is 0.9950 with it and 1.0000 without" in caplog.text
+def test_the_gap_of_the_control_is_that_of_the_held_out_losses(trained: dict[str, tuple[Path, TrainResult]]) -> None:
+    metrics = trained["wan"][1].metrics
+    gap = metrics["loss_test_without_control"] - metrics["loss_test"]
+    assert metrics["control_gap"] == pytest.approx(gap, abs=1e-6)
+    assert metrics["control_gap_error"] >= 0
 
 
 @pytest.mark.parametrize("kind", SAVERS)

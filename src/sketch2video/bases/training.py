@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from sketch2video.networks.processes import average, draw, mean, replacing_once
 from sketch2video.params import AdaptedVideoParams, DiffusionSampling, Params, TrainingParams
 from sketch2video.text.encoder import TextCondition
 from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.control_gap import ControlGap, control_gap
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.optimizers import make_optimizer
 from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uint8
@@ -30,11 +30,6 @@ HELD_OUT_CLIPS = 16
 HELD_OUT_TIMES = (0.2, 0.5, 0.8)
 PREVIEW_CLIPS = 2
 PREVIEW_SAMPLING = DiffusionSampling(guidance_scale=2.0, control_guidance_scale=1.0, num_inference_steps=20)
-
-LEAST_GAIN = 0.01
-"""Share by which the control must lower the held-out loss, or it counts as ignored."""
-
-logger = logging.getLogger(__name__)
 
 
 def train_adapters(
@@ -57,8 +52,9 @@ def train_adapters(
         checkpoints: folder of all checkpoints.
 
     Returns:
-        Metrics: ``loss``, and of held-out clips, at fixed times and noise, ``loss_test`` and
-        ``loss_test_without_control``.
+        Metrics: ``loss``, and of held-out clips, at fixed times and noise, ``loss_test``,
+        ``loss_test_without_control``, and their difference ``control_gap`` with ``control_gap_error``, its standard
+        error over clips. A training that ignores its control logs a warning while it runs.
 
     Raises:
         UserError: base or clips are missing, damaged or do not match, or the training fails; see
@@ -160,13 +156,22 @@ class AdaptersTask(Task):
         """See :meth:`metrics`."""
         return self.metrics()
 
-    @torch.no_grad()
     def metrics(self) -> dict[str, float]:
-        """Losses of held-out clips with and without their control; warns if there is no difference."""
+        """Losses of held-out clips with and without their control; see :func:`train_adapters`."""
+        losses = self._held_out_losses()
+        return {name: float(values.mean()) for name, values in losses.items()} | control_gap(*losses.values()).metrics()
+
+    def control_gap(self) -> ControlGap:
+        """See :meth:`Task.control_gap`."""
+        return control_gap(*self._held_out_losses().values())
+
+    @torch.no_grad()
+    def _held_out_losses(self) -> dict[str, np.ndarray]:
+        """Losses of N held-out clips with and without their control, (N,) each."""
         indices = _spread(len(self.held_out), HELD_OUT_CLIPS)
         generator = torch.Generator().manual_seed(0)
-        totals = {"loss_test": 0.0, "loss_test_without_control": 0.0}
-        for index in indices:
+        losses = {name: np.zeros(len(indices)) for name in ("loss_test", "loss_test_without_control")}
+        for number, index in enumerate(indices):
             batch = self._held_out(index)
             data, text = batch["latents"], (batch["text"], batch["text_mask"], batch["fps"])
             for level in HELD_OUT_TIMES:
@@ -174,12 +179,11 @@ class AdaptersTask(Task):
                 time = torch.full((1,), level, device=data.device)
                 noisy, timestep = self.objective.noisy(data, noise, time), self.module.base.timestep(time)
                 controls = {"loss_test": {"control": batch["control"][:, 0], "drawn": batch["drawn"][:, 0]}}
-                for name in totals:
+                for name, values in losses.items():
                     prediction = self.module(noisy, timestep, *text, **controls.get(name, {}))
                     error = self.objective.residual(prediction, data, noise, time).square().mean()
-                    totals[name] += float(error) / len(indices) / len(HELD_OUT_TIMES)
-        warn_if_ignored(totals["loss_test"], totals["loss_test_without_control"])
-        return totals
+                    values[number] += float(error) / len(HELD_OUT_TIMES)
+        return losses
 
     @torch.no_grad()
     def preview(self, folder: Path, step: int) -> list[Path]:
@@ -229,17 +233,6 @@ class AdaptersTask(Task):
         empty[0, : len(self.no_text)] = self.no_text
         present = torch.arange(mask.shape[1], device=mask.device) < len(self.no_text)
         return TextCondition(torch.where(kept[:, None, None], hidden, empty), torch.where(kept[:, None], mask, present))
-
-
-def warn_if_ignored(with_control: float, without: float) -> None:
-    """Log a warning if the control does not lower the held-out loss by ``LEAST_GAIN``."""
-    if with_control > (1 - LEAST_GAIN) * without:
-        logger.warning(
-            "adapted_video: the control is ignored so far: the held-out loss is %.4f with it and %.4f without; train"
-            " longer, raise adapted_video.input_rate, or set adapted_video.time_shift to 1",
-            with_control,
-            without,
-        )
 
 
 def _spread(count: int, number: int) -> list[int]:

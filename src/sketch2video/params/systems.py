@@ -96,8 +96,10 @@ class RegisterParams(Section):
         "faithfulness_joint",
         "fvd_embedded",
         "kvd_embedded",
-    ]
-    metric_without_labels: Literal["fvd_embedded", "kvd_embedded"]
+        "fvd_labels",
+        "kvd_labels",
+    ] = Field(description="distances are of the judge of the data's own labels, if there is one")
+    metric_without_labels: Literal["fvd_embedded", "kvd_embedded", "fvd_labels", "kvd_labels"]
     tolerance: float = Field(ge=0)
     clips: int = Field(ge=8)
 

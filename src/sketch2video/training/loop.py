@@ -11,6 +11,7 @@ masks within networks differ. The main process alone writes checkpoints and pict
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from abc import ABC, abstractmethod
@@ -42,11 +43,14 @@ from sketch2video.training.checkpoints import (
     save_checkpoint,
     training_tensors,
 )
+from sketch2video.training.control_gap import ControlGap, watched_steps
 from sketch2video.training.loss_curve import CURVE_POINTS, LossCurve
 from sketch2video.training.muon import Muon
 from sketch2video.training.schedule import learning_rate, parameter_groups, seed_step
 
 Batch = dict[str, torch.Tensor]
+
+log = logging.getLogger(__name__)
 
 
 class Task(nn.Module, ABC):
@@ -114,6 +118,13 @@ class Task(nn.Module, ABC):
     def metrics(self) -> dict[str, float]:
         """Held-out metrics of the trained network, deterministic; none unless overridden. See :meth:`preview`."""
         return {}
+
+    def control_gap(self) -> ControlGap | None:
+        """Held-out losses with and without control pictures, deterministic and quick; None: there is no control.
+
+        The training compares them while it runs, and warns once if they do not part. See :meth:`preview`.
+        """
+        return None
 
     def forward(
         self, batch: Batch, generator: torch.Generator, progress: float
@@ -240,6 +251,7 @@ def train(
     if checkpoint is None:
         save(0)  # fails early on a full disk, and stores the id of the run for a resumed training
 
+    watched, warned = watched_steps(settings.steps) if main else set(), False
     _training_mode(task)
     often = float(os.environ.get("TQDM_MININTERVAL", 1.0))  # tqdm's own default is ten times a second
     bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=often, disable=not main)
@@ -280,6 +292,14 @@ def train(
                     _preview(task, checkpoint_folder, done, logger)
                     if held_out := task.validation():
                         logger.metrics(held_out, done)
+            if done in watched:
+                with averaged(task, ema, parameters):
+                    gap = task.control_gap()
+                if gap is not None:
+                    logger.metrics(gap.metrics(), done)
+                    if gap.ignored and not warned:
+                        log.warning(gap.warning(name, done, settings.steps))
+                        warned = True
             if done % settings.checkpoint_every == 0 or done == settings.steps:
                 save(done)
 
