@@ -21,6 +21,7 @@ from sketch2video.bases.registry import VARIABLE, open_base
 from sketch2video.bases.training import PREVIEW_SAMPLING, AdaptersTask, train_adapters
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.errors import UserError
+from sketch2video.generation.drawings import draw_caption
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
 from sketch2video.systems.adapted_video.pipeline import AdaptedVideoPipeline, assemble
 from sketch2video.systems.facts import pipeline_facts
@@ -223,6 +224,8 @@ def test_a_saved_pipeline_generates_what_it_generated_before(
     assert out.frames.shape == (1, 5, 32, 32, 3)
     assert out.curves is not None
     assert out.sketches.shape == (1, 5, 32, 32)
+    drawn = draw_caption(pipe, CAPTION, seed=0, num_frames=5, fps=8.0)
+    np.testing.assert_array_equal(drawn.coefficients, out.curves[0].coefficients)
     pipe.save_pretrained(tmp_path / "again")
     again = AdaptedVideoPipeline.from_pretrained(tmp_path / "again", base=bases[kind])
     again.set_progress_bar_config(disable=True)

@@ -228,7 +228,6 @@ class AdaptedVideoPipeline(VideoPipeline):
 
     def check_request(self, request: VideoRequest) -> None:
         """See :class:`VideoPipeline`."""
-        assert request.size is not None
         drawings = [name for name in ("sketches", "curves", "strokes") if getattr(request, name) is not None]
         if drawings and (request.control is not None or not self.control.draws):
             raise ValueError(
@@ -239,9 +238,13 @@ class AdaptedVideoPipeline(VideoPipeline):
         if request.strokes is not None and self.curve_vae is None:
             raise ValueError("strokes was given, but this model has no curve VAE; give curves or sketches")
         frames = (self._padded(request.num_frames) - 1) // self.base.frame_step + 1
-        expected = (request.num_videos, frames, *self._latent_shape(*request.size))
+        expected = (request.num_videos, frames, *self._latent_shape(*self._size(request)))
         if request.latents is not None and request.latents.shape != expected:
             raise ValueError(f"latents are {tuple(request.latents.shape)}, expected noise {expected}")
+
+    def _size(self, request: VideoRequest) -> tuple[int, int]:
+        """Height and width of the videos."""
+        return request.size or (self.sample_size, self.sample_size)
 
     def _padded(self, frames: int) -> int:
         """The next number of frames that the base can generate."""
@@ -252,13 +255,12 @@ class AdaptedVideoPipeline(VideoPipeline):
     ) -> tuple[list[CurveSequence] | None, Tensor | None]:
         """See :class:`VideoPipeline`; drawings of some frames leave the others blank."""
         if isinstance(request.sketches, Mapping):
-            assert request.size is not None
             device, ink = self._execution_device, None
             for frame, drawing in request.sketches.items():
                 if not 0 <= frame < request.num_frames:
                     raise ValueError(f"sketches has frame {frame}, but the video has {request.num_frames}")
                 given = np.broadcast_to(drawing, (request.num_videos, *drawing.shape[-2:]))[:, None]
-                picture = ink_of(given.copy(), None, request.size, device)
+                picture = ink_of(given.copy(), None, self._size(request), device)
                 if ink is None:
                     ink = picture.new_zeros(request.num_videos, request.num_frames, *picture.shape[2:])
                 ink[:, frame] = picture[:, 0]
@@ -272,7 +274,7 @@ class AdaptedVideoPipeline(VideoPipeline):
                 self.curve_vae, None, request.strokes, request.num_videos, request.num_frames, device
             )
             curves = self.draw(request, text, known)
-        return curves, ink_of(request.sketches, curves, request.size or self.sample_size, device)
+        return curves, ink_of(request.sketches, curves, self._size(request), device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """See :class:`VideoPipeline`; the curve VAE has a text encoder of its own."""
@@ -298,7 +300,6 @@ class AdaptedVideoPipeline(VideoPipeline):
             text: encoded captions; None: unconditional.
             pictures: (N, T, C, H, W) in [0, 1], drawings or control videos; None: none.
         """
-        assert request.size is not None
         device, frames = self._execution_device, self._padded(request.num_frames)
         control, drawn = None, None
         if pictures is not None:
@@ -309,7 +310,7 @@ class AdaptedVideoPipeline(VideoPipeline):
         length = (frames - 1) // self.base.frame_step + 1
         noise = request.latents
         if noise is None:
-            shape = (request.num_videos, length, *self._latent_shape(*request.size))
+            shape = (request.num_videos, length, *self._latent_shape(*self._size(request)))
             noise = self.base.noise(shape, request.generator, device)
         predict = guided_base(
             self.transformer,
