@@ -132,10 +132,10 @@ def save_cogvideox(folder: Path, rotary: bool = False) -> Path:
     return folder
 
 
-def save_own(folder: Path, whitening: float = 0.5) -> Path:
-    """Write a text LDM of this project. Frames share latents; noise has a spectrum along time, or is white."""
-    spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening, "frames_per_latent": 2}
-    parts = tiny_parts(control_channels=0, **spectrum, time_shift=2.0)
+def save_own(folder: Path, whitening: float = 0.5, frames_per_latent: int = 1) -> Path:
+    """Write a text LDM of this project, whose noise has a spectrum along time unless ``whitening`` is 0."""
+    spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening}
+    parts = tiny_parts(control_channels=0, **spectrum, time_shift=2.0, frames_per_latent=frames_per_latent)
     transformer = parts["transformer"]
     scale = {"latent_mean": [0.1, -0.1, 0.2, 0.0], "latent_std": [1.2, 0.8, 1.0, 0.9]}
     transformer.register_to_config(sample_frames=10, **scale)
@@ -150,6 +150,7 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
     "cogvideox": save_cogvideox,
     "cogvideox_5b": partial(save_cogvideox, rotary=True),
     "own": save_own,
+    "own_pairs": partial(save_own, frames_per_latent=2),
 }
 """From an empty folder to a base, by its kind."""
 
