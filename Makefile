@@ -156,7 +156,7 @@ bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many
 	python -m benchmarks.studio $(MODELS)
 
 .PHONY: bottleneck
-bottleneck: $(READY) ## Compare systems with and without the sketch behind tighter bottlenecks (up to 3 h; resumes)
+bottleneck: $(READY) ## Compare systems with and without the sketch behind bottlenecks in space and time (up to 2 h; resumes)
 	python -m flows.server run -- python -m benchmarks.bottleneck
 
 .PHONY: up
