@@ -18,6 +18,7 @@ from sketch2video.pipelines import latent_video
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
 from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
 from tests.bases.tiny import stir_adapters, untrained
+from tests.systems.second_device import DEVICE, SecondDevice
 
 CAPTION = "a red circle moves left to right"
 FRAMES, HEIGHT, WIDTH = 9, 32, 64
@@ -163,6 +164,34 @@ def test_wrong_arguments_are_named(bases: dict[str, Path], kind: str) -> None:
         pipe([CAPTION], **call(num_frames=None), strokes=[stroke()])
     with pytest.raises(ValueError, match=r"latents are \(1, 1, 4, 4, 8\), expected noise"):
         pipe([CAPTION], **call(), latents=torch.zeros(1, 1, 4, 4, 8))
+
+
+@pytest.mark.parametrize("way", ["model", "sequential"])
+@pytest.mark.parametrize("kind", ["wan", "ltx", "cogvideox"])
+def test_what_is_offloaded_comes_to_the_device_when_it_is_needed(
+    bases: dict[str, Path], kind: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffusers.pipelines.pipeline_utils.empty_device_cache", lambda _: None)
+    pipe = stir_adapters(untrained(bases[kind]))
+    asked = call(num_inference_steps=2, output_type="pt")
+    expected = pipe([CAPTION], **asked, sketches=ink()).frames
+    with SecondDevice() as device:
+        getattr(pipe, f"enable_{way}_cpu_offload")(device=DEVICE)
+        asked["generator"].manual_seed(0)
+        found = pipe([CAPTION], **asked, sketches=ink()).frames
+        assert device.calls > 0
+        torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_tiles_are_decoded_one_by_one(bases: dict[str, Path]) -> None:
+    pipe = stir_adapters(untrained(bases["wan"]))
+    whole = pipe([CAPTION], **call()).frames
+    pipe.vae.enable_tiling(
+        tile_sample_min_height=16, tile_sample_min_width=16, tile_sample_stride_height=16, tile_sample_stride_width=16
+    )
+    tiled = pipe([CAPTION], **call()).frames
+    assert tiled.shape == whole.shape
+    assert np.abs(tiled - whole).max() > 1e-6
 
 
 def stroke() -> Any:

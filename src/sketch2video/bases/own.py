@@ -55,8 +55,8 @@ class Own(Base):
 
     @property
     def input_channels(self) -> int:
-        """See :class:`Base`; the layer embeds patches, position by position, of the frames that share a latent."""
-        return self.control_channels * self._frames_per_latent * self._patches.positions
+        """See :class:`Base`; the layer embeds patches, position by position, of all frames that share a latent."""
+        return self.control_channels * self._patches.positions * self._frames_per_latent
 
     @property
     def _frames_per_latent(self) -> int:
@@ -68,8 +68,8 @@ class Own(Base):
 
     @property
     def _spectrum(self) -> TemporalSpectrum:
-        deviations = tuple(self.config["temporal_deviations"])
-        return TemporalSpectrum(deviations, self.config["whitening"], frames_per_latent=self._frames_per_latent)
+        deviations, frames = tuple(self.config["temporal_deviations"]), self._frames_per_latent
+        return TemporalSpectrum(deviations, self.config["whitening"], frames_per_latent=frames)
 
     def load_network(self) -> nn.Module:
         """See :class:`Base`."""
@@ -134,8 +134,7 @@ class Own(Base):
         """See :class:`Base`; the network accepts latents of its own channels alone, so its input layer is extended."""
         seen: AbstractContextManager[Any] = nullcontext()
         if control is not None:
-            by_token = by_latent(control, self._frames_per_latent)
-            seen = concatenating(network.patch_in, self._patches.cut(by_token))
+            seen = concatenating(network.patch_in, self._patches.cut(by_latent(control, self._frames_per_latent)))
         with seen:
             return network(latents, timestep / LEVELS, text=text.hidden, text_mask=text.mask, fps=fps)
 
