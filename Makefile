@@ -13,17 +13,19 @@ SOURCE ?=
 CLIPS ?=
 # Pipelines for make bench-samplers, bench-control and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
-# For make bench-strokes: a curve VAE, its text encoder; for it and bench-control: a folder with clips and curves.
+# For make bench-strokes and bench-few-drawings: a curve VAE, its text encoder; for them and bench-control: a folder with
+# clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
+# A pipeline: for make bench-few-drawings, which paints with it (empty: not at all), and bench-cas (empty: the default
+# system's); with DATA, the folder that holds clips.
+PIPELINE ?=
 # Systems for make results; empty: the table of the default run.
 SYSTEMS ?=
 # Name of the data for make results, if not the default: it ends the tables' names, such as sprites.
 DATA_NAME ?=
-# For make bench-cas: a pipeline; with DATA, the folder that holds clips.
-PIPELINE ?= models/sketch_ldm/pipeline
 # WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
 WRITE ?=
 # Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
@@ -102,7 +104,7 @@ bench-metrics: $(READY) ## Test the metrics on increasingly corrupted real clips
 
 .PHONY: bench-cas
 bench-cas: $(READY) ## Train a classifier on generated clips, test it on real ones (PIPELINE=folder DATA=folder with clips)
-	python -m benchmarks.cas --model "$$PIPELINE" --data "$$DATA"
+	python -m benchmarks.cas --model "$${PIPELINE:-models/sketch_ldm/pipeline}" --data "$$DATA"
 
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps of every sampler, and against guidance (MODELS=folders)
@@ -145,12 +147,16 @@ bench-strokes: $(READY) ## Measure generated drawings against those of real clip
 bench-stroke-numbers: $(READY) ## Compare priors on latents and on coefficients of strokes; trains a second prior (variables as above)
 	python -m benchmarks.stroke_numbers --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
 
+.PHONY: bench-few-drawings
+bench-few-drawings: $(READY) ## Measure the strokes between one to three given drawings of a clip (variables as above; PIPELINE=folder paints them)
+	python -m benchmarks.few_drawings --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --sketches "$$DATA/sketches" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS" $(if $(PIPELINE),--pipeline "$$PIPELINE")
+
 .PHONY: bench-studio
 bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many requests (MODELS=folder)
 	python -m benchmarks.studio $(MODELS)
 
 .PHONY: bottleneck
-bottleneck: $(READY) ## Compare systems with and without the sketch behind tighter bottlenecks (up to 3 h; resumes)
+bottleneck: $(READY) ## Compare systems with and without the sketch behind bottlenecks in space and time (up to 2 h; resumes)
 	python -m flows.server run -- python -m benchmarks.bottleneck
 
 .PHONY: up

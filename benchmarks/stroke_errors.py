@@ -118,7 +118,7 @@ def ink_distance(actual: CurveSequence, drawn: CurveSequence) -> np.ndarray:
     return found
 
 
-def part_of(sequence: CurveSequence, frames: slice) -> CurveSequence:
+def part_of(sequence: CurveSequence, frames: slice | Sequence[int]) -> CurveSequence:
     """Some frames of a drawing."""
     return CurveSequence(sequence.coefficients[frames], sequence.visibility[frames])
 

@@ -120,21 +120,25 @@ class Bench:
         """The known drawings of all clips with straight lines between; see :func:`straight_between`."""
         return _sequences(*as_curves(self.vae, straight_between(known)))
 
-    def distances(self, drawn: Sequence[CurveSequence]) -> dict[str, Any]:
-        """How far drawings are from the real ones in the frames between the first and the last.
+    def distances(self, drawn: Sequence[CurveSequence], frames: slice | Sequence[int] = BETWEEN) -> dict[str, Any]:
+        """How far drawings are from the real ones.
+
+        Args:
+            drawn: of all clips.
+            frames: that count; by default those between the first and the last.
 
         Returns:
             ``strokes_px``, mean distance of matched strokes (None if there are none), and ``unmatched``, strokes a
             clip; ``ink_px``, symmetric; ``ink_px_by_frame`` of all T frames.
         """
         pairs = list(zip(self.real, drawn, strict=True))
-        matched = [match_strokes(*(part_of(one, BETWEEN) for one in pair)) for pair in pairs]
-        total, frames, unmatched = np.sum(matched, axis=0)
+        matched = [match_strokes(*(part_of(one, frames) for one in pair)) for pair in pairs]
+        total, together, unmatched = np.sum(matched, axis=0)
         by_frame = np.mean([ink_distance(*pair) for pair in pairs], axis=0) * self.size
         return {
-            "strokes_px": float(total / frames) * self.size if frames else None,
+            "strokes_px": float(total / together) * self.size if together else None,
             "unmatched": float(unmatched / len(pairs)),
-            "ink_px": float(by_frame[BETWEEN].mean()),
+            "ink_px": float(by_frame[frames].mean()),
             "ink_px_by_frame": by_frame.tolist(),
         }
 
@@ -147,17 +151,19 @@ def first_and_last(strokes: StrokeSet) -> Known:
 
 
 def straight_between(known: Known) -> Drawn:
-    """Strokes that go straight from the first drawing to the last where both have them.
+    """Strokes that go straight from each known drawing to the next where both have them.
 
-    What only one of the two drawings has is held through the half of the clip that is nearer to it.
+    A stroke is visible where the nearest known drawing has it, and stays where no other one does.
     """
-    frames = known.shown.shape[-1]
     coefficients = torch.zeros_like(known.coefficients)
     strokes = known.strokes
     if strokes.any():
         coefficients[strokes] = between(known.coefficients[strokes], known.shown[strokes])
-    early = torch.arange(frames, device=known.shown.device) < frames / 2
-    return Drawn(coefficients, torch.where(early, known.shown[..., :1], known.shown[..., -1:]))
+    drawn = (known.shown | known.hidden).any(1)
+    frame = torch.arange(drawn.shape[1], device=drawn.device)
+    away = (frame[:, None] - frame).abs()[None].masked_fill(~drawn[:, None], len(frame))
+    nearest = away.argmin(2)  # the earlier one of two
+    return Drawn(coefficients, known.shown.gather(2, nearest[:, None].expand_as(known.shown)))
 
 
 def _sequences(coefficients: torch.Tensor, visibility: torch.Tensor) -> list[CurveSequence]:
@@ -178,7 +184,7 @@ def measured(bench: Bench, judge: TrainedJudge) -> tuple[dict[str, Any], dict[st
     generated, seconds = bench.drawn()
     given, seconds_given = bench.drawn(known)
     drawings = {REAL: bench.real, GENERATED: generated, GIVEN: given, INTERPOLATED: bench.interpolated(known)}
-    verdicts = {name: _seen(judge, clips) for name, clips in drawings.items()}
+    verdicts = {name: seen(judge, clips) for name, clips in drawings.items()}
     ways: dict[str, Any] = {}
     for name, clips in drawings.items():
         verdict = verdicts[name]
@@ -197,7 +203,8 @@ def measured(bench: Bench, judge: TrainedJudge) -> tuple[dict[str, Any], dict[st
     return found, drawings
 
 
-def _seen(judge: TrainedJudge, clips: Sequence[CurveSequence]) -> Verdict | None:
+def seen(judge: TrainedJudge, clips: Sequence[CurveSequence]) -> Verdict | None:
+    """The judge's verdict on drawings; None without a judge."""
     if judge.judge is None:
         return None
     return judge_clips(judge.judge, np.stack([clip.render(SIZE, SIZE) for clip in clips]))

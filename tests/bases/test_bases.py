@@ -158,7 +158,7 @@ def test_wrong_arguments_are_named(bases: dict[str, Path], kind: str) -> None:
     pipe = untrained(bases[kind])
     with pytest.raises(ValueError, match=f"height and width are 33 and 64; .* multiples of {pipe.base.side_step}"):
         pipe([CAPTION], **call(height=33))
-    with pytest.raises(ValueError, match="sketches has frame 9, but the video has 9"):
+    with pytest.raises(ValueError, match="given for frame 9, but the video has 9"):
         pipe([CAPTION], **call(), sketches={9: ink()[0, 0]})
     with pytest.raises(ValueError, match="strokes was given, but this model has no curve VAE"):
         pipe([CAPTION], **call(num_frames=None), strokes=[stroke()])

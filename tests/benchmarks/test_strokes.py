@@ -11,20 +11,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
-from transformers import BertConfig, BertModel
 
 from benchmarks.stroke_sheets import MOVING_SIDE, STILL_SIDE, wrapped
 from benchmarks.stroke_ways import GENERATED, GIVEN, INTERPOLATED, REAL, Sampling, first_and_last, straight_between
 from benchmarks.strokes import about_model, compare, markdown, notes
 from sketch2video.curve_vae import CurveVAE
+from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.strokes import stroke_sets
 from sketch2video.errors import UserError
-from sketch2video.judges.label_judge_training import TRAINING
 from sketch2video.networks.loading import load_frozen
-from sketch2video.text.training import train_tokenizer
-from tests.evaluation.moving_lines import FRAMES, HARMONICS, SLOTS, moving_lines
+from tests.benchmarks.line_world import SHORT, make_line_world
+from tests.evaluation.moving_lines import FRAMES, moving_lines
 
-SHORT = TRAINING.model_copy(update={"steps": 2, "batch_size": 8, "warmup_steps": 1, "ema_decay": 0.5})
 CLIPS = 12
 
 
@@ -52,14 +50,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
-    table = moving_lines(folder, 60)
-    tokenizer = train_tokenizer(table["caption"].tolist(), 300, 16)
-    tokenizer.save_pretrained(folder / "text")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False).save_pretrained(folder / "text")
-    shape = {"latent_dim": 4, "hidden": 16, "time_terms": 4, "width": 16, "layers": 1, "heads": 2}
-    CurveVAE(strokes=3, slots=SLOTS, harmonics=HARMONICS, text_width=16, **shape).save_pretrained(folder / "model")
+    make_line_world(folder)
     world = World(folder, {})
     world.found = world.run()
     return world
@@ -175,6 +166,20 @@ def test_straight_lines_join_strokes_of_both_drawings_and_hold_those_of_one():
     assert places[(True, True, True, False, False)] == [2] * 5
     assert places[(False, False, False, True, True)] == [3] * 5
     assert not drawn.visible[0, 3].any()
+
+
+def test_straight_lines_go_through_all_known_drawings_and_strokes_are_those_of_the_nearest():
+    coefficients = torch.zeros(1, 2, 7, 2, 4)
+    coefficients[0, :, :, 0, 0] = torch.tensor([0.0, 9, 9, 3, 9, 9, 9])
+    shown = torch.zeros(1, 2, 7, dtype=torch.bool)
+    hidden = shown.clone()
+    shown[0, 0, [0, 3, 6]] = shown[0, 1, 3] = hidden[0, 1, 0] = hidden[0, 1, 6] = True
+    drawn = straight_between(Known(coefficients, shown, hidden))
+    assert drawn.coefficients[0, 0, :, 0, 0].tolist() == [0, 1, 2, 3, 5, 7, 9]
+    assert drawn.coefficients[0, 1, :, 0, 0].tolist() == [3] * 7
+    assert drawn.visible[0].long().tolist() == [[1] * 7, [0, 0, 1, 1, 1, 0, 0]]
+    one = straight_between(Known(coefficients, shown & (torch.arange(7) == 3), torch.zeros_like(hidden)))
+    assert one.visible.all()
 
 
 def test_captions_are_wrapped_and_cut_off():

@@ -4,6 +4,7 @@ import torch
 
 from sketch2video.curve_vae.known import Known, between, describe, hold, random_known, tokens_of
 from sketch2video.curve_vae.strokes import known_numbers
+from sketch2video.curves.equation.stroke_keys import with_key_frames
 from tests.curve_vae.sets import network, seeded, smooth, strokes
 
 
@@ -64,6 +65,15 @@ def test_held_strokes_pass_through_what_is_known_and_keep_their_way_between() ->
     assert seen[0, 1].long().tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1]
     correction = (held - drawn)[0, 0]
     torch.testing.assert_close(correction[4], (correction[0] + correction[8]) / 2)
+
+
+def test_known_frames_change_a_stroke_as_its_key_frames_do() -> None:
+    drawn, wanted = smooth(1, 1, frames=9, seed=1), smooth(1, 1, frames=9, seed=2)
+    shown = torch.zeros(1, 1, 9, dtype=torch.bool)
+    shown[0, 0, [2, 3, 7]] = True
+    held, _ = hold(drawn, torch.ones_like(shown), Known(wanted, shown, torch.zeros_like(shown)))
+    keys = {frame: wanted[0, 0, frame].numpy() for frame in (2, 3, 7)}
+    np.testing.assert_allclose(held[0, 0], with_key_frames(drawn[0, 0].numpy(), keys), atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

@@ -75,6 +75,23 @@ def test_what_is_known_is_drawn_exactly_and_comes_first() -> None:
     assert (free[0, :, 0] - given[0, 0]).abs().max() > 0.05
 
 
+def test_known_strokes_are_a_condition_only_where_there_is_much_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae, conditions = network(num_inference_steps=10), {}
+    forward = vae.prior.forward
+
+    def seen(tokens: Tensor, time: Tensor, *others: Tensor | None) -> Tensor:
+        conditions.setdefault(round(float(time[0]), 3), set()).add(others[3] is not None)
+        return forward(tokens, time, *others)
+
+    monkeypatch.setattr(vae.prior, "forward", seen)
+    shown = torch.zeros(1, STROKES, 8, dtype=torch.bool)
+    shown[0, 0, 0] = True
+    known = Known(smooth(1, STROKES, frames=8, seed=3), shown, torch.zeros_like(shown))
+    sample_strokes(vae, captions(1), 8, 8.0, seeded(), known)
+    early = {0.6, 0.7, 0.8, 0.9, 1.0}
+    assert conditions == {time / 10: {time / 10 in early} for time in range(1, 11)}
+
+
 def test_numbers_of_strokes_are_drawn_as_likely_as_they_are() -> None:
     logits = torch.log(torch.tensor([0.1, 0.6, 0.3])).expand(20_000, 3)
     numbers = how_many(logits, torch.rand(20_000, generator=seeded()))

@@ -27,6 +27,7 @@ from sketch2video.generation.batch import (
 )
 from sketch2video.generation.contact_sheet import write_moving_sheet
 from sketch2video.generation.layout import MANIFEST, slug
+from sketch2video.generation.prompt_sketches import KeySketch
 from sketch2video.generation.prompts import Prompt
 from sketch2video.generation.videos import Model, Request, generate_videos
 from sketch2video.media.codec import read_clip
@@ -162,10 +163,13 @@ def test_a_system_that_draws_nothing_leaves_videos_alone(
     assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, CONTACT_SHEET, MOVING_SHEET, *videos}
 
 
+@pytest.mark.parametrize(
+    "drawn", [{"sketch": Path("star.png")}, {"sketches": (KeySketch(0, Path("0.png"), "sketch_0"),)}]
+)
 def test_a_sketch_for_a_model_that_follows_none_is_a_users_mistake(
-    tmp_path: Path, generate: Callable[..., Any], text_model: Model
+    tmp_path: Path, generate: Callable[..., Any], text_model: Model, drawn: dict[str, Any]
 ) -> None:
-    prompts = [Prompt(1, "a red circle"), Prompt(2, "a star", sketch=tmp_path / "star.png")]
+    prompts = [Prompt(1, "a red circle"), Prompt(2, "a star", **drawn)]
     with pytest.raises(UserError) as error:
         generate(prompts, tmp_path / "out", text_model)
     assert str(error.value) == (
@@ -259,10 +263,79 @@ def test_a_drawing_of_the_users_is_followed(tmp_path: Path, generate: Callable[.
     assert np.allclose([x.min(), x.max(), y.min(), y.max()], np.array([20, 70, 30, 70]) * 1.28, atol=4)
 
 
+SQUARE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><rect x="{}" y="30" width="30" height="40"/></svg>'
+)
+
+
+def key_sketches(folder: Path, frames: dict[int, int]) -> tuple[KeySketch, ...]:
+    """Drawings of squares whose left edges are at ``frames``' values, in hundredths of the frame."""
+    folder.mkdir(exist_ok=True)
+    for frame, x in frames.items():
+        (folder / f"{frame}.svg").write_text(SQUARE.format(x))
+    return tuple(KeySketch(frame, folder / f"{frame}.svg", f"sketch_{frame}") for frame in sorted(frames))
+
+
+def edges(folder: Path, row: dict[str, Any], frame: int) -> list[int]:
+    """The left and the right edge of a frame of the drawing, hundredths of the frame."""
+    ink = read_clip(folder / row["sketch_video"], row["num_frames"], 100).frames[frame, ..., 0] < 128
+    x = np.flatnonzero(ink.any(0))
+    return [int(x.min()), int(x.max())]
+
+
+def test_drawings_of_some_frames_are_drawn_as_they_are(tmp_path: Path, generate: Callable[..., Any]) -> None:
+    two = key_sketches(tmp_path / "two", {0: 10, 7: 60})
+    other = key_sketches(tmp_path / "other", {0: 40, 7: 20})
+    middle = key_sketches(tmp_path / "middle", {4: 35})
+    prompts = [
+        Prompt(2, "a square", 0, 8, sketches=two),
+        Prompt(3, "a square", 0, sketches=middle),
+        Prompt(4, "a square", 0, 8, sketches=other),
+        Prompt(5, "a square", 0),
+    ]
+    rows = generate(prompts, tmp_path / "out")
+    assert [row["sketch"] for row in rows] == [None] * 4
+    assert [row["sketches"] for row in rows] == [{"0": "0.svg", "7": "7.svg"}, {"4": "4.svg"}, rows[0]["sketches"], {}]
+    expected = {(0, 0): [10, 40], (0, 7): [60, 90], (1, 4): [35, 65], (2, 0): [40, 70], (2, 7): [20, 50]}
+    for (index, frame), sides in expected.items():
+        assert edges(tmp_path / "out", rows[index], frame) == pytest.approx(sides, abs=5)  # 8 harmonics
+    assert len({row["key"] for row in rows}) == 4
+    again = generate([dataclasses.replace(prompts[0], sketches=two[:1]), *prompts[1:]], tmp_path / "out")
+    assert [new["key"] == old["key"] for new, old in zip(again, rows, strict=True)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.svg", "", "no paths|no lines"),
+        ("gone.svg", None, "cannot be read"),
+        ("film.svg", "<g id='frame-0000'><circle r='9'/></g><g id='frame-0001'><circle r='9'/></g>", "has 2 frames"),
+        ("four.svg", "".join(f"<circle cx='{9 * x}' cy='9' r='3'/>" for x in range(1, 5)), "4 strokes, .* at most 3"),
+    ],
+)
+def test_a_drawing_of_a_frame_that_cannot_be_used_is_named(
+    tmp_path: Path, generate: Callable[..., Any], name: str, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(f'<svg xmlns="http://www.w3.org/2000/svg">{content}</svg>')
+    first = key_sketches(tmp_path / "drawings", {0: 10})
+    wrong = Prompt(7, "a square", sketches=(*first, KeySketch(3, tmp_path / name, "sketch_3")))
+    with pytest.raises(UserError, match=rf"row 7 of the prompts: sketch_3: .*{name}.*({message})") as error:
+        generate([wrong], tmp_path / "out")
+    assert "\n" not in str(error.value)
+
+
+def test_a_frame_beyond_the_default_length_is_named(tmp_path: Path, generate: Callable[..., Any]) -> None:
+    late = key_sketches(tmp_path, {8: 10})
+    with pytest.raises(UserError, match=r"row 3 of the prompts: sketch_8 8\.svg is of frame 8, .* frames 0 to 7"):
+        generate([Prompt(3, "a square", sketches=late)], tmp_path / "out")
+    generate([Prompt(3, "a square", num_frames=9, sketches=late)], tmp_path / "out")
+
+
 def test_a_drawing_that_cannot_be_followed_is_named_with_its_row(tmp_path: Path, generate: Callable[..., Any]) -> None:
     (tmp_path / "empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"/>')
     for name in ("empty.svg", "gone.svg"):
-        with pytest.raises(UserError, match=rf"row 7 of the prompts: .*{name}"):
+        with pytest.raises(UserError, match=rf"row 7 of the prompts: sketch: .*{name}"):
             generate([Prompt(7, "a square", sketch=tmp_path / name)], tmp_path / "out")
 
 
@@ -281,6 +354,12 @@ def test_seeds_do_not_depend_on_other_prompts() -> None:
     assert (star, x) == (5, 1)  # their own
     assert len({red, red_again, *seeds_of(PROMPTS[:1], 11)}) == 3
     assert seeds_of([PROMPTS[3], PROMPTS[2], PROMPTS[0]], 10) == [1, red, red_again]
+
+
+def test_drawings_determine_seeds_by_name_and_frame(tmp_path: Path) -> None:
+    both = key_sketches(tmp_path, {0: 10, 7: 60})
+    ways = [(), both, both[:1], (dataclasses.replace(both[0], frame=1),)]
+    assert len({seeds_of([Prompt(1, "a square", sketches=way)], 0)[0] for way in ways}) == 4
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from sketch2video.curves import CurveSequence, Equation, to_animated_svg, to_json
 from sketch2video.curves.fitting.series import project
 from sketch2video.errors import UserError
-from sketch2video.generation.prompt_drawings import Drawing, load_drawing
+from sketch2video.generation.prompt_drawings import Drawing, load_drawing, load_still
 from sketch2video.media.writing import write_gif, write_video
 from sketch2video.params import Params, load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
@@ -128,6 +129,39 @@ def test_what_is_no_equation_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(UserError, match=r"a\.json"):
         load_drawing(tmp_path / "a.json", 5, 64)
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "svg", "json"])
+def test_the_drawing_of_a_frame_is_one_frame_of_curves(tmp_path: Path, params: Params, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    if ending == "svg":
+        path.write_text(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 50 50"><circle cx="25" cy="20" r="12.5"/></svg>'
+        )
+    elif ending == "json":
+        path.write_text(to_json(clip(64, 64).only(2)))
+    else:
+        Image.fromarray(circle_on_paper(300, 3)).save(path)
+    curves = load_still(path, 3, 64, params.sketch, params.fit)
+    assert len(curves) == 1
+    if ending == "json":
+        np.testing.assert_array_equal(curves.coefficients[0], clip(64, 64).curves.coefficients[2])
+    else:
+        check_circle(Drawing(curves, None))
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif", "svg", "json"])
+def test_a_frame_has_no_frames(tmp_path: Path, params: Params, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    if ending == "svg":
+        path.write_text(to_animated_svg(clip(64, 64).curves, 8, 64, 64))
+    elif ending == "json":
+        path.write_text(to_json(clip(64, 64)))
+    else:
+        frames = np.stack([circle_on_paper(100, 2, (x, 0.5)) for x in (0.3, 0.5, 0.7)])
+        (write_gif if ending == "gif" else write_video)(path, frames, 10)
+    with pytest.raises(UserError, match=rf"a\.{ending} (is a video|has 5 frames), and a key frame is"):
+        load_still(path, 3, 64, params.sketch, params.fit)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "gif"])

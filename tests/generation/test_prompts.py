@@ -109,8 +109,9 @@ def test_rows_from_elsewhere_are_checked_alike() -> None:
     assert parse_prompts([{"caption": "a star", "seed": 3}], "request") == [Prompt(1, "a star", 3)]
     with pytest.raises(UserError, match="request row 2: the caption is empty"):
         parse_prompts([{"caption": "a star"}, {"caption": float("nan")}], "request")
-    with pytest.raises(UserError, match="unknown column 'sketch'"):
-        parse_prompts([{"caption": "a star", "sketch": "/etc/hosts"}], "request")
+    for column in ("sketch", "sketch_0"):
+        with pytest.raises(UserError, match=f"unknown column '{column}'"):
+            parse_prompts([{"caption": "a star", column: "/etc/hosts"}], "request")
 
 
 SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"

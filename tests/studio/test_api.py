@@ -17,9 +17,10 @@ from sketch2video.generation.videos import Model
 from sketch2video.media.codec import read_clip
 from sketch2video.studio import models as models_module
 from sketch2video.studio import worker
+from sketch2video.studio.documents import to_curves
 from sketch2video.studio.paint_jobs import Job
 from sketch2video.studio.painting import paint
-from sketch2video.studio.schemas import PaintRequest, Sampling
+from sketch2video.studio.schemas import Drawing, PaintRequest, Sampling
 from sketch2video.systems.loading import load_pipeline
 from tests.studio.serving import CAPTION, DRAWING, LINE, Served, offer, served
 
@@ -113,6 +114,35 @@ def test_the_same_request_gives_the_same_video_and_a_changed_stroke_another(stud
     assert not np.array_equal(changed, same)
     keys = [data["key"] for _, data in jobs]
     assert keys[0] == keys[1] == keys[2] != keys[3]
+
+
+def test_frames_of_a_drawing_are_kept_and_the_others_drawn(studio: Served) -> None:
+    base = to_curves(Drawing.model_validate(moved(DRAWING, 7, 0.2)))
+    answer = studio.draw(seed=4, drawing=moved(DRAWING, 7, 0.2), kept=[7, 0])
+    drawn = to_curves(Drawing.model_validate(answer["drawing"]))
+    assert len(drawn) == 8
+    for frame in (0, 7):
+        assert drawn.visible[frame].sum() == 1
+        (stroke,) = drawn.coefficients[frame, drawn.visible[frame]]
+        assert np.allclose(stroke[:, :2], base.coefficients[frame, 0, :, :2], atol=1e-3)
+    free = to_curves(Drawing.model_validate(studio.draw(seed=4)["drawing"]))
+    assert not np.array_equal(free.render(64, 64)[0], drawn.render(64, 64)[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"kept": [0]}, "belong together"),
+        ({"drawing": DRAWING}, "belong together"),
+        ({"drawing": DRAWING, "kept": [8]}, "the frames are 0 to 7"),
+        ({"drawing": DRAWING, "kept": [0], "frames": 9}, "the drawing has 8"),
+        ({"drawing": DRAWING | {"strokes": [LINE | {"id": f"s{n}"} for n in range(4)]}, "kept": [2]}, "4 strokes"),
+    ],
+)
+def test_frames_that_cannot_be_kept_are_refused(studio: Served, more: dict[str, Any], words: str) -> None:
+    response = studio.client.post("/api/draw", json={"model": "sketch", "caption": "x"} | more)
+    assert response.status_code == 422
+    assert words in str(response.json()["detail"])
 
 
 def test_a_drawing_is_resampled_to_the_frames_that_are_asked_for(studio: Served) -> None:

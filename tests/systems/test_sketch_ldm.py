@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import FlowMatchHeunDiscreteScheduler
 
-from sketch2video.curves import CurveSequence
+from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.errors import UserError
 from sketch2video.systems import SketchToVideoPipeline
 from sketch2video.systems.loading import load_pipeline
@@ -120,6 +120,30 @@ def test_drawings_of_some_frames_are_drawn_as_they_are(pipeline) -> None:
     assert distance(ink[7], one.curves[1].render(64, 64)[3]) < 1.5 < distance(ink[0], one.curves[1].render(64, 64)[3])
 
 
+def test_curves_of_some_frames_are_drawn_as_they_are(pipeline) -> None:
+    def line(x: float) -> CurveSequence:
+        coefficients = np.zeros((1, 2, 2, 4), np.float32)
+        coefficients[0, 1, :, :2] = [[x, 0.2], [0.5, 0.1]]
+        return CurveSequence(coefficients, np.array([[0, 1]], np.float32))
+
+    given = {7: [line(0.6), line(0.7)], 0: line(0.3)}
+    out = pipeline(CAPTIONS, num_frames=8, curves=given, num_inference_steps=1, generator=seeded(0, 1))
+    for curves, last in zip(out.curves, given[7], strict=True):
+        assert len(curves) == 8
+        for frame, expected in ((0, given[0]), (7, last)):
+            assert curves.visible[frame].sum() == 1
+            drawn = curves.coefficients[frame, curves.visible[frame], :, :4]
+            np.testing.assert_allclose(drawn[0], expected.coefficients[0, 1], atol=1e-4)
+    by_sketch = pipeline(CAPTIONS[0], sketches={0: drawing(1, 64)[0]}, num_inference_steps=1, generator=seeded(0))
+    by_curves = pipeline(
+        CAPTIONS[0],
+        curves={0: fit_curves(drawing(1, 64), harmonics=pipeline.curve_vae.config.harmonics)},
+        num_inference_steps=1,
+        generator=seeded(0),
+    )
+    np.testing.assert_array_equal(by_sketch.curves[0].coefficients, by_curves.curves[0].coefficients)
+
+
 def test_given_strokes_are_kept_and_others_come_beside_them(pipeline) -> None:
     coefficients = np.zeros((8, 1, 2, 4), np.float32)
     coefficients[:, 0, :, :2] = [[0.5, 0.3], [0.5, 0.1]]
@@ -167,6 +191,11 @@ def test_images_and_tuples_are_given_as_in_diffusers(pipeline) -> None:
     assert len(curves) == len(sketches) == 2
 
 
+def still(frames: int, strokes: int = 1) -> CurveSequence:
+    """Equal strokes in every frame."""
+    return CurveSequence(np.full((frames, strokes, 2, 2), 0.3, np.float32), np.ones((frames, strokes), np.float32))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -181,7 +210,13 @@ def test_images_and_tuples_are_given_as_in_diffusers(pipeline) -> None:
         ({"sketches": np.zeros((1, 2, 8, 8), np.uint8), "curves": []}, "give one of them"),
         ({"sketches": {}}, "sketches is empty; name at least one frame"),
         ({"sketches": {0: np.zeros((8, 9), np.uint8)}}, r"sketches\[0\] is uint8 \(8, 9\), expected square"),
-        ({"sketches": {0: np.zeros((8, 8), np.uint8), 1: np.zeros((9, 9), np.uint8)}}, "different sizes"),
+        ({"sketches": {0: np.zeros((2, 8, 8), np.uint8), 1: np.zeros((3, 8, 8), np.uint8)}}, "as many for each frame"),
+        ({"curves": {}}, "curves is empty; name at least one frame"),
+        ({"curves": {0: still(2)}}, r"curves\[0\] has 2 frames; give the one frame"),
+        ({"curves": {0: [still(1), still(3)]}, "captions": CAPTIONS}, r"curves\[0\] has 3 frames"),
+        ({"curves": {0: [still(1)] * 3}, "captions": CAPTIONS}, "captions 2, curves 3"),
+        ({"curves": {8: still(1)}}, "those of a clip are 0 to 7"),
+        ({"curves": {2: still(1, 4)}}, "frame 2 has 4 strokes, and the network draws at most 3 a clip"),
         ({"sketches": {9: np.zeros((8, 8), np.uint8)}}, "those of a clip are 0 to 7"),
         ({"sketches": {0: np.zeros((3, 8, 8), np.uint8)}, "captions": CAPTIONS}, "captions 2, sketches 3"),
         ({"sketches": {0: np.zeros((8, 8), np.uint8)}, "curves": []}, "sketches and curves were given"),

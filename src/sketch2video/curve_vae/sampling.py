@@ -21,6 +21,12 @@ GUIDED = 0.6
 """Time up to which samples are guided. At higher noise, guidance reduces diversity and quality (Kynkäänniemi
 et al. 2024, "Applying guidance in a limited interval improves sample and distribution quality in diffusion models")."""
 
+KNOWN_FROM = 0.5
+"""Time down to which known strokes are a condition. They determine where strokes are, and not always how these move:
+from two drawings an object may go round either way. Up to the end they would make the prior draw a mean of such
+motions; with less noise the caption alone makes one of them exact, and :func:`~sketch2video.curve_vae.known.hold`
+corrects what remains. Few clips of the training have known strokes, all have captions."""
+
 
 class Drawn(NamedTuple):
     """Strokes of N clips before they are put into slots.
@@ -177,9 +183,10 @@ def flow_to_strokes(
     for step in range(steps):
         time = 1 - step / steps
         times = torch.full_like(fps, time)
-        velocity = vae.prior(tokens, times, text.hidden, text.mask, fps, known, attended)
+        given = known if time > KNOWN_FROM else None
+        velocity = vae.prior(tokens, times, text.hidden, text.mask, fps, given, attended)
         if guidance_scale != 1 and time <= GUIDED:
-            plain = vae.prior(tokens, times, None, None, fps, known, attended)
+            plain = vae.prior(tokens, times, None, None, fps, given, attended)
             velocity = plain + guidance_scale * (velocity - plain)
         tokens = tokens - velocity / steps
     return tokens

@@ -20,7 +20,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_file, sha256_of_value, sharing
 from sketch2video.generation.contact_sheet import write_contact_sheet, write_moving_sheet
 from sketch2video.generation.layout import ENDINGS, KEY_DIGITS, SKETCH_ENDINGS, VideoFiles, write_manifest
-from sketch2video.generation.prompt_drawings import load_drawing
+from sketch2video.generation.prompt_drawings import load_drawing, load_still
+from sketch2video.generation.prompt_sketches import SKETCH, check_frame
 from sketch2video.generation.prompts import Prompt
 from sketch2video.generation.videos import Model, Request, generate_videos
 from sketch2video.inputs.targets import check_folder_target
@@ -54,7 +55,8 @@ def seeds_of(prompts: Sequence[Prompt], seed: int) -> list[int]:
             alike = replace(prompt, row=0)
             seen[alike] = seen.get(alike, 0) + 1
             name = prompt.sketch.name if prompt.sketch else None
-            digest = sha256_of_value([seed, prompt.caption, prompt.num_frames, name, seen[alike]])
+            names = [[one.frame, one.name] for one in prompt.sketches] or name
+            digest = sha256_of_value([seed, prompt.caption, prompt.num_frames, names, seen[alike]])
             seeds.append(int(digest[:8], 16))
         else:
             seeds.append(prompt.seed)
@@ -105,18 +107,7 @@ def generate_batch(
         UserError: a drawing cannot be used, or the folder is not writable.
     """
     draws = model.pipeline.control.draws
-    if not draws and (with_sketch := next((prompt for prompt in prompts if prompt.sketch is not None), None)):
-        raise UserError(
-            f"row {with_sketch.row} of the prompts names a sketch, but {model.reference} follows none;"
-            " leave the column out or name a sketch model"
-        )
-    longest = model.pipeline.longest
-    too_long = (prompt for prompt in prompts if longest and (prompt.num_frames or 0) > longest)
-    if prompt := next(too_long, None):
-        raise UserError(
-            f"row {prompt.row} of the prompts has num_frames {prompt.num_frames}, but {model.reference} makes"
-            f" {longest}; lower it, or train the model with text_ldm.known_frames"
-        )
+    _check(model, prompts)
     check_folder_target(output, "output")
     output.mkdir(parents=True, exist_ok=True)
     remove_partial(output)
@@ -130,23 +121,16 @@ def generate_batch(
     def row(index: int) -> dict[str, Any]:
         prompt = jobs[index].prompt
         request = Request(prompt.caption, jobs[index].seed, prompt.num_frames, params.fps)
-        return jobs[index].files.row(model, request, prompt.sketch.name if prompt.sketch else None, settings)
+        names = {one.frame: one.name for one in prompt.sketches}
+        return jobs[index].files.row(model, request, prompt.sketch.name if prompt.sketch else None, settings, names)
 
     with sharing(output, partial(_follow_order, jobs)):
         rows = {index: row(index) for index, job in enumerate(jobs) if job.files.exist}
         with tqdm(total=len(jobs), initial=len(rows), desc="generate", unit="video") as bar:
-            for batch in batches([(p.num_frames, p.sketch is not None) for p in prompts], params.batch_size):
+            for batch in batches([_kind(prompt) for prompt in prompts], params.batch_size):
                 if rows.keys() >= set(batch):
                     continue
-                requests = []
-                for job in (jobs[index] for index in batch):
-                    request = Request(job.prompt.caption, job.seed, job.prompt.num_frames, params.fps)
-                    if job.prompt.sketch is not None:
-                        frames = job.prompt.num_frames or model.pipeline.sample_frames
-                        with _naming_row(job.prompt):
-                            drawing = load_drawing(job.prompt.sketch, frames, model.pipeline.sample_size, sketch, fit)
-                        request = replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
-                    requests.append(request)
+                requests = [_request(jobs[index], model, params, sketch, fit) for index in batch]
                 for index, video in zip(batch, generate_videos(model.pipeline, requests, params), strict=True):
                     if index not in rows:
                         jobs[index].files.write(video)
@@ -161,6 +145,47 @@ def generate_batch(
         return everything
 
 
+def _check(model: Model, prompts: Sequence[Prompt]) -> None:
+    """Raise a UserError if the model cannot do what a prompt asks for."""
+    pipeline = model.pipeline
+    for prompt in prompts:
+        row = f"row {prompt.row} of the prompts"
+        if prompt.drawn and not pipeline.control.draws:
+            raise UserError(
+                f"{row} names a sketch, but {model.reference} follows none; leave the column out or name a sketch model"
+            )
+        if pipeline.longest and (prompt.num_frames or 0) > pipeline.longest:
+            raise UserError(
+                f"{row} has num_frames {prompt.num_frames}, but {model.reference} makes {pipeline.longest};"
+                " lower it, or train the model with text_ldm.known_frames"
+            )
+        for one in prompt.sketches:
+            check_frame(one, row, prompt.num_frames or pipeline.sample_frames)
+
+
+def _kind(prompt: Prompt) -> Hashable:
+    """What prompts of one batch have in common."""
+    return prompt.num_frames, prompt.sketch is not None, tuple(one.frame for one in prompt.sketches)
+
+
+def _request(job: _Job, model: Model, params: RequestParams, sketch: SketchParams, fit: FitParams) -> Request:
+    """The request of a prompt, with its drawings."""
+    prompt, size = job.prompt, model.pipeline.sample_size
+    request = Request(prompt.caption, job.seed, prompt.num_frames, params.fps)
+    if prompt.sketch is not None:
+        frames = prompt.num_frames or model.pipeline.sample_frames
+        with _naming_row(prompt, prompt.sketch):
+            drawing = load_drawing(prompt.sketch, frames, size, sketch, fit)
+        return replace(request, curves=drawing.curves, fps=drawing.fps or params.fps)
+    if not prompt.sketches:
+        return request
+    curves = {}
+    for one in prompt.sketches:
+        with _naming_row(prompt, one.path, one.column):
+            curves[one.frame] = load_still(one.path, model.pipeline.curve_vae.config.strokes, size, sketch, fit)
+    return replace(request, curves=curves)
+
+
 def _job(
     index: int,
     prompt: Prompt,
@@ -172,24 +197,30 @@ def _job(
 ) -> _Job:
     made_of |= {"version": VERSION, "caption": prompt.caption, "seed": seed, "num_frames": prompt.num_frames}
     if prompt.sketch is not None:
-        with _naming_row(prompt):
+        with _naming_row(prompt, prompt.sketch):
             digest = sha256_of_file(prompt.sketch)
         made_of |= {"drawing": digest, "suffix": prompt.sketch.suffix.lower(), **lines}
+    if prompt.sketches:
+        drawings = {}
+        for one in prompt.sketches:
+            with _naming_row(prompt, one.path, one.column):
+                drawings[str(one.frame)] = [sha256_of_file(one.path), one.path.suffix.lower()]
+        made_of |= {"drawings": drawings, **lines}
     key = sha256_of_value(made_of)[:KEY_DIGITS]
     endings = ENDINGS | (SKETCH_ENDINGS if draws else {})
     return _Job(prompt, seed, VideoFiles(index, key, prompt.caption, output, endings))
 
 
 @contextmanager
-def _naming_row(prompt: Prompt) -> Iterator[None]:
-    """Add the row of the prompts to errors about its drawing."""
+def _naming_row(prompt: Prompt, drawing: Path, column: str = SKETCH) -> Iterator[None]:
+    """Add the row of the prompts and the column to errors about a drawing."""
+    where = f"row {prompt.row} of the prompts: {column}"
     try:
         yield
     except UserError as error:
-        raise UserError(f"row {prompt.row} of the prompts: {error}") from error
+        raise UserError(f"{where}: {error}") from error
     except OSError as error:
-        reason = f"{prompt.sketch} cannot be read ({error.strerror})"
-        raise UserError(f"row {prompt.row} of the prompts: {reason}; check the file") from error
+        raise UserError(f"{where}: {drawing} cannot be read ({error.strerror}); check the file") from error
 
 
 def _follow_order(jobs: Sequence[_Job], alone: bool) -> None:

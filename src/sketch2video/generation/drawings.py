@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
+from sketch2video.pipelines.known_drawings import known_drawings
 
 
 @torch.no_grad()
-def draw_caption(pipeline: Any, caption: str, seed: int, num_frames: int | None, fps: float) -> CurveSequence:
+def draw_caption(
+    pipeline: Any,
+    caption: str,
+    seed: int,
+    num_frames: int | None,
+    fps: float,
+    given: Mapping[int, CurveSequence] | None = None,
+) -> CurveSequence:
     """Draw a caption, by the curve VAE alone.
 
     Args:
@@ -20,6 +29,7 @@ def draw_caption(pipeline: Any, caption: str, seed: int, num_frames: int | None,
         seed: random seed; the drawing is that of the pipeline's call with this seed.
         num_frames: T; None: the model's default length.
         fps: frame rate, which conditions the drawing.
+        given: drawings of some frames, by index, one frame each; None: none.
 
     Raises:
         UserError: the system does not draw.
@@ -38,6 +48,8 @@ def draw_caption(pipeline: Any, caption: str, seed: int, num_frames: int | None,
         fps=[fps],
         generator=[torch.Generator().manual_seed(seed)],
         output_type="np",
+        curves=given,
     )
-    drawn: list[CurveSequence] = pipeline.draw(request, pipeline.read(request), None)
+    known = known_drawings(pipeline.curve_vae, request, pipeline.curve_vae.device)
+    drawn: list[CurveSequence] = pipeline.draw(request, pipeline.read(request), known)
     return drawn[0]

@@ -80,14 +80,22 @@ class VideoFiles:
         write_gif(paths["gif"], video.frames, video.fps)
         write_video(paths["video"], video.frames, video.fps)
 
-    def row(self, model: Model, request: Request, sketch: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def row(
+        self,
+        model: Model,
+        request: Request,
+        sketch: str | None,
+        settings: Mapping[str, Any],
+        sketches: Mapping[int, str] | None = None,
+    ) -> dict[str, Any]:
         """The video's row of the manifest; its files exist.
 
         Args:
             model: the model.
             request: what was asked for; number of frames and frame rate are read from the video.
-            sketch: name of the user's drawing; None: there was none.
+            sketch: name of the user's drawing of the whole video; None: there was none.
             settings: arguments of the pipeline's call.
+            sketches: names of the user's drawings of some frames, by index; None: there were none.
         """
         video = probe_video(self.paths["video"])
         return {
@@ -97,6 +105,7 @@ class VideoFiles:
             "num_frames": video.frames,
             "fps": video.fps,
             "sketch": sketch,
+            "sketches": {str(frame): name for frame, name in (sketches or {}).items()},
             **{name: path.name for name, path in self.paths.items()},
             "model": model.reference,
             "model_version": model.version,

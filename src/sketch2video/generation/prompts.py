@@ -3,8 +3,9 @@
 There are three formats, by the file's extension:
 
 - ``.txt``: one caption a line, see :mod:`sketch2video.inputs.caption_lines`;
-- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``; an empty cell is "not given";
-  see :func:`~sketch2video.inputs.tables.read_table`;
+- ``.csv``: a header with ``caption`` and optionally ``seed``, ``num_frames``, ``sketch``, ``sketch_0``, ``sketch_15``,
+  ... (see :mod:`~sketch2video.generation.prompt_sketches`); an empty cell is "not given"; see
+  :func:`~sketch2video.inputs.tables.read_table`;
 - ``.jsonl``: one object a line with the same keys; ``null`` is "not given".
 """
 
@@ -18,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from sketch2video.errors import UserError
-from sketch2video.generation.prompt_drawings import DRAWING_ENDINGS
+from sketch2video.generation.prompt_sketches import FRAME_SKETCH, SKETCH, KeySketch, names_a_frame, sketches_of
 from sketch2video.inputs.caption_lines import read_caption_lines
-from sketch2video.inputs.names import is_inside, is_too_long, name_on_disk
-from sketch2video.inputs.tables import read_table
+from sketch2video.inputs.tables import normal_name, read_table
 from sketch2video.inputs.texts import brief, is_text, one_line, read_text
 
-COLUMNS = ("caption", "seed", "num_frames", "sketch")
+REQUEST_COLUMNS = ("caption", "seed", "num_frames")
+"""Columns of rows that are not from a file."""
+COLUMNS = (*REQUEST_COLUMNS, SKETCH)
+_ALL = ", ".join((*COLUMNS, FRAME_SKETCH))
 MAX_SEED = 2**63 - 1
 """The largest seed: that of a signed 64-bit integer, as in a served model's signature."""
 MAX_FRAMES = 1024
@@ -40,7 +43,9 @@ class Prompt:
         caption: white space collapsed, not empty.
         seed: in [0, 2**63); None: derived from the seed of the batch.
         num_frames: T; None: the model's default length.
-        sketch: path of an existing drawing (image, SVG, video or equation); None: the model generates one.
+        sketch: path of an existing drawing of the whole video (image, SVG, video or equation); None: the model
+            generates one.
+        sketches: drawings of some frames, in their order; the model generates those between. Empty: none.
     """
 
     row: int
@@ -48,6 +53,12 @@ class Prompt:
     seed: int | None = None
     num_frames: int | None = None
     sketch: Path | None = None
+    sketches: tuple[KeySketch, ...] = ()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether drawings are given."""
+        return self.sketch is not None or bool(self.sketches)
 
 
 def read_prompts(path: Path | str) -> list[Prompt]:
@@ -76,9 +87,9 @@ def parse_prompts(rows: Sequence[Mapping[Any, Any]], source: str) -> list[Prompt
         UserError: a row is wrong; the message names it.
     """
     for row, values in enumerate(rows, start=1):
-        if unknown := [name for name in values if name not in COLUMNS[:-1]]:
+        if unknown := [name for name in values if name not in REQUEST_COLUMNS]:
             raise UserError(
-                f"{source} row {row}: unknown column {brief(repr(unknown[0]))}; there are {', '.join(COLUMNS[:-1])}"
+                f"{source} row {row}: unknown column {brief(repr(unknown[0]))}; there are {', '.join(REQUEST_COLUMNS)}"
             )
     return [_checked(values, f"{source} row {row}", row, Path()) for row, values in enumerate(rows, start=1)]
 
@@ -90,10 +101,19 @@ def _text_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     table = read_table(path, COLUMNS[:1], COLUMNS[1:])
-    if unknown := [name for name in table.columns if name not in COLUMNS]:
-        raise UserError(f"{path} has an unknown column {brief(repr(unknown[0]))}; the columns are {', '.join(COLUMNS)}")
+    if unknown := [name for name in table.columns if not _is_column(_column(name))]:
+        raise UserError(f"{path} has an unknown column {brief(repr(unknown[0]))}; the columns are {_ALL}")
     for row in table.whole():
-        yield row.line, {name: value or None for name, value in row.values.items()}
+        yield row.line, {_column(name): value or None for name, value in row.values.items()}
+
+
+def _column(name: str) -> str:
+    """The name of a column of a header, which may be written in other ways."""
+    return normal_name(name) if names_a_frame(normal_name(name)) else name
+
+
+def _is_column(name: str) -> bool:
+    return name in COLUMNS or names_a_frame(name)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -111,8 +131,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(values, _Pairs):
             raise UserError(f'{where}: not an object; write {{"caption": "..."}}')
         names = [name for name, _ in values]
-        if unknown := [name for name in names if name not in COLUMNS]:
-            raise UserError(f"{where}: unknown key {brief(repr(unknown[0]))}; the keys are {', '.join(COLUMNS)}")
+        if unknown := [name for name in names if not _is_column(name)]:
+            raise UserError(f"{where}: unknown key {brief(repr(unknown[0]))}; the keys are {_ALL}")
         if repeated := [name for name in names if names.count(name) > 1]:
             raise UserError(f"{where}: the key {repeated[0]} is given twice; keep one")
         yield row, dict(values)
@@ -132,13 +152,9 @@ def _checked(values: Mapping[Any, Any], where: str, row: int, folder: Path) -> P
     if not isinstance(caption, str) or not one_line(caption):
         raise UserError(f"{where}: the caption is empty; write one")
     caption = _text(one_line(caption), "caption", where)
-    return Prompt(
-        row=row,
-        caption=caption,
-        seed=_whole_number(values.get("seed"), "seed", 0, MAX_SEED, where),
-        num_frames=_whole_number(values.get("num_frames"), "num_frames", 2, MAX_FRAMES, where),
-        sketch=_drawing(values.get("sketch"), where, folder),
-    )
+    seed = _whole_number(values.get("seed"), "seed", 0, MAX_SEED, where)
+    frames = _whole_number(values.get("num_frames"), "num_frames", 2, MAX_FRAMES, where)
+    return Prompt(row, caption, seed, frames, *sketches_of(values, where, folder, frames or MAX_FRAMES))
 
 
 def _text(value: str, name: str, where: str) -> str:
@@ -166,25 +182,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | dict):
         return "an object" if isinstance(value, _Pairs | dict) else "a list"
     return brief(value) if isinstance(value, Decimal) else brief(repr(value))
-
-
-def _drawing(value: Any, where: str, folder: Path) -> Path | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise UserError(f"{where}: sketch is {_shown(value)}; give the path of a drawing")
-    shown = brief(_text(value, "sketch", where))
-    if is_too_long(value):
-        raise UserError(f"{where}: sketch {shown} is longer than a file's name can be; give the path of a drawing")
-    if not is_inside(folder, folder, value):
-        raise UserError(f"{where}: sketch {shown} is outside of {folder}; put it beside the prompts file")
-    path = folder / name_on_disk(folder, value)
-    try:
-        is_there = path.is_file()
-    except OSError as error:
-        raise UserError(f"{where}: sketch {shown} cannot be read ({error.strerror}); check the path") from error
-    if not is_there:
-        raise UserError(f"{where}: sketch {shown} is missing in {folder}; check the path")
-    if path.suffix.lower() not in DRAWING_ENDINGS:
-        raise UserError(f"{where}: sketch {shown} is of no known kind; use one of {', '.join(DRAWING_ENDINGS)}")
-    return path

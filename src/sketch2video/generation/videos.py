@@ -39,14 +39,15 @@ class Request:
         seed: random seed.
         num_frames: T; None: the model's default length.
         fps: frame rate.
-        curves: the user's drawing, T frames; None: the model generates one.
+        curves: the user's drawing, T frames; or drawings of some frames, by index, one frame each; None: the model
+            generates one.
     """
 
     caption: str
     seed: int
     num_frames: int | None
     fps: float
-    curves: CurveSequence | None = None
+    curves: CurveSequence | Mapping[int, CurveSequence] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Video:
 
 
 def generate_videos(pipeline: Any, requests: Sequence[Request], params: RequestParams) -> list[Video]:
-    """Generate videos in one call: all have the same length, and all or none have a drawing of the user's.
+    """Generate videos in one call: all have the same length, and drawings of the user's of the same frames or none.
 
     A video does not depend on the other requests in the call, up to the rounding of floating-point sums.
     """
@@ -80,17 +81,27 @@ def call_pipeline(pipeline: Any, requests: Sequence[Request], arguments: Mapping
         requests: the videos.
         arguments: further arguments of the call, such as the settings of the sampling and ``callback_on_step_end``.
     """
-    curves = [request.curves for request in requests if request.curves is not None]
+    curves = _curves(requests)
     out = pipeline(
         [request.caption for request in requests],
-        num_frames=None if curves else requests[0].num_frames,
+        num_frames=None if isinstance(curves, list) else requests[0].num_frames,
         fps=[request.fps for request in requests],
         **arguments,
         generator=[torch.Generator().manual_seed(request.seed) for request in requests],
         output_type="np",
-        **({"curves": curves} if curves else {}),
+        **({} if curves is None else {"curves": curves}),
     )
     frames = (np.asarray(out.frames) * 255).round().astype(np.uint8)
     rates = (request.fps for request in requests)
     drawn = out.curves or [None] * len(frames)
     return [Video(*each) for each in zip(frames, drawn, rates, strict=True)]
+
+
+def _curves(requests: Sequence[Request]) -> list[CurveSequence] | dict[int, list[CurveSequence]] | None:
+    """The user's drawings as the argument of a pipeline's call."""
+    given = [request.curves for request in requests]
+    whole = [curves for curves in given if isinstance(curves, CurveSequence)]
+    single = [curves for curves in given if isinstance(curves, Mapping)]
+    if single:
+        return {frame: [curves[frame] for curves in single] for frame in single[0]}
+    return whole or None

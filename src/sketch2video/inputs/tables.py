@@ -97,7 +97,7 @@ def read_table(
     separators = list(SEPARATORS)
     if start < len(lines) and (named := _SEPARATOR_LINE.fullmatch(lines[start])):
         separators, start = [named[1]], _next_line(lines, start + 1)
-    known = {_normal(name): name for name in (*required, *optional)}
+    known = {normal_name(name): name for name in (*required, *optional)}
     separator = next((one for one in separators if _fits(lines, start, one, required, known)), separators[0])
     try:
         cells, start = _header(lines, start, separator)
@@ -110,7 +110,7 @@ def read_table(
             f" it is {brief(separator.join(cells)) or 'empty'}"
         )
     # Names of unknown columns are case-insensitive; labels are case-sensitive.
-    keys = [name if prefix and name.startswith(prefix) else _normal(name) for name in header if name]
+    keys = [name if prefix and name.startswith(prefix) else normal_name(name) for name in header if name]
     if repeated := sorted({key for key in keys if keys.count(key) > 1}):
         raise UserError(f"{path} has several columns {brief(', '.join(repeated))}; keep one, no name may occur twice")
     return Table(path, tuple(name for name in header if name), list(_rows(lines, start, header, separator)))
@@ -122,7 +122,7 @@ def _fits(lines: list[str], start: int, separator: str, required: Sequence[str],
         cells, _ = _header(lines, start, separator)
     except csv.Error:  # quotes beside another separator
         return False
-    return set(required) <= {known.get(_normal(cell)) for cell in cells}
+    return set(required) <= {known.get(normal_name(cell)) for cell in cells}
 
 
 def _header(lines: list[str], start: int, separator: str) -> tuple[list[str], int]:
@@ -205,10 +205,11 @@ def _named(cell: str, known: dict[str, str], prefix: str | None) -> str:
     """The name of a column: the known spelling, else the one in the file."""
     if prefix and cell.lower().startswith(prefix):
         return prefix + cell[len(prefix) :].strip()
-    return known.get(_normal(cell), cell)
+    return known.get(normal_name(cell), cell)
 
 
-def _normal(name: str) -> str:
+def normal_name(name: str) -> str:
+    """The name of a column in lower case, with ``_`` for spaces and hyphens."""
     return re.sub(r"[\s-]+", "_", name.strip().casefold())
 
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from sketch2video.curve_vae import CurveVAE, sample_curves
-from sketch2video.curve_vae.given import known_frames, known_strokes, together
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.sampling import Generators
-from sketch2video.curves import CurveSequence, fit_curves
+from sketch2video.curves import CurveSequence
 from sketch2video.pipelines.model_size import Size, fit_to_size, height_and_width
 from sketch2video.text.encoder import TextCondition
 
@@ -20,10 +19,14 @@ Sketches = np.ndarray | Mapping[int, np.ndarray]
 """The user's drawings: of all frames, uint8 (N, T, H, H); or by frame index, uint8 (H, H) for all videos or (N, H, H).
 """
 
+Curves = Sequence[CurveSequence] | Mapping[int, CurveSequence | Sequence[CurveSequence]]
+"""The user's curves: a sequence of T frames for each of N videos; or by frame index, a sequence of one frame for all
+videos or one for each."""
+
 
 def check_drawings(
     sketches: Sketches | None,
-    curves: Sequence[CurveSequence] | None,
+    curves: Curves | None,
     num_frames: int | None,
     strokes: Sequence[CurveSequence] | None = None,
     any_shape: bool = False,
@@ -32,7 +35,7 @@ def check_drawings(
 
     Args:
         sketches: drawings of all frames, or by frame index; None: none.
-        curves: one sequence for each of N videos; None: none.
+        curves: of all frames of N videos, or by frame index; None: none.
         num_frames: requested number of frames; None: that of the drawings.
         strokes: some strokes of each of N videos; None: none.
         any_shape: whether drawings need not be square.
@@ -48,7 +51,10 @@ def check_drawings(
     if len(names) > 1:
         raise ValueError(f"{' and '.join(names)} were given; give one of them")
     if isinstance(sketches, Mapping):
-        _check_frames(sketches, any_shape)
+        _check_sketches(sketches, any_shape)
+        return None
+    if isinstance(curves, Mapping):
+        _check_curves(curves)
         return None
     if sketches is not None:
         fits = sketches.ndim == 4 and (any_shape or sketches.shape[2] == sketches.shape[3])
@@ -64,56 +70,40 @@ def check_drawings(
     return drawn
 
 
-def _check_frames(sketches: Mapping[int, np.ndarray], any_shape: bool) -> None:
-    if not sketches:
-        raise ValueError("sketches is empty; name at least one frame, such as {0: drawing}, or leave it out")
+def _check_sketches(sketches: Mapping[int, np.ndarray], any_shape: bool) -> None:
+    _check_frames("sketches", sketches)
     for frame, drawing in sketches.items():
         fits = drawing.ndim in (2, 3) and (any_shape or drawing.shape[-1] == drawing.shape[-2])
         if not fits or drawing.dtype != np.uint8:
             expected = "uint8 (H, W) or (N, H, W)" if any_shape else "square uint8 (H, H) or (N, H, H)"
             raise ValueError(f"sketches[{frame}] is {drawing.dtype} {drawing.shape}, expected {expected}")
-    if len({drawing.shape[-2:] for drawing in sketches.values()}) > 1:
-        raise ValueError("sketches have different sizes; draw all frames at one size")
 
 
-def videos_drawn(sketches: Sketches | None) -> np.ndarray | None:
-    """The drawings as an array (N, ...), which determines the number of videos; None if they apply to any number."""
-    if isinstance(sketches, Mapping):
-        return next((drawing for drawing in sketches.values() if drawing.ndim == 3), None)
-    return sketches
+def _check_curves(curves: Mapping[int, CurveSequence | Sequence[CurveSequence]]) -> None:
+    _check_frames("curves", curves)
+    for frame, drawing in curves.items():
+        for one in [drawing] if isinstance(drawing, CurveSequence) else drawing:
+            if len(one) != 1:
+                raise ValueError(f"curves[{frame}] has {len(one)} frames; give the one frame that is known")
 
 
-def known_from_drawings(
-    curve_vae: CurveVAE,
-    sketches: Sketches | None,
-    strokes: Sequence[CurveSequence] | None,
-    count: int,
-    frames: int,
-    device: torch.device,
-) -> Known | None:
-    """Conditions of the curve VAE from drawings of some frames, or some strokes, of N videos; None without either.
+def _check_frames(name: str, drawings: Mapping[int, object]) -> None:
+    if not drawings:
+        raise ValueError(f"{name} is empty; name at least one frame, such as {{0: drawing}}, or leave it out")
 
-    Args:
-        curve_vae: the network that generates the rest.
-        sketches: drawings by frame index; with drawings of all frames nothing is generated.
-        strokes: some strokes of each video.
-        count: N.
-        frames: T.
-        device: device of the network.
+
+def videos_drawn(drawings: Sketches | Curves | None) -> np.ndarray | Sequence[CurveSequence] | None:
+    """The drawings as an array or a list of N, which determines the number of videos; None if they fit any number.
 
     Raises:
-        ValueError: a frame index is out of range, N differs, or there are too many strokes.
+        ValueError: drawings of different frames are of different numbers of videos.
     """
-    clips: list[Known] = []
-    if strokes is not None:
-        clips = [known_strokes(curve_vae, sequence) for sequence in strokes]
-    elif isinstance(sketches, Mapping):
-        order = sorted(sketches)
-        for video in range(count):
-            ink = np.stack([one if one.ndim == 2 else one[video] for one in (sketches[frame] for frame in order)])
-            drawn = fit_curves(ink, np.zeros(len(order), bool), harmonics=curve_vae.config.harmonics)
-            clips.append(known_frames(curve_vae, drawn, order, frames))
-    return Known(*(part.to(device) for part in together(clips))) if clips else None
+    if not isinstance(drawings, Mapping):
+        return drawings
+    each = [d for d in drawings.values() if not (isinstance(d, CurveSequence) or getattr(d, "ndim", 3) == 2)]
+    if len({len(drawing) for drawing in each}) > 1:
+        raise ValueError("drawings of different frames are of different numbers of videos; give as many for each frame")
+    return each[0] if each else None
 
 
 def draw(

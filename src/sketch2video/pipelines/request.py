@@ -13,7 +13,7 @@ from torch import Tensor
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.pipelines.callbacks import StepEnd
-from sketch2video.pipelines.drawing import Sketches, check_drawings, videos_drawn
+from sketch2video.pipelines.drawing import Curves, Sketches, check_drawings, videos_drawn
 
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
@@ -53,7 +53,7 @@ class VideoRequest:
     generator: Generators
     output_type: str
     sketches: Sketches | None = None
-    curves: list[CurveSequence] | None = None
+    curves: Curves | None = None
     strokes: Sequence[CurveSequence] | None = None
     control: np.ndarray | None = None
     frames: np.ndarray | None = None
@@ -73,7 +73,7 @@ class VideoRequest:
         several_scenes: bool,
         control_channels: int = 3,
         any_shape: bool = False,
-        curves: Sequence[CurveSequence] | None = None,
+        curves: Curves | None = None,
         **others: Any,
     ) -> VideoRequest:
         """Validate the arguments of a call.
@@ -94,7 +94,7 @@ class VideoRequest:
             ValueError: the arguments are inconsistent; the message names them and the fix.
         """
         scenes = None if captions is None else _scenes(captions, several_scenes)
-        curves = None if curves is None else list(curves)
+        curves = curves if curves is None or isinstance(curves, Mapping) else list(curves)
         sketches, strokes, control, frames, latents, generator = (
             others.get(name) for name in ("sketches", "strokes", "control", "frames", "latents", "generator")
         )
@@ -107,7 +107,7 @@ class VideoRequest:
                 "control": control,
                 "frames": frames,
                 "sketches": videos_drawn(sketches),
-                "curves": curves,
+                "curves": videos_drawn(curves),
                 "strokes": strokes,
                 "latents": None if latents is None else list(latents),
                 "generator": generator,
@@ -146,7 +146,9 @@ class VideoRequest:
     @property
     def drawn(self) -> bool:
         """Whether the user gave drawings of all frames."""
-        return self.curves is not None or isinstance(self.sketches, np.ndarray)
+        return any(
+            drawings is not None and not isinstance(drawings, Mapping) for drawings in (self.sketches, self.curves)
+        )
 
     def rates(self, device: torch.device) -> Tensor:
         """Frame rates (N,) float32."""

@@ -22,7 +22,8 @@ from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
 from sketch2video.params import CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
-from sketch2video.pipelines.drawing import as_sketches, draw, ink_of, known_from_drawings
+from sketch2video.pipelines.drawing import as_sketches, draw, ink_of
+from sketch2video.pipelines.known_drawings import known_drawings
 from sketch2video.pipelines.model_size import Size, pictures_of
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import Prompt, VideoRequest
@@ -245,7 +246,7 @@ class VideoPipeline(DiffusionPipeline):
             else self.pictures_of_control(request.control, request.size or self.sample_size)
         )
         self.timings.lap("captions")
-        curves, sketches, ink = request.curves, None, None
+        curves, sketches, ink = None, None, None
         if pictures is None:
             curves, ink = self.drawing(request, text)
         if ink is not None:
@@ -278,14 +279,13 @@ class VideoPipeline(DiffusionPipeline):
         self, request: VideoRequest, text: TextCondition | None
     ) -> tuple[list[CurveSequence] | None, Tensor | None]:
         """The curves of N videos, given or generated, and their ink (N, T, 1, height, width); None without drawings."""
+        given = request.curves
+        curves = None if given is None or isinstance(given, Mapping) else list(given)
         if self.curve_vae is None:
-            return request.curves, None
-        device, curves = self._execution_device, request.curves
+            return curves, None
+        device = self._execution_device
         if not request.drawn:
-            known = known_from_drawings(
-                self.curve_vae, request.sketches, request.strokes, request.num_videos, request.num_frames, device
-            )
-            curves = self.draw(request, text, known)
+            curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
         return curves, ink_of(request.sketches, curves, request.size or self.sample_size, device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:

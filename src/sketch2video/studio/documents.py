@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sketch2video.curves import CurveSequence
@@ -21,6 +23,15 @@ def to_curves(drawing: Drawing) -> CurveSequence:
         coefficients[:, slot, :, : each.shape[-1]] = each
         visibility[:, slot] = stroke.visible
     return CurveSequence(coefficients, visibility)
+
+
+def kept_frames(drawing: Drawing, frames: Sequence[int]) -> dict[int, CurveSequence]:
+    """Some frames of a drawing, one frame each, by their indices."""
+    curves = to_curves(drawing)
+    return {
+        frame: CurveSequence(curves.coefficients[frame : frame + 1], curves.visibility[frame : frame + 1])
+        for frame in frames
+    }
 
 
 def to_drawing(curves: CurveSequence, fps: float) -> Drawing:

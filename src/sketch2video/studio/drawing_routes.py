@@ -18,7 +18,7 @@ from sketch2video.curves.fitting.hand_drawn import fit_hand_drawn
 from sketch2video.errors import UserError
 from sketch2video.generation.drawings import draw_caption
 from sketch2video.params import MAX_NUMBERS_PER_FRAME
-from sketch2video.studio.documents import to_curves, to_drawing
+from sketch2video.studio.documents import kept_frames, to_curves, to_drawing
 from sketch2video.studio.gallery import SIDE
 from sketch2video.studio.models import HELP
 from sketch2video.studio.schemas import (
@@ -60,8 +60,11 @@ async def draw(asked: DrawRequest, studio: Shared) -> Response:
     begin = time.perf_counter()
     if asked.client is not None:
         studio.worker.drop(asked.client)
+    frames, given = asked.frames, None
+    if asked.drawing is not None:
+        frames, given = asked.drawing.frames, kept_frames(asked.drawing, asked.kept)
     future = studio.with_model(
-        asked.model, lambda model: draw_caption(model.pipeline, asked.caption, asked.seed, asked.frames, asked.fps)
+        asked.model, lambda model: draw_caption(model.pipeline, asked.caption, asked.seed, frames, asked.fps, given)
     )
     curves = await asyncio.wrap_future(future)
     return as_json(_drawn(curves, asked.fps, begin))

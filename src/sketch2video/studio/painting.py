@@ -150,7 +150,7 @@ def _key(model: Model, request: Request, settings: dict[str, Any]) -> str:
         "frames": request.num_frames,
         "settings": settings,
     }
-    if request.curves is not None:
+    if isinstance(request.curves, CurveSequence):
         made_of["curves"] = [_digest(request.curves.coefficients), _digest(request.curves.visibility)]
     return sha256_of_value(made_of)[:KEY_DIGITS]
 

@@ -141,7 +141,10 @@ class Models(Schema):
 
 
 class DrawRequest(Schema):
-    """Draw a caption. With ``client``, paints of that client that are queued or running are dropped."""
+    """Draw a caption. With ``client``, paints of that client that are queued or running are dropped.
+
+    With ``drawing``, its frames ``kept`` stay as they are, and the others are drawn.
+    """
 
     model: Identifier
     caption: Caption
@@ -149,6 +152,20 @@ class DrawRequest(Schema):
     frames: Frames | None = None
     fps: Rate = 8.0
     client: Identifier | None = None
+    drawing: Drawing | None = None
+    kept: Annotated[list[Annotated[int, Field(ge=0, lt=MOST_FRAMES)]], Field(max_length=MOST_FRAMES)] = []
+
+    @model_validator(mode="after")
+    def _frames_of_the_drawing(self) -> Self:
+        if bool(self.kept) != (self.drawing is not None):
+            raise ValueError("a drawing and the frames of it that are kept belong together; give both")
+        if self.drawing is not None:
+            frames = self.drawing.frames
+            if max(self.kept) >= frames:
+                raise ValueError(f"kept names a frame after the last one; the frames are 0 to {frames - 1}")
+            if self.frames not in (None, frames):
+                raise ValueError(f"frames is {self.frames}, and the drawing has {frames}; leave frames out")
+        return self
 
 
 class Drawn(Schema):

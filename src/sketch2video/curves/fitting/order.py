@@ -30,10 +30,18 @@ def rotate(ring: np.ndarray, by: float) -> np.ndarray:
     return ring[..., low % n, :] * (1 - part) + ring[..., (low + 1) % n, :] * part
 
 
+def topmost_start(rings: np.ndarray) -> int:
+    """Index of the point at which the median of closed outlines (M, n, 2), whose points correspond, is topmost.
+
+    The topmost point of a round outline is ill-defined in a single frame, but well-defined for several together.
+    """
+    centred = rings - rings.mean(1, keepdims=True)
+    usual = np.median(centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9), axis=0)
+    return int(np.argmin(usual[:, 1] + LEFT * usual[:, 0]))
+
+
 def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, closed: np.ndarray) -> None:
     """Start every closed stroke, over its whole life, where its median outline is topmost; in place.
-
-    The topmost point of a round outline is ill-defined in a single frame, but well-defined for all frames together.
 
     Args:
         coefficients: (T, S, 2, K), px.
@@ -46,9 +54,7 @@ def start_canonically_for_life(coefficients: np.ndarray, life: np.ndarray, close
     for name in np.unique(life[closed > 0]):
         lived = life == name
         rings = np.matmul(basis, coefficients[lived].swapaxes(-1, -2))
-        centred = rings - rings.mean(1, keepdims=True)
-        usual = np.median(centred / (np.abs(centred).mean((1, 2), keepdims=True) + 1e-9), axis=0)
-        start = int(np.argmin(usual[:, 1] + LEFT * usual[:, 0]))
+        start = topmost_start(rings)
         if start not in (0, n - 1):
             used = coefficients[lived] != 0
             coefficients[lived] = close(project(rotate(rings, start), harmonics) * used)

@@ -29,10 +29,12 @@ from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
 from sketch2video.params import SamplingOptions
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
-from sketch2video.pipelines.drawing import Sketches, draw, ink_of, known_from_drawings
+from sketch2video.pipelines.drawing import Curves, Sketches, draw, ink_of
+from sketch2video.pipelines.known_drawings import known_drawings
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import VideoPipeline
+from sketch2video.systems.adapted_video.key_frames import ink_of_key_frames, key_drawings
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
 
 OF_BASE = ("vae", "text_encoder", "tokenizer")
@@ -148,7 +150,7 @@ class AdaptedVideoPipeline(VideoPipeline):
         generator: Generators = None,
         num_videos: int | None = None,
         sketches: Sketches | None = None,
-        curves: Sequence[CurveSequence] | None = None,
+        curves: Curves | None = None,
         strokes: Sequence[CurveSequence] | None = None,
         control: np.ndarray | None = None,
         height: int | None = None,
@@ -175,7 +177,7 @@ class AdaptedVideoPipeline(VideoPipeline):
             num_videos: N, if no other argument determines it.
             sketches: the user's drawings: uint8 (N, T, H, W), 255 ink on 0; or drawings of some frames by frame index,
                 such as ``{0: first, 48: last}``, uint8 (H, W) for all videos or (N, H, W). The base invents the others.
-            curves: the user's curves, one sequence for each video.
+            curves: the user's curves, one sequence for each video; or those of some frames by frame index.
             strokes: some strokes of each video, T frames: the curve VAE generates the other strokes.
             control: control videos, uint8 (N, T, H, W, C), of the kind that the model was trained with.
             height, width: of the videos, px; None: those of the training clips of ingest. Drawings and control videos
@@ -254,6 +256,7 @@ class AdaptedVideoPipeline(VideoPipeline):
         self, request: VideoRequest, text: TextCondition | None
     ) -> tuple[list[CurveSequence] | None, Tensor | None]:
         """See :class:`VideoPipeline`; drawings of some frames leave the others blank."""
+<<<<<<< HEAD
         if isinstance(request.sketches, Mapping):
             device, ink = self._execution_device, None
             for frame, drawing in request.sketches.items():
@@ -265,16 +268,27 @@ class AdaptedVideoPipeline(VideoPipeline):
                     ink = picture.new_zeros(request.num_videos, request.num_frames, *picture.shape[2:])
                 ink[:, frame] = picture[:, 0]
             return None, ink
+=======
+        assert request.size is not None
+        device, given = self._execution_device, key_drawings(request)
+        if given is not None:
+            return None, ink_of_key_frames(given, request.num_videos, request.num_frames, request.size, device)
+>>>>>>> integ
         if self.curve_vae is None and not request.drawn:
             return None, None
-        curves, device = request.curves, self._execution_device
+        curves = None if request.curves is None or isinstance(request.curves, Mapping) else list(request.curves)
         if not request.drawn:
             assert self.curve_vae is not None
+<<<<<<< HEAD
             known = known_from_drawings(
                 self.curve_vae, None, request.strokes, request.num_videos, request.num_frames, device
             )
             curves = self.draw(request, text, known)
         return curves, ink_of(request.sketches, curves, self._size(request), device)
+=======
+            curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
+        return curves, ink_of(request.sketches, curves, request.size, device)
+>>>>>>> integ
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """See :class:`VideoPipeline`; the curve VAE has a text encoder of its own."""
@@ -336,9 +350,9 @@ class AdaptedVideoPipeline(VideoPipeline):
     def _drawn(self, request: VideoRequest, frames: int, device: torch.device) -> Tensor:
         """Which of the base's frames are drawn: (N, T) bool."""
         drawn = torch.ones(request.num_videos, frames, dtype=torch.bool, device=device)
-        if isinstance(request.sketches, Mapping):
+        if (given := key_drawings(request)) is not None:
             drawn.zero_()
-            drawn[:, list(request.sketches)] = True
+            drawn[:, list(given)] = True
         return drawn
 
     def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:

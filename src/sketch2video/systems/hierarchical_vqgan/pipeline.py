@@ -22,9 +22,7 @@ from sketch2video.networks.flow_matching import guidance_weights
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import Guidance, SamplingOptions, TokenSampling
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
-from sketch2video.pipelines.drawing import (
-    Sketches,
-)
+from sketch2video.pipelines.drawing import Curves, Sketches
 from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import VideoRequest
@@ -97,7 +95,7 @@ class HierarchicalVQGANPipeline(VideoPipeline):
         frames: np.ndarray | None = None,
         control: np.ndarray | None = None,
         sketches: Sketches | None = None,
-        curves: Sequence[CurveSequence] | None = None,
+        curves: Curves | None = None,
         strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,

@@ -20,9 +20,7 @@ from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.networks.loading import load_frozen
 from sketch2video.params import SamplingOptions
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
-from sketch2video.pipelines.drawing import (
-    Sketches,
-)
+from sketch2video.pipelines.drawing import Curves, Sketches
 from sketch2video.pipelines.latent_video import LatentVideoPipeline, save_pipeline
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import Prompt, VideoRequest
@@ -67,7 +65,7 @@ class SketchToVideoPipeline(LatentVideoPipeline):
         generator: Generators = None,
         num_videos: int | None = None,
         sketches: Sketches | None = None,
-        curves: Sequence[CurveSequence] | None = None,
+        curves: Curves | None = None,
         strokes: Sequence[CurveSequence] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
@@ -90,7 +88,8 @@ class SketchToVideoPipeline(LatentVideoPipeline):
             sketches: the user's drawings, used instead of generated curves: uint8 (N, T, H, H), 255 ink on 0; resized
                 to the model's size if necessary. Or drawings of some frames by frame index, such as
                 ``{0: first, 15: last}``, uint8 (H, H) for all videos or (N, H, H): the curve VAE generates the others.
-            curves: the user's curves, one sequence for each video.
+            curves: the user's curves, one sequence for each video; or of some frames by frame index, such as
+                ``{0: first, 15: last}``, sequences of one frame, one for all videos or one for each.
             strokes: some strokes of each video, T frames: the curve VAE generates the other strokes.
             output_type: "np", "pt", "pil" or "latent"; see :class:`VideoOutput`.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
