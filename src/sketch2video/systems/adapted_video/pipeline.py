@@ -256,39 +256,16 @@ class AdaptedVideoPipeline(VideoPipeline):
         self, request: VideoRequest, text: TextCondition | None
     ) -> tuple[list[CurveSequence] | None, Tensor | None]:
         """See :class:`VideoPipeline`; drawings of some frames leave the others blank."""
-<<<<<<< HEAD
-        if isinstance(request.sketches, Mapping):
-            device, ink = self._execution_device, None
-            for frame, drawing in request.sketches.items():
-                if not 0 <= frame < request.num_frames:
-                    raise ValueError(f"sketches has frame {frame}, but the video has {request.num_frames}")
-                given = np.broadcast_to(drawing, (request.num_videos, *drawing.shape[-2:]))[:, None]
-                picture = ink_of(given.copy(), None, self._size(request), device)
-                if ink is None:
-                    ink = picture.new_zeros(request.num_videos, request.num_frames, *picture.shape[2:])
-                ink[:, frame] = picture[:, 0]
-            return None, ink
-=======
-        assert request.size is not None
         device, given = self._execution_device, key_drawings(request)
         if given is not None:
-            return None, ink_of_key_frames(given, request.num_videos, request.num_frames, request.size, device)
->>>>>>> integ
+            return None, ink_of_key_frames(given, request.num_videos, request.num_frames, self._size(request), device)
         if self.curve_vae is None and not request.drawn:
             return None, None
         curves = None if request.curves is None or isinstance(request.curves, Mapping) else list(request.curves)
         if not request.drawn:
             assert self.curve_vae is not None
-<<<<<<< HEAD
-            known = known_from_drawings(
-                self.curve_vae, None, request.strokes, request.num_videos, request.num_frames, device
-            )
-            curves = self.draw(request, text, known)
-        return curves, ink_of(request.sketches, curves, self._size(request), device)
-=======
             curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
-        return curves, ink_of(request.sketches, curves, request.size, device)
->>>>>>> integ
+        return curves, ink_of(request.sketches, curves, self._size(request), device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """See :class:`VideoPipeline`; the curve VAE has a text encoder of its own."""
