@@ -34,7 +34,7 @@ from sketch2video.pipelines.known_drawings import known_drawings
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import VideoPipeline
-from sketch2video.systems.adapted_video.key_frames import ink_of_key_frames, key_drawings
+from sketch2video.systems.adapted_video.key_drawings import ink_of_key_frames, key_drawings
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
 
 OF_BASE = ("vae", "text_encoder", "tokenizer")

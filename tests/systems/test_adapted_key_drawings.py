@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sketch2video.curves import CurveSequence
-from sketch2video.systems.adapted_video.key_frames import ink_of_key_frames
+from sketch2video.systems.adapted_video.key_drawings import ink_of_key_frames
 
 CPU = torch.device("cpu")
 
