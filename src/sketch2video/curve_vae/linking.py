@@ -81,7 +81,7 @@ def unlikeness(one: np.ndarray, other: np.ndarray) -> float:
 def aligned_with(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The stroke ``other`` (2, K), its pen positions as near as possible to the corresponding ones of ``one``.
 
-    An outline is started at another point, an open stroke is drawn from its other end. Positions and sizes do not count.
+    An outline is started at another point, an open stroke is drawn from its other end. Position and size do not count.
     """
     if is_closed(other):
         return _restarted(other, alignment(samples(one), samples(other)) / grid_size(other.shape[-1]))
