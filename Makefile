@@ -11,17 +11,21 @@ PROFILE ?=
 SOURCE ?=
 # Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes.
 CLIPS ?=
-# Pipelines for make bench-samplers and bench-studio; empty: models/sketch_ldm.
+# Pipelines for make bench-samplers, bench-control and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
-# For make bench-strokes and bench-few-drawings: a curve VAE, its text encoder, a folder with clips and curves.
+# For make bench-strokes and bench-few-drawings: a curve VAE, its text encoder; for them and bench-control: a folder with
+# clips and curves.
 CURVE_VAE ?= models/shared/curve_vae
 TEXT_ENCODER ?= models/shared/text_encoder
 DATA ?= data
 STROKES_CLIPS ?= 144
-# A pipeline that paints the drawings of make bench-few-drawings; empty: they are not painted.
+# A pipeline: for make bench-few-drawings, which paints with it (empty: not at all), and bench-cas (empty: the default
+# system's); with DATA, the folder that holds clips.
 PIPELINE ?=
 # Systems for make results; empty: the table of the default run.
 SYSTEMS ?=
+# Name of the data for make results, if not the default: it ends the tables' names, such as sprites.
+DATA_NAME ?=
 # WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
 WRITE ?=
 # Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
@@ -34,7 +38,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Recipes read names from the environment, in quotes, since names may contain spaces, quotes and other special characters.
-export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA STROKES_CLIPS PIPELINE PROMPTS WRITE
+export PROFILE SOURCE CLIPS CURVE_VAE TEXT_ENCODER DATA DATA_NAME PIPELINE STROKES_CLIPS PROMPTS WRITE
 
 .PHONY: help
 help: ## List these targets
@@ -74,7 +78,7 @@ compare: $(READY) ## Compare all evaluated systems: reports/systems.html
 
 .PHONY: results
 results: $(READY) ## Show the scores of the default run, or of several systems (SYSTEMS="sketch_ldm text_ldm")
-	python -m benchmarks.results $(SYSTEMS)
+	python -m benchmarks.results $(SYSTEMS) $(if $(DATA_NAME),--data "$$DATA_NAME")
 
 .PHONY: bench
 bench: $(READY) ## Compare the equation with other curve fits, and measure the video loader (CLIPS=captions.csv or a folder of videos)
@@ -98,9 +102,17 @@ bench-scale: $(READY) ## Measure time and memory of the data stages for 1,000 an
 bench-metrics: $(READY) ## Test the metrics on increasingly corrupted real clips (CLIPS=captions.csv or a folder of videos)
 	python -m benchmarks.metrics $(if $(CLIPS),"$$CLIPS")
 
+.PHONY: bench-cas
+bench-cas: $(READY) ## Train a classifier on generated clips, test it on real ones (PIPELINE=folder DATA=folder with clips)
+	python -m benchmarks.cas --model "$${PIPELINE:-models/sketch_ldm/pipeline}" --data "$$DATA"
+
 .PHONY: bench-samplers
 bench-samplers: $(READY) ## Plot quality against steps of every sampler, and against guidance (MODELS=folders)
 	python -m benchmarks.samplers $(MODELS)
+
+.PHONY: bench-control
+bench-control: $(READY) ## Plot how far videos are from their drawings against control_guidance_scale (MODELS=folders DATA=folder of clips and curves)
+	python -m benchmarks.control $(MODELS) --data "$$DATA"
 
 .PHONY: bench-spectrum
 bench-spectrum: $(READY) ## Plot the spectrum of the latents along time, and that of the noise
@@ -119,6 +131,14 @@ bench-long: $(READY) ## Measure steadiness of long videos, module by module, and
 	python -m benchmarks.long_videos
 	python -m benchmarks.long_videos --lengths
 
+.PHONY: bench-adapted
+bench-adapted: $(READY) ## Adapt the text-only model to drawings, and score it before and after (needs models/text_ldm)
+	python -m benchmarks.adapted
+
+.PHONY: bench-gpu
+bench-gpu: $(READY) ## Measure memory and time of adapting large bases, with random weights (needs a GPU)
+	python -m benchmarks.gpu
+
 .PHONY: bench-strokes
 bench-strokes: $(READY) ## Measure generated drawings against those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)
 	python -m benchmarks.strokes --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS"
@@ -136,7 +156,7 @@ bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many
 	python -m benchmarks.studio $(MODELS)
 
 .PHONY: bottleneck
-bottleneck: $(READY) ## Compare systems with and without the sketch behind tighter bottlenecks (up to 3 h; resumes)
+bottleneck: $(READY) ## Compare systems with and without the sketch behind bottlenecks in space and time (up to 2 h; resumes)
 	python -m flows.server run -- python -m benchmarks.bottleneck
 
 .PHONY: up

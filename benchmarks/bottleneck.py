@@ -2,10 +2,11 @@
 
 The paper claims that a sketch allows a tighter bottleneck for long sequences. Here the sketch system and the text-only
 system are trained in the same way (same data, networks, steps, clips in a step, and evaluation; the sketch in decoder
-and denoiser, or in neither) with autoencoders of downsampling factors 8, 16 and 32, on clips of 16 and of 48 frames of
-the same actions, with several seeds of training and sampling. See ``benchmarks/claim.py`` for the comparison.
+and denoiser, or in neither) behind bottlenecks that are tightened in space, by the autoencoder, and in time, where the
+denoiser's frames share latents (``benchmarks/axes.py``). Clips have 16 or 48 frames of the same actions; there are
+several seeds of training and sampling. See ``benchmarks/claim.py`` for the comparison.
 
-One experiment is one factor, length and seed, with both systems; ``benchmarks/lanes.py`` runs it. Its result is
+One experiment is one bottleneck, length and seed, with both systems; ``benchmarks/lanes.py`` runs it. Its result is
 ``<reports>/<experiment>.json``. Existing results of the committed code and parameters are kept.
 """
 
@@ -13,18 +14,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.claim import PLOT_TITLE, Result, as_json, estimate, paragraph, save_plot, table
+from benchmarks.axes import Bottleneck
+from benchmarks.claim import Result, as_json, estimate, table
+from benchmarks.claim_plot import PLOT_TITLE, save_plot
+from benchmarks.claim_words import summary
 from benchmarks.command import run as run_command
 from benchmarks.lanes import Lanes, alone, code_version, committed
 from benchmarks.tables import Write, page_of, show
+from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.params import Params, load_params
@@ -36,8 +41,9 @@ from sketch2video.tracking.store import tracking_uri
 LENGTHS = (16, 48)
 """Frames of a clip; batch sizes are those of the first, and are scaled to as many frames for the others."""
 
-HALVINGS = (3, 5, 4)
-"""Halvings of the frame by the autoencoder; the extremes first, as they are most informative if a run ends early."""
+BOTTLENECKS = (Bottleneck(3), Bottleneck(3, 16), Bottleneck(3, 4), Bottleneck(5), Bottleneck(4))
+"""Those of one autoencoder one after another, as DVC trains it again after another one; among them the extremes first,
+as they are most informative if a run ends early."""
 
 REPORTS = Path("reports/bottleneck")
 LANES = Path(".dvc/tmp/bottleneck")
@@ -51,28 +57,25 @@ class Point:
 
     Attributes:
         frames: T, of every clip.
-        halvings: f = 2**halvings.
+        bottleneck: of both systems.
         seed: of all trainings, and of sampling.
     """
 
     frames: int
-    halvings: int
+    bottleneck: Bottleneck
     seed: int
 
     @property
     def lane(self) -> str:
-        """Points of one lane share data, text encoder and curve VAE."""
+        """Points of one lane share data, text encoder, curve VAE, and autoencoders with their latents."""
         return f"{self.frames}-frames-seed-{self.seed}"
 
     def name(self, profile: str) -> str:
         """Name of the experiment."""
-        return f"{profile}-f{2**self.halvings}-{self.lane}"
+        return f"{profile}-{self.bottleneck}-{self.lane}"
 
     def differences(self, params: Params) -> dict[str, Any]:
-        """What is changed of the profile's parameters.
-
-        Patches are such that the denoiser sees as many tokens behind f = 8 as behind f = 16.
-        """
+        """What is changed of the profile's parameters."""
 
         def batch(training_of: str, key: str = "training") -> dict[str, Any]:
             size = getattr(getattr(params, training_of), key).batch_size
@@ -81,15 +84,23 @@ class Point:
         return {
             "base": {"frames": self.frames, "seed": self.seed},
             "curve_vae": batch("curve_vae") | batch("curve_vae", "prior_training"),
-            "autoencoder": {"halvings": self.halvings},
-            # Patches of one position cannot be lapped, so none are.
-            "video_ldm": {"patch": 2 ** max(4 - self.halvings, 0), "lapped": False, **batch("video_ldm")},
+            "autoencoder": {"halvings": self.bottleneck.halvings},
+            "video_ldm": {
+                "frames_per_latent": self.bottleneck.frames_per_latent,
+                "patch": self.bottleneck.patch,
+                "lapped": False,  # patches of one position cannot be lapped, so none are
+                **batch("video_ldm"),
+            },
+            # Known and single frames need a latent each, so none are trained on.
+            "text_ldm": {"known_frames": 0.0, "half_rate": 0.0, "image_share": 0.0, "image_steps": 0},
         }
 
 
 def points(seeds: int) -> list[Point]:
     """All points; those of the first seed come first."""
-    return [Point(frames, halvings, seed) for seed in range(seeds) for frames in LENGTHS for halvings in HALVINGS]
+    return [
+        Point(frames, bottleneck, seed) for seed in range(seeds) for frames in LENGTHS for bottleneck in BOTTLENECKS
+    ]
 
 
 def by_lane(selected: Sequence[Point]) -> dict[str, list[Point]]:
@@ -100,6 +111,12 @@ def by_lane(selected: Sequence[Point]) -> dict[str, list[Point]]:
     return lanes
 
 
+def longest_first(lanes: Mapping[str, list[Point]]) -> dict[str, list[Point]]:
+    """Lanes by their frames, the most first: a long lane that begins last would run alone at the end."""
+    frames = {name: sum(point.frames for point in lane) for name, lane in lanes.items()}
+    return dict(sorted(lanes.items(), key=lambda lane: -frames[lane[0]]))
+
+
 def is_done(path: Path, key: dict[str, str]) -> bool:
     """Whether a result exists for the code and the parameters of ``key``."""
     return path.exists() and read_json(path)["key"] == key
@@ -108,12 +125,7 @@ def is_done(path: Path, key: dict[str, str]) -> bool:
 def read_results(reports: Path, selected: Sequence[Point], profile: str) -> list[Result]:
     """The existing results of any code."""
     paths = [(point, reports / f"{point.name(profile)}.json") for point in selected]
-    return [Result(p.frames, p.halvings, p.seed, read_json(path)) for p, path in paths if path.exists()]
-
-
-def latent_numbers(params: Params) -> int:
-    """Numbers that the latent has for each frame."""
-    return params.autoencoder.latent_channels * (params.base.size >> params.autoencoder.halvings) ** 2
+    return [Result(p.frames, p.bottleneck, p.seed, read_json(path)) for p, path in paths if path.exists()]
 
 
 def write_params(path: Path, point: Point, profile: str) -> Params:
@@ -163,7 +175,7 @@ class Experiments:
 
     def run(self, jobs: int) -> None:
         """Run the remaining points, several lanes at a time; a failing point does not end the others."""
-        lanes = by_lane(self.left())
+        lanes = longest_first(by_lane(self.left()))
         jobs = min(jobs, len(lanes))
         prepare_store()
         environment = {
@@ -184,11 +196,12 @@ class Experiments:
             self.failed[point] = str(error)
             log(f"{name} failed: {error}")
             return
-        seconds = time.monotonic() - begin
+        seconds, params = time.monotonic() - begin, self.params[point]
         found = {
             "key": self.keys[point],
-            "point": asdict(point),
-            "numbers": latent_numbers(self.params[point]),
+            "point": {"frames": point.frames, **point.bottleneck._asdict(), "seed": point.seed},
+            "numbers": point.bottleneck.numbers(params.autoencoder.latent_channels, params.base.size),
+            "rate": float(read_table(checkout / "data/clips/clips.parquet")["fps"].median()),
             "seconds": seconds,
             "systems": {
                 system: read_json(checkout / folder / "evaluation.json")
@@ -227,8 +240,8 @@ def main(
             problems = [f"{p.name(profile)}: {reason}" for p, reason in experiments.failed.items()]
     results = read_results(reports, selected, profile)
     if results:
-        there = {(result.frames, result.halvings, result.seed) for result in results}
-        missing = [p.name(profile) for p in selected if (p.frames, p.halvings, p.seed) not in there]
+        there = {Point(result.frames, result.bottleneck, result.seed) for result in results}
+        missing = [point.name(profile) for point in selected if point not in there]
         report(reports, results, missing, page)
     if problems:
         again = "the others are compared; the same command tries again"
@@ -240,7 +253,7 @@ def main(
 def report(reports: Path, results: Sequence[Result], missing: Sequence[str], page: Path | None = None) -> None:
     """Write and show a summary of the results: ``bottleneck.json``, ``.md`` and ``.png`` in the same folder."""
     estimates = estimate(results)
-    words = paragraph(results, estimates, missing)
+    words = summary(results, estimates, missing)
     text = f"{table(results, estimates)}\n{words}\n"
     with replacing(reports / "bottleneck.md") as draft:
         draft.write_text(f"![{PLOT_TITLE}](bottleneck.png)\n\n{text}", encoding="utf-8")

@@ -24,6 +24,7 @@ from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
+from sketch2video.evaluation.judged import OTHER_DOMAIN
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
 from sketch2video.files import replacing, write_json
 from sketch2video.generation.seeded import ClipSampling, Given, generate_clips
@@ -144,12 +145,16 @@ def compare(
             "guidance": over_guidance(bench, pipeline, own, text, control),
         }
     protocol = {"clips": len(bench.rows), "split": bench.split, "video_judge": judge_path("video").name}
+    if not can_be_judged(bench.rows):
+        protocol["domain"] = OTHER_DOMAIN
     return {"protocol": protocol, "real": bench.real_numbers(), "models": results}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
     """Tables of all models: over steps, and over guidance."""
     parts = [f"{results['protocol']['clips']} clips of the {results['protocol']['split']} split\n"]
+    if "domain" in results["protocol"]:
+        parts.append(f"fvd_embedded is out of its domain: these are {results['protocol']['domain']}.\n")
     for name, found in results["models"].items():
         about = found["sampling"]
         scales = f"guidance {about['guidance_scale']:g}, of control {about['control_guidance_scale']:g}"

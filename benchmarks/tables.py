@@ -29,8 +29,9 @@ Write = Annotated[
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, aligned for reading as text; short rows end in empty cells."""
-    return tabulate(list(rows), headers=list(columns), tablefmt="github", disable_numparse=True)
+    """A Markdown table, aligned for reading as text; short rows end in empty cells, bars within cells are escaped."""
+    head, *lines = ([cell.replace("|", r"\|") for cell in row] for row in (columns, *rows))
+    return tabulate(lines, headers=head, tablefmt="github", disable_numparse=True)
 
 
 def page_of(name: str, write: bool) -> Path | None:

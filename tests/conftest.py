@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,14 @@ TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "l
     "num_inference_steps": 4,
 }
 """Arguments of an untrained curve VAE that draws in a blink."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def accelerate_of_its_own() -> Iterator[None]:
+    """Accelerate keeps the precision of a process's first training; modules of tests may train in different ones."""
+    yield
+    if state := sys.modules.get("accelerate.state"):
+        state.AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

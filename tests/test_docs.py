@@ -214,7 +214,7 @@ def test_paths_exist(page: Path) -> None:
 
 
 VIEWS = {"reports/systems.html", "reports/systems.csv", "reports/systems.json", "reports/captions.txt"} | {
-    "data/pairs", "data/pairs/pairs.csv", "data/pairs/README.md", "data/source"
+    "data/bases", "data/pairs", "data/pairs/pairs.csv", "data/pairs/README.md", "data/source"
 }  # fmt: skip
 """Files that commands write beside the graph, and folders of the user's."""
 

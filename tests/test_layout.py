@@ -26,6 +26,7 @@ LAYERS = (
     ("diffusion",),
     ("tokens",),
     ("steadiness",),
+    ("bases",),
     ("pipelines",),
     ("systems",),
     ("generation",),

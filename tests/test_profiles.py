@@ -75,7 +75,7 @@ def test_a_wrong_profile_changes_nothing(params, tmp_path, text, message):
 
 def test_an_unknown_profile_names_the_known_ones(params):
     for name in ("huge", "../params", "default"):
-        with pytest.raises(UserError, match=r"known: bottleneck, fine, gpu, rich, smoke.*git checkout"):
+        with pytest.raises(UserError, match=r"known: bottleneck, fine, gpu, large_base, rich, smoke.*git checkout"):
             apply_profile(name, params)
 
 

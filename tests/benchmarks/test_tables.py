@@ -15,7 +15,7 @@ from benchmarks import loader, results, tables
 from benchmarks.tables import as_table, page_of, show
 from sketch2video.errors import UserError
 from sketch2video.evaluation.scores import Evaluation, Score
-from sketch2video.files import write_json
+from sketch2video.files import read_json, write_json
 from tests.benchmarks.cells import cells_of
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +111,7 @@ def test_other_text_keeps_its_bytes(copy):
 
 
 def test_cells_come_back_as_they_were():
-    cells = [["", "0.10", "1e3"], ["–", "95.1% [92.0, 97.1]", "**bold**"], ["007", "+1", ""]]
+    cells = [["", "0.10", "1e3"], ["–", "95.1% [92.0, 97.1]", "**bold**"], ["007", "+1", "H(y|x)"]]
     lines = as_table(["a", "", "ink→curve px"], cells).splitlines()
     assert cells_of(lines[0]) == ["a", "", "ink→curve px"]
     assert set(lines[1]) == set("|-")
@@ -162,3 +162,42 @@ def test_a_command_names_no_folder_of_the_machine(monkeypatch):
         sys, "orig_argv", ["/usr/bin/python3", "-m", "x", "/home/a b/c d.mp4", "--e=/f/g", "data/e", "--write"]
     )
     assert tables.command() == "python -m x 'c d.mp4' --e=g data/e"
+
+
+def test_a_run_on_other_data_has_tables_of_its_own_with_the_classes_of_its_judge(copy):
+    shares = {f"{name}{end}": 0.75 for end in ("", "_fitted") for name in ("faithfulness_joint", "faithfulness_hair")}
+    evaluated("sketch_ldm", {**shares, "fvd_labels": 30.0, "judge_accuracy_hair": 1.0}, "one machine")
+    path = Path("reports/sketch_ldm/evaluation.json")
+    stored = read_json(path)
+    about = {"name": "hair", "labels": ["hair"], "classes": 6}
+    for end, value in (("", 2.5), ("_fitted", 5.5)):
+        for measure in ("inception", "h_yx", "h_y"):
+            stored["scores"][f"{measure}_hair{end}"] = asdict(Score(value, None, 6.0, about))
+    write_json(path, stored)
+    old = contents(copy)
+    results.main(data="sprites", write=True)
+    new = contents(copy)
+    assert [name for name in old if new[name] != old[name]] == ["docs/results.md"]
+    page = new["docs/results.md"]
+    rows = [cells_of(line) for line in parted(page, "results_sprites")[1].splitlines() if line.startswith("|")]
+    assert rows[0] == ["", "real clips", "from text", "over fitted curves"]
+    assert [row[0] for row in rows[2:]] == ["all attributes ↑", "hair ↑", "fvd_labels ↓"]
+    assert rows[3] == ["hair ↑", "100.0%", "75.0%", "75.0%"]
+    assert rows[4][2] == "30 [29.8, 30.1]"
+    text = parted(page, "classes_sprites")[1].strip().splitlines()
+    assert text[0] == "from text, over fitted curves (real clips):"
+    rows = [cells_of(line) for line in text if line.startswith("|")]
+    assert rows[0] == ["label", "classes", "right", "inception score", "H(y|x)", "H(y)"]
+    assert rows[2] == ["hair", "6", "75.0%, 75.0% (100.0%)", *["2.5, 5.5 (6)"] * 3]
+
+
+def test_scores_out_of_their_domain_are_marked_in_tables(copy, capsys):
+    evaluated("sketch_ldm", {"fvd_embedded": 30.0}, "one machine")
+    stored = read_json(Path("reports/sketch_ldm/evaluation.json"))
+    stored["scores"]["fvd_embedded"]["protocol"]["domain"] = "other clips"
+    write_json(Path("reports/sketch_ldm/evaluation.json"), stored)
+    for names in ([], ["sketch_ldm"]):
+        results.main(names)
+        shown = capsys.readouterr().out
+        assert "fvd_embedded ↓ †" in shown
+        assert "† out of its domain: these are other clips" in shown

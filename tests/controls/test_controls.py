@@ -180,6 +180,7 @@ def with_control(key: str, name: str) -> Params:
         ("text_ldm.control", "x", "none, video"),
         ("text_ldm.control", "sketch", "none, video"),
         ("token_transformer.control", "depht", "none, sketch, video"),
+        ("adapted_video.control", "depht", "none, sketch, video"),
     ],
 )
 def test_a_parameter_that_names_no_control_is_refused_early(tmp_path: Path, key: str, name: str, choices: str) -> None:

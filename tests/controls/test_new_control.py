@@ -133,6 +133,7 @@ def test_it_is_evaluated_with(model: Path, scenes: Path, tmp_path: Path) -> None
     evaluation = evaluate(Params.model_validate(values), data=data, system="text_ldm", model=model, **folders)
     assert list(evaluation.seconds_per_clip) == ["text", "control", "alone"]
     assert {"psnr_control", "flicker", "flicker_control"} <= evaluation.metrics().keys()
+    assert evaluation.left_out["control_px_control"] == "needs a control of line drawings"
     page = (tmp_path / "reports" / "index.html").read_text()
     assert 'alt="control"' in page
     assert 'alt="made after control"' in page

@@ -52,6 +52,7 @@ def test_training_improves_held_out_clips(encoded: Path, tmp_path: Path) -> None
     short, long = run(encoded, tmp_path / "short", 1), run(encoded, tmp_path / "long", 60)
     assert long.metrics["loss_test"] < 0.95 * short.metrics["loss_test"]
     assert {"loss", "loss_test", "loss_test_without_control", "loss_test_without_text"} <= long.metrics.keys()
+    assert {"control_gap", "control_gap_error"} <= long.metrics.keys()
 
 
 @pytest.mark.parametrize("objective", ["v_prediction", "epsilon"])
@@ -122,6 +123,48 @@ def test_the_loss_of_a_flow_is_the_distance_to_its_velocity(encoded: Path, monke
     noise = torch.randn(data.shape, generator=generator)
     expected = (2 * ((1 - time) * data + time * noise) - (noise - data)).square().mean()
     torch.testing.assert_close(found, expected)
+
+
+class Seen(VideoTransformer):
+    """A network that knows the sign of the best prediction, and from a drawing more of its size: by ``use``."""
+
+    use = 0.0
+
+    def forward(self, latents, timestep, control=None, **conditions):
+        seen = 0.0 if control is None else control.mean((1, 2, 3, 4)).view(-1, 1, 1, 1, 1)
+        return (0.2 + self.use * seen) * (2 * timestep - 1).view(-1, 1, 1, 1, 1) * latents
+
+
+@pytest.mark.parametrize(("use", "ignored"), [(0.0, True), (2.0, False), (-2.0, True)])
+def test_a_network_that_ignores_its_control_is_told_from_one_that_uses_it(
+    encoded: Path, use: float, ignored: bool
+) -> None:
+    arrays = {"latents": encoded / "latents", "coefficients": encoded / "curves", "visibility": encoded / "curves"}
+    dataset = ShardDataset(clips_of_split(encoded / "curves" / "curves.parquet", "train"), arrays, ["fps"])
+    statistics = read_json(encoded / "latents" / "latents.json")
+    sizes = {"latent_channels": 2, "latent_mean": statistics["mean"], "latent_std": statistics["std"], "factor": 4}
+    network = Seen(**sizes, width=16, layers=1, heads=2, text_width=16)
+    network.use = use
+    text = TextCondition(torch.zeros(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    section = small_params("video_ldm", 1).video_ldm
+    task = VideoLDMTask(network, section, SKETCH, FrameAutoencoder(2, 2, 16), text, text, dataset)
+    gap, metrics = task.control_gap(), task.metrics()
+    assert gap.ignored == ignored
+    assert gap.clips == len(dataset)
+    assert (metrics["control_gap"] > 3 * metrics["control_gap_error"]) == (not ignored)
+    assert metrics["control_gap"] == pytest.approx(metrics["loss_test_without_control"] - metrics["loss_test"])
+
+
+def test_without_a_control_there_is_no_gap(encoded: Path) -> None:
+    table = clips_of_split(encoded / "clips" / "clips.parquet", "train")
+    dataset = ShardDataset(table, {"latents": encoded / "latents"}, ["fps"])
+    sizes = {"latent_channels": 2, "latent_mean": [0.0, 0.0], "latent_std": [1.0, 1.0], "factor": 4}
+    network = VideoTransformer(**sizes, width=16, layers=1, heads=2, text_width=16, control_channels=0)
+    text = TextCondition(torch.zeros(len(dataset), 3, 16), torch.ones(len(dataset), 3, dtype=torch.bool))
+    section = small_params("video_ldm", 1).video_ldm
+    task = VideoLDMTask(network, section, NONE, FrameAutoencoder(2, 2, 16, 0), text, text, dataset)
+    assert task.control_gap() is None
+    assert "control_gap" not in task.metrics()
 
 
 @pytest.mark.parametrize("condition", ["text", "control", "fps"])

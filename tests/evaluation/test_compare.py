@@ -118,6 +118,29 @@ def test_one_system_alone_is_a_table_too(tmp_path):
     assert (tmp_path / "systems.html").is_file()
 
 
+def test_scores_out_of_their_domain_are_marked_and_none_is_best(tmp_path):
+    for name, values in (("sketch_ldm", SKETCH), ("text_ldm", TEXT)):
+        evaluated(tmp_path / name, name, values)
+        path = tmp_path / name / "evaluation.json"
+        stored = json.loads(path.read_text())
+        stored["scores"]["fvd_embedded"]["protocol"]["domain"] = "clips of <something> else"
+        write_json(path, stored)
+    head, real, sketch, text, note = compare(tmp_path).splitlines()
+    assert "fvd_embedded ↓ †" in head
+    assert head.count("†") == 1
+    assert note == "† out of its domain: these are clips of <something> else"
+    column = head.index("fvd_embedded")
+    assert [row[column:].split()[0] for row in (real, sketch, text)] == ["6.5", "30", "20"]
+    page = (tmp_path / "systems.html").read_text()
+    assert "fvd_embedded ↓ †" in page
+    assert "clips of &lt;something&gt; else" in page
+    stored = json.loads((tmp_path / "systems.json").read_text())["systems"]["text_ldm"]["scores"]
+    assert stored["fvd_embedded"]["domain"] == "clips of <something> else"
+    assert "domain" not in stored["is_embedded"]
+    table = pd.read_csv(tmp_path / "systems.csv").set_index("system")
+    assert table["fvd_embedded_domain"].tolist()[1:] == ["clips of <something> else"] * 2
+
+
 def test_different_protocols_are_refused_and_the_field_is_named(both):
     reports = both[0]
     evaluated(reports / "long_video", "long_video", TEXT, frames=64)

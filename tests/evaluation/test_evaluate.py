@@ -14,11 +14,14 @@ from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.compare import compare
-from sketch2video.evaluation.evaluate import EXAMPLES, Data, evaluate
+from sketch2video.evaluation.evaluate import EXAMPLES, Data, evaluate, evaluated_rows
 from sketch2video.evaluation.provenance import cpu
+from sketch2video.evaluation.scores import halves
 from sketch2video.generation.seeded import clip_seed
+from sketch2video.judges.trained.video_judge import video_judge
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
+from sketch2video.scoring.metrics import frechet_distance
 from sketch2video.sketches import extract_sketches
 from tests.judges.untrained import untrained_judge
 
@@ -129,6 +132,10 @@ def test_a_perfect_generator_scores_what_real_clips_score(world, tmp_path):
     assert metrics["is_embedded_fitted"] == pytest.approx(metrics["is_embedded_real"])
     assert metrics["psnr_fitted"] == 100
     for way in ("", "_fitted"):
+        for name in ("control_px", "control_found", "control_f1"):
+            assert metrics[f"{name}{way}"] == pytest.approx(metrics[f"{name}{way}_floor"])
+        assert metrics[f"control_px{way}"] < 0.6
+        assert metrics[f"control_found{way}"] > 0.95
         assert metrics[f"sharpness_ratio{way}"] == metrics[f"motion_ratio{way}"] == 1
         for name in ("flicker", "background_drift"):
             assert metrics[f"{name}{way}"] == metrics[f"{name}{way}_floor"] < 0.02
@@ -180,7 +187,7 @@ def test_a_system_that_draws_nothing_has_the_same_scores_without_those_of_drawin
     metrics = evaluation.metrics()
     assert metrics["faithfulness_joint"] == metrics["judge_accuracy_joint"]
     assert {"fvd_embedded", "kvd_embedded", "is_embedded", "flicker"} <= set(metrics)
-    assert not any("sketch" in name or "fitted" in name for name in metrics)
+    assert not any("sketch" in name or "fitted" in name or "control" in name for name in metrics)
     assert list(evaluation.seconds_per_clip) == ["text", "alone"]
     assert "fitted" not in (tmp_path / "reports" / "index.html").read_text().split("<h2>Protocol")[0]
 
@@ -206,6 +213,7 @@ def test_a_system_that_follows_control_videos_is_given_those_of_the_real_clips(w
     assert metrics["faithfulness_joint"] < 0.3
     assert metrics["faithfulness_joint_control"] == metrics["judge_accuracy_joint"]
     assert metrics["psnr_control"] == 100
+    assert "control_px_control" not in metrics
 
 
 def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path):
@@ -215,6 +223,8 @@ def test_a_blind_generator_scores_badly_and_the_report_shows_it(world, tmp_path)
     assert metrics["fvd_embedded"] > 2 * metrics["fvd_embedded_floor"]
     assert metrics["psnr_fitted"] < 30
     assert [metrics[name] for name in ("flicker", "sharpness_ratio", "motion_ratio")] == [0, 0, 0]
+    assert [metrics[name] for name in ("control_found", "control_f1", "control_f1_fitted")] == [0, 0, 0]
+    assert "control_px" not in metrics, "nothing is both asked for and found"
     assert "What went wrong" in (tmp_path / "reports" / "index.html").read_text()
 
 
@@ -271,8 +281,9 @@ def test_without_labels_the_scores_that_need_them_are_left_out(world, tmp_path):
 def test_five_videos_are_few_but_no_error(world, tmp_path):
     few = world.table.head(5).assign(shape=None, colour=None, motion=None, label=None, split="train")
     evaluation = run(world, tmp_path, Copier(world.clips), few)
-    steady = {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
-    assert set(evaluation.scores) == {"psnr_fitted"} | steady | {f"{name}_fitted" for name in steady}
+    measured = {"flicker", "background_drift", "sharpness_ratio", "motion_ratio"}
+    measured |= {"control_px", "control_found", "control_f1"}
+    assert set(evaluation.scores) == {"psnr_fitted"} | measured | {f"{name}_fitted" for name in measured}
     assert evaluation.left_out["fvd_embedded"].endswith("in the train split, there are 5")
     assert "There is no test split" in (tmp_path / "reports" / "index.html").read_text()
 
@@ -315,15 +326,37 @@ def test_data_with_labels_are_scored_by_their_own_judge_on_usable_labels_alone(w
     assert (pairs["asked"] == pairs["judged"]).mean() == pytest.approx(metrics["faithfulness_hue"])
     page = (tmp_path / "reports" / "index.html").read_text()
     assert page.count("not usable") == 1
-    for text in (name, "93.0% – 99.4%", "Out of its domain", "requested hue and kind", "<h3>hue</h3>"):
+    for text in (name, "93.0% – 99.4%", "requested hue and kind", "<h3>hue</h3>", "Certainty and variety"):
         assert text in page, text
+    assert "ut of its domain" not in page
     stored = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
     assert stored["judge"]["labels"]["label.mood"]["usable"] is False
-    assert "domain" in stored["scores"]["fvd_embedded"]["protocol"]
-    assert "domain" not in stored["scores"]["faithfulness_kind"]["protocol"]
+    assert not [score for score in stored["scores"].values() if "domain" in score["protocol"]]
     (tmp_path / "reports").rename(tmp_path / "sketch_ldm")
     titles = [title.strip() for title in compare(tmp_path).splitlines()[0].split("  ") if title.strip()]
-    assert titles[:4] == ["all attributes ↑", "hue ↑", "kind ↑", "fvd_embedded ↓"]
+    assert titles[:5] == ["all attributes ↑", "hue ↑", "kind ↑", "fvd_labels ↓", "kvd_labels ↓"]
+
+
+def test_data_with_a_judge_of_their_own_are_compared_by_its_features(world, tmp_path):
+    untrained_judge(tmp_path / "judge", WORDS, ["label.kind", "label.hue"])
+    table = labelled(world)
+    judge = video_judge(table, tmp_path / "judge")
+    features = {caption: judge.verdict(frames[None]).features[0] for caption, (frames, _) in world.clips.items()}
+    evaluation = run(world, tmp_path, Copier(world.clips), table, tmp_path / "judge")
+    rows, _ = evaluated_rows(table, TEST_CLIPS)
+    first = halves(rows)
+    of_rows = np.stack([features[caption] for caption in rows["caption"]])
+    assert evaluation.scores["fvd_labels"].value == pytest.approx(evaluation.scores["fvd_labels"].floor)
+    assert evaluation.scores["fvd_labels"].floor == pytest.approx(
+        frechet_distance(of_rows[first], of_rows[~first]), rel=1e-2
+    )
+    assert {"fvd_embedded", "kvd_embedded"} <= evaluation.left_out.keys()
+    assert not any("embedded" in name for name in evaluation.scores)
+    blind = run(world, tmp_path / "blind", Blind(world.clips), table, tmp_path / "judge")
+    assert blind.scores["fvd_labels"].value > blind.scores["fvd_labels"].floor
+    assert blind.scores["inception_kind"].value == pytest.approx(1, abs=1e-6)
+    assert blind.scores["inception_kind"].floor == evaluation.scores["inception_kind"].value > 1
+    assert evaluation.scores["h_yx_hue"].protocol["clips"] == TEST_CLIPS * 2 // 3
 
 
 def test_embedded_scenes_are_in_the_domain_of_the_features(world, tmp_path):
@@ -337,4 +370,14 @@ def test_embedded_scenes_are_in_the_domain_of_the_features(world, tmp_path):
 def test_labels_without_a_judge_are_left_out_with_the_fix(world, tmp_path):
     evaluation = run(world, tmp_path, Copier(world.clips), labelled(world))
     assert "dvc repro train_judge" in evaluation.left_out["faithfulness"]
-    assert "Out of its domain" in (tmp_path / "reports" / "index.html").read_text()
+    page = (tmp_path / "reports" / "index.html").read_text()
+    assert "Out of its domain" in page
+    cards = page.partition('<section class="cards">')[2].partition("</section>")[0]
+    assert "out of its domain" in cards
+    metrics = json.loads((tmp_path / "reports" / "metrics.json").read_text())
+    assert {name for name in metrics if "embedded" in name} == {
+        f"{name}_embedded{way}_out_of_domain{end}"
+        for name in ("fvd", "kvd")
+        for way in ("", "_fitted")
+        for end in ("", "_floor")
+    }

@@ -80,6 +80,10 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
     scores["flicker"] = Score(0.0123, (0.011, 0.0135), 0.0045, {"clips": 9})
     scores["motion_ratio"] = Score(0.876, None, 1.0, {"clips": 9, "real": 0.0077, "unit": "frame widths a frame"})
     scores["motion_ratio_fitted"] = Score(0.934, None, 1.0, {"clips": 9})
+    directions = {"asked_to_found_px": {"mean": 0.611, "p95": 1.77}, "found_to_asked_px": {"mean": 0.522, "p95": 1.88}}
+    scores["control_px"] = Score(0.456, (0.4, 0.501), 0.333, {"clips": 9, **directions})
+    scores["control_px_fitted"] = Score(0.444, None, 0.333, {"clips": 9, **directions})
+    scores["control_f1"] = Score(0.888, None, 0.999, {"clips": 9})
     (tmp_path / "plots").mkdir()
     curve = pd.DataFrame({"step": [1, 2, 3], "learning_rate": [1, 1, 1], "loss": [3.0, 2, 1], "kl": [0.0, 1, 1]})
     curve.to_csv(tmp_path / "plots" / "curve_vae.csv", index=False)
@@ -117,6 +121,10 @@ def test_the_whole_report_is_one_page_that_needs_nothing_else(tmp_path):
         "0.0045",
         "0.934",
         "0.0077 frame widths a frame",
+        "0.4 – 0.501",
+        "0.444",
+        "0.999",
+        "from drawing to video 0.611 px",
         "1,234,567 parameters",
         "width: 25.0%",
     ):
@@ -133,6 +141,36 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "There is no test split" in page
     assert "Faithfulness" not in page
     assert "Steadiness" not in page
+    assert "Is the drawing followed?" not in page
+
+
+def test_the_classes_that_a_judge_finds_have_real_clips_beside_them(tmp_path):
+    labels = {"action": (["action"], 3), "label": (["action", "way"], 9)}
+    scores = shares("faithfulness", attributes=("action", "joint")) | shares(
+        "judge_accuracy", attributes=("action", "joint")
+    )
+    for end, value in (("", 2.125), ("_fitted", 2.875)):
+        scores |= {f"faithfulness_action{end}": Score(value / 4, (0.125, 1.0), protocol={"clips": 9})}
+        scores[f"accuracy_label{end}"] = Score(value / 8, (0.125, 0.375), 0.9375)
+        for name, (words, classes) in labels.items():
+            about = {"name": name, "labels": words, "classes": classes}
+            scores |= {f"{measure}_{name}{end}": Score(value, None, 1.5, about) for measure in ("h_yx", "h_y")}
+            scores[f"inception_{name}{end}"] = Score(value, None, 1.75, about)
+    scores["fvd_labels"] = Score(4.25, None, 1.25, {"clips_generated": 4, "clips_real": 5})
+    nothing = pd.DataFrame(columns=["attribute", "asked", "judged"])
+    write_report(tmp_path, evaluation_of(scores), SKETCH, nothing, [], [])
+    page = read_page(tmp_path)
+    table = page.partition("Certainty and variety")[2].partition("</table>")[0]
+    rows = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("<tr>")[2:]]
+    assert rows == [
+        "action 3 53.1% 12.5% – 100.0% real: 75.0% 2.12 real: 1.75 2.12 real: 1.5 2.12 real: 1.5"
+        " 71.9% 12.5% – 100.0% real: 75.0% 2.88 real: 1.75 2.88 real: 1.5 2.88 real: 1.5",
+        "action and way 9 26.6% 12.5% – 37.5% real: 93.8% 2.12 real: 1.75 2.12 real: 1.5 2.12 real: 1.5"
+        " 35.9% 12.5% – 37.5% real: 93.8% 2.88 real: 1.75 2.88 real: 1.5 2.88 real: 1.5",
+    ]
+    assert "the judge of these data" in page
+    assert "fvd_labels; real clips among themselves: 1.25" in page
+    assert "out of its domain" not in page
 
 
 @pytest.mark.parametrize("shape", [(5, 12, 20, 3), (5, 12, 20)])

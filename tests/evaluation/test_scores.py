@@ -5,6 +5,8 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from sketch2video.evaluation.consistency import Steadiness
 from sketch2video.evaluation.scores import (
+    Evaluation,
+    Score,
     distance_scores,
     halves,
     inception_scores,
@@ -105,12 +107,23 @@ def test_distances_compare_generated_clips_with_real_ones_of_the_other_half():
     # A generator that copies the real clips scores exactly the floor, not zero.
     assert scores["fvd_embedded"].value == pytest.approx(scores["fvd_embedded"].floor)
     assert scores["fvd_embedded"].floor == pytest.approx(frechet_distance(real.features[first], real.features[~first]))
+    assert set(distance_scores(real, real, first, 0, {}, "labels")) == {"fvd_labels", "kvd_labels"}
     worse = distance_scores(verdict_of(rows, real.features + 1), real, first, 20, {"judge": "x"})
     for name, score in worse.items():
         low, high = score.interval
         assert score.floor == scores[name].floor < low < score.value < high
         assert score.protocol["judge"] == "x"
         assert score.protocol["clips_generated"] == score.protocol["clips_real"] == 40
+
+
+def test_metrics_name_what_is_out_of_its_domain():
+    scores = {"fvd_embedded": Score(3.0, None, 1.0, {"domain": "other clips"}), "fvd_labels": Score(2.0, None, 0.5)}
+    assert Evaluation(scores, {}, {}, {}).metrics() == {
+        "fvd_embedded_out_of_domain": 3.0,
+        "fvd_embedded_out_of_domain_floor": 1.0,
+        "fvd_labels": 2.0,
+        "fvd_labels_floor": 0.5,
+    }
 
 
 def test_inception_score_counts_the_combinations_that_are_told_apart():

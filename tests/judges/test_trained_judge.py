@@ -21,6 +21,7 @@ from sketch2video.judges.shipped import WEIGHTS
 from sketch2video.judges.trained.description import read_description
 from sketch2video.judges.trained.training import (
     LabelledClips,
+    ShardClips,
     corrupted_clips,
     is_usable,
     labels_to_learn,
@@ -99,6 +100,16 @@ def test_a_judge_learns_what_the_clips_show_and_says_what_it_cannot_judge(world)
         accuracy = about.labels[f"label.{name}"]
         assert world.metrics[f"accuracy_{name}_low"] == accuracy.low >= 0.85
         assert world.metrics[f"accuracy_{name}"] == accuracy.right / accuracy.total
+
+
+def test_features_have_unit_spread_over_real_clips_for_distances(world):
+    judge = video_judge(world.table, world.folder / "judge")
+    held_out = judge.verdict(world.frames[world.table["split"] == "test"])
+    spread = held_out.features.std(0)
+    varied = spread > 0.999
+    assert varied.sum() > len(spread) / 2
+    np.testing.assert_allclose(spread[varied], 1, rtol=1e-3)
+    assert spread[~varied].max(initial=0) < 1, "nearly constant features are not amplified"
 
 
 def test_only_usable_labels_are_scored(world):
@@ -268,7 +279,7 @@ def test_edges_are_the_length_of_the_gradient():
 def test_samples_are_clips_with_their_words_and_then_generated_scenes(world):
     words = {"label.colour": ["blue", "red"], "label.way": ["left", "right"]}
     training = world.table[world.table["split"] == "train"].reset_index(drop=True)
-    clips = LabelledClips(world.folder / "clips", training, words, 3)
+    clips = LabelledClips(ShardClips(world.folder / "clips", training), training, words, 3)
     batch = clips.batch([0, 5])
     assert len(clips) == len(training)
     expected = world.frames[training["row"].iloc[[0, 5]]][:, evenly(FRAMES, 3)]

@@ -11,6 +11,7 @@ from sketch2video.evaluation import (
     inception_score,
     kernel_distance,
 )
+from sketch2video.scoring.metrics import class_entropies
 
 
 def features(n, d, seed, scale=1.0, shift=0.0):
@@ -82,6 +83,23 @@ def test_inception_score_is_the_exponential_of_the_mutual_information():
     mean, std = inception_score(p, splits=1)
     assert mean == pytest.approx(np.exp(entropy(p.mean(0)) - entropy(p, axis=1).mean()), rel=1e-9)
     assert std == 0
+
+
+def test_class_entropies_are_scipys_and_make_up_the_inception_score():
+    p = np.random.default_rng(13).dirichlet(np.full(7, 0.3), 500)
+    certain, varied = class_entropies(p)
+    assert certain == pytest.approx(scipy.stats.entropy(p, axis=1).mean(), rel=1e-12)
+    assert varied == pytest.approx(scipy.stats.entropy(p.mean(0)), rel=1e-12)
+    assert np.exp(varied - certain) == pytest.approx(inception_score(p, splits=1)[0], rel=1e-12)
+
+
+def test_class_entropies_of_sure_and_of_clueless_predictions():
+    sure = np.eye(9)[np.arange(90) % 9]
+    assert class_entropies(sure) == pytest.approx((0, np.log(9)))
+    assert class_entropies(np.full((5, 9), 1 / 9)) == pytest.approx((np.log(9), np.log(9)))
+    assert class_entropies(sure[:1]) == (0, 0)
+    with pytest.raises(ValueError, match="sum 1"):
+        class_entropies(np.ones((2, 3)))
 
 
 def test_inception_score_of_parts_is_the_mean_and_spread_of_their_scores():

@@ -200,6 +200,7 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         "videomae": None,
         "clip": None,
         "judge": None,
+        "control": None,
         "frames": 16,
         "sampling": "first",
         "stride": 1,
@@ -215,6 +216,8 @@ def test_impossible_wishes_are_refused_before_any_video_is_read(tmp_path):
         with pytest.raises(UserError, match=words):
             requested_scores(**wishes | changed)
     assert [sorted(w.distances) for w in requested_scores(**wishes)] == [["fvd_embedded", "kvd_embedded"]]
+    (only,) = requested_scores(**wishes | {"control": 64})
+    assert (only.drawings, only.distances) == (True, {})
 
 
 def test_a_judge_of_labels_scores_the_words_of_a_csv(folders, tmp_path):
@@ -302,12 +305,14 @@ def test_the_command_scores_two_folders_offline(folders, tmp_path, monkeypatch, 
 
     code, shown = run(folders / "real", folders / "generated", "--bootstrap", 10)
     assert code == 0
-    assert "fvd_embedded" in shown.out
+    assert "fvd_embedded †" in shown.out
+    assert "† features trained on the synthetic scenes with one object" in shown.out
     assert "generated: 100%" in shown.err
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
     assert scores.keys() == {"fvd_embedded", "kvd_embedded"}
     assert (scores["fvd_embedded"]["real"], scores["fvd_embedded"]["generated"]) == (9, 7)
     assert len(scores["fvd_embedded"]["protocol"]["weights"]) == 64
+    assert "on other videos only a check" in scores["kvd_embedded"]["protocol"]["domain"]
     assert scores["fvd_embedded"]["floor_size"] == 4
     code, shown = run(folders / "real", tmp_path / "nowhere")
     assert code == 2

@@ -36,9 +36,10 @@ def output_folder(folder, stems, captions=None):
 
 def test_an_output_folder_is_its_videos_with_their_captions(tmp_path, caplog):
     output_folder(tmp_path / "out", ["0000-a", "0001-b"], ["a  star", "#b"])
-    assert list_videos(tmp_path / "out") == [
-        Video(tmp_path / "out" / "0000-a.mp4", "a star"),
-        Video(tmp_path / "out" / "0001-b.mp4", "#b"),
+    out = tmp_path / "out"
+    assert list_videos(out) == [
+        Video(out / "0000-a.mp4", "a star", control=out / "0000-a.sketch.mp4"),
+        Video(out / "0001-b.mp4", "#b", control=out / "0001-b.sketch.mp4"),
     ]
     (line,) = caplog.messages
     assert line.endswith(
@@ -60,6 +61,8 @@ def test_without_its_manifest_an_output_folder_is_its_videos_too(tmp_path):
     (tmp_path / "manifest.jsonl").unlink()
     touch(tmp_path, "0002-c.gif", "0002-c.sketch.mp4", "0002-c.sketch.svg", "d.gif", "e.sketch.mp4")
     assert found(tmp_path) == ["0000-a.mp4", "0001-b.mp4", "0002-c.gif", "d.gif", "e.sketch.mp4"]
+    controls = [video.control and video.control.name for video in list_videos(tmp_path)]
+    assert controls == ["0000-a.sketch.mp4", "0001-b.sketch.mp4", "0002-c.sketch.mp4", None, None]
 
 
 @pytest.mark.parametrize("key", ["video", "path_to_video", "file_name"])
@@ -119,6 +122,7 @@ def test_nothing_is_said_where_nothing_is_left_out(tmp_path, caplog):
         (b"path_to_video,path_to_video\na.mp4,b.mp4\n", "several columns path_to_video"),
         (b"path_to_video,caption\n,a man\n", "row 2: path_to_video is empty"),
         (b"path_to_video\n" + b"x" * 300 + b".mp4\n", "row 2: path_to_video is longer than"),
+        (b"path_to_video,path_to_control\na.mp4," + b"x" * 300 + b"\n", "row 2: path_to_control is longer than"),
         (b"path_to_video,caption\na.mp4,caf\xe9\n", "Windows-1252"),
         (b"path_to_video\n", "holds no video"),
     ],
@@ -133,6 +137,12 @@ def test_lists_are_read_as_people_type_them(tmp_path):
     touch(tmp_path, unicodedata.normalize("NFD", "é.mp4"))
     (tmp_path / "set.csv").write_bytes("Path_to_Video ; Caption\r\né.mp4; a cat\r\n".encode("utf-16"))
     assert list_videos(tmp_path / "set.csv") == [Video(tmp_path / unicodedata.normalize("NFD", "é.mp4"), "a cat")]
+
+
+def test_a_list_names_the_controls_of_its_videos(tmp_path):
+    (tmp_path / "set.csv").write_text("path_to_video,path_to_control\na.mp4,maps/a.mp4\nb.mp4,\n")
+    controls = [video.control for video in list_videos(tmp_path / "set.csv")]
+    assert controls == [tmp_path / "maps" / "a.mp4", None]
 
 
 def test_a_name_that_cannot_be_is_neither(tmp_path):

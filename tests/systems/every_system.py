@@ -12,6 +12,7 @@ import torch
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, TextToVideoPipeline
 from sketch2video.systems.adapted_diffusion.base_models import load_adapted_diffusion
+from tests.bases.tiny import drawing_parts, save_own, stir_adapters, untrained
 from tests.conftest import TINY_CURVE_VAE, tiny_parts, tiny_vqgan_pipeline
 from tests.systems.tiny_diffusion import save_tiny
 
@@ -30,6 +31,9 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "hierarchical_vqgan": lambda _: tiny_vqgan_pipeline(control_channels=1),
     "long_video": lambda _: _sketch(LongVideoPipeline, window=4, fusion_times=()),
     "adapted_diffusion": lambda folder: load_adapted_diffusion(*save_tiny(folder)),
+    "adapted_video": lambda folder: stir_adapters(
+        untrained(save_own(folder / "base", whitening=0.0), **drawing_parts())
+    ),
 }
 """From an empty folder to a pipeline, by the system's name."""
 

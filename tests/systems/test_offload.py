@@ -28,6 +28,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "given strokes": ("hierarchical_vqgan", {"strokes": [STROKES], "num_frames": 2}),
     "captions that change": ("long_video", {"captions": [[(0, CAPTION), (3, "a blue star grows")]]}),
     "fused backgrounds": ("long_video", {"num_frames": 8}),
+    "an adapted base": ("adapted_video", {"control_guidance_scale": 1.5}),
+    "an adapted base and a drawing of one frame": ("adapted_video", {"sketches": {0: INK}}),
     "poses": ("adapted_diffusion", {"condition": PICTURES[0], "num_frames": 2, "window": 2, "stride": 1}),
 }
 
@@ -35,7 +37,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def second_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffusers.pipelines.pipeline_utils.empty_device_cache", lambda _: None)  # asks for its module
-    for module in ("pipelines.latent_video", "systems.adapted_diffusion.denoising"):
+    for module in ("pipelines.latent_video", "systems.adapted_diffusion.denoising", "systems.adapted_video.pipeline"):
         monkeypatch.setattr(f"sketch2video.{module}.precision", lambda: "no")
 
 

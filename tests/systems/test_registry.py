@@ -77,7 +77,7 @@ def test_specs_load_no_library_that_takes_long() -> None:
 
 
 def test_unknown_names_are_answered_with_the_choices() -> None:
-    with pytest.raises(UserError, match=r"no system text_lmd; choose one of sketch_ldm, hierarchical_vqgan"):
+    with pytest.raises(UserError, match=r"no system text_lmd; choose one of sketch_ldm, adapted_video, "):
         find_system("text_lmd")
     with pytest.raises(UserError, match=r"sketch_ldm has no part vqgan; choose one of autoencoder, latents, video_ldm"):
         find_part("sketch_ldm", "vqgan")

@@ -12,8 +12,9 @@ from sketch2video.data.clips.shards import shard_path, write_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.params import Params
 from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
+from sketch2video.tokens.token_windows import Windows
 from sketch2video.tokens.transformer import TokenTransformer
-from sketch2video.tokens.transformer_training import Windows, train_token_transformer
+from sketch2video.tokens.transformer_training import train_token_transformer
 from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training import loop
@@ -60,8 +61,8 @@ def params_of(steps: int, **changes: object) -> Params:
     return Params.model_validate(values)
 
 
-def trained(project: Path, folder: Path, params: Params) -> TrainResult:
-    where = {name: project / name for name in ("tokens", "clips", "vqgan")}
+def trained(project: Path, folder: Path, params: Params, **further: Path) -> TrainResult:
+    where = {name: project / name for name in ("tokens", "clips", "vqgan")} | further
     return train_token_transformer(
         params,
         SilentLogger(),
@@ -83,6 +84,38 @@ def test_tokens_that_follow_from_captions_are_learned(project: Path, tmp_path: P
         "diffusion_pytorch_model.safetensors",
     }
     assert TokenTransformer.from_pretrained(tmp_path / "model").config.codes == CODES
+
+
+@pytest.fixture(scope="module")
+def drawn(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with captions that say nothing: the tokens follow from a drawing, a line across or one down."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for name in ("tokens", "vqgan", "text"):
+        (folder / name).symlink_to(project / name)
+    table = pd.read_parquet(project / "clips/clips.parquet").assign(caption="a circle")
+    for name in ("clips", "curves"):
+        write_table(table, folder / name / f"{name}.parquet")
+    lines = np.zeros((CLIPS, FRAMES, 1, 2, 2), np.float32)
+    lines[..., 0] = 0.5
+    lines[::2, ..., 0, 1] = lines[1::2, ..., 1, 1] = 0.4
+    visible = np.ones((CLIPS, FRAMES, 1), np.float32)
+    arrays = {"coefficients": lines, "visibility": visible}
+    write_shard(shard_path(folder / "curves", 0), arrays, table["clip_id"].tolist(), "curves")
+    return folder
+
+
+def test_what_the_control_takes_off_the_loss_is_measured(drawn: Path, tmp_path: Path) -> None:
+    changes = {"control": "sketch", "sketch_corruption": 0.0, "discriminator_weight": 0.0}
+    metrics = trained(drawn, tmp_path / "followed", params_of(60, **changes), curves=drawn / "curves").metrics
+    gap, error = metrics["control_gap"], metrics["control_gap_error"]
+    assert gap > 4 * error > 0
+    assert gap == pytest.approx(
+        sum(metrics[f"loss_test_{level}_without_control"] - metrics[f"loss_test_{level}"] for level in (0, 1))
+    )
+    never_seen = changes | {"control_dropout": 1.0}
+    ignored = trained(drawn, tmp_path / "ignored", params_of(5, **never_seen), curves=drawn / "curves").metrics
+    assert ignored["control_gap"] < 2 * ignored["control_gap_error"]
+    assert "control_gap" not in trained(drawn, tmp_path / "none", params_of(1, discriminator_weight=0.0)).metrics
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(

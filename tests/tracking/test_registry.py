@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 
 from sketch2video.data.clips.shards import read_table, write_shard, write_table
 from sketch2video.errors import UserError
+from sketch2video.judges.trained.description import JudgeDescription
+from sketch2video.judges.trained.video_judge import VideoJudge
 from sketch2video.params import Params, load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.systems.loading import content_hash, load_pipeline
@@ -168,6 +170,7 @@ def test_labels_of_the_data_decide_by_their_own_judge(
     folder = project / "models" / "shared" / "judge"
     without = pass_gate(params, first)
     assert (without["gate.metric"], without["gate.judge"][:6]) == ("fvd_embedded", "video-")
+    assert "out of the domain of fvd_embedded" in without["gate.reason"]
     name = untrained_judge(folder, {"label.way": words}, ["label.way"])
     met = pass_gate(params, second)
     assert (met["gate.metric"], met["gate.judge"]) == ("faithfulness_joint", name)
@@ -178,7 +181,9 @@ def test_labels_of_the_data_decide_by_their_own_judge(
         update={"register_": params.register_.model_copy(update={"metric": "faithfulness_shape"})}
     )
     other = first if met["gate.promoted"] == "True" else second
-    assert pass_gate(by_shape, other)["gate.metric"] == "fvd_embedded", "a label that the data lack"
+    decided = pass_gate(by_shape, other)
+    assert (decided["gate.metric"], decided["gate.judge"]) == ("fvd_labels", name), "a label that the data lack"
+    assert "out of the domain" not in decided["gate.reason"]
 
 
 def test_systems_of_different_kinds_meet_at_the_gate(
@@ -212,6 +217,7 @@ def test_what_was_decided_is_not_judged_again(
         ("fvd_embedded", 102.1, 100.0, False),
         ("fvd_embedded", 50.0, 100.0, True),
         ("kvd_embedded", -0.5, -0.5, True),
+        ("fvd_labels", 102.1, 100.0, False),
         (None, None, None, False),
     ],
 )
@@ -224,9 +230,18 @@ def test_a_challenger_may_be_worse_by_the_tolerance(
 
 def test_the_metric_follows_from_the_data(params: Params) -> None:
     gate = params.register_
-    assert chosen_metric(gate, labelled=True, clips=2) == "faithfulness_joint"
-    assert chosen_metric(gate, labelled=False, clips=8) == "fvd_embedded"
-    assert chosen_metric(gate, labelled=False, clips=7) is None
+    package = VideoJudge(None, "video-0", {"shape": "shape"})
+    own = VideoJudge(None, "judge-0", {"hair": "label.hair"}, JudgeDescription(True))
+    assert chosen_metric(gate, package, 2) == chosen_metric(gate, own, 2) == "faithfulness_joint"
+    assert chosen_metric(gate, "no labels", 8) == "fvd_embedded"
+    assert chosen_metric(gate, "no labels", 7) is None
+    by_shape = gate.model_copy(update={"metric": "faithfulness_shape", "metric_without_labels": "kvd_embedded"})
+    assert chosen_metric(by_shape, package, 8) == "faithfulness_shape"
+    assert chosen_metric(by_shape, own, 8) == "kvd_labels"
+    for name in ("fvd_embedded", "fvd_labels"):
+        by_distance = gate.model_copy(update={"metric": name})
+        found = [chosen_metric(by_distance, judge, 8) for judge in (package, own, "no labels")]
+        assert found == ["fvd_embedded", "fvd_labels", "fvd_embedded"]
 
 
 @pytest.mark.parametrize(

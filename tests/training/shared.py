@@ -17,6 +17,7 @@ from torch import nn
 from transformers import BertConfig
 
 from sketch2video.autoencoder.training import train_autoencoder
+from sketch2video.bases.training import train_adapters
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.diffusion.training import train_video_ldm
@@ -31,6 +32,7 @@ from sketch2video.tokens.vqgan.codebook import Codebook, perplexity
 from sketch2video.tokens.vqgan.training import train_vqgan
 from sketch2video.training import loop
 from sketch2video.training.loop import SilentLogger, Task, TrainResult, train
+from tests.bases.conftest import adapted_params
 from tests.curve_vae.rings import params as ring_params
 from tests.small_data import small_params
 
@@ -230,6 +232,13 @@ def networks(folder: Path) -> dict[str, list[dict[str, float]]]:
             ),
         }  # fmt: skip
     return {name: result.history for name, result in results.items()}
+
+
+def adapters(folder: Path) -> dict[str, list[dict[str, float]]]:
+    """The loss curve of the adapters of a base; ``folder`` holds the base and its encoded clips."""
+    params = adapted_params(folder / "base", steps=6, control_dropout=0.5, text_dropout=0.5)
+    where = {"latents": folder / "encoded", "checkpoints": folder / "checkpoints"}
+    return {"adapters": train_adapters(params, SilentLogger(), folder / "models" / "adapters", **where).history}
 
 
 def main(folder: Path, *scenarios: str) -> None:

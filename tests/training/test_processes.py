@@ -15,12 +15,15 @@ import torch
 
 from sketch2video.autoencoder.latents import encode_latents
 from sketch2video.autoencoder.network import FrameAutoencoder
+from sketch2video.bases.encoded_clips import encode_clips
 from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
 from sketch2video.steadiness.tuning import STEADIED
 from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training.checkpoints import FILE
+from tests.bases.conftest import adapted_params
+from tests.bases.tiny import save_own
 from tests.curve_vae.rings import write_project
 from tests.training import shared
 
@@ -70,6 +73,8 @@ def data(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_project(folder / "rings")
     write_steadied(folder)
     write_tokens(folder / "drawn")
+    encoded = {"clips": folder / "clips", "curves": folder / "curves"}
+    encode_clips(folder / "encoded", params=adapted_params(save_own(folder / "base")), **encoded)
     return folder
 
 
@@ -157,8 +162,9 @@ def test_two_processes_draw_and_quantise_what_one_does(both: dict[str, list[Any]
 @pytest.mark.slow
 def test_every_network_learns_from_two_processes_as_from_one(data: Path) -> None:
     one, two = (shutil.copytree(data, data.with_name(name)) for name in ("one", "two"))
-    (expected,) = launch(one, 1, "networks")["networks"]
-    for curves in launch(two, 2, "networks")["networks"]:
-        assert curves.keys() == expected.keys()
-        for name, curve in curves.items():
-            assert_alike(curve, expected[name], 2e-5)
+    alone, shares = launch(one, 1, "networks", "adapters"), launch(two, 2, "networks", "adapters")
+    for scenario, (expected,) in alone.items():
+        for curves in shares[scenario]:
+            assert curves.keys() == expected.keys()
+            for name, curve in curves.items():
+                assert_alike(curve, expected[name], 2e-5)

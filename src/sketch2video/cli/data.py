@@ -96,6 +96,30 @@ def source(
         typer.echo(line)
 
 
+@app.command(rich_help_panel=PARAMETERS)
+def base(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|ID",
+            help="A pretrained video model: a folder, or a hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers, which is"
+            " downloaded to data/bases.",
+        ),
+    ],
+) -> None:
+    """Choose the pretrained video model that the system adapted_video teaches to follow drawings."""
+    from sketch2video.bases.download import fetch_base
+    from sketch2video.profiles import edit_params
+
+    found = fetch_base(source)
+    edit_params({"adapted_video": {"base": Path(found.source).as_posix()}}, source=source)
+    typer.echo(
+        f"params.yaml now adapts {found.title} in {printable(found.source)}; its videos have {found.frame_step}n + 1"
+        f" frames and sides of multiples of {found.side_step} px; `dvc repro systems/adapted_video/dvc.yaml` does the"
+        " rest"
+    )
+
+
 @app.command(rich_help_panel=DATA)
 def check(
     prompts: Annotated[Path | None, typer.Option(help="A prompts file for what follows training.")] = None,

@@ -38,6 +38,22 @@ def score(
         Path | None,
         typer.Option(help="Judge of labels (models/shared/judge): faithfulness, for CSVs with columns of labels."),
     ] = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control",
+            help="How videos follow their drawings (control_px, control_found, control_f1): those that `generate` wrote"
+            " beside them, or the column path_to_control.",
+        ),
+    ] = False,
+    control_size: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            help="With --control: side in px of the compared frames; by default that of the first generated video, at"
+            " most 256.",
+        ),
+    ] = None,
     frames: Annotated[int, typer.Option(min=2, help="Frames of a video, unless the network determines them.")] = 16,
     sampling: Annotated[
         str, typer.Option(help="Sampling of frames: first, or spread evenly (the embedded judge: always spread).")
@@ -56,6 +72,7 @@ def score(
     from sketch2video.files import write_json
     from sketch2video.inputs.targets import check_file_target, check_folder_target
     from sketch2video.scoring import score as scoring
+    from sketch2video.scoring.control_extractor import natural_size
     from sketch2video.scoring.requested import requested_scores
     from sketch2video.scoring.video_sets import list_videos
 
@@ -73,6 +90,7 @@ def score(
         videomae=videomae,
         clip=clip,
         judge=judge,
+        control=(control_size or natural_size(sets[1])) if control else None,
         frames=frames,
         sampling=sampling,
         stride=stride,

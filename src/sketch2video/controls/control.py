@@ -60,7 +60,8 @@ class Control(ABC):
         name: in parameters, in configs of networks and in names of checkpoints; letters, digits and underscores.
         channels: C of the pictures; 0 if there are none.
         lines: whether the pictures are line drawings, ink 1 on 0 with C = 1. Errors near lines weigh more in losses,
-            lines stay as dark as they are when pictures shrink, and people see them as black on white.
+            lines stay as dark as they are when pictures shrink, people see them as black on white, and an evaluation
+            scores how videos follow them.
         draws: whether the system draws first: a pipeline generates curves from the caption unless curves are given,
             and returns them.
         way: how an evaluation generates with pictures of the real clips; None: from captions alone.

@@ -103,7 +103,7 @@ def check_controls(params: Params, source: str = "params.yaml") -> None:
     """Raise if parameters name an unknown control.
 
     Args:
-        params: whose keys ``text_ldm.control`` and ``token_transformer.control`` are checked.
+        params: whose keys ``control`` of ``text_ldm``, ``token_transformer`` and ``adapted_video`` are checked.
         source: of the parameters, for the message.
 
     Raises:
@@ -111,3 +111,4 @@ def check_controls(params: Params, source: str = "params.yaml") -> None:
     """
     find_control(params.text_ldm.control, f"{source}: text_ldm.control", may_draw=False)
     find_control(params.token_transformer.control, f"{source}: token_transformer.control")
+    find_control(params.adapted_video.control, f"{source}: adapted_video.control")

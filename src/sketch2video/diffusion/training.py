@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +14,19 @@ from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.controls import Control, find_control
 from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clips_of_split, image_latents, image_table
 from sketch2video.data.clips.shards import ShardReader
+from sketch2video.diffusion.held_out import (
+    Conditions,
+    every_second_known,
+    held_out_losses,
+    residual_of,
+    unchanged,
+    without_control,
+    without_text,
+)
 from sketch2video.diffusion.known_frames import seen_clips
 from sketch2video.diffusion.measured_spectra import near_and_still_deviations
 from sketch2video.diffusion.mixed_data import MixedDataset
-from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
+from sketch2video.diffusion.objectives import Coloured, find_objective
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
 from sketch2video.errors import UserError
 from sketch2video.files import read_json
@@ -28,6 +36,7 @@ from sketch2video.networks.temporal_spectrum import most_frames_per_latent
 from sketch2video.params import Guidance, MixtureParams, Params, VideoLDMParams
 from sketch2video.text.encoder import TextCondition, captions_of, encode_text, load_text_encoder
 from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.control_gap import ControlGap, control_gap
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uint8
 
@@ -37,6 +46,8 @@ PREVIEW_STEPS = 20
 PREVIEW_GUIDANCE = Guidance(guidance_scale=2.0, control_guidance_scale=1.0)
 HELD_OUT_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 HELD_OUT_BATCH = 16
+WATCHED_CLIPS = 32
+WATCHED_TIMES = (0.3, 0.7)
 STILL_DROPOUT = 0.2
 """Share of training clips whose noise has the spectrum of positions near the drawing everywhere."""
 
@@ -71,8 +82,10 @@ def train_video_ldm(
 
     Returns:
         Metrics: ``loss``, and of held-out clips, at fixed times and noise, the loss with all conditions
-        (``loss_test``), without the control pictures and without the text, which measure the use of a condition. If
-        it learns known frames, also ``loss_test_between``: that of the frames between every second one, which is known.
+        (``loss_test``), without the control pictures and without the text, which measure the use of a condition.
+        ``control_gap`` is what the control pictures take off the loss, ``control_gap_error`` its standard error over
+        clips; a training that ignores its control logs a warning while it runs. If it learns known frames, also
+        ``loss_test_between``: that of the frames between every second one, which is known.
 
     Raises:
         UserError: there is no such control, an input is missing or damaged, or the training fails; see
@@ -260,7 +273,7 @@ class VideoLDMTask(Task):
             known_mask=known,
             still=still,
         )
-        residual = _residual(objective, prediction, data, noise, time, known)
+        residual = residual_of(objective, prediction, data, noise, time, known)
         error, waver = residual.square().mean(2), wavering(residual, known)  # (N, T, h, w)
         weight = torch.ones_like(error)
         if self.control.lines and pictures is not None:
@@ -278,29 +291,25 @@ class VideoLDMTask(Task):
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_video_ldm`."""
-        indices = torch.linspace(0, len(self.held_out) - 1, min(HELD_OUT_CLIPS, len(self.held_out))).round().long()
-        variants: dict[str, dict[str, Any]] = {"loss_test": {}, "loss_test_without_text": {"text": None}}
+        variants = {"loss_test": unchanged, "loss_test_without_text": without_text}
         if self.control.channels:
-            variants["loss_test_without_control"] = {"control": None}
-        generator = torch.Generator().manual_seed(0)
-        totals: dict[str, float] = {}
-        for part in indices.split(HELD_OUT_BATCH):
-            data, conditions = self._held_out_conditions(part.tolist())
-            objective = self.objective.with_still(conditions["still"])
-            if self.module.config.known_frames:
-                known = (torch.arange(data.shape[1], device=data.device) % 2 == 0).expand(len(data), -1)
-                variants["loss_test_between"] = {"known": data, "known_mask": known}
-            for level in HELD_OUT_TIMES:
-                noise = torch.randn(data.shape, generator=generator).to(data.device)
-                time = torch.full((len(data),), level, device=data.device)
-                latents = objective.noisy(data, noise, time)
-                for name, changes in variants.items():
-                    prediction = self.module(latents, time, **{**conditions, **changes})
-                    error = _residual(objective, prediction, data, noise, time, changes.get("known_mask")).square()
-                    judged = error[:, 1::2] if "known" in changes else error
-                    value = float(judged.mean((1, 2, 3, 4)).sum()) / len(indices) / len(HELD_OUT_TIMES)
-                    totals[name] = totals.get(name, 0.0) + value
-        return totals
+            variants["loss_test_without_control"] = without_control
+        if self.module.config.known_frames:
+            variants["loss_test_between"] = every_second_known
+        clips = self._held_out_batches(HELD_OUT_CLIPS)
+        losses = held_out_losses(self.module, self.objective, clips, HELD_OUT_TIMES, variants)
+        metrics = {name: float(values.mean()) for name, values in losses.items()}
+        if self.control.channels:
+            metrics |= control_gap(losses["loss_test"], losses["loss_test_without_control"]).metrics()
+        return metrics
+
+    def control_gap(self) -> ControlGap | None:
+        """See :meth:`Task.control_gap`."""
+        if not self.control.channels:
+            return None
+        variants, clips = {"with": unchanged, "without": without_control}, self._held_out_batches(WATCHED_CLIPS)
+        losses = held_out_losses(self.module, self.objective, clips, WATCHED_TIMES, variants)
+        return control_gap(losses["with"], losses["without"])
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out clips: real frames, control pictures and generated frames, as a contact sheet and as a GIF."""
@@ -329,7 +338,12 @@ class VideoLDMTask(Task):
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, dict[str, Any]]:
+    def _held_out_batches(self, clips: int) -> Iterator[tuple[Tensor, Conditions]]:
+        """At most ``clips`` held-out clips, evenly spaced; see :meth:`_held_out_conditions`."""
+        indices = torch.linspace(0, len(self.held_out) - 1, min(clips, len(self.held_out))).round().long()
+        return (self._held_out_conditions(part.tolist()) for part in indices.split(HELD_OUT_BATCH))
+
+    def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, Conditions]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""
         device = self.module.device
         batch = {name: tensor.to(device) for name, tensor in self.held_out.batch(indices).items()}
@@ -350,15 +364,6 @@ class VideoLDMTask(Task):
         shown = [None] * len(latents) if pictures is None else pictures
         clips = zip(latents, shown, strict=True)  # one clip at a time bounds the memory
         return torch.stack([self.autoencoder.decode(*clip) for clip in clips])
-
-
-def _residual(
-    objective: LearningObjective, prediction: Tensor, data: Tensor, noise: Tensor, time: Tensor, known: Tensor | None
-) -> Tensor:
-    """The error of a prediction, which is undefined where frames are known (N, T) and counts as right there."""
-    if known is not None:
-        prediction = torch.where(frame_mask(known), objective.target(data, noise, time), prediction.float())
-    return objective.residual(prediction, data, noise, time)
 
 
 def wavering(residual: Tensor, known: Tensor | None = None) -> Tensor:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from sketch2video.errors import UserError
-from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, judged_labels, number, percent, render
+from sketch2video.evaluation.report import SYSTEMS_PAGE, in_order, judged_labels, percent, render
+from sketch2video.evaluation.score_columns import COLUMNS, Column
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, replacing, write_json
 from sketch2video.systems.registry import DEFAULT, title_of
@@ -25,54 +26,8 @@ COMPARED = ("split", "clips", "captions", "frames", "size", "video_judge", "sket
 REAL = "real clips"
 """Title of the first row."""
 
-
-@dataclass(frozen=True)
-class Column:
-    """A metric of the table.
-
-    Attributes:
-        name: name of the score or of the cost.
-        title: title of the column.
-        better: which values are better: higher, lower, or nearest to real clips; None: undefined.
-        real: name of the score of real clips; None: the score's own floor.
-        write: formats a value.
-    """
-
-    name: str
-    title: str
-    better: Literal["higher", "lower", "real"] | None
-    real: str | None = None
-    write: Callable[[float], str] = number
-
-    @property
-    def mark(self) -> str:
-        """The direction as a sign."""
-        return {"higher": "↑", "lower": "↓", "real": "≈", None: ""}[self.better]
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-COLUMNS = (
-    Column("faithfulness_joint", "all attributes", "higher", "judge_accuracy_joint", percent),
-    Column("faithfulness_shape", "shape", "higher", "judge_accuracy_shape", percent),
-    Column("faithfulness_colour", "colour", "higher", "judge_accuracy_colour", percent),
-    Column("faithfulness_motion", "motion", "higher", "judge_accuracy_motion", percent),
-    Column("fvd_embedded", "fvd_embedded", "lower"),
-    Column("kvd_embedded", "kvd_embedded", "lower"),
-    # Values above that of real clips are not better: they count content that no caption describes.
-    Column("is_embedded", "is_embedded", "real", "is_embedded_real"),
-    Column("flicker", "flicker", "real"),
-    Column("background_drift", "background drift", "real"),
-    Column("sharpness_ratio", "sharpness", "real"),
-    Column("motion_ratio", "amount of motion", "real"),
-    Column("latent_numbers", "latent numbers a frame", None, write=_count),
-    Column("parameters", "parameters", None, write=_count),
-    Column("seconds_batch", "seconds in a batch", "lower"),
-    Column("seconds_alone", "seconds alone", "lower"),
-)
-"""Columns of the table, in order; those without any value are left out. Columns of other labels follow the first."""
+OUTSIDE = "†"
+"""Mark of the columns whose scores are out of their domain."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +183,8 @@ def write_comparison(reports: Path, systems: Sequence[System], left_out: dict[st
         columns=columns,
         real=real,
         best=best,
+        headings={column.name: heading(column, systems) for column in columns},
+        notes=notes(systems),
         protocol=systems[0].evaluation.protocol,
         gallery=gallery(systems),
         costs=_costs(systems),
@@ -263,11 +220,30 @@ def real_value(column: Column, systems: Sequence[System]) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
+def domain_of(column: Column, systems: Sequence[System]) -> str:
+    """What the clips are, if the scores of a column are out of their domain; else empty."""
+    found = (score for system in systems if (score := system.score(column)))
+    return next((str(score.protocol["domain"]) for score in found if score.out_of_domain), "")
+
+
+def heading(column: Column, systems: Sequence[System]) -> str:
+    """The title of a column with its direction, and with ``OUTSIDE`` if its scores are out of their domain."""
+    return f"{column.title} {column.mark} {OUTSIDE if domain_of(column, systems) else ''}".strip()
+
+
+def notes(systems: Sequence[System], columns: Sequence[Column] | None = None) -> list[str]:
+    """Sentences that explain the mark ``OUTSIDE``; none if no column has it. Arguments of :func:`columns_of`."""
+    domains = dict.fromkeys(domain_of(column, systems) for column in columns_of(systems, columns))
+    return [f"{OUTSIDE} out of its domain: these are {domain}" for domain in domains if domain]
+
+
 def best_systems(column: Column, systems: Sequence[System]) -> set[str]:
-    """Names of the systems with the best value of a column; empty if fewer than two are comparable."""
+    """Names of the systems with the best value of a column; empty if there are not two that can be compared."""
     values = {system.name: score.value for system in systems if (score := system.score(column))}
     real = real_value(column, systems)
     if len(values) < 2 or column.better is None or (column.better == "real" and real is None):
+        return set()
+    if domain_of(column, systems):
         return set()
 
     def worth(value: float) -> float:
@@ -310,7 +286,8 @@ def as_text(systems: Sequence[System]) -> str:
 
     rows = table_rows(systems, cell)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *notes(systems)])
 
 
 def table_rows(
@@ -328,7 +305,7 @@ def table_rows(
     shown = columns_of(systems, columns)
     best = {column.name: best_systems(column, systems) for column in shown}
     return [
-        ["", *(f"{column.title} {column.mark}".strip() for column in shown)],
+        ["", *(heading(column, systems) for column in shown)],
         [REAL, *(written(column, real_value(column, systems)) for column in shown)],
         *(
             [system.name, *(cell(column, system.score(column), system.name in best[column.name]) for column in shown)]
@@ -343,7 +320,7 @@ def written(column: Column, value: float | None) -> str:
 
 
 def _as_table(systems: Sequence[System], columns: Sequence[Column], real: dict[str, float | None]) -> pd.DataFrame:
-    """One row for real clips and one for each system, with the ends of intervals if any system has one."""
+    """One row for real clips and one for each system, with the ends of intervals and the domain where there are any."""
     rows: list[dict[str, Any]] = [{"system": REAL, **real}]
     for system in systems:
         row: dict[str, Any] = {"system": system.name}
@@ -352,6 +329,8 @@ def _as_table(systems: Sequence[System], columns: Sequence[Column], real: dict[s
             row[column.name] = score.value if score else None
             if score and score.interval:
                 row[f"{column.name}_low"], row[f"{column.name}_high"] = score.interval
+            if score and score.out_of_domain:
+                row[f"{column.name}_domain"] = score.protocol["domain"]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -364,7 +343,11 @@ def _as_json(
         return {
             "model": system.evaluation.protocol["model"],
             "sampling": system.evaluation.protocol["sampling"],
-            "scores": {name: {"value": score.value, "interval": score.interval} for name, score in found.items()},
+            "scores": {
+                name: {"value": score.value, "interval": score.interval}
+                | ({"domain": score.protocol["domain"]} if score.out_of_domain else {})
+                for name, score in found.items()
+            },
             "seconds_per_clip": system.evaluation.seconds_per_clip,
         }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,47 +21,24 @@ from sketch2video.controls import Control
 from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
-from sketch2video.evaluation.consistency import Steadiness, steadiness
+from sketch2video.evaluation.fidelity_scores import AskedDrawings, fidelity_scores
+from sketch2video.evaluation.judged import TEXT, Judged, judge_batches, score, suffix_of
 from sketch2video.evaluation.provenance import provenance
 from sketch2video.evaluation.report import Example, animated_webp, write_report
-from sketch2video.evaluation.scores import (
-    LEAST_CLIPS,
-    Evaluation,
-    Score,
-    distance_scores,
-    halves,
-    inception_scores,
-    peak_signal_to_noise,
-    share_scores,
-    spread_evenly,
-    steadiness_scores,
-)
+from sketch2video.evaluation.scores import Evaluation, Score, peak_signal_to_noise, spread_evenly
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
 from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips
-from sketch2video.judges.faithfulness import can_be_judged, shows_all_asked, word_pairs
-from sketch2video.judges.shipped import judge_path, load_judge
+from sketch2video.judges.faithfulness import shows_all_asked, word_pairs
+from sketch2video.judges.shipped import judge_path
 from sketch2video.judges.trained.video_judge import TRAINED_JUDGE, VideoJudge, video_judge
-from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
+from sketch2video.judges.verdict import ATTRIBUTES
 from sketch2video.params import Params
 from sketch2video.systems.loading import content_hash, load_pipeline, pipeline_code
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 
-TEXT: Final = "text"
-"""Name of generation from captions alone; a control may add another way to generate, its ``way``."""
-
 TEXT_TITLE = "generated from text"
 """Title of these clips in the report."""
-
-UNSTEADY = {
-    "background_drift": "needs clips with a static part",
-    "sharpness_ratio": "needs real clips with visible content",
-    "motion_ratio": "needs real clips in which something moves",
-}
-"""Reasons why a measure of steadiness may be undefined."""
-
-OTHER_DOMAIN = "clips unlike those that the features were trained on, embedded scenes with one object"
-"""In the protocol of distances of other data."""
 
 EXAMPLES, FAILURES = 8, 6
 """Numbers of clips in the report: a fixed selection, and the first ones with wrong attributes."""
@@ -77,23 +54,6 @@ class Data:
     clips: Path = Path("data/clips")
     sketches: Path = Path("data/sketches")
     curves: Path = Path("data/curves")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Verdicts of the judges and steadiness of one set of clips, in the order of the rows.
-
-    Attributes:
-        video: by the frozen judge of the package, whose features distances need.
-        labels: by the judge of the clips' labels, which may be the same one; None if there is none.
-        sketch: on the drawings; None if there are none.
-        steadiness: measures of steadiness.
-    """
-
-    video: Verdict
-    labels: Verdict | None
-    sketch: Verdict | None
-    steadiness: Steadiness
 
 
 def evaluate(
@@ -112,7 +72,7 @@ def evaluate(
     Writes ``metrics.json``, ``evaluation.json``, ``plots/``, ``examples/`` and ``index.html``.
 
     Args:
-        params: all parameters; ``base`` and ``evaluate`` are read.
+        params: all parameters; ``base`` and ``evaluate`` are read, and ``sketch`` where there are drawings.
         data: outputs of ingest, and of sketch and fit for systems with drawings.
         system: name of the system, for the report.
         model: folder of the assembled pipeline.
@@ -162,6 +122,10 @@ def evaluate(
     scores, left_out = score(rows, real, judged, judge, params.evaluate.bootstrap, protocol)
     for way in generated.keys() - {TEXT}:
         scores[f"psnr{suffix_of(way)}"] = _psnr(generated[way], real_batches(), protocol)
+    drawings = AskedDrawings(control, rows, data.clips, data.curves, sampling.batch_size)
+    drawn = {suffix_of(way): clips for way, clips in generated.items() if control.draws or way != TEXT}
+    followed, undefined = fidelity_scores(drawings, drawn, params.sketch, params.evaluate.bootstrap, protocol)
+    scores, left_out = scores | followed, left_out | undefined
     seconds = {way: clips.seconds for way, clips in {**generated, "alone": alone}.items()}
     pairs_of_words = pd.DataFrame(columns=["attribute", "asked", "judged"])
     asked = judge.requested(rows) if isinstance(judge, VideoJudge) else pd.DataFrame(index=rows.index)
@@ -213,11 +177,6 @@ def ways_to_generate(control: Control, data: Data, size: int) -> dict[str, Given
     return ways
 
 
-def suffix_of(way: str) -> str:
-    """Suffix of the names of a way's scores."""
-    return "" if way == TEXT else f"_{way}"
-
-
 def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]:
     """The clips to evaluate on, spread evenly over captions, and the name of their split.
 
@@ -231,76 +190,6 @@ def evaluated_rows(table: pd.DataFrame, number: int) -> tuple[pd.DataFrame, str]
         raise UserError("data/clips holds no clip to evaluate on; add videos to the source and run `dvc repro`")
     split = "test" if (table["split"] == "test").any() else "train"
     return spread_evenly(table[table["split"] == split], number), split
-
-
-def judge_batches(batches: Batches, judge: VideoJudge | str) -> Judged:
-    """Apply the judges to clips and their drawings, if any, and measure the clips' steadiness, batch by batch."""
-    video, sketch = load_judge("video"), load_judge("sketch")
-    videos, labels, sketches, steady = [], [], [], []
-    for frames, drawings in batches:
-        videos.append(judge_clips(video, frames))
-        if isinstance(judge, VideoJudge):
-            labels.append(judge.verdict(frames) if judge.about else videos[-1])
-        steady.append(steadiness(frames))
-        if drawings is not None:
-            sketches.append(judge_clips(sketch, drawings))
-    labelled, drawn = (Verdict.concatenate(some) if some else None for some in (labels, sketches))
-    return Judged(Verdict.concatenate(videos), labelled, drawn, Steadiness.concatenate(steady))
-
-
-def score(
-    rows: pd.DataFrame,
-    real: Judged,
-    judged: dict[str, Judged],
-    judge: VideoJudge | str,
-    bootstrap: int,
-    protocol: dict[str, Any],
-) -> tuple[dict[str, Score], dict[str, str]]:
-    """All scores that can be computed with the data, and the names of the others with the reason.
-
-    Args:
-        rows: the N evaluated clips.
-        real: verdicts on the real clips and on the drawings of their fitted curves.
-        judged: verdicts on the generated clips, for each way.
-        judge: the judge of the labels, or the reason why there is none.
-        bootstrap: number of resamples for intervals.
-        protocol: protocol of the scores.
-    """
-    scores: dict[str, Score] = {}
-    left_out: dict[str, str] = {}
-    suffixes = {way: suffix_of(way) for way in judged}
-    if isinstance(judge, VideoJudge):
-        asked = judge.requested(rows)
-        sets = {f"faithfulness {suffix}": judged[way].labels for way, suffix in suffixes.items()}
-        for name, verdict in (sets | {"judge_accuracy ": real.labels}).items():
-            prefix, _, suffix = name.partition(" ")
-            if verdict is not None:
-                scores |= share_scores(prefix, verdict, asked, protocol, suffix)
-    else:
-        left_out |= dict.fromkeys(["faithfulness", "judge_accuracy"], judge)
-    if can_be_judged(rows):
-        if judged[TEXT].sketch is not None:
-            scores |= share_scores("sketch_faithfulness", judged[TEXT].sketch, rows, protocol)
-        if real.sketch is not None:
-            scores |= share_scores("sketch_judge_accuracy", real.sketch, rows, protocol)
-        for way, suffix in suffixes.items():
-            scores |= inception_scores(f"is_embedded{suffix}", judged[way].video, bootstrap, protocol)
-        scores |= inception_scores("is_embedded_real", real.video, bootstrap, protocol)
-    else:
-        left_out["is_embedded"] = "needs clips whose shape, colour and motion are known, in words of the embedded judge"
-    if len(rows) >= LEAST_CLIPS:
-        about = protocol if can_be_judged(rows) else protocol | {"domain": OTHER_DOMAIN}
-        for way, suffix in suffixes.items():
-            found = distance_scores(judged[way].video, real.video, halves(rows), bootstrap, about)
-            scores |= {f"{name}{suffix}": one for name, one in found.items()}
-    else:
-        reason = f"needs at least {LEAST_CLIPS} clips in the {protocol['split']} split, there are {len(rows)}"
-        left_out |= dict.fromkeys(["fvd_embedded", "kvd_embedded"], reason)
-    for way, suffix in suffixes.items():
-        found = steadiness_scores(judged[way].steadiness, real.steadiness, bootstrap, protocol)
-        scores |= {f"{name}{suffix}": one for name, one in found.items()}
-        left_out |= {f"{name}{suffix}": reason for name, reason in UNSTEADY.items() if name not in found}
-    return scores, left_out
 
 
 def _real_batches(

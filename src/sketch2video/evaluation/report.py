@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sketch2video.controls import Control, Way
+from sketch2video.evaluation.class_scores import measures_of, scored_groups
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import JOINT, confusion, in_words
@@ -43,6 +44,16 @@ STEADINESS = {
     "motion_ratio": "Length of the optical flow, in multiples of the real clips': near 0 is frozen; noise adds to it.",
 }
 """Measures of steadiness, in the report's order, with their descriptions."""
+
+FOLLOWED = {
+    "control_px": "Distance in px of lines that drawing and video both have: the mean of both directions.",
+    "control_found": "Share of the drawing's lines near which the video has one, within a sixteenth of the frame.",
+    "control_f1": "F1 score of the video's lines as a copy of the drawing, within 1 px.",
+}
+"""Measures of how a drawing is followed, in the report's order, with their descriptions."""
+
+CLASS_TITLES = {"accuracy": "right", "inception": "inception score", "h_yx": "H(y|x)", "h_y": "H(y)"}
+"""Measures of :mod:`~sketch2video.evaluation.class_scores` and their titles, in the report's order."""
 
 WAYS = {"text": "from text", "alone": "from text, alone"}
 """Names of the ways to generate in the table of costs; a control adds its own."""
@@ -98,7 +109,11 @@ def write_report(
         groups=share_groups(evaluation.scores, control.way),
         distances={n: s for n, s in evaluation.scores.items() if n.startswith(("fvd_", "kvd_"))},
         others={n: s for n, s in evaluation.scores.items() if n.startswith(("is_", "psnr"))},
+        classes=class_rows(evaluation.scores, control.way),
+        class_titles=CLASS_TITLES,
         steadiness={name: text for name, text in STEADINESS.items() if name in evaluation.scores},
+        followed=followed_ways(evaluation.scores, control.way),
+        followed_text=FOLLOWED,
         left_out=evaluation.left_out,
         seconds={way: sum(stages.values()) for way, stages in evaluation.seconds_per_clip.items()},
         costs=[(ways[way], in_order(stages)) for way, stages in evaluation.seconds_per_clip.items()],
@@ -154,6 +169,39 @@ def share_groups(scores: dict[str, Score], way: Way | None) -> list[tuple[str, d
     first = next(iter(HEADINGS))
     headings = {first: HEADINGS[first]} | ({f"{first}_{way.name}": way.heading} if way else {}) | HEADINGS
     return [(heading, groups[name]) for name, heading in headings.items() if name in groups]
+
+
+def followed_ways(scores: dict[str, Score], way: Way | None) -> dict[str, dict[str, Score]]:
+    """Measures of how a drawing is followed, by title of the way to generate and by name; without ways that have none.
+
+    Args:
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
+    """
+    endings = {WAYS["text"]: ""} | ({way.short: f"_{way.name}"} if way else {})
+    found = {
+        title: {name: scores[f"{name}{end}"] for name in FOLLOWED if f"{name}{end}" in scores}
+        for title, end in endings.items()
+    }
+    return {title: measures for title, measures in found.items() if measures}
+
+
+def class_rows(scores: dict[str, Score], way: Way | None) -> list[tuple[str, int, list[dict[str, Score]]]]:
+    """The labels of each row of the table of classes, the number of classes, and the measures of each way to generate.
+
+    Args:
+        scores: scores by name.
+        way: the control's way to generate; None: there is none.
+    """
+    ends = ["", *([f"_{way.name}"] if way else [])]
+    return [
+        (
+            in_words(score.protocol["labels"]),
+            int(score.protocol["classes"]),
+            [measures_of(scores, name, end) for end in ends],
+        )
+        for name, score in scored_groups(scores).items()
+    ]
 
 
 def asked_labels(scores: dict[str, Score]) -> str:

@@ -18,7 +18,14 @@ from sketch2video.scoring.metrics import bootstrap_interval, frechet_distance, i
 LEAST_CLIPS = 8
 """Minimum number of clips for distances of sets, with four clips in each half."""
 
-DISTANCES = {"fvd_embedded": frechet_distance, "kvd_embedded": kernel_distance}
+DISTANCES = {"fvd": frechet_distance, "kvd": kernel_distance}
+"""Distances of sets of features by the beginnings of the scores' names."""
+
+EMBEDDED, LABELS = "embedded", "labels"
+"""Ends of the names of distances, whose features they compare: the embedded judge's, or the data's own judge's."""
+
+OUT_OF_DOMAIN = "_out_of_domain"
+"""End of the names of metrics whose network does not know such clips."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,18 @@ class Score:
         interval: 95% interval: Wilson's for shares, by bootstrap otherwise; None if there is none.
         floor: the same score of real clips alone; of a distance, between two disjoint sets of the same sizes. None if
             it is undefined.
-        protocol: the data and settings of the score.
+        protocol: the data and settings of the score; ``domain`` if its network does not know such clips.
     """
 
     value: float
     interval: tuple[float, float] | None = None
     floor: float | None = None
     protocol: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def out_of_domain(self) -> bool:
+        """Whether the score's network was trained on other clips, so that its features mean little."""
+        return "domain" in self.protocol
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,10 @@ class Evaluation:
     judge: dict[str, Any] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """All numbers by name; floors as ``<name>_floor``."""
-        floors = {f"{name}_floor": s.floor for name, s in self.scores.items() if s.floor is not None}
-        return {name: s.value for name, s in self.scores.items()} | floors
+        """All numbers by name; floors as ``<name>_floor``. Names of scores out of domain end in ``OUT_OF_DOMAIN``."""
+        named = {f"{name}{OUT_OF_DOMAIN if s.out_of_domain else ''}": s for name, s in self.scores.items()}
+        floors = {f"{name}_floor": s.floor for name, s in named.items() if s.floor is not None}
+        return {name: s.value for name, s in named.items()} | floors
 
     def seconds(self) -> dict[str, float]:
         """Wall time of a clip from text: ``seconds_batch`` in batches, ``seconds_alone`` in batches of one."""
@@ -116,9 +129,14 @@ def share_scores(
 
 
 def distance_scores(
-    generated: Verdict, real: Verdict, first: np.ndarray, bootstrap: int, protocol: dict[str, Any]
+    generated: Verdict,
+    real: Verdict,
+    first: np.ndarray,
+    bootstrap: int,
+    protocol: dict[str, Any],
+    features: str = EMBEDDED,
 ) -> dict[str, Score]:
-    """``fvd_embedded`` and ``kvd_embedded`` between generated and real clips of the same captions.
+    """``fvd_<features>`` and ``kvd_<features>`` between generated and real clips of the same captions.
 
     Both sets are divided into the same halves. The clips generated for one half are compared with the real clips of the
     *other* half, and the score is the mean of both comparisons: no generated clip is compared with the real clip of its
@@ -129,6 +147,7 @@ def distance_scores(
         first: see :func:`halves`.
         bootstrap: number of resamples for the interval; below 2 there is none.
         protocol: protocol of the scores.
+        features: whose features the verdicts have, ``EMBEDDED`` or ``LABELS``.
     """
     sets = [generated.features[first], generated.features[~first], real.features[first], real.features[~first]]
     sizes = {
@@ -143,7 +162,7 @@ def distance_scores(
         def crossed(a: np.ndarray, b: np.ndarray, real_a: np.ndarray, real_b: np.ndarray, d: Any = distance) -> float:
             return 0.5 * (d(a, real_b) + d(b, real_a))
 
-        scores[name] = Score(
+        scores[f"{name}_{features}"] = Score(
             value=crossed(*sets),
             interval=bootstrap_interval(crossed, *sets, resamples=bootstrap) if bootstrap >= 2 else None,
             floor=distance(sets[2], sets[3]),
@@ -183,18 +202,27 @@ def steadiness_scores(
         if len(values):
             about = {"clips": len(values), "unit": "share of the full range", "interval": "bootstrap"}
             floor = mean(true) if len(true) else None
-            scores[name] = Score(mean(values), _spread(mean, values, bootstrap), floor, protocol | about)
+            scores[name] = Score(mean(values), spread(mean, values, bootstrap), floor, protocol | about)
     for name, unit in (("sharpness", "full ranges a pixel"), ("motion", "frame widths a frame")):
         pairs = np.stack([getattr(generated, name), getattr(real, name)], 1)
         if pairs[:, 1].any():
             about = {"clips": len(pairs), "real": mean(pairs[:, 1]), "unit": unit, "interval": "bootstrap"}
-            interval = _spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
+            interval = spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
             scores[f"{name}_ratio"] = Score(ratio(*pairs.T), interval, 1.0, protocol | about)
     return scores
 
 
-def _spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
-    """The bootstrap interval; None if there are too few resamples, or the statistic of one of them is undefined."""
+def spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:
+    """The bootstrap interval of a statistic.
+
+    Args:
+        statistic: from samples to a number.
+        sample: (N, ...).
+        bootstrap: number of resamples.
+
+    Returns:
+        Lower and upper bound; None if there are fewer than two resamples, or the statistic of one is undefined.
+    """
     if bootstrap < 2:
         return None
     interval = bootstrap_interval(statistic, sample, resamples=bootstrap)

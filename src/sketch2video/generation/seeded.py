@@ -55,13 +55,17 @@ class GeneratedClips:
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """See :data:`Batches`; the drawings are those that condition the frames."""
+        for frames, curves in self.with_curves():
+            drawings = [sequence.render(*frames.shape[2:4]) for sequence in curves]
+            yield frames, np.stack(drawings) if drawings else None
+
+    def with_curves(self) -> Iterator[tuple[np.ndarray, list[CurveSequence]]]:
+        """Batches of frames uint8 (N, T, S, S, 3) and the curves that condition them; none without drawings."""
         for path in self.paths:
             with safe_open(path, "np") as file:
                 frames = file.get_tensor("frames")
                 curves = [file.get_tensor(name) for name in CURVES if name in file.keys()]  # noqa: SIM118, no dictionary
-            sequences = [CurveSequence(*both) for both in zip(*curves, strict=True)]
-            drawings = [sequence.render(*frames.shape[2:4]) for sequence in sequences]
-            yield frames, np.stack(drawings) if drawings else None
+            yield frames, [CurveSequence(*both) for both in zip(*curves, strict=True)]
 
     def pick(self, numbers: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """Frames and drawing of single clips, by their indices in ascending order."""
@@ -72,6 +76,14 @@ class GeneratedClips:
         )
         chosen = set(numbers)
         return [clip for number, clip in enumerate(clips) if number in chosen]
+
+    def frames(self, index: int) -> np.ndarray:
+        """Frames uint8 (T, S, S, 3) of one clip; no other is read."""
+        with safe_open(self.paths[0], "np") as file:
+            size = file.get_slice("frames").get_shape()[0]
+        with safe_open(self.paths[index // size], "np") as file:
+            clip: np.ndarray = file.get_slice("frames")[index % size]
+        return clip
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -37,7 +37,7 @@ from sketch2video.judges.labels import (
 )
 from sketch2video.judges.scenes_judge import Judge
 from sketch2video.judges.shipped import HASH_DIGITS, judge_path, load_judge
-from sketch2video.judges.verdict import judge_clips
+from sketch2video.judges.verdict import judge_clips, spread_of_features
 from sketch2video.params import TrainingParams
 from sketch2video.systems.loading import content_hash
 from sketch2video.training.loop import Batch, SilentLogger, Task, train
@@ -161,9 +161,7 @@ def train_label_judge(
     made.requires_grad_(False)
     real = examples.ink
     some = np.linspace(0, len(real) - 1, min(TESTED_CLIPS, len(real))).round().astype(int)
-    scale = judge_clips(made, real[some]).features.std(0)
-    # A nearly constant feature is noise: dividing by its standard deviation would amplify it.
-    made.feature_scale.mul_(torch.from_numpy(np.maximum(scale, 0.02)).to(made.device))
+    made.feature_scale.mul_(spread_of_features(judge_clips(made, real[some])).to(made.device))
     return made
 
 

@@ -24,7 +24,7 @@ from sketch2video.curves.equation.sequence import cosines
 from sketch2video.judges.faithfulness import faithfulness
 from sketch2video.judges.label_judge_scenes import JUDGE_STREAM
 from sketch2video.judges.scenes_judge import Judge
-from sketch2video.judges.verdict import ATTRIBUTES, judge_clips
+from sketch2video.judges.verdict import ATTRIBUTES, judge_clips, spread_of_features
 from sketch2video.params import TrainingParams
 from sketch2video.scenes.fixed_point import FRACTION_BITS, fixed_point
 from sketch2video.scenes.synthetic import Combination, combinations, render_scene, sample_scene
@@ -290,9 +290,8 @@ class JudgeTask(Task):
 
     def scale_features(self) -> None:
         """Scale the judge's features to unit standard deviation over the clean clips."""
-        scale = judge_clips(self.judge, np.stack([self.clean[i].clip for i in range(len(self.clean))])).features.std(0)
-        # A nearly constant feature is noise: dividing by its standard deviation would amplify it.
-        self.judge.feature_scale *= torch.from_numpy(np.maximum(scale, 0.02))
+        clips = np.stack([self.clean[i].clip for i in range(len(self.clean))])
+        self.judge.feature_scale *= spread_of_features(judge_clips(self.judge, clips))
 
 
 def _accuracies(judge: Judge, scenes: JudgeScenes, name: str) -> dict[str, float]:

@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
     Attributes:
         probabilities: for each attribute, float32 (N, words).
         features: float32 (N, D), input of the heads and statistics of the texture, each divided by its standard
-            deviation over the judge's own scenes; the features of ``fvd_embedded`` and ``kvd_embedded``.
+            deviation over the judge's own clips; the features of Fréchet and kernel distances.
         vocabulary: the words of each attribute, in the order of the probabilities.
     """
 
@@ -56,6 +56,11 @@ class Verdict(NamedTuple):
     def only(self, attributes: Sequence[str]) -> Verdict:
         """The verdict on some of the attributes."""
         return self._replace(probabilities={name: self.probabilities[name] for name in attributes})
+
+    def of(self, clips: np.ndarray) -> Verdict:
+        """The verdict on some of the clips, by their indices or a mask (N,)."""
+        probabilities = {name: values[clips] for name, values in self.probabilities.items()}
+        return self._replace(probabilities=probabilities, features=self.features[clips])
 
     def words(self, attribute: str) -> list[str]:
         """The most probable word of an attribute for each clip."""
@@ -88,3 +93,11 @@ def judge_clips(judge: Classifier, clips: np.ndarray, batch_size: int = 32) -> V
             probabilities = {name: values.softmax(1).cpu().numpy() for name, values in logits.items()}
             verdicts.append(Verdict(probabilities, features.cpu().numpy(), judge.vocabulary))
     return Verdict.concatenate(verdicts)
+
+
+def spread_of_features(verdict: Verdict) -> torch.Tensor:
+    """Standard deviation of each feature of a verdict, float32 (D,), by which a judge divides it.
+
+    At least 0.02: a nearly constant feature is noise, which the division would amplify.
+    """
+    return torch.from_numpy(np.maximum(verdict.features.std(0), np.float32(0.02)))

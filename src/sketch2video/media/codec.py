@@ -137,7 +137,7 @@ def read_clip(path: Path | str, frames: int, size: int, min_frames: int = 1, *, 
     )
 
 
-def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
+def read_companion(path: Path | str, clip: DecodedClip, size: int | None = None) -> np.ndarray:
     """Read the frames of a companion video, such as depth, that correspond to those of a clip.
 
     The frames are those of the same numbers, and the square is the same part of the whole picture: a companion of
@@ -146,6 +146,7 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     Args:
         path: a video or an animated image.
         clip: of square frames.
+        size: S, px; None: that of the clip.
 
     Returns:
         uint8 (T, S, S, 3) RGB.
@@ -153,7 +154,7 @@ def read_companion(path: Path | str, clip: DecodedClip) -> np.ndarray:
     Raises:
         RejectedVideo: as :func:`read_frames`, and if it has not as many frames as its video.
     """
-    size, numbers = clip.frames.shape[1], set(clip.numbers.tolist())
+    size, numbers = size or clip.frames.shape[1], set(clip.numbers.tolist())
     pictures, count = {}, 0
     with opened_video(path) as (container, stream):
         for frame in frames_of(container, stream):

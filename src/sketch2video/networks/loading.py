@@ -38,8 +38,17 @@ def load_frozen(kind: type[Network], folder: Path | str, stage: str) -> Network:
     return model.requires_grad_(False).eval()
 
 
-def load_named(kind: Any, name: Path | str, what: str, fix: str, *, unused: str | None = None, part: str = "") -> Any:
-    """A pretrained network that a user names, from safetensors alone, whole, in float32 and evaluation mode.
+def load_named(
+    kind: Any,
+    name: Path | str,
+    what: str,
+    fix: str,
+    *,
+    unused: str | None = None,
+    part: str = "",
+    dtype: torch.dtype = torch.float32,
+) -> Any:
+    """A pretrained network that a user names, from safetensors alone, whole and in evaluation mode.
 
     Args:
         kind: its class, of transformers or diffusers.
@@ -48,6 +57,7 @@ def load_named(kind: Any, name: Path | str, what: str, fix: str, *, unused: str 
         fix: how to correct it; the end of that line.
         unused: prefix of the names of weights that may be missing.
         part: subfolder, if the folder holds several networks.
+        dtype: of the weights; diffusers keeps those in float32 that its class names.
 
     Raises:
         UserError: there is no such folder or id, it is damaged, lacks weights or has them in another shape, is not in
@@ -59,7 +69,7 @@ def load_named(kind: Any, name: Path | str, what: str, fix: str, *, unused: str 
             subfolder=part,
             use_safetensors=True,
             output_loading_info=True,
-            dtype=torch.float32,
+            dtype=dtype,
             ignore_mismatched_sizes=True,
         )
     lacking = sorted(key for key in about["missing_keys"] if unused is None or not key.startswith(unused))

@@ -24,7 +24,14 @@ from sketch2video.params.networks import (
     VQGANParams,
 )
 from sketch2video.params.section import Section
-from sketch2video.params.systems import EvaluateParams, GenerateParams, LongVideoParams, RegisterParams, TextLDMParams
+from sketch2video.params.systems import (
+    AdaptedVideoParams,
+    EvaluateParams,
+    GenerateParams,
+    LongVideoParams,
+    RegisterParams,
+    TextLDMParams,
+)
 
 _FAULTS = 10
 """Largest number of faults of a file that are reported."""
@@ -54,6 +61,7 @@ class Params(Section):
     vqgan: VQGANParams
     token_transformer: TokenTransformerParams
     long_video: LongVideoParams
+    adapted_video: AdaptedVideoParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
     generate: GenerateParams

@@ -32,6 +32,13 @@ SteadySource = Literal["clips", "painted"]
 """The videos that are made steady; see ``systems/long_video/steadied.py``."""
 
 
+Cut = Literal["middle", "start", "pieces", "whole"]
+"""The part of a video that becomes a clip; see ``trainer_data/frame_choice.py``."""
+
+Optimizer = Literal["adamw", "adamw_8bit"]
+"""See ``training/optimizers.py``."""
+
+
 class TrainingParams(Section):
     """Training of a network; one loop reads it for all of them (``training/loop.py``)."""
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sketch2video.params.networks import MeanOver, MixtureParams, Sampler, SteadySource, TrainingParams, WindowWeights
+from sketch2video.params.networks import (
+    Cut,
+    MeanOver,
+    MixtureParams,
+    Optimizer,
+    Sampler,
+    SteadySource,
+    TrainingParams,
+    WindowWeights,
+)
 from sketch2video.params.sampling import DiffusionSampling
 from sketch2video.params.section import Section
 
@@ -38,6 +47,29 @@ class LongVideoParams(Section):
     training: TrainingParams
 
 
+class AdaptedVideoParams(Section):
+    """A pretrained video model that learns to follow drawings; see :mod:`sketch2video.bases`."""
+
+    base: str = Field(min_length=1, description="folder of the base; always a DVC dependency")
+    control: str = Field(description="name of a control with pictures of 1 or 3 channels")
+    buckets: tuple[Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*x[1-9]\d*$")], ...] = Field(
+        strict=False, description="widthxheightxframes, of clips that are read from the videos; []: clips of ingest"
+    )
+    fps: float = Field(gt=0, description="frames a second of clips that are read from the videos")
+    cut: Cut = Field(description="part of a video that is used, where clips are read from the videos")
+    variants: int = Field(ge=0, description="encoded drawings of a clip in addition to the whole, correct one")
+    sketch_corruption: float = Field(ge=0, le=1, description="share of the variants with corrupted curves")
+    sparse: float = Field(ge=0, le=1, description="share of the variants with drawings of a few frames only")
+    rank: int = Field(ge=1, description="of the LoRA matrices")
+    input_rate: float = Field(gt=0, description="learning rate of the new input layer in units of the others'")
+    time_shift: float | None = Field(gt=0, description="of the times of training; null: that of the base's sampler")
+    text_dropout: float = Field(ge=0, le=1)
+    control_dropout: float = Field(ge=0, le=1)
+    gradient_checkpointing: bool
+    optimizer: Optimizer
+    training: TrainingParams
+
+
 class CallParams(DiffusionSampling):
     """How a pipeline is called, for the report and for batch generation."""
 
@@ -64,8 +96,10 @@ class RegisterParams(Section):
         "faithfulness_joint",
         "fvd_embedded",
         "kvd_embedded",
-    ]
-    metric_without_labels: Literal["fvd_embedded", "kvd_embedded"]
+        "fvd_labels",
+        "kvd_labels",
+    ] = Field(description="distances are of the judge of the data's own labels, if there is one")
+    metric_without_labels: Literal["fvd_embedded", "kvd_embedded", "fvd_labels", "kvd_labels"]
     tolerance: float = Field(ge=0)
     clips: int = Field(ge=8)
 

@@ -12,7 +12,7 @@ from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.known import Known
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
-from sketch2video.pipelines.model_size import fit_to_size
+from sketch2video.pipelines.model_size import Size, fit_to_size, height_and_width
 from sketch2video.text.encoder import TextCondition
 
 Sketches = np.ndarray | Mapping[int, np.ndarray]
@@ -29,6 +29,7 @@ def check_drawings(
     curves: Curves | None,
     num_frames: int | None,
     strokes: Sequence[CurveSequence] | None = None,
+    any_shape: bool = False,
 ) -> int | None:
     """Check the user's drawings for consistency with each other and with the requested number of frames.
 
@@ -37,6 +38,7 @@ def check_drawings(
         curves: of all frames of N videos, or by frame index; None: none.
         num_frames: requested number of frames; None: that of the drawings.
         strokes: some strokes of each of N videos; None: none.
+        any_shape: whether drawings need not be square.
 
     Returns:
         T of the drawings; None if there are none, or only some frames are drawn.
@@ -49,15 +51,16 @@ def check_drawings(
     if len(names) > 1:
         raise ValueError(f"{' and '.join(names)} were given; give one of them")
     if isinstance(sketches, Mapping):
-        _check_sketches(sketches)
+        _check_sketches(sketches, any_shape)
         return None
     if isinstance(curves, Mapping):
         _check_curves(curves)
         return None
     if sketches is not None:
-        square = sketches.ndim == 4 and sketches.shape[2] == sketches.shape[3]
-        if not square or sketches.dtype != np.uint8:
-            raise ValueError(f"sketches are {sketches.dtype} {sketches.shape}, expected square uint8 (N, T, H, H)")
+        fits = sketches.ndim == 4 and (any_shape or sketches.shape[2] == sketches.shape[3])
+        if not fits or sketches.dtype != np.uint8:
+            expected = "uint8 (N, T, H, W)" if any_shape else "square uint8 (N, T, H, H)"
+            raise ValueError(f"sketches are {sketches.dtype} {sketches.shape}, expected {expected}")
     sequences = curves or strokes
     if sequences and len({len(sequence) for sequence in sequences}) > 1:
         raise ValueError(f"{names[0]} have different numbers of frames; generate them in separate calls")
@@ -67,14 +70,13 @@ def check_drawings(
     return drawn
 
 
-def _check_sketches(sketches: Mapping[int, np.ndarray]) -> None:
+def _check_sketches(sketches: Mapping[int, np.ndarray], any_shape: bool) -> None:
     _check_frames("sketches", sketches)
     for frame, drawing in sketches.items():
-        square = drawing.ndim in (2, 3) and drawing.shape[-1] == drawing.shape[-2]
-        if not square or drawing.dtype != np.uint8:
-            raise ValueError(
-                f"sketches[{frame}] is {drawing.dtype} {drawing.shape}, expected square uint8 (H, H) or (N, H, H)"
-            )
+        fits = drawing.ndim in (2, 3) and (any_shape or drawing.shape[-1] == drawing.shape[-2])
+        if not fits or drawing.dtype != np.uint8:
+            expected = "uint8 (H, W) or (N, H, W)" if any_shape else "square uint8 (H, H) or (N, H, H)"
+            raise ValueError(f"sketches[{frame}] is {drawing.dtype} {drawing.shape}, expected {expected}")
 
 
 def _check_curves(curves: Mapping[int, CurveSequence | Sequence[CurveSequence]]) -> None:
@@ -118,18 +120,18 @@ def draw(
 
 
 def ink_of(
-    sketches: Sketches | None, curves: Sequence[CurveSequence] | None, size: int, device: torch.device
+    sketches: Sketches | None, curves: Sequence[CurveSequence] | None, size: Size, device: torch.device
 ) -> Tensor:
-    """Drawings at the model's size: (N, T, 1, size, size) in [0, 1].
+    """Drawings at the model's size: (N, T, 1, height, width) in [0, 1].
 
     Args:
         sketches: uint8 (N, T, H, H), 255 ink on 0; used if there are no curves.
         curves: one sequence for each video, which is rendered; None: none.
-        size: side of the model's frames, px.
+        size: of the model's frames, px.
         device: device of the result.
     """
     if curves is not None or not isinstance(sketches, np.ndarray):
-        sketches = np.stack([sequence.render(size, size) for sequence in curves or []])
+        sketches = np.stack([sequence.render(*height_and_width(size)) for sequence in curves or []])
     return fit_to_size(torch.from_numpy(sketches).to(device)[:, :, None].float() / 255, size, lines=True)
 
 

@@ -40,6 +40,7 @@ class VideoRequest:
             :func:`~sketch2video.pipelines.drawing.check_drawings`.
         control: control videos, uint8 (N, T, H, H, 3); None: none.
         frames: known frames of the videos, uint8 (N, t, H, H, 3); None: none.
+        size: height and width of the videos, px; None: those of the model.
         latents: standard normal noise from which the videos are generated; None: it is sampled.
         on_step_end: callback at the end of every step; None: none.
     """
@@ -56,6 +57,7 @@ class VideoRequest:
     strokes: Sequence[CurveSequence] | None = None
     control: np.ndarray | None = None
     frames: np.ndarray | None = None
+    size: tuple[int, int] | None = None
     latents: Tensor | None = None
     on_step_end: StepEnd | None = None
 
@@ -70,6 +72,7 @@ class VideoRequest:
         default_frames: int,
         several_scenes: bool,
         control_channels: int = 3,
+        any_shape: bool = False,
         curves: Curves | None = None,
         **others: Any,
     ) -> VideoRequest:
@@ -83,6 +86,7 @@ class VideoRequest:
             default_frames: T if no other argument determines it.
             several_scenes: whether captions may change along a video.
             control_channels: C of the control videos.
+            any_shape: whether drawings and control videos need not be square.
             curves: see the class.
             others: further attributes of the class.
 
@@ -94,9 +98,9 @@ class VideoRequest:
         sketches, strokes, control, frames, latents, generator = (
             others.get(name) for name in ("sketches", "strokes", "control", "frames", "latents", "generator")
         )
-        drawn = check_drawings(sketches, curves, num_frames, strokes)
+        drawn = check_drawings(sketches, curves, num_frames, strokes, any_shape)
         check_videos(frames=frames)
-        check_videos(control_channels, control=control)
+        check_videos(control_channels, any_shape, control=control)
         count = number_of_videos(
             {
                 "captions": scenes,
@@ -162,14 +166,15 @@ def _scenes(captions: str | Sequence[Prompt], several_scenes: bool) -> list[Scen
     return videos
 
 
-def check_videos(channels: int = 3, **videos: np.ndarray | None) -> None:
-    """Raise a ValueError if one of the videos, by the argument's name, is not square uint8 (N, T, H, H, C)."""
+def check_videos(channels: int = 3, any_shape: bool = False, **videos: np.ndarray | None) -> None:
+    """Raise a ValueError if one of the videos, by the argument's name, is not uint8 (N, T, H, W, C) and square."""
     for name, frames in videos.items():
         if frames is None:
             continue
-        square = frames.ndim == 5 and frames.shape[2] == frames.shape[3] and frames.shape[4] == channels
-        if not square or frames.dtype != np.uint8:
-            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected square uint8 (N, T, H, H, {channels})")
+        square = frames.ndim == 5 and (any_shape or frames.shape[2] == frames.shape[3])
+        if not square or frames.shape[4] != channels or frames.dtype != np.uint8:
+            expected = f"uint8 (N, T, H, W, {channels})" if any_shape else f"square uint8 (N, T, H, H, {channels})"
+            raise ValueError(f"{name} is {frames.dtype} {frames.shape}, expected {expected}")
 
 
 def number_of_videos(arguments: Mapping[str, Any], num_videos: int | None) -> int:

@@ -24,7 +24,7 @@ from sketch2video.params import CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd, StepEnd
 from sketch2video.pipelines.drawing import as_sketches, draw, ink_of
 from sketch2video.pipelines.known_drawings import known_drawings
-from sketch2video.pipelines.model_size import pictures_of
+from sketch2video.pipelines.model_size import Size, pictures_of
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import Prompt, VideoRequest
 from sketch2video.pipelines.timing import Timings
@@ -58,6 +58,7 @@ class VideoPipeline(DiffusionPipeline):
         curve_vae: the network that generates curves; None if the system uses none.
         sampling_type: the settings of the sampling that a call takes and the config keeps as ``sampling``.
         several_scenes: whether captions may change along a video.
+        any_shape: whether drawings and control videos need not be square.
         making: name in ``timings`` of the stage that generates videos.
         timings: wall time of the stages of the last call, in order.
     """
@@ -68,6 +69,7 @@ class VideoPipeline(DiffusionPipeline):
     curve_vae: CurveVAE | None = None
     sampling_type: ClassVar[type[Guidance]] = DiffusionSampling
     several_scenes = False
+    any_shape = False
     making = "denoising"
     _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
     _interrupt = False
@@ -216,6 +218,7 @@ class VideoPipeline(DiffusionPipeline):
             prompt if captions is None else captions,
             default_frames=self.sample_frames,
             several_scenes=self.several_scenes,
+            any_shape=self.any_shape,
             control_channels=3 if arguments.get("control") is None else self.control.channels or 3,
             sampling=self.sampling_type.checked(self.config.get("sampling", {}), sampling),
             **arguments,
@@ -234,19 +237,20 @@ class VideoPipeline(DiffusionPipeline):
             make: the system's own step.
             return_dict: whether to return a :class:`VideoOutput` instead of the tuple of its values.
         """
-        device = self._execution_device
         self._interrupt = False
-        self.timings = Timings(device)
+        self.timings = Timings(self._execution_device)
         text = self.read(request)
-        pictures = None if request.control is None else self.pictures_of_control(request.control)
+        pictures = (
+            None
+            if request.control is None
+            else self.pictures_of_control(request.control, request.size or self.sample_size)
+        )
         self.timings.lap("captions")
-        sketches, given = None, request.curves
-        curves = None if given is None or isinstance(given, Mapping) else list(given)
-        if self.curve_vae is not None:
-            if not request.drawn:
-                curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
-            pictures = ink_of(request.sketches, curves, self.sample_size, device)
-            sketches = as_sketches(pictures)
+        curves, sketches, ink = None, None, None
+        if pictures is None:
+            curves, ink = self.drawing(request, text)
+        if ink is not None:
+            pictures, sketches = ink, as_sketches(ink)
             self.timings.lap("curves")
         made = make(text, pictures)
         self.timings.lap(self.making)
@@ -259,9 +263,9 @@ class VideoPipeline(DiffusionPipeline):
         output = VideoOutput(frames=frames, curves=curves, sketches=sketches)
         return output if return_dict else output.to_tuple()
 
-    def pictures_of_control(self, videos: np.ndarray) -> Tensor:
-        """Control videos uint8 (N, T, H, H, C) as input of the networks: (N, T, C, S, S) in [0, 1]."""
-        return pictures_of(videos, self.sample_size, self._execution_device, self.control.lines)
+    def pictures_of_control(self, videos: np.ndarray, size: Size) -> Tensor:
+        """Control videos uint8 (N, T, H, W, C) as input of the networks: (N, T, C, height, width) in [0, 1]."""
+        return pictures_of(videos, size, self._execution_device, self.control.lines)
 
     def read(self, request: VideoRequest) -> TextCondition | None:
         """The encoded captions of N videos; None without captions."""
@@ -270,6 +274,19 @@ class VideoPipeline(DiffusionPipeline):
     def encode_captions(self, captions: Sequence[str]) -> TextCondition:
         """Encode captions as input of the networks."""
         return encode_text(self.tokenizer, self.text_encoder, captions, self._execution_device)
+
+    def drawing(
+        self, request: VideoRequest, text: TextCondition | None
+    ) -> tuple[list[CurveSequence] | None, Tensor | None]:
+        """The curves of N videos, given or generated, and their ink (N, T, 1, height, width); None without drawings."""
+        given = request.curves
+        curves = None if given is None or isinstance(given, Mapping) else list(given)
+        if self.curve_vae is None:
+            return curves, None
+        device = self._execution_device
+        if not request.drawn:
+            curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
+        return curves, ink_of(request.sketches, curves, request.size or self.sample_size, device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """Generated curves of N videos.

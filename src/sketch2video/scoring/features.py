@@ -53,27 +53,37 @@ class Extractor:
         read: from a video file to the network's input, one array for each video.
         network: from inputs (N, ...) to features (N, D).
         batch: number of videos in a batch.
+        paired: whether ``read`` receives a video's control as a second argument, if it has one.
+        code: further files whose code decides on the features.
     """
 
     protocol: Protocol
-    read: Callable[[Path], np.ndarray]
+    read: Callable[..., np.ndarray]
     network: Callable[[Tensor], Tensor]
     batch: int = 4
+    paired: bool = False
+    code: tuple[Path, ...] = ()
+
+    def files(self, video: Video) -> list[Path]:
+        """The files of a video that the features depend on, arguments of ``read``."""
+        return [video.path, *([video.control] if self.paired and video.control else [])]
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video of a set, with its caption and labels if the CSV has them.
+    """A video of a set, with its caption, labels and control if the set has them.
 
     Attributes:
         path: the file.
         caption: the caption.
         labels: pairs of a column, ``label`` or ``label.<name>``, and the word.
+        control: the drawing or other control video that belongs to it frame by frame.
     """
 
     path: Path
     caption: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
+    control: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,8 @@ class FeatureSet:
 def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: str = "videos") -> FeatureSet:
     """Features of videos, from the cache if they exist there.
 
-    The key of the cache is the video's content, the protocol and the code of the extractors. At most one batch of
-    videos is in memory.
+    The key of the cache is the content of the video, and of its control if that is read, the protocol and the code of
+    the extractors. At most one batch of videos is in memory.
 
     Args:
         extractor: the network.
@@ -113,7 +123,8 @@ def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: s
     Raises:
         UserError: none of the videos can be used.
     """
-    code = code_digest(Path(__file__).with_name("pretrained.py"))  # which imports all extractors
+    # pretrained.py imports all extractors that are networks.
+    code = code_digest(Path(__file__).with_name("pretrained.py"), *extractor.code)
     folder = cache / sha256_of_value([asdict(extractor.protocol), code])[:16]
     write_json(folder / "protocol.json", asdict(extractor.protocol))
     known: list[tuple[Video, str]] = []
@@ -121,10 +132,12 @@ def extract(extractor: Extractor, videos: Sequence[Video], cache: Path, title: s
     waiting: list[tuple[Path, np.ndarray]] = []
     for video in tqdm(videos, desc=f"{extractor.protocol.extractor}: {title}", unit="video"):
         try:
-            digest = sha256_of_file(video.path) if video.path.is_file() else ""
+            files = extractor.files(video)
+            digests = [sha256_of_file(file) if file.is_file() else "" for file in files]
+            digest = digests[0] if len(digests) == 1 else sha256_of_value(digests)
             kept = folder / "videos" / f"{digest}.npy"
             if not kept.exists():
-                waiting.append((kept, extractor.read(video.path)))
+                waiting.append((kept, extractor.read(*files)))
         except RejectedVideo as error:
             left_out[str(video.path)] = error.reason
             continue

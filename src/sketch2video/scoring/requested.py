@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sketch2video.errors import UserError
+from sketch2video.scoring.control_extractor import control_extractor
 from sketch2video.scoring.extractors import c3d_extractor, embedded_extractor, i3d_extractor, label_extractor
-from sketch2video.scoring.score import FVD_AND_KVD, ScoreRequest
+from sketch2video.scoring.score import EMBEDDED_DOMAIN, FVD_AND_KVD, ScoreRequest
 from sketch2video.scoring.statistics import frechet_of_rows
 
 SAMPLINGS = ("first", "spread")
@@ -23,6 +24,7 @@ def requested_scores(
     videomae: str | None,
     clip: str | None,
     judge: Path | None,
+    control: int | None,
     frames: int,
     sampling: str,
     stride: int,
@@ -39,6 +41,8 @@ def requested_scores(
         videomae: folder or id; score `cd_fvd`.
         clip: folder or id; score `clipsim`.
         judge: folder of a judge trained for labels; scores `faithfulness_<label>` and `faithfulness_joint`.
+        control: side in px of the frames in which lines are compared with drawings; scores `control_px`,
+            `control_found` and `control_f1`.
         frames, sampling, stride: sampling of frames, unless the network determines it.
 
     Raises:
@@ -69,7 +73,9 @@ def requested_scores(
     if judge:
         extractor, words = label_extractor(judge)
         requests.append(ScoreRequest(extractor, words=words))
+    if control:
+        requests.append(ScoreRequest(control_extractor(frames, control), drawings=True))
     if not requests:
         distances = {f"{name}_embedded": distance for name, distance in FVD_AND_KVD.items()}
-        requests.append(ScoreRequest(embedded_extractor(frames), distances))
+        requests.append(ScoreRequest(embedded_extractor(frames), distances, domain=EMBEDDED_DOMAIN))
     return requests

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ from sketch2video.errors import UserError
 from sketch2video.judges.faithfulness import faithfulness, known_words
 from sketch2video.judges.trained.video_judge import short_name
 from sketch2video.judges.verdict import Verdict
+from sketch2video.scoring.control_extractor import measures_of
 from sketch2video.scoring.features import Extractor, FeatureSet, Video, extract, refuse_other_protocol
+from sketch2video.scoring.fidelity import MEASURES
 from sketch2video.scoring.metrics import bootstrap_interval, inception_score
 from sketch2video.scoring.statistics import RowDistance, frechet_of_rows, kernel_of_rows
 
 LEAST_VIDEOS_FOR_A_FLOOR = 4
 """Minimum number of real videos: two in each half, for a covariance."""
+
+EMBEDDED_DOMAIN = "features trained on the synthetic scenes with one object; on other videos only a check"
+"""In the protocol of scores of the embedded judge, which cannot tell what the videos show."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,9 @@ class ScoreRequest:
         splits: number of splits of the inception score.
         captions: for CLIPSIM: from captions to embeddings; videos without a caption are then ignored.
         words: for faithfulness: the words of each label, whose indices are the features.
+        drawings: whether the features are measures of how drawings are followed; generated videos without one are then
+            left out.
+        domain: what the network knows, if that is not any video; it marks the distances.
     """
 
     extractor: Extractor
@@ -72,6 +80,8 @@ class ScoreRequest:
     splits: int = 1
     captions: Callable[[Sequence[str]], np.ndarray] | None = None
     words: Mapping[str, Sequence[str]] | None = None
+    drawings: bool = False
+    domain: str | None = None
 
 
 FVD_AND_KVD: dict[str, RowDistance] = {"fvd": frechet_of_rows, "kvd": kernel_of_rows}
@@ -98,14 +108,26 @@ def score_sets(
     """
     if any(one.captions for one in requests) and not any(video.caption for video in generated):
         raise UserError("CLIPSIM needs captions; give the generated videos as a CSV path_to_video,caption")
+    drawn = [video for video in generated if video.control]
+    if any(one.drawings for one in requests) and not drawn:
+        raise UserError(
+            "no generated video has a drawing; give the videos as a CSV path_to_video,path_to_control, or as a folder"
+            " that `sketch2video generate` wrote"
+        )
     scores: dict[str, SetScore] = {}
     left_out: dict[str, dict[str, str]] = {}
     for one in requests:
         real_features = extract(one.extractor, real, cache, "real")
-        features = extract(one.extractor, generated, cache, "generated")
+        features = extract(one.extractor, drawn if one.drawings else generated, cache, "generated")
         left_out[one.extractor.protocol.extractor] = real_features.left_out | features.left_out
+        if one.drawings:
+            bare = {str(video.path): "has no drawing" for video in generated if not video.control}
+            left_out[one.extractor.protocol.extractor] |= bare
+            scores |= _control(real_features, features, bootstrap)
         for name, distance in one.distances.items():
-            scores[name] = compare(real_features, features, distance, bootstrap)
+            score = compare(real_features, features, distance, bootstrap)
+            about = {"domain": one.domain} if one.domain else {}
+            scores[name] = replace(score, protocol=score.protocol | about)
         if one.inception:
             scores[one.inception] = _inception(features, one.splits, bootstrap, real=False)
             scores[f"{one.inception}_real"] = _inception(real_features, one.splits, bootstrap, real=True)
@@ -151,7 +173,7 @@ def in_order_of_content(features: FeatureSet) -> np.ndarray:
 
 
 def table(scores: dict[str, SetScore]) -> str:
-    """Scores as lines of text."""
+    """Scores as lines of text; a dagger marks those of networks that know certain videos only, explained below."""
     header = ("score", "value", "95% interval", "real", "generated", "floor", "at floor's size", "protocol")
     rows: list[tuple[str, ...]] = [header]
     for name, one in scores.items():
@@ -161,9 +183,12 @@ def table(scores: dict[str, SetScore]) -> str:
         matched = "" if one.at_floor_size is None else _short(one.at_floor_size)
         p = one.protocol
         protocol = f"{p['extractor']}, {p['frames']} frames ({p['sampling']}), {p['resize']} to {p['size']}"
-        rows.append((name, _short(one.value), interval, *numbers, floor, matched, protocol))
+        marked = f"{name} †" if "domain" in p else name
+        rows.append((marked, _short(one.value), interval, *numbers, floor, matched, protocol))
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    domains = dict.fromkeys(one.protocol["domain"] for one in scores.values() if "domain" in one.protocol)
+    return "\n".join([*lines, *(f"† {domain}" for domain in domains)])
 
 
 def as_json(
@@ -249,6 +274,27 @@ def _faithfulness(real: FeatureSet, generated: FeatureSet, words: Mapping[str, S
             counts = {"real": None, "generated": None, side: share.total}
             protocol = asdict(features.protocol) | {"interval": "Wilson"}
             scores[f"{prefix}_{short_name(name)}"] = SetScore(share.value, share.interval, **counts, protocol=protocol)
+    return scores
+
+
+def _control(real: FeatureSet, generated: FeatureSet, bootstrap: int) -> dict[str, SetScore]:
+    """How drawings are followed, see :mod:`sketch2video.scoring.fidelity`; undefined scores are left out.
+
+    ``control_px`` is the distance of lines that drawing and video both have, ``control_found`` the share of the
+    drawing's lines that the video has, ``control_f1`` the F1 score of lines within 1 px; with ``_real`` those of the
+    real videos.
+    """
+    scores = {}
+    for name, measure in MEASURES.items():
+        for side, features in (("generated", generated), ("real", real)):
+            values = measure(measures_of(features.features))
+            values = values[~np.isnan(values)]
+            if not len(values):
+                continue
+            interval = bootstrap_interval(_mean, values, resamples=bootstrap) if bootstrap >= 2 else None
+            counts = {"real": None, "generated": None, side: len(values)}
+            ending = "_real" if features is real else ""
+            scores[f"{name}{ending}"] = SetScore(_mean(values), interval, **counts, protocol=asdict(features.protocol))
     return scores
 
 

@@ -17,6 +17,8 @@ from sketch2video.scoring.features import Video
 MANIFEST = "manifest.jsonl"
 """One JSON object a line, with the path of a video by one of the keys ``PATHS``, and possibly ``caption``."""
 PATHS = ("video", "path_to_video", "file_name")
+CONTROLS = ("path_to_control", "sketch_video")
+"""Keys of a manifest's rows with the path of a video's drawing."""
 DRAWING = ".sketch"
 """First extension of the drawing of a video of the same name."""
 
@@ -31,11 +33,11 @@ def list_videos(source: Path | str) -> list[Video]:
 
     In a folder with a manifest, the videos are those of the manifest. Elsewhere drawings (``x.sketch.mp4``) and GIFs
     (``x.gif``) beside a video ``x.mp4`` are ignored. Linked folders are followed, each folder once. A warning of one
-    line lists what is ignored.
+    line lists what is ignored. A video's control is its drawing, or what the CSV names.
 
     Args:
         source: a folder, or a CSV with a column ``path_to_video`` (relative to it) and, if present, ``caption``,
-            ``label`` and ``label.<name>``.
+            ``path_to_control``, ``label`` and ``label.<name>``.
 
     Raises:
         UserError: the source is missing, cannot be read, or has no video.
@@ -122,6 +124,7 @@ class _Search:
         movies = {path for path in files if _is_video(path)}
         whole = {path.stem for path in movies if path.suffix.lower() != COPY}
         names = {path.name for path in files}
+        drawings = {Path(path.stem).stem: path for path in movies if Path(path.stem).suffix == DRAWING}
         for path in files:
             base = Path(path.stem)
             if path in self.videos:
@@ -138,7 +141,7 @@ class _Search:
             elif listed:
                 self._leave_out(f"video that {MANIFEST} does not name", path)
             else:
-                self.videos[path] = Video(path)
+                self.videos[path] = Video(path, control=drawings.get(path.stem))
 
 
 def _kind_of(path: Path) -> str:
@@ -173,7 +176,8 @@ def _read_manifest(folder: Path) -> tuple[dict[Path, Video], set[Path]]:
         if path is None:
             continue
         file = folder / name_on_disk(folder, path)
-        videos.setdefault(file, Video(file, one_line(values.get("caption", "")) or None))
+        control = next((folder / name_on_disk(folder, values[key]) for key in CONTROLS if values.get(key)), None)
+        videos.setdefault(file, Video(file, one_line(values.get("caption", "")) or None, control=control))
         others |= {folder / text for text in values.values() if Path(text).suffix}
     return videos, others - videos.keys()
 
@@ -185,13 +189,22 @@ def _rows_of(table: Path) -> list[Video]:
         UserError: the CSV or a row cannot be read; the message names the row.
     """
     videos = []
-    found = read_table(table, ["path_to_video"], ["caption", "label"], prefix=LABEL, fix="name a folder or a CSV")
+    known = ["caption", "label", "path_to_control"]
+    found = read_table(table, ["path_to_video"], known, prefix=LABEL, fix="name a folder or a CSV")
     for row in found.whole():
-        path = row.values["path_to_video"]
-        if not path or is_too_long(path):
-            what = "is longer than a file's name can be" if path else "is empty"
-            raise UserError(f"{table} row {row.line}: path_to_video {what}; name a video or remove the row")
-        file = table.parent / name_on_disk(table.parent, path)
+        path, control = row.values["path_to_video"], row.values.get("path_to_control", "")
+        for name, text in (("path_to_video", path), ("path_to_control", control)):
+            if is_too_long(text):
+                raise UserError(f"{table} row {row.line}: {name} is longer than a file's name can be; name a video")
+        if not path:
+            raise UserError(f"{table} row {row.line}: path_to_video is empty; name a video or remove the row")
         words = {name: text for name, text in row.values.items() if text and (f"{name}.".startswith(LABEL))}
-        videos.append(Video(file, one_line(row.values.get("caption", "")) or None, tuple(words.items())))
+        videos.append(
+            Video(
+                table.parent / name_on_disk(table.parent, path),
+                one_line(row.values.get("caption", "")) or None,
+                tuple(words.items()),
+                table.parent / name_on_disk(table.parent, control) if control else None,
+            )
+        )
     return videos

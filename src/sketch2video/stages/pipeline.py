@@ -46,7 +46,9 @@ def evaluate(system: str) -> dict[str, float]:
 
     params, spec = load_params(), find_system(system)
     reports = report_folder(system)
-    with tracked_run(run_name(system, "evaluate"), recorded(params, "evaluate"), description=spec.title) as run:
+    with tracked_run(
+        run_name(system, "evaluate"), recorded(params, "evaluate", "sketch"), description=spec.title
+    ) as run:
         run.begin(None)
         evaluation = evaluate_model(params, system=system, model=spec.folder, reports=reports)
         values = evaluation.metrics() | evaluation.seconds()

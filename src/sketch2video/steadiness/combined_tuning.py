@@ -99,16 +99,11 @@ def tuned_parameters(unet: UNet2DConditionModel, lora_rank: int | None) -> list[
         unet: a UNet of diffusers; with a rank LoRA layers are added, which :func:`merge_lora` removes again.
         lora_rank: rank of the matrices that are added to those of the attention (Hu et al. 2022, "LoRA"); their product
             is initially zero, and their random factors use torch's global generator. None: all weights are tuned.
-
-    Raises:
-        UserError: a rank is given, and `peft` is not installed.
     """
     if lora_rank is None:
         return list(unet.requires_grad_(True).parameters())
-    try:
-        from peft import LoraConfig
-    except ImportError as error:
-        raise UserError("LoRA needs the package peft; run `pip install -e '.[lora]'`, or tune all weights") from error
+    from peft import LoraConfig  # which loads slowly
+
     unet.requires_grad_(False)
     unet.add_adapter(
         LoraConfig(r=lora_rank, lora_alpha=lora_rank, init_lora_weights="gaussian", target_modules=LORA_LAYERS)

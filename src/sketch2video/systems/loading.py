@@ -71,6 +71,8 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
     diffusers.utils.logging.disable_progress_bar()
     try:
         pipeline = spec.pipeline_class.from_pretrained(folder, local_files_only=True)
+    except UserError:
+        raise
     except Exception as error:  # the libraries raise whatever their parts raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{folder} cannot be loaded ({reason}); run `dvc repro` or name another model") from error

@@ -55,12 +55,15 @@ class TextCondition(NamedTuple):
         return TextCondition(self.hidden.to(device), self.mask.to(device))
 
 
-def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def load_text_encoder(
+    source: Path | str, words: Path | str | None = None
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """A tokenizer and its frozen text encoder, in evaluation mode and float32.
 
     Args:
         source: a folder written by ``save_pretrained``; or, as a string, the hub id of a CLIP, T5 or BERT-like model. A
             path is never looked up on the hub.
+        words: folder or id of the tokenizer; None: that of the encoder.
 
     Raises:
         UserError: there is no such folder or model, or it is not a text encoder.
@@ -70,7 +73,7 @@ def load_text_encoder(source: Path | str) -> tuple[PreTrainedTokenizerBase, PreT
         raise UserError(f"{source} is missing; run `dvc repro train_text_encoder` to make it")
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=here)
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=here)
+        tokenizer = AutoTokenizer.from_pretrained(source if words is None else words, local_files_only=here)
         load = _ENCODERS.get(config.model_type, AutoModel.from_pretrained)
         model = load(source, dtype=torch.float32, local_files_only=here)
     except (OSError, ValueError, SafetensorError) as error:

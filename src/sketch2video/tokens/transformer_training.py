@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from sketch2video.text.encoder import TextCondition, captions_of, encode_text, l
 from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.random_tokens import corrupted, drawn_one_hot
 from sketch2video.tokens.sampling import sample_tokens
+from sketch2video.tokens.token_windows import Windows
 from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.video_discriminator import (
     FRAMES,
@@ -36,11 +37,13 @@ from sketch2video.tokens.video_discriminator import (
 from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.checkpoints import folder_for
+from sketch2video.training.control_gap import ControlGap, control_gap
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 from sketch2video.training.previews import save_moving_sheet, save_sheet, to_uint8
 
 HELD_OUT_CLIPS = 64
 HELD_OUT_BATCH = 16
+WATCHED_CLIPS = 32
 PREVIEW_CLIPS = 6
 
 
@@ -68,8 +71,10 @@ def train_token_transformer(
 
     Returns:
         Metrics: ``loss``, and of the first windows of held-out clips, in nats a token of each level, 0 the finest,
-        ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``) and without the text
-        (``loss_test_<level>_without_text``), and ``accuracy_test_<level>``, the accuracy of the most probable token.
+        ``loss_test_<level>``, the same of the first frames alone (``loss_test_<level>_first``), without the text and
+        without the control pictures (``loss_test_<level>_without_text``, ``..._without_control``), and
+        ``accuracy_test_<level>``, the accuracy of the most probable token. ``control_gap`` is what the control
+        pictures take off the loss of all levels, ``control_gap_error`` its standard error over clips.
 
     Raises:
         UserError: there is no such control, an input is missing or damaged, clips lack the labels that are to be read,
@@ -145,34 +150,6 @@ def read_texts(dataset: ShardDataset, column: str) -> list[str]:
             " of captions.csv or read the caption"
         )
     return [str(text) for text in texts]
-
-
-class Windows(NamedTuple):
-    """Windows of N clips.
-
-    Attributes:
-        tokens: tokens of each level, finest first: (N, W, h, w) int64.
-        times: (N, W), times of the frames in the clips, in [0, 1].
-        condition: conditions of the clips, with control pictures of the W frames.
-    """
-
-    tokens: list[Tensor]
-    times: Tensor
-    condition: ClipCondition
-
-    def first(self, clips: int) -> Windows:
-        """The windows of the first ``clips`` clips."""
-        some = slice(clips)
-        return Windows([level[some] for level in self.tokens], self.times[some], self.condition.of_clips(some))
-
-    def one_by_one(self) -> Windows:
-        """Every frame as a window of its own: N * W windows."""
-        clips, frames = torch.cartesian_prod(*(torch.arange(n, device=self.times.device) for n in self.times.shape)).T
-        return Windows(
-            [level.flatten(0, 1)[:, None] for level in self.tokens],
-            self.times.flatten()[:, None],
-            self.condition.of_clips(clips).at(frames[:, None]),
-        )
 
 
 class TokenTransformerTask(Task):
@@ -310,28 +287,54 @@ class TokenTransformerTask(Task):
 
     def metrics(self) -> dict[str, float]:
         """Losses of held-out clips; see :func:`train_token_transformer`."""
-        totals: dict[str, float] = {}
-        indices = self._spread(HELD_OUT_CLIPS)
-        for part in indices.split(HELD_OUT_BATCH):
+        suffixes = ["", "_without_text", *(["_without_control"] if self.control.channels else [])]
+        values = self._held_out_values(HELD_OUT_CLIPS, suffixes)
+        metrics = {name: float(of_clips.mean()) for name, of_clips in values.items()}
+        return metrics | (self._gap(values).metrics() if self.control.channels else {})
+
+    def control_gap(self) -> ControlGap | None:
+        """See :meth:`Task.control_gap`; the loss is the sum over levels."""
+        if not self.control.channels:
+            return None
+        return self._gap(self._held_out_values(WATCHED_CLIPS, ["", "_without_control"]))
+
+    def _gap(self, values: dict[str, Tensor]) -> ControlGap:
+        levels = range(self.vqgan.config.levels)
+        both = (
+            torch.stack([values[f"loss_test_{level}{suffix}"] for level in levels]).sum(0)
+            for suffix in ("", "_without_control")
+        )
+        return control_gap(*both)
+
+    def _held_out_values(self, clips: int, suffixes: Sequence[str]) -> dict[str, Tensor]:
+        """Losses and accuracies of at most ``clips`` held-out clips: (N,) float64 on the CPU, by name.
+
+        Args:
+            clips: their number.
+            suffixes: of the names: all conditions, or none of those that the suffix names.
+        """
+        found: dict[str, list[Tensor]] = {}
+        for part in self._spread(clips).split(HELD_OUT_BATCH):
             tokens, condition, length = self._held_out(part.tolist())
             window = slice(0, self.section.window)
             times = ((torch.arange(length, device=tokens[0].device) + 0.5) / length)[window].expand(len(part), -1)
-            first_window, with_text = [level[:, window] for level in tokens], condition.at(window)
-            without_text = self.module.generator.condition(len(part))._replace(control=with_text.control)
-            for suffix, conditions in (("", with_text), ("_without_text", without_text)):
-                for level, logits in enumerate(self.module.generator(first_window, times, conditions)):
-                    true = first_window[level].flatten()
-                    error = functional.cross_entropy(logits.flatten(0, 2), true)
-                    values = {f"loss_test_{level}{suffix}": float(error)}
+            first_window, all_conditions = [level[:, window] for level in tokens], condition.at(window)
+            conditions = {
+                "": all_conditions,
+                "_without_text": self.module.generator.condition(len(part))._replace(control=all_conditions.control),
+                "_without_control": all_conditions._replace(control=None),
+            }
+            for suffix in suffixes:
+                for level, logits in enumerate(self.module.generator(first_window, times, conditions[suffix])):
+                    true = first_window[level].flatten(2)
+                    error = functional.cross_entropy(logits.movedim(-1, 1), true, reduction="none")
+                    values = {f"loss_test_{level}{suffix}": error.mean((1, 2))}
                     if not suffix:
-                        right = (logits.flatten(0, 2).argmax(-1) == true).float().mean()
-                        values[f"accuracy_test_{level}"] = float(right)
-                        first_frame = first_window[level][:, 0].flatten()
-                        first = functional.cross_entropy(logits[:, 0].flatten(0, 1), first_frame)
-                        values[f"loss_test_{level}_first"] = float(first)
+                        values[f"accuracy_test_{level}"] = (logits.argmax(-1) == true).float().mean((1, 2))
+                        values[f"loss_test_{level}_first"] = error[:, 0].mean(1)
                     for name, value in values.items():
-                        totals[name] = totals.get(name, 0.0) + value * len(part) / len(indices)
-        return totals
+                        found.setdefault(name, []).append(value.double().cpu())
+        return {name: torch.cat(parts) for name, parts in found.items()}
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out clips: reconstructions by the VQGAN, control pictures if there are any, and generated clips."""

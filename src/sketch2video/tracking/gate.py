@@ -1,4 +1,8 @@
-"""The gate: a challenger becomes champion only if it is not worse, by the same judge on the same prompts."""
+"""The gate: a challenger becomes champion only if it is not worse, by the same judge on the same prompts.
+
+Distances are of the features that :func:`~sketch2video.evaluation.judged.features_of` names: on data with a judge of
+their own, ``fvd_embedded`` in the parameters means ``fvd_labels``, and the decision records that name.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,20 @@ import pandas as pd
 
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.evaluate import evaluated_rows
-from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, share_scores
+from sketch2video.evaluation.judged import features_of
+from sketch2video.evaluation.scores import (
+    DISTANCES,
+    EMBEDDED,
+    LABELS,
+    LEAST_CLIPS,
+    distance_scores,
+    halves,
+    share_scores,
+)
 from sketch2video.files import sha256_of_value
 from sketch2video.generation import seeded
 from sketch2video.generation.seeded import ClipSampling, generate_clips
-from sketch2video.judges.faithfulness import JOINT
+from sketch2video.judges.faithfulness import JOINT, can_be_judged
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.trained.video_judge import TRAINED_JUDGE, VideoJudge, video_judge
 from sketch2video.judges.verdict import Verdict, judge_clips
@@ -33,7 +46,7 @@ from sketch2video.tracking.registry import (
 )
 from sketch2video.training.checkpoints import folder_for, remove_old_folders
 
-LOWER_IS_BETTER = ("fvd_embedded", "kvd_embedded")
+LOWER_IS_BETTER = tuple(f"{name}_{features}" for name in DISTANCES for features in (EMBEDDED, LABELS))
 """Metrics that are distances. The others are shares of clips, for which higher is better."""
 
 TAG = "gate."
@@ -150,20 +163,22 @@ def decide(params: Params, version: str, champion: str | None, prompts: Prompts,
     """Judge a version, together with the champion if there is another one; see :func:`pass_gate`."""
     gate, rows, judge = params.register_, prompts.rows, prompts.judge
     versions = {CHALLENGER: version} | ({CHAMPION: champion} if champion not in (None, version) else {})
-    metric = chosen_metric(gate, can_score(judge, gate.metric), len(rows))
-    frozen = load_judge("video")
-    classify: Callable[[np.ndarray], Verdict] = partial(judge_clips, frozen)
-    if isinstance(judge, VideoJudge) and metric not in LOWER_IS_BETTER:
+    metric = chosen_metric(gate, judge, len(rows))
+    features = features_of(judge)
+    classify: Callable[[np.ndarray], Verdict] = partial(judge_clips, load_judge("video"))
+    if isinstance(judge, VideoJudge):
         classify = judge.verdict
     verdicts = {role: _judge(params, v, rows, classify, checkpoints) for role, v in versions.items()}
     scores: dict[str, float | None] = {CHALLENGER: None, CHAMPION: None}
     if metric in LOWER_IS_BETTER:
-        real = judge_clips(frozen, ShardReader(prompts.clips).batch("frames", rows))
-        scores |= {r: distance_scores(v, real, halves(rows), 0, {})[metric].value for r, v in verdicts.items()}
+        real, half = classify(ShardReader(prompts.clips).batch("frames", rows)), halves(rows)
+        scores |= {r: distance_scores(v, real, half, 0, {}, features)[metric].value for r, v in verdicts.items()}
     elif metric is not None and isinstance(judge, VideoJudge):
         asked = judge.requested(rows)
         scores |= {r: share_scores("faithfulness", v, asked, {})[metric].value for r, v in verdicts.items()}
     promoted, reason = compare(metric, scores[CHALLENGER], scores[CHAMPION], gate.tolerance, CHAMPION in versions)
+    if metric in LOWER_IS_BETTER and features == EMBEDDED and not can_be_judged(rows):
+        reason += f"; out of the domain of {metric}, as these clips have no judge of their own"
     return Decision(
         promoted=promoted,
         reason=reason,
@@ -174,7 +189,7 @@ def decide(params: Params, version: str, champion: str | None, prompts: Prompts,
         tolerance=gate.tolerance,
         clips=len(rows),
         split=prompts.split,
-        judge=judge_name(params, judge),
+        judge=judge_name(judge),
         protocol=protocol_of(params, rows, judge),
     )
 
@@ -189,27 +204,33 @@ def can_score(judge: VideoJudge | str, metric: str) -> bool:
     return isinstance(judge, VideoJudge) and metric.removeprefix("faithfulness_") in (JOINT, *judge.columns)
 
 
-def judge_name(params: Params, judge: VideoJudge | str) -> str:
-    """Name of the judge that decides: that of the labels, or the frozen one, whose features distances need."""
-    if isinstance(judge, VideoJudge) and can_score(judge, params.register_.metric):
-        return judge.name
-    return judge_path("video").name
+def judge_name(judge: VideoJudge | str) -> str:
+    """Name of the judge that decides: that of the labels, or the frozen one, whose features distances then compare."""
+    return judge.name if isinstance(judge, VideoJudge) else judge_path("video").name
 
 
 def protocol_of(params: Params, rows: pd.DataFrame, judge: VideoJudge | str) -> str:
     """Hash of all inputs of a decision except the versions."""
     gate = params.register_.model_dump(exclude={"name", "system"})
-    sampling, name = ClipSampling.of(params).model_dump(), judge_name(params, judge)
+    sampling, name = ClipSampling.of(params).model_dump(), judge_name(judge)
     return sha256_of_value({"gate": gate, "sampling": sampling, "rows": rows.to_json(), "judge": name})[:16]
 
 
-def chosen_metric(gate: RegisterParams, labelled: bool, clips: int) -> str | None:
-    """``register.metric``, or ``register.metric_without_labels`` if the data lack the labels for it.
+def chosen_metric(gate: RegisterParams, judge: VideoJudge | str, clips: int) -> str | None:
+    """The metric that decides: ``register.metric``, or ``register.metric_without_labels`` if the judge lacks its label.
 
-    None if it is a distance and there are too few clips.
+    A distance is that of :func:`~sketch2video.evaluation.judged.features_of`; None if there are too few clips for it.
+
+    Args:
+        gate: parameters.
+        judge: the judge of the labels, or the reason why there is none.
+        clips: number of clips.
     """
-    metric = gate.metric if labelled or gate.metric in LOWER_IS_BETTER else gate.metric_without_labels
-    return None if metric in LOWER_IS_BETTER and clips < LEAST_CLIPS else metric
+    usable = can_score(judge, gate.metric) or gate.metric in LOWER_IS_BETTER
+    metric = gate.metric if usable else gate.metric_without_labels
+    if metric not in LOWER_IS_BETTER:
+        return metric
+    return f"{metric.partition('_')[0]}_{features_of(judge)}" if clips >= LEAST_CLIPS else None
 
 
 def compare(

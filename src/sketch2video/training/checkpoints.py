@@ -131,26 +131,33 @@ def _crc32(tensors: dict[str, torch.Tensor]) -> int:
 
 
 def training_tensors(module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Everything that a training's next step depends on, by name."""
-    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    """Everything that a training's next step depends on, by name; frozen weights, which do not change, are left out."""
+    frozen = _frozen(module)
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items() if name not in frozen}
     tensors |= {f"ema.{index}": tensor for index, tensor in enumerate(ema.shadow_params)}
     for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+        for name, value in moments.items():
+            kind = "optimizer" if isinstance(value, torch.Tensor) else "number"
+            tensors[f"{kind}.{index}.{name}"] = torch.as_tensor(value)
     return tensors
+
+
+def _frozen(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
 
 
 def restore_training(
     module: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
     """Restore a training from the tensors of :func:`training_tensors`."""
-    module.load_state_dict(
-        {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
-    )
+    saved = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
+    frozen = _frozen(module)
+    module.load_state_dict(saved | {name: t for name, t in module.state_dict().items() if name in frozen})
     for index, shadow in enumerate(ema.shadow_params):
         shadow.copy_(tensors[f"ema.{index}"])
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, number, moment = name.split(".")
-            moments.setdefault(int(number), {})[moment] = tensor
+        if name.startswith(("optimizer.", "number.")):
+            kind, number, moment = name.split(".")
+            moments.setdefault(int(number), {})[moment] = tensor if kind == "optimizer" else tensor.item()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

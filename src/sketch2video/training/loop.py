@@ -11,6 +11,7 @@ masks within networks differ. The main process alone writes checkpoints and pict
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from abc import ABC, abstractmethod
@@ -18,11 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list
 from diffusers.training_utils import EMAModel
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -42,11 +43,14 @@ from sketch2video.training.checkpoints import (
     save_checkpoint,
     training_tensors,
 )
+from sketch2video.training.control_gap import ControlGap, watched_steps
 from sketch2video.training.loss_curve import CURVE_POINTS, LossCurve
 from sketch2video.training.muon import Muon
 from sketch2video.training.schedule import learning_rate, parameter_groups, seed_step
 
 Batch = dict[str, torch.Tensor]
+
+log = logging.getLogger(__name__)
 
 
 class Task(nn.Module, ABC):
@@ -92,6 +96,14 @@ class Task(nn.Module, ABC):
         """
         return []
 
+    def rate_factors(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters, each once, whose learning rates are the schedule's times a factor; none unless overridden."""
+        return []
+
+    def optimizer(self, groups: list[dict[str, Any]], settings: TrainingParams) -> torch.optim.Optimizer:
+        """The optimizer of parameter groups (:func:`~sketch2video.training.schedule.parameter_groups`)."""
+        return Muon(groups, settings.learning_rate, weight_decay=settings.weight_decay)
+
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Write pictures of what the network can do after ``step`` steps into ``folder``; none unless overridden.
 
@@ -99,9 +111,20 @@ class Task(nn.Module, ABC):
         """
         return []
 
+    def validation(self) -> dict[str, float]:
+        """Held-out values that are recorded with every preview; none unless overridden. See :meth:`preview`."""
+        return {}
+
     def metrics(self) -> dict[str, float]:
         """Held-out metrics of the trained network, deterministic; none unless overridden. See :meth:`preview`."""
         return {}
+
+    def control_gap(self) -> ControlGap | None:
+        """Held-out losses with and without control pictures, deterministic and quick; None: there is no control.
+
+        The training compares them while it runs, and warns once if they do not part. See :meth:`preview`.
+        """
+        return None
 
     def forward(
         self, batch: Batch, generator: torch.Generator, progress: float
@@ -182,7 +205,7 @@ def train(
 
     Raises:
         UserError: the loss is not finite, or the disk is full; the last checkpoint is kept. Or
-            several processes cannot train this network, or share its batches.
+            several processes cannot train this network, or share its batches, or Accelerate shards its weights.
     """
     process_state()  # before Accelerate makes one with a shorter timeout
     accelerator = Accelerator(
@@ -190,13 +213,18 @@ def train(
         gradient_accumulation_steps=settings.gradient_accumulation,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # a discriminator's, at first
     )
+    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        raise UserError(
+            f"{name}: weights that are sharded by {accelerator.distributed_type.value} cannot be averaged and saved"
+            " here; run `accelerate launch --multi_gpu`, where each process has all weights"
+        )
     share = Share(accelerator.process_index, accelerator.num_processes)
     _require_shareable(task.module, share, name)
     main = accelerator.is_main_process
     logger = logger if main else SilentLogger()
     parameters = [p for p in task.module.parameters() if p.requires_grad]
-    groups = parameter_groups(parameters, task.constant_rates(), task.matrices())
-    optimizer = Muon(groups, settings.learning_rate, weight_decay=settings.weight_decay)
+    groups = parameter_groups(parameters, task.constant_rates(), task.matrices(), task.rate_factors())
+    optimizer = task.optimizer(groups, settings)
     prepared, stepper = accelerator.prepare(task, optimizer)
     ema = EMAModel(parameters, decay=settings.ema_decay, foreach=True)
     generator = torch.Generator(accelerator.device)
@@ -223,6 +251,7 @@ def train(
     if checkpoint is None:
         save(0)  # fails early on a full disk, and stores the id of the run for a resumed training
 
+    watched, warned = watched_steps(settings.steps) if main else set(), False
     _training_mode(task)
     often = float(os.environ.get("TQDM_MININTERVAL", 1.0))  # tqdm's own default is ten times a second
     bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=often, disable=not main)
@@ -232,7 +261,7 @@ def train(
             rate = learning_rate(step, settings)
             for group in optimizer.param_groups:
                 if group["scheduled"]:
-                    group["lr"] = rate
+                    group["lr"] = rate * group.get("factor", 1.0)
             values: list[dict[str, float]] = []
             for _ in range(settings.gradient_accumulation):
                 batch = {key: tensor.to(accelerator.device) for key, tensor in next(parts).items()}
@@ -261,6 +290,16 @@ def train(
             if main and settings.preview_every and done % settings.preview_every == 0 and done < settings.steps:
                 with averaged(task, ema, parameters):
                     _preview(task, checkpoint_folder, done, logger)
+                    if held_out := task.validation():
+                        logger.metrics(held_out, done)
+            if done in watched:
+                with averaged(task, ema, parameters):
+                    gap = task.control_gap()
+                if gap is not None:
+                    logger.metrics(gap.metrics(), done)
+                    if gap.ignored and not warned:
+                        log.warning(gap.warning(name, done, settings.steps))
+                        warned = True
             if done % settings.checkpoint_every == 0 or done == settings.steps:
                 save(done)
 

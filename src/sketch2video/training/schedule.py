@@ -17,22 +17,27 @@ def parameter_groups(
     parameters: Sequence[nn.Parameter],
     constant_rates: Sequence[tuple[list[nn.Parameter], float]],
     matrices: Sequence[nn.Parameter],
+    rate_factors: Sequence[tuple[list[nn.Parameter], float]] = (),
 ) -> list[dict[str, Any]]:
     """The optimizer's groups: those that follow the schedule, by AdamW and by Muon, and those with a constant rate.
+
+    A group's rate is the schedule's times its ``factor``, 1 if it has none.
 
     Args:
         parameters: all that are trained.
         constant_rates: see :meth:`~sketch2video.training.loop.Task.constant_rates`.
         matrices: see :meth:`~sketch2video.training.loop.Task.matrices`.
+        rate_factors: see :meth:`~sketch2video.training.loop.Task.rate_factors`.
     """
     by_muon = {id(parameter) for parameter in matrices}
-    constant = {id(parameter) for group, _ in constant_rates for parameter in group}
-    scheduled = [parameter for parameter in parameters if id(parameter) not in constant | by_muon]
+    others = {id(parameter) for group, _ in (*constant_rates, *rate_factors) for parameter in group}
+    scheduled = [parameter for parameter in parameters if id(parameter) not in others | by_muon]
     hidden = [parameter for parameter in parameters if id(parameter) in by_muon]
     return [
         {"params": scheduled, "scheduled": True},
         *([{"params": hidden, "scheduled": True, "matrices": True}] if hidden else []),
         *({"params": group, "lr": rate, "scheduled": False} for group, rate in constant_rates),
+        *({"params": group, "scheduled": True, "factor": factor} for group, factor in rate_factors),
     ]
 
 

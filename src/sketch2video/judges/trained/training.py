@@ -8,7 +8,7 @@ do not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -41,9 +41,9 @@ from sketch2video.judges.trained.description import (
     write_description,
 )
 from sketch2video.judges.trained.video_judge import short_name
-from sketch2video.judges.verdict import Verdict, judge_clips
+from sketch2video.judges.verdict import Verdict, judge_clips, spread_of_features
 from sketch2video.networks.processes import draw, replacing_once
-from sketch2video.params import Params
+from sketch2video.params import JudgeParams, Params
 from sketch2video.training.checkpoints import folder_for
 from sketch2video.training.loop import Batch, RunLogger, Task, TrainResult, train
 
@@ -54,6 +54,9 @@ CLIPS_PER_WORD = 2
 GAIN, OFFSET, SATURATION, NOISE = 0.2, 0.08, 0.3, 0.04
 """Corruptions: maximum change of contrast, brightness and saturation, and maximum deviation of noise."""
 MEASURED_AT_ONCE = 64
+
+Clips = Callable[[int], np.ndarray]
+"""Frames uint8 (T, H, W, 3) of a clip by its index."""
 
 
 def train_video_judge(
@@ -94,8 +97,7 @@ def train_video_judge(
     training = table[table["split"] == "train"].reset_index(drop=True)
     held_out = some_clips(table, "test", TESTED_CLIPS)
     words = words_of(training, labels)
-    torch.manual_seed(params.base.seed)
-    network = LabelJudge(3, words, SIZE, section.width, section.feature_dim, section.frames, edges=True)
+    network = new_network(words, section, params.base.seed)
     further = None
     if section.scenes and shows_two_objects(table):
         times = np.linspace(0, 1, min(section.frames, _frames_of(clips, training)))
@@ -103,7 +105,7 @@ def train_video_judge(
     task = VideoLabelTask(network, clips, held_out, section.least_accuracy)
     result = train(
         task,
-        LabelledClips(clips, training, words, section.frames, further),
+        LabelledClips(ShardClips(clips, training), training, words, section.frames, further),
         section.training,
         name="judge",
         checkpoint_folder=folder_for(
@@ -113,11 +115,18 @@ def train_video_judge(
         logger=logger,
     )
     with replacing_once(output) as partial:
+        task.scale_features()
         network.cpu().save_pretrained(partial)
         name = f"judge-{sha256_of_file(partial / WEIGHTS)[:HASH_DIGITS]}"
         described = JudgeDescription(True, "", name, section.least_accuracy, task.accuracies())
         write_json(partial / DESCRIPTION, described.as_json())
     return TrainResult({"trained": 1.0, **result.metrics}, result.history)
+
+
+def new_network(words: dict[str, list[str]], section: JudgeParams, seed: int) -> LabelJudge:
+    """An untrained judge of videos for the words of each label; its weights follow from the seed."""
+    torch.manual_seed(seed)
+    return LabelJudge(3, words, SIZE, section.width, section.feature_dim, section.frames, edges=True)
 
 
 def needless(table: pd.DataFrame) -> str | None:
@@ -144,12 +153,29 @@ def labels_to_learn(table: pd.DataFrame) -> list[str]:
     return [label for label in known if training[label].notna().sum() >= CLIPS_PER_WORD * len(words[label])]
 
 
+class ShardClips:
+    """The clips of a table in a folder of shards: :data:`Clips`.
+
+    Args:
+        folder: folder of shards with ``frames``.
+        table: the clips, with their ``shard`` and ``row``.
+    """
+
+    def __init__(self, folder: Path, table: pd.DataFrame) -> None:
+        self.reader, self.table = ShardReader(folder), table
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Frames uint8 (T, H, W, 3) of the clip in a row of the table."""
+        row = self.table.iloc[index]
+        return self.reader("frames", int(row["shard"]), int(row["row"]))
+
+
 class LabelledClips:
     """A :class:`~sketch2video.data.clips.datasets.Dataset` of clips and the indices of their words.
 
     Args:
-        clips: folder of shards with ``frames``.
-        table: the N real clips.
+        clips: frames of the N clips.
+        table: their labels, in the same order.
         words: the words of each label.
         frames: maximum number of frames, see :func:`~sketch2video.judges.label_judge.evenly`.
         further: M further clips, of the same number of frames and ``SIZE``; None: none.
@@ -157,13 +183,13 @@ class LabelledClips:
 
     def __init__(
         self,
-        clips: Path,
+        clips: Clips,
         table: pd.DataFrame,
         words: Mapping[str, Sequence[str]],
         frames: int,
         further: Examples | None = None,
     ) -> None:
-        self.reader, self.table, self.frames = ShardReader(clips), table, frames
+        self.clips, self.table, self.frames = clips, table, frames
         self.further = None if further is None else further.ink
         tables = [table] if further is None else [table, further.table]
         every = [targets_of(one, words) for one in tables]
@@ -183,8 +209,7 @@ class LabelledClips:
         if self.further is not None and index >= len(self.table):
             clip: np.ndarray = self.further[index - len(self.table)]
             return clip
-        row = self.table.iloc[index]
-        return seen_frames(self.reader("frames", int(row["shard"]), int(row["row"])), self.frames)
+        return seen_frames(self.clips(index), self.frames)
 
 
 def seen_frames(clip: np.ndarray, frames: int) -> np.ndarray:
@@ -236,13 +261,13 @@ class VideoLabelTask(Task):
             found |= {name: accuracy.value, f"{name}_low": accuracy.low}
         if usable:
             verdict = self.verdict().only(usable)
-            joint = faithfulness(verdict, self._requested(usable), joint_of_asked=True)[JOINT]
+            joint = faithfulness(verdict, self.requested(usable), joint_of_asked=True)[JOINT]
             found |= {"accuracy_joint": joint.value, "accuracy_joint_low": joint.interval[0]}
         return found
 
     def accuracies(self) -> dict[str, LabelAccuracy]:
         """Accuracy of each label on the held-out clips."""
-        requested = self._requested()
+        requested = self.requested()
         shares = faithfulness(self.verdict(), requested)
         found = {}
         for label in self.module.vocabulary:
@@ -252,7 +277,11 @@ class VideoLabelTask(Task):
                 found[label] = LabelAccuracy(*share, *share.interval, usable)
         return found
 
-    def _requested(self, labels: Sequence[str] | None = None) -> pd.DataFrame:
+    def scale_features(self) -> None:
+        """Scale the judge's features to unit standard deviation over the held-out clips, for distances."""
+        self.module.feature_scale.mul_(spread_of_features(self.verdict()).to(self.module.device))
+
+    def requested(self, labels: Sequence[str] | None = None) -> pd.DataFrame:
         """The words of the held-out clips, null where there is none or the judge does not know it."""
         vocabulary = self.module.vocabulary
         return known_words(self.held_out, {name: vocabulary[name] for name in labels or vocabulary})
