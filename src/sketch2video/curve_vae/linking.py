@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from sketch2video.curve_vae.strokes import MIN_SIZE
-from sketch2video.curves.fitting.order import alignment, rotate, topmost_start
+from sketch2video.curves.fitting.order import alignment, topmost_start
 from sketch2video.curves.fitting.series import close, grid_size, project, samples
 
 GROWTH = 0.25
@@ -81,10 +81,10 @@ def unlikeness(one: np.ndarray, other: np.ndarray) -> float:
 def aligned_with(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The stroke ``other`` (2, K), its pen positions as near as possible to the corresponding ones of ``one``.
 
-    An outline is started at another point, an open stroke is drawn from its other end. Places do not count.
+    An outline is started at another point, an open stroke is drawn from its other end, whatever their positions.
     """
     if is_closed(other):
-        return _restarted(other, alignment(samples(one), samples(other)))
+        return _restarted(other, alignment(samples(one), samples(other)) / grid_size(other.shape[-1]))
     backwards = other * np.where(np.arange(other.shape[-1]) % 2, -1, 1).astype(other.dtype)
     return min((other, backwards), key=lambda stroke: unlikeness(one, stroke))
 
@@ -100,13 +100,16 @@ def _canonical(stroke: Stroke) -> Stroke:
     if not all(map(is_closed, drawn)):
         return stroke
     start = topmost_start(samples(drawn))
-    if start in (0, grid_size(drawn.shape[-1]) - 1):
+    count = grid_size(drawn.shape[-1])
+    if start in (0, count - 1):
         return stroke
-    return {drawing: _restarted(each, start) for drawing, each in stroke.items()}
+    return {drawing: _restarted(each, start / count) for drawing, each in stroke.items()}
 
 
 def _restarted(outline: np.ndarray, by: float) -> np.ndarray:
-    """A closed stroke (2, K) that starts ``by`` points of the grid later, with as many harmonics as before."""
-    used = np.arange(outline.shape[-1]) <= np.flatnonzero(outline.any(0)).max(initial=0)
-    turned = project(rotate(samples(outline).astype(np.float64), by), outline.shape[-1]) * used
-    return close(turned).astype(outline.dtype)
+    """A closed stroke (2, K) that starts later by a share ``by`` of the pen's way, with as many harmonics as before."""
+    harmonics = outline.shape[-1]
+    u = ((np.arange(4 * harmonics) + 0.5) / (4 * harmonics) + by) % 1
+    points = np.cos(np.pi * u[:, None] * np.arange(harmonics)) @ outline.T.astype(np.float64)
+    used = np.arange(harmonics) <= np.flatnonzero(outline.any(0)).max(initial=0)
+    return close(project(points, harmonics) * used).astype(outline.dtype)
