@@ -125,9 +125,7 @@ def compare(
     results: dict[str, Any] = {}
     for model in models:
         pipeline = load_pipeline(model)
-        own = sampling
-        if sampling.sampler not in getattr(pipeline, "samplers", (sampling.sampler,)):
-            own = sampling.model_copy(update={"sampler": pipeline.samplers[0]})
+        own = sampling.suiting(pipeline)
         results[str(model)] = {
             "model": content_hash(model)[:12],
             "sampling": own.model_dump(),

@@ -38,7 +38,7 @@ from benchmarks.strokes import (
 )
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
-from sketch2video.curve_vae.given import fit_drawing, known_frames, together
+from sketch2video.curve_vae.given import fit_for, known_frames, together
 from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
 from sketch2video.data.clips.shards import ShardReader
@@ -75,10 +75,8 @@ def user_drawings(vae: CurveVAE, inks: np.ndarray, frames: Sequence[int]) -> lis
         inks: uint8 (N, T, H, W).
         frames: indices.
     """
-    settings = {"most": vae.config.strokes, "harmonics": vae.config.harmonics}
     return [
-        {frame: fit_drawing(ink[frame], **settings) for frame in frames}
-        for ink in tqdm(inks, desc="fit drawings", unit="clip")
+        {frame: fit_for(vae, ink[frame]) for frame in frames} for ink in tqdm(inks, desc="fit drawings", unit="clip")
     ]
 
 
@@ -90,7 +88,7 @@ def can_be_used(vae: CurveVAE, drawings: Mapping[int, CurveSequence]) -> bool:
 def known_of(vae: CurveVAE, clips: Sequence[Mapping[int, CurveSequence]], frames: Sequence[int], length: int) -> Known:
     """What is known of clips of T frames, of whose drawings some are given."""
     known = [known_frames(vae, {frame: drawings[frame] for frame in frames}, length) for drawings in clips]
-    return Known(*(part.to(vae.device) for part in together(known)))
+    return together(known, vae.device)
 
 
 class Painter:

@@ -67,8 +67,12 @@ class RandomClips:
     """
 
     def __init__(self, base: Base, bucket: Bucket, tokens: int, width: int) -> None:
-        frames = (bucket.frames - 1) // base.frame_step + 1
-        self.shape = (frames, base.latent_channels, bucket.height // base.factor, bucket.width // base.factor)
+        self.shape = (
+            base.latent_frames(bucket.frames),
+            base.latent_channels,
+            bucket.height // base.factor,
+            bucket.width // base.factor,
+        )
         self.frames, self.tokens, self.width = bucket.frames, tokens, width
 
     def text_of(self, caption: str | None) -> Tensor:

@@ -133,9 +133,7 @@ def compare(
     results: dict[str, Any] = {}
     for model in models:
         pipeline = load_pipeline(model)
-        # The sampler of params.yaml is meant for the objective there; a model that is named may have another one.
-        sampler = sampling.sampler if sampling.sampler in pipeline.samplers else pipeline.samplers[0]
-        own = sampling.model_copy(update={"sampler": sampler})
+        own = sampling.suiting(pipeline)
         results[str(model)] = {
             "model": content_hash(model)[:12],
             "objective": pipeline.transformer.config.objective,

@@ -3,20 +3,14 @@
 import json
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from benchmarks.control import COLUMNS, Bench, compare, markdown, save_curves
-from sketch2video.curves import fit_curves
-from sketch2video.data.clips.shards import write_shard, write_table
 from sketch2video.errors import UserError
-from sketch2video.evaluation.evaluate import Data
 from sketch2video.generation.seeded import ClipSampling
 from sketch2video.params import load_params
-from sketch2video.scenes.synthetic import combinations, render_scene, sample_scene
-from sketch2video.sketches import extract_sketches
 from tests.benchmarks.cells import cells_of
+from tests.benchmarks.scene_data import scene_data
 
 SIZE, FRAMES, CLIPS = 32, 4, 8
 SAMPLING = ClipSampling(
@@ -32,21 +26,9 @@ SAMPLING = ClipSampling(
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory) -> Bench:
-    folder = tmp_path_factory.mktemp("world")
-    scenes = [sample_scene(np.random.default_rng([7, i]), [combinations()[(43 * i) % 216]]) for i in range(CLIPS)]
-    frames = np.stack([render_scene(scene, SIZE, FRAMES).frames for scene in scenes])
-    curves = [fit_curves(extract_sketches(clip)) for clip in frames]
-    arrays = {name: np.stack([getattr(c, name) for c in curves]) for name in ("coefficients", "visibility")}
-    ids = [f"clip{i}" for i in range(CLIPS)]
-    for name, content in (("clips", {"frames": frames}), ("curves", arrays)):
-        write_shard(folder / name / "shards" / "0000.safetensors", content, ids, "key")
-    words = pd.DataFrame([scene.combination for scene in scenes], columns=["shape", "colour", "motion"])
-    labels = [scene.label for scene in scenes]
-    table = words.assign(clip_id=ids, caption=labels, label=labels, split="test", fps=8.0, shard=0, row=range(CLIPS))
-    write_table(table, folder / "clips" / "clips.parquet")
     params = load_params()
     params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"bootstrap": 5})})
-    return Bench(params, Data(folder / "clips", folder / "sketches", folder / "curves"), CLIPS)
+    return Bench(params, scene_data(tmp_path_factory.mktemp("world"), CLIPS, SIZE, FRAMES), CLIPS)
 
 
 def test_fidelity_is_measured_over_the_scales(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:

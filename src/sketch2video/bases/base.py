@@ -106,6 +106,10 @@ class Base(ABC):
         """The largest possible number of frames up to ``frames``; 0 if there is none."""
         return max(0, (frames - 1) // self.frame_step * self.frame_step + 1)
 
+    def latent_frames(self, frames: int) -> int:
+        """t of a possible number of frames."""
+        return (frames - 1) // self.frame_step + 1
+
     def load_network(self) -> nn.Module:
         """The network that predicts, frozen; in bfloat16 on a GPU."""
         return self._load("transformer", network_dtype())
@@ -247,6 +251,19 @@ def drawn_channels(drawn: Tensor, step: int) -> Tensor:
     """
     padded = torch.cat([drawn[:, :1].expand(-1, step - 1), drawn], dim=1)
     return padded.float().unflatten(1, (-1, step))[..., None, None]
+
+
+def beside(latents: Tensor, control: Tensor | None) -> Tensor:
+    """Latents (N, t, C, h, w) with the channels of a control behind theirs; None: without any."""
+    return latents if control is None else torch.cat([latents, control], dim=2)
+
+
+def padded_tokens(
+    tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], length: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, int64 (N, length) each, of captions that are cut and padded to one length."""
+    tokens = tokenizer(list(captions), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    return tokens.input_ids.to(device), tokens.attention_mask.to(device)
 
 
 def refuse(source: str, reason: str) -> UserError:

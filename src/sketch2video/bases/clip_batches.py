@@ -39,6 +39,7 @@ class EncodedClips:
         self.folder = folder
         self.table = clips_of_split(folder / TABLE, split)
         self.statistics = read_json(folder / STATISTICS)
+        self._buckets = tuple(self.table["bucket"])
         self._readers = {bucket: ShardReader(folder / bucket) for bucket in self.table["bucket"].unique()}
 
     def __len__(self) -> int:
@@ -62,9 +63,8 @@ class EncodedClips:
 
         In an epoch every clip occurs at least once; clips of a bucket that fill no batch are repeated.
         """
-        buckets = tuple(self.table["bucket"])
-        count = len(_epoch(seed, 0, size, buckets))
-        return self.batch(_epoch(seed, position // count, size, buckets)[position % count])
+        count = len(_epoch(seed, 0, size, self._buckets))
+        return self.batch(_epoch(seed, position // count, size, self._buckets)[position % count])
 
     def text_of(self, caption: str | None) -> Tensor:
         """The encoded caption (L, D) float32; None: the condition of unconditional videos.

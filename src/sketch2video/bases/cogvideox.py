@@ -18,7 +18,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
 
-from sketch2video.bases.base import Base, refuse
+from sketch2video.bases.base import Base, beside, padded_tokens, refuse
 from sketch2video.diffusion.objectives import LEVELS, Diffusion, LearningObjective
 from sketch2video.networks.flow_matching import shifted
 from sketch2video.text.encoder import TextCondition
@@ -85,11 +85,7 @@ class CogVideoX(Base):
         device: torch.device,
     ) -> TextCondition:
         """See :class:`Base`; encoder and network attend to the padding."""
-        longest = int(self.config["max_text_seq_length"])
-        tokens = tokenizer(
-            list(captions), padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
-        )
-        ids = tokens.input_ids.to(device)
+        ids, _ = padded_tokens(tokenizer, captions, int(self.config["max_text_seq_length"]), device)
         return TextCondition(encoder(ids).last_hidden_state.float(), torch.ones_like(ids, dtype=torch.bool))
 
     def objective(self, time_shift: float | None) -> LearningObjective:
@@ -111,7 +107,7 @@ class CogVideoX(Base):
     ) -> Tensor:
         """See :class:`Base`; the frame rate is no condition."""
         dtype = network.dtype
-        seen = latents if control is None else torch.cat([latents, control], dim=2)
+        seen = beside(latents, control)
         return network(
             hidden_states=seen.to(dtype),
             encoder_hidden_states=text.hidden.to(dtype),

@@ -13,7 +13,7 @@ from diffusers.pipelines.ltx.pipeline_ltx import calculate_shift
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
 
-from sketch2video.bases.base import Base, refuse
+from sketch2video.bases.base import Base, beside, padded_tokens, refuse
 from sketch2video.diffusion.objectives import FlowMatching, LearningObjective
 from sketch2video.text.encoder import TextCondition
 
@@ -65,11 +65,9 @@ class LTX(Base):
         device: torch.device,
     ) -> TextCondition:
         """See :class:`Base`; the encoder attends to the padding, the network does not."""
-        tokens = tokenizer(
-            list(captions), padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
-        ).to(device)
-        mask = tokens.attention_mask.bool()
-        return TextCondition(encoder(tokens.input_ids).last_hidden_state.float() * mask[..., None], mask)
+        ids, attention = padded_tokens(tokenizer, captions, TOKENS, device)
+        mask = attention.bool()
+        return TextCondition(encoder(ids).last_hidden_state.float() * mask[..., None], mask)
 
     def objective(self, time_shift: float | None) -> LearningObjective:
         """See :class:`Base`; where the sampler's shift depends on the size of a video, it is that of the smallest."""
@@ -88,7 +86,7 @@ class LTX(Base):
     ) -> Tensor:
         """See :class:`Base`; positions in time are seconds."""
         dtype = network.dtype
-        seen = latents if control is None else torch.cat([latents, control], dim=2)
+        seen = beside(latents, control)
         _, frames, _, height, width = latents.shape
         seconds = (self.frame_step / fps).view(-1, 1, 1, 1, 1)
         out = network(

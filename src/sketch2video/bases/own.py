@@ -19,7 +19,7 @@ from sketch2video.bases.widened_input import concatenating
 from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
 from sketch2video.diffusion.patches import Patches
 from sketch2video.diffusion.samplers import sample
-from sketch2video.diffusion.video_transformer import VideoTransformer, by_latent
+from sketch2video.diffusion.video_transformer import VideoTransformer, by_latent, latent_scale, spectrum_of
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
@@ -68,8 +68,7 @@ class Own(Base):
 
     @property
     def _spectrum(self) -> TemporalSpectrum:
-        deviations, frames = tuple(self.config["temporal_deviations"]), self._frames_per_latent
-        return TemporalSpectrum(deviations, self.config["whitening"], frames_per_latent=frames)
+        return spectrum_of(self.config)
 
     def load_network(self) -> nn.Module:
         """See :class:`Base`."""
@@ -86,19 +85,14 @@ class Own(Base):
     def encode(self, vae: Any, videos: Tensor) -> Tensor:
         """See :class:`Base`."""
         latents = torch.cat([vae.encode(part).mean for part in videos.flatten(0, 1).split(FRAMES_AT_ONCE)]).float()
-        mean, std = self._scale(latents)
+        mean, std = latent_scale(self.config, latents)
         return ((latents - mean) / std).unflatten(0, videos.shape[:2])
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """See :class:`Base`."""
-        mean, std = self._scale(latents)
+        mean, std = latent_scale(self.config, latents)
         frames = (latents * std + mean).flatten(0, 1).split(FRAMES_AT_ONCE)
         return torch.cat([vae.decode(part) for part in frames]).float().unflatten(0, latents.shape[:2])
-
-    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        names = "latent_mean", "latent_std"
-        mean, std = (like.new_tensor(self.config[name]).view(-1, 1, 1) for name in names)
-        return mean, std
 
     def encode_text(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from sketch2video.bases.clip_batches import EncodedClips, padded
 from sketch2video.bases.guided import guided_base
 from sketch2video.bases.registry import open_base
 from sketch2video.bases.weights_hash import weights_hash
+from sketch2video.diffusion.held_out import Conditions, held_out_losses, unchanged, without_control
+from sketch2video.diffusion.objectives import LearningObjective
 from sketch2video.errors import UserError
 from sketch2video.networks.processes import average, draw, mean, replacing_once
 from sketch2video.params import AdaptedVideoParams, DiffusionSampling, Params, TrainingParams
@@ -165,25 +168,21 @@ class AdaptersTask(Task):
         """See :meth:`Task.control_gap`."""
         return control_gap(*self._held_out_losses().values())
 
-    @torch.no_grad()
     def _held_out_losses(self) -> dict[str, np.ndarray]:
         """Losses of N held-out clips with and without their control, (N,) each."""
-        indices = _spread(len(self.held_out), HELD_OUT_CLIPS)
-        generator = torch.Generator().manual_seed(0)
-        losses = {name: np.zeros(len(indices)) for name in ("loss_test", "loss_test_without_control")}
-        for number, index in enumerate(indices):
-            batch = self._held_out(index)
-            data, text = batch["latents"], (batch["text"], batch["text_mask"], batch["fps"])
-            for level in HELD_OUT_TIMES:
-                noise = torch.randn(data.shape, generator=generator).to(data.device)
-                time = torch.full((1,), level, device=data.device)
-                noisy, timestep = self.objective.noisy(data, noise, time), self.module.base.timestep(time)
-                controls = {"loss_test": {"control": batch["control"][:, 0], "drawn": batch["drawn"][:, 0]}}
-                for name, values in losses.items():
-                    prediction = self.module(noisy, timestep, *text, **controls.get(name, {}))
-                    error = self.objective.residual(prediction, data, noise, time).square().mean()
-                    values[number] += float(error) / len(HELD_OUT_TIMES)
-        return losses
+
+        def network(latents: Tensor, time: Tensor, **conditions: Any) -> Tensor:
+            return self.module(latents, self.module.base.timestep(time), **conditions)
+
+        def clips() -> Iterator[tuple[LearningObjective, Tensor, Conditions]]:
+            for index in _spread(len(self.held_out), HELD_OUT_CLIPS):
+                batch = self._held_out(index)
+                conditions = {name: batch[name] for name in ("text", "text_mask", "fps")}
+                conditions |= {name: batch[name][:, 0] for name in ("control", "drawn")}
+                yield self.objective, batch["latents"], conditions
+
+        variants = {"loss_test": unchanged, "loss_test_without_control": without_control}
+        return held_out_losses(network, clips(), HELD_OUT_TIMES, variants)
 
     @torch.no_grad()
     def preview(self, folder: Path, step: int) -> list[Path]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
-from sketch2video.bases.base import Base, refuse
+from sketch2video.bases.base import Base, beside, refuse
 from sketch2video.diffusion.objectives import FlowMatching, LearningObjective
 from sketch2video.text.encoder import TextCondition, tokenise
 
@@ -87,6 +87,6 @@ class Wan(Base):
     ) -> Tensor:
         """See :class:`Base`; the frame rate is no condition."""
         dtype = network.dtype
-        seen = latents if control is None else torch.cat([latents, control], dim=2)
+        seen = beside(latents, control)
         hidden = functional.pad(text.hidden, (0, 0, 0, TOKENS - text.hidden.shape[1]))
         return network(seen.transpose(1, 2).to(dtype), timestep, hidden.to(dtype), return_dict=False)[0].transpose(1, 2)

@@ -43,6 +43,11 @@ def fit_drawing(ink: np.ndarray, most: int, **settings: Any) -> CurveSequence:
     return fewer if (there < REACH).mean() >= COVERED else curves
 
 
+def fit_for(vae: CurveVAE, ink: np.ndarray) -> CurveSequence:
+    """Fit the drawing of one frame, uint8 (H, W), for a network; see :func:`fit_drawing`."""
+    return fit_drawing(ink, vae.config.strokes, harmonics=vae.config.harmonics)
+
+
 def known_frames(vae: CurveVAE, drawings: Mapping[int, CurveSequence], num_frames: int) -> Known:
     """One clip of which some frames are drawn.
 
@@ -98,9 +103,9 @@ def known_strokes(vae: CurveVAE, strokes: CurveSequence) -> Known:
     return known
 
 
-def together(clips: Sequence[Known]) -> Known:
-    """The known strokes of several clips, as a batch."""
-    return Known(*(torch.cat(parts) for parts in zip(*clips, strict=True)))
+def together(clips: Sequence[Known], device: torch.device | None = None) -> Known:
+    """The known strokes of several clips, as a batch; on a device, or where they are."""
+    return Known(*(torch.cat(parts).to(device) for parts in zip(*clips, strict=True)))
 
 
 def visible_strokes(drawing: CurveSequence, harmonics: int) -> np.ndarray:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketch2video.diffusion.objectives import Coloured, LearningObjective
-from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
+from sketch2video.diffusion.objectives import LearningObjective
+from sketch2video.diffusion.video_transformer import frame_mask
 
 Conditions = dict[str, Any]
-"""Arguments of the network besides noisy latents and times; ``still`` among them."""
+"""Arguments of the network besides noisy latents and times."""
 
 Changes = Callable[[Tensor], Conditions]
 """From normalised latents (N, T, C, h, w) to the conditions that replace those of the clips."""
@@ -42,9 +42,8 @@ def every_second_known(data: Tensor) -> Conditions:
 
 @torch.no_grad()
 def held_out_losses(
-    network: VideoTransformer,
-    objective: Coloured,
-    clips: Iterable[tuple[Tensor, Conditions]],
+    network: Callable[..., Tensor],
+    clips: Iterable[tuple[LearningObjective, Tensor, Conditions]],
     times: Sequence[float],
     variants: Mapping[str, Changes],
 ) -> dict[str, np.ndarray]:
@@ -53,26 +52,24 @@ def held_out_losses(
     All variants have the same noise.
 
     Args:
-        network: the network.
-        objective: of its training.
-        clips: at least one batch of normalised latents and conditions.
+        network: from noisy latents, times in [0, 1] and conditions by name to the prediction.
+        clips: at least one batch: the objective of the training, normalised latents (N, T, C, h, w), and conditions.
         times: at least one, in [0, 1].
         variants: changes of the conditions by name.
     """
     generator = torch.Generator().manual_seed(0)
     found: dict[str, list[Tensor]] = {name: [] for name in variants}
-    for data, conditions in clips:
-        of_clips = objective.with_still(conditions["still"])
+    for objective, data, conditions in clips:
         levels: dict[str, list[Tensor]] = {name: [] for name in variants}
         for level in times:
             noise = torch.randn(data.shape, generator=generator).to(data.device)
             time = torch.full((len(data),), level, device=data.device)
-            latents = of_clips.noisy(data, noise, time)
+            latents = objective.noisy(data, noise, time)
             for name, changes in variants.items():
                 changed = {**conditions, **changes(data)}
                 known = changed.get("known_mask")
                 prediction = network(latents, time, **changed)
-                error = residual_of(of_clips, prediction, data, noise, time, known).square()
+                error = residual_of(objective, prediction, data, noise, time, known).square()
                 unknown = error if known is None else error[:, ~known[0]]
                 levels[name].append(unknown.mean((1, 2, 3, 4)))
         for name, losses in levels.items():

@@ -297,7 +297,7 @@ class VideoLDMTask(Task):
         if self.module.config.known_frames:
             variants["loss_test_between"] = every_second_known
         clips = self._held_out_batches(HELD_OUT_CLIPS)
-        losses = held_out_losses(self.module, self.objective, clips, HELD_OUT_TIMES, variants)
+        losses = held_out_losses(self.module, clips, HELD_OUT_TIMES, variants)
         metrics = {name: float(values.mean()) for name, values in losses.items()}
         if self.control.channels:
             metrics |= control_gap(losses["loss_test"], losses["loss_test_without_control"]).metrics()
@@ -308,7 +308,7 @@ class VideoLDMTask(Task):
         if not self.control.channels:
             return None
         variants, clips = {"with": unchanged, "without": without_control}, self._held_out_batches(WATCHED_CLIPS)
-        losses = held_out_losses(self.module, self.objective, clips, WATCHED_TIMES, variants)
+        losses = held_out_losses(self.module, clips, WATCHED_TIMES, variants)
         return control_gap(losses["with"], losses["without"])
 
     def preview(self, folder: Path, step: int) -> list[Path]:
@@ -338,10 +338,12 @@ class VideoLDMTask(Task):
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
 
-    def _held_out_batches(self, clips: int) -> Iterator[tuple[Tensor, Conditions]]:
-        """At most ``clips`` held-out clips, evenly spaced; see :meth:`_held_out_conditions`."""
+    def _held_out_batches(self, clips: int) -> Iterator[tuple[Coloured, Tensor, Conditions]]:
+        """At most ``clips`` held-out clips, evenly spaced, as :func:`held_out_losses` reads them."""
         indices = torch.linspace(0, len(self.held_out) - 1, min(clips, len(self.held_out))).round().long()
-        return (self._held_out_conditions(part.tolist()) for part in indices.split(HELD_OUT_BATCH))
+        for part in indices.split(HELD_OUT_BATCH):
+            data, conditions = self._held_out_conditions(part.tolist())
+            yield self.objective.with_still(conditions["still"]), data, conditions
 
     def _held_out_conditions(self, indices: list[int]) -> tuple[Tensor, Conditions]:
         """Normalised latents and all conditions of held-out clips, on the network's device."""

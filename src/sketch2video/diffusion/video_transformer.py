@@ -10,7 +10,8 @@ then denoised consistently with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -132,10 +133,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
     @property
     def spectrum(self) -> TemporalSpectrum:
         """The spectrum of the noise."""
-        config = self.config
-        near, still = tuple(config.near_deviations), tuple(config.still_deviations)
-        frames = config.frames_per_latent
-        return TemporalSpectrum(tuple(config.temporal_deviations), config.whitening, near, still, frames)
+        return spectrum_of(self.config)
 
     def still_positions(self, control: Tensor | None) -> Tensor | None:
         """The mask ``still`` of :meth:`forward` for videos with these control pictures.
@@ -242,6 +240,19 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         return (
             tokens if control_mask is None else torch.where(control_mask[:, None, None, None], tokens, self.no_control)
         )
+
+
+def spectrum_of(config: Mapping[str, Any]) -> TemporalSpectrum:
+    """The spectrum of the noise of a network with this config."""
+    near, still = (tuple(config.get(f"{name}_deviations", ())) for name in ("near", "still"))
+    frames = int(config.get("frames_per_latent", 1))
+    return TemporalSpectrum(tuple(config["temporal_deviations"]), config["whitening"], near, still, frames)
+
+
+def latent_scale(config: Mapping[str, Any], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C, 1, 1) of latents (..., C, h, w), of a network with this config."""
+    mean, std = (like.new_tensor(config[name]).view(-1, 1, 1) for name in ("latent_mean", "latent_std"))
+    return mean, std
 
 
 def by_latent(control: Tensor, frames_per_latent: int) -> Tensor:

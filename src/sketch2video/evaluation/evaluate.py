@@ -28,7 +28,7 @@ from sketch2video.evaluation.report import Example, animated_webp, write_report
 from sketch2video.evaluation.scores import Evaluation, Score, peak_signal_to_noise, spread_evenly
 from sketch2video.files import replacing, sha256_of_value, write_json
 from sketch2video.generation import seeded
-from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips
+from sketch2video.generation.seeded import Batches, ClipSampling, GeneratedClips, Given, generate_clips, row_batches
 from sketch2video.judges.faithfulness import shows_all_asked, word_pairs
 from sketch2video.judges.shipped import judge_path
 from sketch2video.judges.trained.video_judge import TRAINED_JUDGE, VideoJudge, video_judge
@@ -197,8 +197,7 @@ def _real_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Real clips, and with ``drawn`` the drawings of the curves that were fitted to them."""
     reader = ShardReader(data.clips)
-    for start in range(0, len(rows), batch_size):
-        batch = rows.iloc[start : start + batch_size]
+    for batch in row_batches(rows, batch_size):
         frames = reader.batch("frames", batch)
         if drawn:
             drawings = [curves.render(*frames.shape[2:4]) for curves in fitted_curves(data.curves, batch)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ from sketch2video.controls import Control
 from sketch2video.controls.sketch import fitted_curves
 from sketch2video.data.clips.shards import ShardReader
 from sketch2video.evaluation.consistency import mean
-from sketch2video.evaluation.scores import Score, spread
-from sketch2video.generation.seeded import GeneratedClips
+from sketch2video.evaluation.scores import Score, mean_score
+from sketch2video.generation.seeded import GeneratedClips, row_batches
 from sketch2video.params import SketchParams
 from sketch2video.scoring.fidelity import (
     HIGH,
@@ -59,20 +59,16 @@ class AskedDrawings:
     def real(self) -> Drawn:
         """The real clips with the drawings that belong to them."""
         reader = ShardReader(self.clips)
-        for batch in self._batches():
+        for batch in row_batches(self.rows, self.batch_size):
             frames = reader.batch("frames", batch)
             yield frames, self._of_rows(batch, frames.shape[2])
 
     def generated(self, clips: GeneratedClips) -> Drawn:
         """Generated clips with the drawings that they were made after."""
-        for batch, (frames, curves) in zip(self._batches(), clips.with_curves(), strict=True):
+        for batch, (frames, curves) in zip(row_batches(self.rows, self.batch_size), clips.with_curves(), strict=True):
             size = frames.shape[2]
             own = [lines_of_curves(sequence, size, size) for sequence in curves]
             yield frames, own or self._of_rows(batch, size)
-
-    def _batches(self) -> Iterator[pd.DataFrame]:
-        for start in range(0, len(self.rows), self.batch_size):
-            yield self.rows.iloc[start : start + self.batch_size]
 
     def _of_rows(self, rows: pd.DataFrame, size: int) -> list[list[Lines]]:
         """The lines of the control pictures of real clips."""
@@ -144,11 +140,9 @@ def control_scores(generated: Fidelity, real: Fidelity, bootstrap: int, protocol
     }
     scores = {}
     for name, measure in MEASURES.items():
-        values, true = (of_clips[~np.isnan(of_clips)] for of_clips in map(measure, (generated, real)))
-        if len(values):
-            about = protocol | {"clips": len(values), "interval": "bootstrap"} | facts[name]
-            floor = mean(true) if len(true) else None
-            scores[name] = Score(mean(values), spread(mean, values, bootstrap), floor, about)
+        score = mean_score(measure(generated), measure(real), bootstrap, protocol | facts[name])
+        if score is not None:
+            scores[name] = score
     return scores
 
 

@@ -198,11 +198,10 @@ def steadiness_scores(
     """
     scores = {}
     for name in ("flicker", "background_drift"):
-        values, true = (drawn[~np.isnan(drawn)] for drawn in (getattr(generated, name), getattr(real, name)))
-        if len(values):
-            about = {"clips": len(values), "unit": "share of the full range", "interval": "bootstrap"}
-            floor = mean(true) if len(true) else None
-            scores[name] = Score(mean(values), spread(mean, values, bootstrap), floor, protocol | about)
+        about = protocol | {"unit": "share of the full range"}
+        score = mean_score(getattr(generated, name), getattr(real, name), bootstrap, about)
+        if score is not None:
+            scores[name] = score
     for name, unit in (("sharpness", "full ranges a pixel"), ("motion", "frame widths a frame")):
         pairs = np.stack([getattr(generated, name), getattr(real, name)], 1)
         if pairs[:, 1].any():
@@ -210,6 +209,24 @@ def steadiness_scores(
             interval = spread(lambda both: ratio(both[:, 0], both[:, 1]), pairs, bootstrap)
             scores[f"{name}_ratio"] = Score(ratio(*pairs.T), interval, 1.0, protocol | about)
     return scores
+
+
+def mean_score(generated: np.ndarray, real: np.ndarray, bootstrap: int, protocol: dict[str, Any]) -> Score | None:
+    """The mean of a measure over the clips where it is defined, with that of real clips as its floor.
+
+    Args:
+        generated, real: (N,), NaN where the measure is undefined.
+        bootstrap: number of resamples of clips for the interval; below 2 there is none.
+        protocol: protocol of the score.
+
+    Returns:
+        None if the measure is undefined for all generated clips.
+    """
+    values, true = (of_clips[~np.isnan(of_clips)] for of_clips in (generated, real))
+    if not len(values):
+        return None
+    about = protocol | {"clips": len(values), "interval": "bootstrap"}
+    return Score(mean(values), spread(mean, values, bootstrap), mean(true) if len(true) else None, about)
 
 
 def spread(statistic: Callable[[np.ndarray], float], sample: np.ndarray, bootstrap: int) -> tuple[float, float] | None:

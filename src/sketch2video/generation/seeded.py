@@ -42,6 +42,20 @@ class ClipSampling(CallParams):
         """Settings from ``evaluate`` and ``base`` of the parameters: the same for the report and the gate."""
         return cls(num_frames=params.base.frames, seed=params.base.seed, **CallParams.options(params.evaluate))
 
+    def suiting(self, pipeline: Any) -> ClipSampling:
+        """The same, with the pipeline's own sampler if it does not support this one.
+
+        The sampler of the parameters is meant for the objective there; a pipeline may have been trained with another.
+        """
+        samplers = getattr(pipeline, "samplers", ())
+        return self.model_copy(update={"sampler": samplers[0]}) if samplers and self.sampler not in samplers else self
+
+
+def row_batches(rows: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
+    """Rows in batches of ``size``, the last one smaller."""
+    for start in range(0, len(rows), size):
+        yield rows.iloc[start : start + size]
+
 
 class GeneratedClips:
     """Generated clips on disk, in batches.
@@ -112,9 +126,8 @@ def generate_clips(
     """
     paths = []
     with tqdm(total=len(rows), desc=f"generate ({name})", unit="clip") as bar:
-        for start in range(0, len(rows), sampling.batch_size):
-            batch = rows.iloc[start : start + sampling.batch_size]
-            paths.append(folder / f"{name}-{start:05d}.safetensors")
+        for number, batch in enumerate(row_batches(rows, sampling.batch_size)):
+            paths.append(folder / f"{name}-{number * sampling.batch_size:05d}.safetensors")
             if _finished(paths[-1]) is None:
                 _generate(pipeline, batch, sampling, given(batch) if given else {}, paths[-1])
             bar.update(len(batch))

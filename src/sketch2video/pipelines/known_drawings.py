@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sketch2video.curve_vae import CurveVAE
-from sketch2video.curve_vae.given import fit_drawing, known_frames, known_strokes, together
+from sketch2video.curve_vae.given import fit_for, known_frames, known_strokes, together
 from sketch2video.curve_vae.known import Known
 from sketch2video.curves import CurveSequence
 from sketch2video.pipelines.request import VideoRequest
@@ -38,10 +38,9 @@ def known_drawings(curve_vae: CurveVAE, request: VideoRequest, device: torch.dev
         clips = [known_frames(curve_vae, drawings, request.num_frames) for drawings in videos]
     else:
         return None
-    return Known(*(part.to(device) for part in together(clips)))
+    return together(clips, device)
 
 
 def _fitted(ink: np.ndarray, curve_vae: CurveVAE) -> CurveSequence | list[CurveSequence]:
     """Curves of one frame: of a drawing (H, W), or of each of N drawings (N, H, W)."""
-    settings = {"most": curve_vae.config.strokes, "harmonics": curve_vae.config.harmonics}
-    return fit_drawing(ink, **settings) if ink.ndim == 2 else [fit_drawing(one, **settings) for one in ink]
+    return fit_for(curve_vae, ink) if ink.ndim == 2 else [fit_for(curve_vae, one) for one in ink]

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
-from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask
+from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask, latent_scale
 from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.loading import load_frozen
@@ -210,18 +210,13 @@ class LatentVideoPipeline(VideoPipeline):
 
     def normalised(self, latents: Tensor) -> Tensor:
         """The autoencoder's latents (..., C, h, w), standardised channel by channel."""
-        mean, std = self._scale(latents)
+        mean, std = latent_scale(self.transformer.config, latents)
         return (latents - mean) / std
 
     def unnormalised(self, latents: Tensor) -> Tensor:
         """The inverse of :meth:`normalised`."""
-        mean, std = self._scale(latents)
+        mean, std = latent_scale(self.transformer.config, latents)
         return latents * std + mean
-
-    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        config = self.transformer.config
-        mean, std = (like.new_tensor(values).view(-1, 1, 1) for values in (config.latent_mean, config.latent_std))
-        return mean, std
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
         """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], computed in batches."""

@@ -281,10 +281,10 @@ class VideoPipeline(DiffusionPipeline):
         """The curves of N videos, given or generated, and their ink (N, T, 1, height, width); None without drawings."""
         given = request.curves
         curves = None if given is None or isinstance(given, Mapping) else list(given)
-        if self.curve_vae is None:
-            return curves, None
         device = self._execution_device
         if not request.drawn:
+            if self.curve_vae is None:
+                return curves, None
             curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
         return curves, ink_of(request.sketches, curves, request.size or self.sample_size, device)
 

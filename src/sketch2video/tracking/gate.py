@@ -267,10 +267,8 @@ def _judge(
 ) -> Verdict:
     """Verdict of a judge on clips that a version generates for the rows' captions."""
     folder, _ = locate_version(f"models:/{params.register_.name}/{version}")
-    pipeline, sampling = load_pipeline(folder), ClipSampling.of(params)
-    # Older versions may have been trained with another objective.
-    if pipeline.samplers and sampling.sampler not in pipeline.samplers:
-        sampling = sampling.model_copy(update={"sampler": pipeline.samplers[0]})
+    pipeline = load_pipeline(folder)
+    sampling = ClipSampling.of(params).suiting(pipeline)
     settings = {CONTENT_HASH: content_hash(folder), "sampling": sampling.model_dump(), "rows": rows.to_json()}
     kept = folder_for("gate", settings, [], checkpoints, code=[str(seeded.__file__), pipeline_code(pipeline)])
     remove_old_folders(kept)

@@ -29,8 +29,7 @@ from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
 from sketch2video.params import SamplingOptions
 from sketch2video.pipelines.callbacks import CallbackOnStepEnd
-from sketch2video.pipelines.drawing import Curves, Sketches, draw, ink_of
-from sketch2video.pipelines.known_drawings import known_drawings
+from sketch2video.pipelines.drawing import Curves, Sketches, draw
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import VideoRequest
 from sketch2video.pipelines.video_pipeline import VideoPipeline
@@ -239,8 +238,8 @@ class AdaptedVideoPipeline(VideoPipeline):
             )
         if request.strokes is not None and self.curve_vae is None:
             raise ValueError("strokes was given, but this model has no curve VAE; give curves or sketches")
-        frames = (self._padded(request.num_frames) - 1) // self.base.frame_step + 1
-        expected = (request.num_videos, frames, *self._latent_shape(*self._size(request)))
+        length = self.base.latent_frames(self._padded(request.num_frames))
+        expected = (request.num_videos, length, *self._latent_shape(*self._size(request)))
         if request.latents is not None and request.latents.shape != expected:
             raise ValueError(f"latents are {tuple(request.latents.shape)}, expected noise {expected}")
 
@@ -256,16 +255,10 @@ class AdaptedVideoPipeline(VideoPipeline):
         self, request: VideoRequest, text: TextCondition | None
     ) -> tuple[list[CurveSequence] | None, Tensor | None]:
         """See :class:`VideoPipeline`; drawings of some frames leave the others blank."""
-        device, given = self._execution_device, key_drawings(request)
-        if given is not None:
-            return None, ink_of_key_frames(given, request.num_videos, request.num_frames, self._size(request), device)
-        if self.curve_vae is None and not request.drawn:
-            return None, None
-        curves = None if request.curves is None or isinstance(request.curves, Mapping) else list(request.curves)
-        if not request.drawn:
-            assert self.curve_vae is not None
-            curves = self.draw(request, text, known_drawings(self.curve_vae, request, device))
-        return curves, ink_of(request.sketches, curves, self._size(request), device)
+        given, size, device = key_drawings(request), self._size(request), self._execution_device
+        if given is None:
+            return super().drawing(request, text)
+        return None, ink_of_key_frames(given, request.num_videos, request.num_frames, size, device)
 
     def draw(self, request: VideoRequest, text: TextCondition | None, known: Known | None) -> list[CurveSequence]:
         """See :class:`VideoPipeline`; the curve VAE has a text encoder of its own."""
@@ -298,9 +291,9 @@ class AdaptedVideoPipeline(VideoPipeline):
             # The last drawing is repeated where the base generates more frames than were asked for.
             last = pictures[:, -1:].expand(-1, frames - pictures.shape[1], -1, -1, -1)
             control = encode_control(self.base, self.vae, torch.cat([pictures, last], dim=1), drawn)
-        length = (frames - 1) // self.base.frame_step + 1
         noise = request.latents
         if noise is None:
+            length = self.base.latent_frames(frames)
             shape = (request.num_videos, length, *self._latent_shape(*self._size(request)))
             noise = self.base.noise(shape, request.generator, device)
         predict = guided_base(
