@@ -119,7 +119,9 @@ def tiny_parts(control_channels: int, **settings: Any) -> dict[str, Any]:
     return {
         "tokenizer": tokenizer,
         "text_encoder": BertModel(BertConfig(vocab_size=len(tokenizer), **sizes), add_pooling_layer=False),
-        "autoencoder": FrameAutoencoder(4, halvings=2, width=16, control_channels=control_channels, blocks=1),
+        "autoencoder": FrameAutoencoder(
+            4, halvings=2, width=16, control_channels=control_channels, blocks=1, texture=True
+        ),
         "transformer": VideoTransformer(
             **shape, sample_size=32, sample_frames=8, control_channels=control_channels, **settings
         ),

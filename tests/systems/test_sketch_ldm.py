@@ -53,6 +53,23 @@ def test_videos_curves_and_drawings_belong_together(pipeline) -> None:
         np.testing.assert_array_equal(curves.render(32, 32), sketch)
 
 
+def test_all_frames_of_a_video_have_one_texture(pipeline) -> None:
+    arguments = {"num_inference_steps": 2, "sketches": np.stack([drawing(8, 32)] * 2)}
+    textured = pipeline(CAPTIONS, generator=seeded(0, 1), output_type="pt", **arguments).frames
+    latents = pipeline(CAPTIONS, generator=seeded(0, 1), output_type="latent", **arguments).frames
+    ink = torch.from_numpy(arguments["sketches"]).unsqueeze(2) / 255
+    plain = pipeline.decode_videos(latents, ink) / 2 + 0.5
+    features = pipeline.autoencoder.features(latents.flatten(0, 1), ink.flatten(0, 1))
+    amplitude = pipeline.autoencoder.texture.amplitude(features).unflatten(0, (2, 8))
+    field = 2 * (textured - plain) / amplitude
+    inside = (textured > 0.01) & (textured < 0.99)  # pixels are clamped
+    spread = torch.where(inside, field, torch.nan).nanmedian(1, keepdim=True).values
+    assert inside.float().mean() > 0.5
+    torch.testing.assert_close(field[inside], spread.expand_as(field)[inside], atol=5e-3, rtol=0)
+    assert 0.5 < spread[0][~spread[0].isnan()].std() < 1.5
+    assert (spread[0] - spread[1])[~(spread[0] + spread[1]).isnan()].abs().mean() > 0.5  # each video has its own
+
+
 def test_a_video_depends_on_its_seed_and_not_on_its_batch(pipeline) -> None:
     together = pipeline([*CAPTIONS, CAPTIONS[0]], num_inference_steps=2, generator=seeded(5, 6, 7)).frames
     alone = pipeline(CAPTIONS[1], num_inference_steps=2, generator=seeded(6)).frames

@@ -16,12 +16,16 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.autoencoder.colour_layers import ColourLayers
 from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, encoder_trunk, enlargement
+from sketch2video.autoencoder.texture import StaticTexture
 from sketch2video.networks.loading import load_frozen
+
+Generators = torch.Generator | list[torch.Generator] | None
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
 
@@ -55,6 +59,8 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         fold: pixels along an axis that one position of the finest layers spans, a power of two: larger frames in
             little more time. Pixels of a convolution are folded alike; colours are predicted at these positions.
         fine_width: channels at the full resolution, where the weights of the mixture are predicted.
+        texture: whether the texture that the latent cannot hold can be sampled; see
+            :mod:`~sketch2video.autoencoder.texture`.
     """
 
     @register_to_config
@@ -69,6 +75,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         colour_layers: int = 0,
         fold: int = 2,
         fine_width: int = 16,
+        texture: bool = False,
     ) -> None:
         super().__init__()
         levels = halvings + 2 - fold.bit_length()
@@ -92,6 +99,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
                 self.enlarge.append(enlargement(channels, level, fold))
         if colour_layers:
             self.pixels = ColourLayers(channels[0], fold, colour_layers, fine_width, control_channels)
+        self.texture = StaticTexture(channels[0], fold) if texture else None
 
     def __getattr__(self, name: str) -> Any:
         # diffusers looks attributes up in the config before it looks for modules, and here both have a `control`.
@@ -131,29 +139,63 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
     @apply_forward_hook
-    def decode(self, latents: Tensor, control: Tensor | None = None) -> Tensor:
+    def decode(self, latents: Tensor, control: Tensor | None = None, texture: Tensor | None = None) -> Tensor:
         """Decode latents.
 
         Args:
             latents: (N, C, h, w).
             control: (N, control_channels, H, W) in [0, 1]; a blank picture if None. Ignored where there are no such
                 channels.
+            texture: (N, 1, H, W), see :meth:`StaticTexture.field`, the same for all frames of a video; None: frames
+                are without texture.
 
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss has a gradient everywhere.
+
+        Raises:
+            ValueError: a texture is given to an autoencoder without one.
         """
-        x = self.decoder_in(latents)
         channels = self.config.control_channels
         if channels and control is None:
             height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
             control = latents.new_zeros(len(latents), channels, height, width)
+        features = self.features(latents, control)
+        pixels = self.pixels_of(features, control)
+        if texture is None:
+            return pixels
+        if self.texture is None:
+            raise ValueError("a texture was given to an autoencoder without one; make it with texture=True")
+        return pixels + self.texture.amplitude(features) * texture
+
+    def sample_texture(self, latents: Tensor, generator: Generators) -> Tensor | None:
+        """Random texture of videos for :meth:`decode`, (N, 1, H, W) for latents (N, ..., h, w); None without one."""
+        if self.texture is None:
+            return None
+        shape = len(latents), 1, *(side * self.factor for side in latents.shape[-2:])
+        noise: Tensor = randn_tensor(shape, generator=generator, device=latents.device)
+        return self.texture.field(noise)
+
+    def features(self, latents: Tensor, control: Tensor | None) -> Tensor:
+        """Features at the decoder's finest positions: (N, channels, H / fold, W / fold).
+
+        Args:
+            latents: (N, C, h, w).
+            control: (N, control_channels, H, W) in [0, 1]; ignored, or None, where there are no such channels.
+        """
+        x = self.decoder_in(latents)
         for level, blocks in enumerate(self.decoder):
-            if channels:
+            if level:
+                x = self.enlarge[level - 1](x)
+            if self.config.control_channels:
                 x = x + self.control[level](control)
             x = blocks(x)
-            if level < len(self.enlarge):
-                x = self.enlarge[level](x)
-        return cast(Tensor, self.pixels(x, control)) if self.config.colour_layers else x
+        return cast(Tensor, x)
+
+    def pixels_of(self, features: Tensor, control: Tensor | None) -> Tensor:
+        """Frames (N, 3, H, W) of these features, without texture; see :meth:`features`."""
+        if self.config.colour_layers:
+            return cast(Tensor, self.pixels(features, control))
+        return cast(Tensor, self.enlarge[-1](features))
 
     def forward(self, frames: Tensor, control: Tensor | None = None) -> Tensor:
         """Reconstruction of frames (N, 3, H, W) through the posterior's mean."""

@@ -12,6 +12,7 @@ from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.autoencoder.perceptual import perceptual_distance
+from sketch2video.autoencoder.texture import covariance_loss
 from sketch2video.controls import Control, find_control
 from sketch2video.curves.equation.corruption import draw_ink
 from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
@@ -23,6 +24,13 @@ from sketch2video.training.previews import save_sheet, to_uint8
 
 HELD_OUT_FRAMES = 256
 FRAMES_AT_ONCE = 32
+TEXTURE_CLIPS = 256
+"""Training clips of which the power of the texture is measured."""
+
+TEXTURE_WEIGHT = 1e-3
+"""Of the loss of the texture's amplitude. It has weights of its own, whose steps do not depend on it; a small one does
+not change how the gradients of all others are clipped."""
+
 CONTROL_DROPOUT = 0.1
 """Share of frames that are decoded with a blank control picture, so that latents can also be decoded without one."""
 
@@ -58,6 +66,7 @@ def train_autoencoder(
     section, followed = params.autoencoder, find_control(control)
     torch.manual_seed(params.base.seed)
     task = AutoencoderTask(section, followed, held_out_frames(followed, clips, curves))
+    dataset = clip_dataset(followed, clips, curves, "train")
     settings = {
         "autoencoder": section.model_dump(),
         "control": control,
@@ -65,7 +74,7 @@ def train_autoencoder(
     }
     result = train(
         task,
-        clip_dataset(followed, clips, curves, "train"),
+        dataset,
         section.training,
         name="autoencoder",
         checkpoint_folder=folder_for(
@@ -74,6 +83,7 @@ def train_autoencoder(
         seed=params.base.seed,
         logger=logger,
     )
+    task.measure_texture(dataset)
     with replacing_once(output) as partial:
         task.module.save_pretrained(partial)
     return result
@@ -85,7 +95,8 @@ class AutoencoderTask(Task):
     The loss is the mean absolute error, plus a perceptual term, plus a small KL term (Rombach et al. 2022,
     section 3.1 and appendix G). Errors near the drawing's lines weigh more: lines are a few percent of the pixels, but
     shapes are recognised by their outlines. The mean absolute error of the difference between the two frames is added,
-    too: what changes from frame to frame is seen as flicker, what errs in both alike is not.
+    too: what changes from frame to frame is seen as flicker, what errs in both alike is not. What errs in both alike is
+    also what the amplitude of the texture learns, from the decoder's features and without changing them.
 
     Args:
         section: parameters of the autoencoder.
@@ -106,6 +117,7 @@ class AutoencoderTask(Task):
                 control=control.name,
                 colour_layers=section.colour_layers,
                 fold=section.fold,
+                texture=section.texture,
             )
         )
         self.section = section
@@ -126,14 +138,35 @@ class AutoencoderTask(Task):
         posterior = self.module.encode(frames)
         pairs = [len(frames) // 2, 2, *posterior.mean.shape[1:]]  # a process has whole clips of a batch
         noise = draw(torch.randn, pairs, generator).flatten(0, 1)
-        decoded = self.module.decode(posterior.sample(noise), control).float()
+        features = self.module.features(posterior.sample(noise), control)
+        decoded = self.module.pixels_of(features, control).float()
         errors = decoded - frames
         error, change = (weight * errors.abs()).mean(), (errors[::2] - errors[1::2]).abs().mean()
         perceptual = self.perceptual(decoded, frames).float()
         kl = posterior.kl()
         loss = error + self.section.change_weight * change
         loss = loss + self.section.perceptual_weight * perceptual + self.section.kl_weight * kl
+        if self.module.texture is not None:
+            amplitude = self.module.texture.amplitude(features.detach())
+            residuals = grey_pairs(errors.detach())
+            loss = loss + TEXTURE_WEIGHT * covariance_loss(amplitude[::2], amplitude[1::2], residuals)
         return loss, {"error": error, "change": change, "perceptual": perceptual, "kl": kl}
+
+    @torch.no_grad()
+    def measure_texture(self, dataset: ShardDataset) -> None:
+        """Set the power of the autoencoder's texture, if it has one, from two frames each of training clips."""
+        if self.module.texture is None:
+            return
+        pairs, device = [], self.module.device
+        for part in spread(len(dataset), TEXTURE_CLIPS).split(FRAMES_AT_ONCE // 2):
+            batch = {name: tensor.to(device) for name, tensor in dataset.batch(part.tolist()).items()}
+            length = batch["frames"].shape[1]
+            first = torch.arange(len(part), device=device) * 5 % length
+            times = torch.stack([first, (first + (length + 1) // 2) % length], 1)
+            frames, _, control = frames_at(self.control, batch, times)
+            pairs.append(grey_pairs(self.module(frames, control) - frames))
+        first, second = (torch.cat(residuals) for residuals in zip(*pairs, strict=True))
+        self.module.texture.set_power(first, second, self.module.factor)
 
     def matrices(self) -> list[nn.Parameter]:
         """The kernels between hidden layers; see :meth:`Task.matrices`."""
@@ -183,6 +216,17 @@ def line_weights(ink: Tensor, extra: float) -> Tensor:
     return weights / average(weights.mean())
 
 
+def grey_pairs(errors: Tensor) -> tuple[Tensor, Tensor]:
+    """Errors (2N, 3, H, W) of two frames each of N clips, side by side, as grey residuals of either: (N, 1, H, W)."""
+    grey = errors.mean(1, keepdim=True)
+    return grey[::2], grey[1::2]
+
+
+def spread(length: int, count: int) -> Tensor:
+    """``count`` indices (int64) evenly over a dataset of ``length``, or all of them if there are fewer."""
+    return torch.linspace(0, length - 1, min(count, length)).round().long()
+
+
 def mean_psnr(frames: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio of frames (N, 3, H, W) in [-1, 1], dB, averaged over frames."""
     mean_square = (frames.clamp(-1, 1) - target).square().mean((1, 2, 3))
@@ -199,9 +243,15 @@ def clip_dataset(control: Control, clips: Path, curves: Path, split: str) -> Sha
 def random_frames(
     control: Control, batch: Batch, generator: torch.Generator, count: int = 1
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """``count`` random frames of every clip of a batch, clip by clip; see :func:`frames_at`."""
+    """``count`` random frames of every clip of a batch, clip by clip, different ones if there are as many.
+
+    See :func:`frames_at`.
+    """
     samples, length = batch["frames"].shape[:2]
-    return frames_at(control, batch, draw(partial(torch.randint, length), [samples, count], generator))
+    if count > length:
+        return frames_at(control, batch, draw(partial(torch.randint, length), [samples, count], generator))
+    order = draw(torch.rand, [samples, length], generator).argsort(1)
+    return frames_at(control, batch, order[:, :count])
 
 
 def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -232,7 +282,7 @@ def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Te
 def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:
     """Frames of the test split, spread over clips and times: ``frames`` and, if there is any, ``control``."""
     dataset = clip_dataset(control, clips, curves, "test")
-    indices = torch.linspace(0, len(dataset) - 1, min(HELD_OUT_FRAMES, len(dataset))).round().long().tolist()
+    indices = spread(len(dataset), HELD_OUT_FRAMES).tolist()
     batch = dataset.batch(indices)
     times = torch.arange(len(indices)) * 5 % batch["frames"].shape[1]  # 5 is coprime to usual lengths: all frames occur
     frames, _, pictures = frames_at(control, batch, times)

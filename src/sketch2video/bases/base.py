@@ -143,6 +143,15 @@ class Base(ABC):
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """Videos (N, T, 3, H, W), about [-1, 1], float32, of normalised latents."""
 
+    def decode_finished(self, vae: Any, latents: Tensor, generator: Any) -> Tensor:
+        """As :meth:`decode`, with all that is sampled in decoding.
+
+        Args:
+            vae, latents: see :meth:`decode`.
+            generator: random generator, or None.
+        """
+        return self.decode(vae, latents)
+
     @abstractmethod
     def encode_text(
         self,

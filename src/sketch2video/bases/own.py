@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder
+from sketch2video.autoencoder.videos import decode_videos, encode_videos
 from sketch2video.bases.base import LEVELS, Base, Predict, refuse
 from sketch2video.bases.widened_input import concatenating
 from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective
@@ -23,8 +24,6 @@ from sketch2video.diffusion.video_transformer import VideoTransformer, by_latent
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
-
-FRAMES_AT_ONCE = 64
 
 
 class Own(Base):
@@ -84,15 +83,21 @@ class Own(Base):
 
     def encode(self, vae: Any, videos: Tensor) -> Tensor:
         """See :class:`Base`."""
-        latents = torch.cat([vae.encode(part).mean for part in videos.flatten(0, 1).split(FRAMES_AT_ONCE)]).float()
+        latents = encode_videos(vae, videos).float()
         mean, std = latent_scale(self.config, latents)
-        return ((latents - mean) / std).unflatten(0, videos.shape[:2])
+        return (latents - mean) / std
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """See :class:`Base`."""
+        return self._decoded(vae, latents, None)
+
+    def decode_finished(self, vae: Any, latents: Tensor, generator: Any) -> Tensor:
+        """See :class:`Base`."""
+        return self._decoded(vae, latents, vae.sample_texture(latents, generator))
+
+    def _decoded(self, vae: Any, latents: Tensor, texture: Tensor | None) -> Tensor:
         mean, std = latent_scale(self.config, latents)
-        frames = (latents * std + mean).flatten(0, 1).split(FRAMES_AT_ONCE)
-        return torch.cat([vae.decode(part) for part in frames]).float().unflatten(0, latents.shape[:2])
+        return decode_videos(vae, latents * std + mean, texture=texture)
 
     def encode_text(
         self,

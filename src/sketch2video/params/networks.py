@@ -120,6 +120,7 @@ class AutoencoderParams(Section):
     fold: int = Field(ge=2)
     width: int = Field(ge=8)
     colour_layers: int = Field(ge=0)
+    texture: bool = Field(description="whether texture that latents cannot hold is sampled")
     kl_weight: float = Field(ge=0)
     line_weight: float = Field(ge=0)
     change_weight: float = Field(ge=0)

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
+from sketch2video.autoencoder.videos import decode_videos, encode_videos
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask, latent_scale
@@ -26,7 +27,7 @@ from sketch2video.networks.precision import precision
 from sketch2video.params import SAMPLERS, CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.request import VideoRequest
-from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
+from sketch2video.pipelines.video_pipeline import VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder
 
 
@@ -220,15 +221,21 @@ class LatentVideoPipeline(VideoPipeline):
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
         """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], computed in batches."""
-        parts = pictures.flatten(0, 1).split(FRAMES_AT_ONCE)
-        return torch.cat([self.autoencoder.encode(part).mean for part in parts]).unflatten(0, pictures.shape[:2])
+        return encode_videos(self.autoencoder, pictures)
 
-    def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
-        """Frames (N, T, 3, S, S), about [-1, 1], of latents (N, T, C, h, w) in the autoencoder's units."""
-        parts = made.flatten(0, 1).split(FRAMES_AT_ONCE)
-        pictures = [None] * len(parts) if control is None else control.flatten(0, 1).split(FRAMES_AT_ONCE)
-        frames = torch.cat([self.autoencoder.decode(*part) for part in zip(parts, pictures, strict=True)])
-        return frames.float().unflatten(0, made.shape[:2])
+    def decode_videos(self, made: Tensor, control: Tensor | None, texture: Tensor | None = None) -> Tensor:
+        """Frames (N, T, 3, S, S), about [-1, 1], of latents (N, T, C, h, w) in the autoencoder's units.
+
+        Args:
+            made: the latents.
+            control: control pictures for the decoder, (N, T, C, S, S); None: none.
+            texture: (N, 1, S, S), see :meth:`FrameAutoencoder.decode`; None: none.
+        """
+        return decode_videos(self.autoencoder, made, control, texture)
+
+    def decode_finished(self, made: Tensor, control: Tensor | None, generator: Generators) -> Tensor:
+        """See :class:`VideoPipeline`; samples the texture, if the autoencoder has one."""
+        return self.decode_videos(made, control, self.autoencoder.sample_texture(made, generator))
 
 
 def save_pipeline(

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sketch2video.controls import Control, control_of_network
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.curve_vae.known import Known
+from sketch2video.curve_vae.sampling import Generators
 from sketch2video.curves import CurveSequence
 from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE
@@ -256,7 +257,7 @@ class VideoPipeline(DiffusionPipeline):
         self.timings.lap(self.making)
         frames = made
         if request.output_type != "latent":
-            decoded = self.decode_videos(made, pictures)
+            decoded = self.decode_finished(made, pictures, request.generator)
             frames = self.video_processor.postprocess_video(decoded.transpose(1, 2), request.output_type)
         self.timings.lap("decoding")
         self.maybe_free_model_hooks()
@@ -309,3 +310,12 @@ class VideoPipeline(DiffusionPipeline):
             control: control pictures for the decoder, (N, T, C, S, S); None: none.
         """
         raise NotImplementedError
+
+    def decode_finished(self, made: Any, control: Tensor | None, generator: Generators) -> Tensor:
+        """As :meth:`decode_videos`, with all that is sampled in decoding.
+
+        Args:
+            made, control: see :meth:`decode_videos`.
+            generator: random generator.
+        """
+        return self.decode_videos(made, control)

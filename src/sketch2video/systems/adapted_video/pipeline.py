@@ -329,6 +329,12 @@ class AdaptedVideoPipeline(VideoPipeline):
         """See :class:`VideoPipeline`; one video at a time bounds the memory."""
         return torch.cat([self.base.decode(self.vae, video) for video in made.split(1)])
 
+    def decode_finished(self, made: Tensor, control: Tensor | None, generator: Generators) -> Tensor:
+        """See :class:`VideoPipeline`; one video at a time bounds the memory."""
+        generators = generator if isinstance(generator, list) else [generator] * len(made)
+        videos = zip(made.split(1), generators, strict=True)
+        return torch.cat([self.base.decode_finished(self.vae, *video) for video in videos])
+
 
 def _first_frames(videos: Any, frames: int) -> Any:
     """The first frames of videos in any output type."""
