@@ -24,7 +24,7 @@ STROKES_CLIPS ?= 144
 PIPELINE ?=
 # Systems for make results; empty: the table of the default run.
 SYSTEMS ?=
-# Name of the data for make results, if not the default: it ends the tables' names, such as sprites.
+# Name of the data for make results and bench-limits, if not the default: it ends the tables' names, such as sprites.
 DATA_NAME ?=
 # WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
 WRITE ?=
@@ -150,6 +150,10 @@ bench-stroke-numbers: $(READY) ## Compare priors on latents and on coefficients 
 .PHONY: bench-few-drawings
 bench-few-drawings: $(READY) ## Measure the strokes between one to three given drawings of a clip (variables as above; PIPELINE=folder paints them)
 	python -m benchmarks.few_drawings --model "$$CURVE_VAE" --text-encoder "$$TEXT_ENCODER" --curves "$$DATA/curves" --sketches "$$DATA/sketches" --clips "$$DATA/clips" --clips-count "$$STROKES_CLIPS" $(if $(PIPELINE),--pipeline "$$PIPELINE")
+
+.PHONY: bench-limits
+bench-limits: $(READY) ## Train on your own clips with one limit changed at a time, such as their number (CLIPS=captions.csv)
+	python -m benchmarks.limits $(if $(CLIPS),"$$CLIPS") $(if $(DATA_NAME),--data "$$DATA_NAME")
 
 .PHONY: bench-studio
 bench-studio: $(READY) ## Measure how fast the studio draws and paints, and many requests (MODELS=folder)
