@@ -13,6 +13,7 @@ from sketch2video.curves.fitting.time_harmonics import (
     _numbers,
     _raised,
     _stacked,
+    smooth_in_time,
 )
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
@@ -262,3 +263,34 @@ def test_impossible_requests_are_refused():
         fit_clip(curves, budget=7)
     with pytest.raises(ValueError, match="cuts"):
         fit_clip(curves, np.zeros(3, bool))
+
+
+def test_strokes_that_are_smooth_in_time_stay_in_their_frames_and_slots(scene):
+    visibility = scene.visibility.copy()
+    visibility[:3, 0] = visibility[7:, 1] = 0
+    curves = CurveSequence(scene.coefficients, visibility)
+    smooth = smooth_in_time(curves, tolerance=0.005)
+    np.testing.assert_array_equal(smooth.visibility, curves.visibility)
+    assert not (smooth.coefficients != 0)[curves.coefficients == 0].any()
+    np.testing.assert_array_equal(smooth.coefficients[~curves.visible], curves.coefficients[~curves.visible])
+    seen = curves.visible
+    apart = np.sqrt(((smooth.points(200) - curves.points(200))[seen] ** 2).sum(-1).mean())
+    assert 0.001 < apart < 0.006
+    jerks = [np.abs(np.diff(one.points(200)[3:7, :2], 2, axis=0)).mean() for one in (smooth, curves)]
+    assert jerks[0] < 0.5 * jerks[1]
+
+
+def test_smooth_strokes_are_those_of_the_equation_of_the_clip():
+    curves = drawing((0, moving(12, 4)), (4, moving(8, 4, 1)))
+    cuts = np.arange(12) == 9
+    drawn = fit_clip(curves, cuts, tolerance=0.004).sample()
+    smooth = smooth_in_time(curves, cuts, tolerance=0.004)
+    alike = np.abs(drawn.points(30)[:, :, None] - smooth.points(30)[:, None]).max((3, 4)) < 1e-5
+    for t in range(12):
+        shown = alike[t][np.ix_(drawn.visible[t], smooth.visible[t])]
+        assert shown.any(0).all()
+        assert shown.any(1).all()
+    empty = CurveSequence(np.ones((5, 2, 2, 3)), np.zeros((5, 2)))
+    np.testing.assert_array_equal(smooth_in_time(empty, tolerance=0.1).coefficients, empty.coefficients)
+    with pytest.raises(ValueError, match="cuts"):
+        smooth_in_time(curves, np.zeros(3, bool), tolerance=0.1)

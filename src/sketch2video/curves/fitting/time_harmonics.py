@@ -31,11 +31,12 @@ _ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class _Life:
-    """A stroke's coefficients of consecutive frames from ``first``: series (L, 2, K), and what they need.
+    """The coefficients of a slot in consecutive frames from ``first``: series (L, 2, K), and what they need.
 
     ``energy`` (M, K) is the squared error, summed over frames and weighted by length, that the pairs (m, k) remove.
     """
 
+    slot: int
     first: int
     series: np.ndarray
     basis: np.ndarray
@@ -65,14 +66,42 @@ def fit_clip(
     Raises:
         ValueError: the budget is too small for the strokes, or cuts are not as long as the frames.
     """
+    return ClipEquation(tuple(stroke for _, stroke in _fitted(curves, cuts, budget, tolerance)), len(curves))
+
+
+def smooth_in_time(curves: CurveSequence, cuts: np.ndarray | None = None, *, tolerance: float) -> CurveSequence:
+    """The strokes of a clip as its equation has them: the same frames and slots, with few functions of time.
+
+    A coefficient that a frame does not use stays zero, so frames are within the budget that they were fitted to.
+
+    Args:
+        curves: T frames.
+        cuts: as in :func:`fit_clip`.
+        tolerance: as in :func:`fit_clip`.
+
+    Raises:
+        ValueError: cuts are not as long as the frames.
+    """
+    coefficients = curves.coefficients.copy()
+    for life, stroke in _fitted(curves, cuts, None, tolerance):
+        lived = slice(life.first, life.first + len(life.series))
+        smooth = np.zeros(coefficients[lived, life.slot].shape)
+        smooth[..., : stroke.coefficients.shape[-1]] = stroke.at(midpoints(len(curves))[lived])
+        coefficients[lived, life.slot] = np.where(coefficients[lived, life.slot] != 0, smooth, 0)
+    return CurveSequence(coefficients, curves.visibility)
+
+
+def _fitted(
+    curves: CurveSequence, cuts: np.ndarray | None, budget: int | None, tolerance: float
+) -> list[tuple[_Life, MovingStroke]]:
+    """The lives of a clip and their strokes, by birth; see :func:`fit_clip`."""
     if cuts is not None and np.shape(cuts) != (len(curves),):
         raise ValueError(f"cuts must have the shape ({len(curves)},), not {np.shape(cuts)}")
     lives = _lives(curves, np.zeros(len(curves), bool) if cuts is None else np.asarray(cuts, bool))
     if not lives:
-        return ClipEquation((), len(curves))
+        return []
     shared = _shared(lives, budget, tolerance)
-    solved = (_solved(life, limits[limits > 0], len(curves)) for life, limits in zip(lives, shared, strict=True))
-    return ClipEquation(tuple(solved), len(curves))
+    return [(life, _solved(life, limits[limits > 0], len(curves))) for life, limits in zip(lives, shared, strict=True)]
 
 
 def _lives(curves: CurveSequence, cuts: np.ndarray) -> list[_Life]:
@@ -82,18 +111,18 @@ def _lives(curves: CurveSequence, cuts: np.ndarray) -> list[_Life]:
         borders = np.flatnonzero(np.diff(visible, prepend=False) | cuts)
         for frames in np.split(np.arange(len(curves)), borders):
             if len(frames) and visible[frames[0]]:
-                found.append(_life(int(frames[0]), curves.coefficients[frames, slot].astype(np.float64)))
+                found.append(_life(slot, int(frames[0]), curves.coefficients[frames, slot].astype(np.float64)))
     return sorted(found, key=lambda life: life.first)
 
 
-def _life(first: int, series: np.ndarray) -> _Life:
+def _life(slot: int, first: int, series: np.ndarray) -> _Life:
     used = np.flatnonzero((series != 0).any((0, 1)))
     series = series[..., : used.max(initial=0) + 1]
     weight = max(float(lengths(series).mean()), np.finfo(float).tiny)
     basis = time_functions(midpoints(len(series)), len(series))
     removed = (np.tensordot(np.linalg.qr(basis)[0].T, series, 1) ** 2).sum(1)
     removed[:, 1:] /= 2.0  # mean squares of cos(k pi u)
-    return _Life(first, series, basis, weight, removed * weight)
+    return _Life(slot, first, series, basis, weight, removed * weight)
 
 
 def _numbers(limits: np.ndarray) -> int:
