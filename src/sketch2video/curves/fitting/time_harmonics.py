@@ -11,6 +11,7 @@ that are best for their numbers, so what is left of the tolerance, or of the bud
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -29,17 +30,28 @@ _ROUNDING = 1e-14
 """Share of the energy of a signal that single precision rounds off."""
 
 
+@lru_cache(maxsize=8)
+def _orthonormal(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The functions of time at the frames of a life as Q R: orthonormal columns, and upper triangular."""
+    q, r = np.linalg.qr(time_functions(midpoints(frames), frames))
+    return q, r
+
+
 @dataclass(frozen=True)
 class _Life:
-    """The coefficients of a slot in consecutive frames from ``first``: series (L, 2, K), and what they need.
+    """The coefficients of a slot in consecutive frames from ``first``.
 
-    ``energy`` (M, K) is the squared error, summed over frames and weighted by length, that the pairs (m, k) remove.
+    Attributes:
+        series: (L, 2, K), of L frames.
+        projected: (L, 2, K), on the orthonormalised functions of time.
+        weight: mean length of the stroke.
+        energy: (L, K) squared error, summed over frames and weighted, that the pairs (m, k) remove.
     """
 
     slot: int
     first: int
     series: np.ndarray
-    basis: np.ndarray
+    projected: np.ndarray
     weight: float
     energy: np.ndarray
 
@@ -119,10 +131,10 @@ def _life(slot: int, first: int, series: np.ndarray) -> _Life:
     used = np.flatnonzero((series != 0).any((0, 1)))
     series = series[..., : used.max(initial=0) + 1]
     weight = max(float(lengths(series).mean()), np.finfo(float).tiny)
-    basis = time_functions(midpoints(len(series)), len(series))
-    removed = (np.tensordot(np.linalg.qr(basis)[0].T, series, 1) ** 2).sum(1)
+    projected = np.tensordot(_orthonormal(len(series))[0].T, series, 1)
+    removed = (projected**2).sum(1)
     removed[:, 1:] /= 2.0  # mean squares of cos(k pi u)
-    return _Life(slot, first, series, basis, weight, removed * weight)
+    return _Life(slot, first, series, projected, weight, removed * weight)
 
 
 def _numbers(limits: np.ndarray) -> int:
@@ -267,9 +279,10 @@ def _solved(life: _Life, limits: np.ndarray, frames: int) -> MovingStroke:
     """The least-squares coefficients within limits: for pen harmonic k, those of all m with K_m > k."""
     coefficients = np.zeros((len(limits), 2, int(limits[0])))
     counts = (limits[:, None] > np.arange(limits[0])).sum(0)
+    triangle = _orthonormal(len(life.series))[1]
     for count in np.unique(counts):
         columns = np.flatnonzero(counts == count)
-        wanted = life.series[..., columns].reshape(len(life.series), -1)
-        found = scipy.linalg.lstsq(life.basis[:, :count], wanted)[0]
+        wanted = life.projected[:count, :, columns].reshape(count, -1)
+        found = scipy.linalg.solve_triangular(triangle[:count, :count], wanted)
         coefficients[:count, :, columns] = found.reshape(count, 2, -1)
     return MovingStroke(life.first / frames, (life.first + len(life.series)) / frames, coefficients)
