@@ -221,8 +221,8 @@ function showPainting(state) {
   byId("lines-button").disabled = !after;
   byId("save-button").disabled = !painter.possible || busy;
   byId("download-button").disabled = !store.doc.drawing && !after;
-  for (const kind of ["mp4", "gif"]) document.querySelector(`[data-kind="${kind}"]`).disabled = !painter.possible;
-  for (const kind of ["svg", "drawing_json", "html"]) document.querySelector(`[data-kind="${kind}"]`).disabled = !store.doc.drawing?.strokes.length;
+  for (const [kind] of VIDEOS) document.querySelector(`[data-kind="${kind}"]`).disabled = !painter.possible;
+  for (const [kind] of DRAWINGS) document.querySelector(`[data-kind="${kind}"]`).disabled = !store.doc.drawing?.strokes.length;
 }
 
 function showSelection() {
