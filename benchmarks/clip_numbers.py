@@ -1,9 +1,10 @@
 """Numbers of a clip against error: ``python -m benchmarks.clip_numbers [CLIPS]``.
 
 The strokes of each clip are fitted frame by frame, and the equation of the whole clip is solved from them at several
-tolerances and budgets. Clips are those of :mod:`benchmarks.clips`. Between frames: the equation is solved from every
-second frame, and compared with the ink of the frames that were left out; frame by frame, coefficients are interpolated
-linearly. Strokes count there in which both neighbouring frames have them: others are born or die at that time.
+tolerances and budgets, and with the widest tolerance with which its ink is at most so much further away. Clips are
+those of :mod:`benchmarks.clips`. Between frames: the equation is solved from every second frame, and compared with the
+ink of the frames that were left out; frame by frame, coefficients are interpolated linearly. Strokes count there in
+which both neighbouring frames have them: others are born or die at that time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ POINTS = 192
 TOLERANCES = 0.15, 0.3, 0.5, 1.0
 """Root mean square distances to the strokes of the frames, px."""
 
+MORE = 0.3, 0.5
+"""Growth in px of the distances from ink to curve and back."""
+
+LOOSER = np.geomspace(1, 8, 13)
+"""Tolerances, in units of such a growth, that are tried in this order."""
+
 BUDGETS = 300, 1000
 """Numbers of a clip; as many are used as there are, without a tolerance."""
 
@@ -49,8 +56,8 @@ COLUMNS = {
 }
 
 
-def settings(frames: int, width: int) -> dict[str, dict[str, Any]]:
-    """Arguments of :func:`fit_clip` for each row of the table."""
+def settings(width: int) -> dict[str, dict[str, Any]]:
+    """Arguments of :func:`fit_clip` for the rows of the table that are the same for all clips."""
     near = {f"{pixels:g} px apart": {"tolerance": pixels / width} for pixels in TOLERANCES}
     within = {f"{budget} numbers": {"budget": budget, "tolerance": 0.0} for budget in BUDGETS}
     return near | within
@@ -93,8 +100,22 @@ def measure(clip: Clip, curves: CurveSequence) -> dict[str, dict[str, float]]:
     linear = resampled(half, 2 * len(half) - 1)
     linear = CurveSequence(linear.coefficients[left_out], linear.visibility[left_out])
     stays = neighbours_have(half)[: len(left_out)]
-    rows = {"frame by frame": compared(curves, linear, stays) | {"numbers": float(numbers_of(curves))}}
-    for name, setting in settings(frames, width).items():
+    by_frame = compared(curves, linear, stays)
+    rows = {"frame by frame": by_frame | {"numbers": float(numbers_of(curves))}}
+
+    def near(pixels: float) -> dict[str, float]:
+        """The tolerance with which ink and curves are at most this much further apart."""
+        chosen = pixels / width
+        for tolerance in pixels / width * LOOSER:
+            drawn = fit_clip(curves, tolerance=tolerance).sample()
+            there, back = distances(drawn.points(POINTS) * width, drawn.visible, clip.ink)
+            if max(there - by_frame["ink_to_curve_px"], back - by_frame["curve_to_ink_px"]) > pixels:
+                break
+            chosen = tolerance
+        return {"tolerance": chosen}
+
+    more = {f"{pixels:g} px more": near(pixels) for pixels in MORE}
+    for name, setting in (settings(width) | more).items():
         try:
             equation, seconds = clocked(partial(fit_clip, curves, **setting))
             coarse = fit_clip(half, **setting)

@@ -148,7 +148,7 @@ WRITTEN = {
     "a.lottie.json": b'{"v":',
     "a.html": b"<!doctype html>",
     "a.json": b'{\n "format": "sketch2video.equation/1"',
-    "a.clip.json": b'{\n "format": "sketch2video.equation/2"',
+    "a.clip.json": b'{\n "format": "sketch2video.equation/3"',
     "a.plot.svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="120mm"',
     "a.gcode": b"; A drawing of 120.0 x 67.5 mm",
     "a.NC": b"; A drawing of 120.0 x 67.5 mm",

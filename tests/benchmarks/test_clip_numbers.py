@@ -51,7 +51,7 @@ def test_strokes_stay_where_two_frames_have_them():
 
 
 def test_a_smooth_clip_needs_few_numbers_and_has_the_frames_between(measured):
-    assert set(measured) == {"frame by frame", *settings(8, SIZE)}
+    assert set(measured) == {"frame by frame", *settings(SIZE), "0.3 px more", "0.5 px more"}
     frames, near = measured["frame by frame"], measured["0.3 px apart"]
     assert near["numbers"] < frames["numbers"]
     assert 0 < near["apart_px"] <= 0.31
@@ -60,6 +60,10 @@ def test_a_smooth_clip_needs_few_numbers_and_has_the_frames_between(measured):
         assert row["between_there_px"] < 1
         assert row["between_back_px"] < 1
     assert measured["1 px apart"]["numbers"] <= measured["0.15 px apart"]["numbers"]
+    more = measured["0.3 px more"]
+    assert more["numbers"] <= near["numbers"]
+    for key in ("ink_to_curve_px", "curve_to_ink_px"):
+        assert more[key] <= frames[key] + 0.3
 
 
 def test_the_table_has_a_row_a_setting_and_a_cell_a_measure(measured):

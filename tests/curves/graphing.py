@@ -80,7 +80,7 @@ def evaluate(formula, **values):
     return eval("".join(python), {"__builtins__": {}}, {**FUNCTIONS, "pi": np.pi, **values})
 
 
-FUNCTIONS = {"cos": np.cos, "mod": np.mod}
+FUNCTIONS = {"cos": np.cos, "sin": np.sin, "mod": np.mod}
 
 
 def in_life(condition, time):

@@ -7,21 +7,22 @@ from sketch2video.curves import ClipEquation, CurveSequence, MovingStroke
 
 
 def a_stroke(birth=0.25, death=0.75, seed=0):
-    coefficients = np.random.default_rng(seed).normal(0, 0.1, (3, 2, 5)).astype(np.float32)
+    coefficients = np.random.default_rng(seed).normal(0, 0.1, (4, 2, 5)).astype(np.float32)
     coefficients[1, :, 3:] = 0
-    coefficients[2, :, 1:] = 0
+    coefficients[2:, :, 1:] = 0
     return MovingStroke(birth, death, coefficients)
 
 
 def test_a_stroke_is_the_double_sum_of_the_formula():
     stroke, time = a_stroke(), 0.4
     drawn = ClipEquation((stroke,), 8).at(np.array([time]))
-    t = 1 / 16 + 7 / 8 * (time - 0.25) / 0.5
+    t = (time - 0.25) / 0.5
+    functions = 1, t, math.sin(math.pi * t), math.sin(2 * math.pi * t)
     for j, point in enumerate(drawn.points(9)[0, 0]):
         for axis in (0, 1):
             value = sum(
-                float(stroke.coefficients[m, axis, k]) * math.cos(k * math.pi * j / 8) * math.cos(m * math.pi * t)
-                for m in range(3)
+                float(stroke.coefficients[m, axis, k]) * math.cos(k * math.pi * j / 8) * functions[m]
+                for m in range(4)
                 for k in range(5)
             )
             assert point[axis] == pytest.approx(value, abs=1e-6)
@@ -31,8 +32,8 @@ def test_a_stroke_is_the_double_sum_of_the_formula():
 
 def test_all_numbers_of_a_stroke_are_counted():
     stroke = a_stroke()
-    assert stroke.limits == (5, 3, 1)
-    assert stroke.num_parameters == 2 * (5 + 3 + 1) + 3 + 1 + 2
+    assert stroke.limits == (5, 3, 1, 1)
+    assert stroke.num_parameters == 2 * (5 + 3 + 1 + 1) + 4 + 1 + 2
     assert ClipEquation((stroke, a_stroke(0.5, 1.0)), 8).num_parameters == 2 * stroke.num_parameters
 
 

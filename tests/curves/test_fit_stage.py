@@ -107,3 +107,23 @@ def test_refinement_is_off_until_it_is_asked_for(tmp_path):
         fit(params, **paths)
         discrepancies.append(json.loads(paths["report"].read_text())["rendered_discrepancy"]["mean"])
     assert discrepancies[1] < discrepancies[0]
+
+
+def test_strokes_are_smooth_in_time_if_it_is_asked_for(tmp_path):
+    assert PARAMS.fit.time_tolerance == 0
+    tolerance = 0.02
+    params = PARAMS.model_copy(update={"fit": PARAMS.fit.model_copy(update={"time_tolerance": tolerance})})
+    paths = write_drawings(tmp_path, {0: 10})
+    ink = np.zeros((2, 6, 48, 48), np.uint8)
+    for t in range(6):
+        cv2.circle(ink[0, t], (18 + 2 * t, 24 + t % 2), 10, 255)
+        cv2.circle(ink[1, t], (18 + 2 * t, 24), 10, 255)
+    cuts = np.zeros((2, 6), bool)
+    write_shard(shard_path(paths["sketches"], 0), {"ink": ink, "cuts": cuts}, ["clip-0-0", "clip-0-1"], key="moving")
+    fit(params, **paths)
+    arrays = read_shard(shard_path(paths["curves"], 0))
+    height = arrays["coefficients"][0, :, 0, 1, 0]
+    assert np.abs(np.diff(height, 2)).max() < 0.5 / 48  # the circle trembles by a pixel
+    tracked = fit_curves(ink[0])
+    assert np.abs(np.diff(tracked.coefficients[:, 0, 1, 0], 2)).max() > 1.5 / 48
+    np.testing.assert_array_equal(arrays["visibility"][0], tracked.visibility)

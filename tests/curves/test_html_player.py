@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sketch2video.curves import CurveSequence, Equation
+from sketch2video.curves import ClipEquation, CurveSequence, Equation, fit_clip
+from sketch2video.curves.exports import moving_strokes
 from sketch2video.curves.exports.clip_formula import clip_to_desmos, clip_to_latex
+from sketch2video.curves.exports.desmos_page import to_desmos_page
 from sketch2video.curves.exports.html_player import to_html
+from sketch2video.curves.exports.writers import FORMATS, Settings, summary_of
 from tests.curves.graphing import graph_desmos
 from tests.studio.chromium import launched, playwright_api
 
@@ -54,6 +57,24 @@ def test_the_page_has_the_drawing_in_it_and_asks_for_nothing_else() -> None:
     assert reader.addresses == []
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
     assert "default-src 'none'" in page
+
+
+def test_the_formulas_of_a_clip_are_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    solved = []
+
+    def counted(curves: CurveSequence, *args: object, tolerance: float) -> ClipEquation:
+        solved.append(tolerance)
+        return fit_clip(curves, *args, tolerance=tolerance)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(moving_strokes, "fit_clip", counted)
+    for write in (to_html, lambda clip: to_desmos_page(clip, 2.0)):
+        write(equation())
+    assert solved == [0.1 / 60] * 2
+    same = equation()
+    to_html(same, tolerance=0.3)
+    settings = Settings(tolerance=0.3)
+    assert summary_of(same, FORMATS["clip-json"], settings) == summary_of(same, FORMATS["latex"], settings)
+    assert solved[2:] == [0.3 / 60]
 
 
 def test_a_title_is_text() -> None:

@@ -5,8 +5,16 @@ import pytest
 import scipy.fft
 
 from sketch2video.curves import CurveSequence, fit_clip, fit_curves
-from sketch2video.curves.equation import clip as clip_equation
-from sketch2video.curves.fitting.time_harmonics import _limits, _lives, _lost, _numbers, _stacked
+from sketch2video.curves.fitting.time_harmonics import (
+    _limits,
+    _lives,
+    _lost,
+    _lowered,
+    _numbers,
+    _raised,
+    _stacked,
+    smooth_in_time,
+)
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.sketches import extract_sketches
 
@@ -50,19 +58,23 @@ def scene():
     return fit_curves(extract_sketches(rendered.frames))
 
 
-@pytest.mark.parametrize("harmonic", [0, 1, 2, 5])
-def test_a_stroke_that_moves_as_a_cosine_needs_exactly_its_numbers(harmonic):
+def function(m, t):
+    """Function m of time."""
+    return [np.ones_like(t), t][m] if m < 2 else np.sin((m - 1) * np.pi * t)
+
+
+@pytest.mark.parametrize("m", [0, 1, 2, 5])
+def test_a_stroke_that_moves_as_a_function_of_time_needs_exactly_its_numbers(m):
     shape = np.random.default_rng(0).normal(0, 0.1, (2, 7))
-    t = 1 / 16 + 7 / 8 * (np.arange(20) + 0.5) / 20
     series = np.tile(shape, (20, 1, 1))
-    series[:, 0, 0] += 0.3 * np.cos(harmonic * np.pi * t)
+    series[:, 0, 0] += 0.3 * function(m, (np.arange(20) + 0.5) / 20)
     clip = fit_clip(drawing((0, series)), tolerance=1e-5)
     (stroke,) = clip.strokes
-    assert stroke.limits == (7, *[1] * harmonic)
-    assert clip.num_parameters == 2 * (7 + harmonic) + (1 + harmonic) + 3
-    expected = np.zeros((1 + harmonic, 2, 7))
+    assert stroke.limits == (7, *[1] * m)
+    assert clip.num_parameters == 2 * (7 + m) + (1 + m) + 3
+    expected = np.zeros((1 + m, 2, 7))
     expected[0] = shape
-    expected[harmonic, 0, 0] += 0.3
+    expected[m, 0, 0] += 0.3
     np.testing.assert_allclose(stroke.coefficients, expected, atol=1e-5)
 
 
@@ -73,22 +85,37 @@ def test_coefficients_are_the_least_squares_solution_of_the_dense_system():
     assert 1 < len(stroke.limits) < len(series)
     assert stroke.limits[0] > stroke.limits[-1]
     u = (np.arange(64) + 0.5) / 64
-    t = 1 / 16 + 7 / 8 * (np.arange(12) + 0.5) / 12
+    t = (np.arange(12) + 0.5) / 12
     cells = [(m, k) for m, limit in enumerate(stroke.limits) for k in range(limit)]
-    system = np.stack([np.outer(np.cos(m * np.pi * t), np.cos(k * np.pi * u)).ravel() for m, k in cells], axis=1)
+    system = np.stack([np.outer(function(m, t), np.cos(k * np.pi * u)).ravel() for m, k in cells], axis=1)
     points = np.einsum("nk,tak->tna", np.cos(np.pi * np.outer(u, np.arange(6))), series).reshape(-1, 2)
     expected = np.linalg.lstsq(system, points, rcond=None)[0]
     found = np.stack([stroke.coefficients[m, :, k] for m, k in cells])
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_without_a_margin_it_is_the_cosine_transform(monkeypatch):
-    monkeypatch.setattr(clip_equation, "MARGIN", 0.0)
-    series = moving()
+def test_what_is_not_straight_is_the_sine_transform():
+    """Sines on the middles of 16 frames, the last of which is not used: their transform (DST-II) is orthogonal."""
+    series = moving(16)
+    rest = scipy.fft.dst(series, type=2, axis=0)
+    rest[14:] = 0
+    series = 0.1 + 0.2 * (np.arange(16)[:, None, None] + 0.5) / 16 + scipy.fft.idst(rest, type=2, axis=0)
     (stroke,) = fit_clip(drawing((0, series)), tolerance=0.0).strokes
-    expected = scipy.fft.dct(series, type=2, axis=0) / len(series)
-    expected[0] /= 2
-    np.testing.assert_allclose(stroke.coefficients, expected, atol=1e-6)
+    expected = np.concatenate([np.full((1, 2, 6), 0.1), np.full((1, 2, 6), 0.2), rest[:14] / 16])
+    np.testing.assert_allclose(stroke.coefficients, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [64, 256])
+def test_a_long_life_is_reproduced(frames):
+    series = moving(frames)
+    clip = fit_clip(drawing((0, series)), tolerance=0.0)
+    np.testing.assert_allclose(clip.sample().coefficients[:, 0], series, atol=1e-5)
+
+
+def every_choice(frames, most):
+    """All limits of a stroke of some frames whose line has at least two pen harmonics."""
+    choices = (limits[::-1] for limits in combinations_with_replacement(range(most + 1), frames))
+    return [np.array(limits)[None] for limits in choices if limits[0] >= 2]
 
 
 @pytest.mark.parametrize("price", [1e-7, 1e-5, 1e-4, 1e-3, 1e-2])
@@ -97,13 +124,29 @@ def test_limits_are_the_best_of_all(price):
     removed, harmonics = _stacked(lives)
     ours = _limits(removed, harmonics, price)
     for i, (frames, most) in enumerate(((4, 5), (3, 4))):
-        choices = [
-            np.pad(limits[::-1], (0, 4 - frames))[None]
-            for limits in combinations_with_replacement(range(most + 1), frames)
-            if limits[-1] >= 2
-        ]
+        choices = [np.pad(limits, ((0, 0), (0, 4 - frames))) for limits in every_choice(frames, most)]
         cost = [_lost(removed[i : i + 1], limits) + price * _numbers(limits) for limits in (ours[i : i + 1], *choices)]
         assert cost[0] == pytest.approx(min(cost[1:]))
+
+
+def test_what_is_left_of_the_tolerance_saves_numbers():
+    lives = _lives(drawing((0, moving(4, 5))), np.zeros(4, bool))
+    removed, harmonics = _stacked(lives)
+    choices = every_choice(4, 5)
+    energy = removed[..., -1].sum()
+    for allowed in energy * np.array([1e-1, 1e-2, 1e-3, 1e-4]):
+        lowered = _lowered(removed, harmonics, np.full((1, 4), 5), allowed)
+        raised = _raised(removed, harmonics, np.array([[2, 0, 0, 0]]), _numbers(lowered))
+        # No change of one limit is possible any more: the rest is less than that of any such choice.
+        for limits in choices:
+            if np.count_nonzero(limits != lowered) == 1 and (limits <= lowered).all():
+                assert _lost(removed, limits) > allowed
+            if np.count_nonzero(limits != raised) == 1 and (limits >= raised).all():
+                assert _numbers(limits) > _numbers(lowered)
+        assert _lost(removed, lowered) <= allowed
+        assert _numbers(raised) <= _numbers(lowered)
+        fewest = min(_numbers(limits) for limits in choices if _lost(removed, limits) <= allowed)
+        assert fewest <= _numbers(lowered) <= fewest + 6
 
 
 def test_the_error_that_is_foreseen_is_that_of_the_solution():
@@ -123,10 +166,10 @@ def test_a_tolerance_of_zero_gives_back_the_strokes_of_the_frames(scene):
 
 
 def test_a_coefficient_that_is_zero_by_chance_is_within_the_limits():
-    """The strokes of the frames have it at one time harmonic and not at a lower one."""
-    t = 1 / 16 + 7 / 8 * (np.arange(8) + 0.5) / 8
+    """The strokes of the frames have it at one function of time and not at a lower one."""
+    t = (np.arange(8) + 0.5) / 8
     series = np.tile([[0.5, 0.2, 0.0], [0.5, 0.1, 0.0]], (8, 1, 1))
-    series[:, 0, 2] = 0.1 * np.cos(3 * np.pi * t)
+    series[:, 0, 2] = 0.1 * np.sin(2 * np.pi * t)
     curves = drawing((0, series))
     np.testing.assert_allclose(fit_clip(curves, tolerance=0.0).sample().points(50), curves.points(50), atol=1e-5)
 
@@ -146,7 +189,7 @@ def test_the_tolerance_ends_the_sharing_before_the_budget(scene):
     assert freely.num_parameters == within.num_parameters < 300
 
 
-def test_a_stroke_that_moves_gets_more_time_harmonics_than_one_that_stands():
+def test_a_stroke_that_moves_gets_more_functions_of_time_than_one_that_stands():
     still, lively = np.tile(moving(1), (12, 1, 1)), moving(seed=3)
     clip = fit_clip(drawing((0, still), (0, lively)), tolerance=0.002)
     assert len(clip.strokes[0].limits) == 1
@@ -220,3 +263,34 @@ def test_impossible_requests_are_refused():
         fit_clip(curves, budget=7)
     with pytest.raises(ValueError, match="cuts"):
         fit_clip(curves, np.zeros(3, bool))
+
+
+def test_strokes_that_are_smooth_in_time_stay_in_their_frames_and_slots(scene):
+    visibility = scene.visibility.copy()
+    visibility[:3, 0] = visibility[7:, 1] = 0
+    curves = CurveSequence(scene.coefficients, visibility)
+    smooth = smooth_in_time(curves, tolerance=0.005)
+    np.testing.assert_array_equal(smooth.visibility, curves.visibility)
+    assert not (smooth.coefficients != 0)[curves.coefficients == 0].any()
+    np.testing.assert_array_equal(smooth.coefficients[~curves.visible], curves.coefficients[~curves.visible])
+    seen = curves.visible
+    apart = np.sqrt(((smooth.points(200) - curves.points(200))[seen] ** 2).sum(-1).mean())
+    assert 0.001 < apart < 0.006
+    jerks = [np.abs(np.diff(one.points(200)[3:7, :2], 2, axis=0)).mean() for one in (smooth, curves)]
+    assert jerks[0] < 0.5 * jerks[1]
+
+
+def test_smooth_strokes_are_those_of_the_equation_of_the_clip():
+    curves = drawing((0, moving(12, 4)), (4, moving(8, 4, 1)))
+    cuts = np.arange(12) == 9
+    drawn = fit_clip(curves, cuts, tolerance=0.004).sample()
+    smooth = smooth_in_time(curves, cuts, tolerance=0.004)
+    alike = np.abs(drawn.points(30)[:, :, None] - smooth.points(30)[:, None]).max((3, 4)) < 1e-5
+    for t in range(12):
+        shown = alike[t][np.ix_(drawn.visible[t], smooth.visible[t])]
+        assert shown.any(0).all()
+        assert shown.any(1).all()
+    empty = CurveSequence(np.ones((5, 2, 2, 3)), np.zeros((5, 2)))
+    np.testing.assert_array_equal(smooth_in_time(empty, tolerance=0.1).coefficients, empty.coefficients)
+    with pytest.raises(ValueError, match="cuts"):
+        smooth_in_time(curves, np.zeros(3, bool), tolerance=0.1)

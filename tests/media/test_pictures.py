@@ -1,3 +1,4 @@
+import base64
 import zlib
 
 import cv2
@@ -6,7 +7,16 @@ import pytest
 from PIL import Image, ImageCms
 
 from sketch2video.errors import UserError
-from sketch2video.media.pictures import RejectedPicture, read_drawing, read_layer, read_picture
+from sketch2video.media import pictures
+from sketch2video.media.pictures import (
+    IMAGES,
+    RejectedPicture,
+    header_of,
+    is_picture,
+    read_drawing,
+    read_layer,
+    read_picture,
+)
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 0]], [[0, 0, 255], [255, 255, 255], [9, 9, 9]]], np.uint8)
 
@@ -257,7 +267,6 @@ def test_opaque_pictures_are_read_alike(tmp_path):
 @pytest.mark.parametrize(
     ("begin", "message"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC image, which is not read; save it as JPEG"),
         (b"%PDF-1.7\n", "is a PDF; export the page as SVG or PNG"),
         (b"8BPS\0\1", "is a Photoshop document; save it as PNG"),
         (b"PK\x03\x04", "is a ZIP archive or a document"),
@@ -265,5 +274,46 @@ def test_opaque_pictures_are_read_alike(tmp_path):
 )
 def test_files_that_people_take_for_pictures_are_named(tmp_path, begin, message):
     (tmp_path / "a.jpg").write_bytes(begin + bytes(64))
+    with pytest.raises(RejectedPicture, match=message):
+        read_drawing(tmp_path / "a.jpg")
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"
+    "ADRpbG9jAAAAAERAAAIAAQAAAAAB7AABAAAAAAAAALoAAgAAAAACpgABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAA"
+    "AAABAABodmMxAAAAABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAA"
+    "kAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq"
+    "5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xh"
+    "cAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEHBpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEA"
+    "AQaBAgMFhIYAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAOZtZGF0AAAAtigBrwngIzhH/962H/zrGh8pbvFV35TeVvSKS7DU"
+    "/9W2U+U9mdmH6sH+MOK/59z7YP8ECf/h4p0xpo4T2nscBnGk8hDxqWiSCUqlUK8Yq3NL4gA/46QI7lZLvQi713/ilBQ8Sf1tz1zI"
+    "dwmHY67XFqPxjik3BTxRYv6c3rmnaDzmAPTHxDknDkTRR/rkJPgBGMQCwFxqvomgN4fttfdtWuhl+ULuzI/5qe85ngTiSq7nz+eO"
+    "aHTAAAAABkV4aWYAAE1NACoAAAAIAAEBEgADAAAAAQAGAAAAAAAA"
+)
+"""64 x 48 px, to be turned by a quarter: red at the upper left, blue at the lower right, white elsewhere."""
+
+
+def test_a_heic_picture_is_read_upright(tmp_path):
+    pytest.importorskip("pi_heif")
+    (tmp_path / "a.heic").write_bytes(HEIC)
+    picture = read_picture(tmp_path / "a.heic").astype(int)
+    assert picture.shape == (64, 48, 3)
+    corners = {"white": picture[4:28, 4:20], "red": picture[4:28, 28:44], "blue": picture[36:60, 4:20]}
+    for colour, (name, corner) in zip([(255, 255, 255), (200, 30, 30), (20, 40, 200)], corners.items(), strict=True):
+        assert np.abs(corner.mean((0, 1)) - colour).max() < 12, name
+    assert header_of(tmp_path / "a.heic") == (48, 64, 1)
+    assert is_picture(tmp_path / "a.heic")
+    assert ".heic" in IMAGES
+    (tmp_path / "b.heic").write_bytes(HEIC[:500])
+    with pytest.raises(RejectedPicture, match="cannot be read as an image"):
+        read_picture(tmp_path / "b.heic")
+
+
+def test_without_its_reader_a_heic_picture_is_named_with_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_formats", lambda: ("PNG", "JPEG"))
+    (tmp_path / "a.jpg").write_bytes(HEIC)
+    message = (
+        r"is a HEIC image, whose reader is not installed; pip install pi-heif \(the extra heic\), or save it as JPEG"
+    )
     with pytest.raises(RejectedPicture, match=message):
         read_drawing(tmp_path / "a.jpg")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from sketch2video.curves import CurveSequence, from_json
+from sketch2video.curves import CurveSequence, clip_from_json, from_json
+from sketch2video.curves.exports.writers import FORMATS
 from sketch2video.generation.drawings import draw_caption
 from sketch2video.generation.videos import Model
 from sketch2video.media.codec import read_clip
@@ -268,7 +272,7 @@ def test_the_equation_has_key_frames_in_it(studio: Served) -> None:
     assert "x_1(t) &= 0.75 + 0.1\\cos(\\pi t)" in latex
 
 
-@pytest.mark.parametrize("format_", ["latex", "desmos", "svg", "animated_svg", "json", "html"])
+@pytest.mark.parametrize("format_", ["latex", "desmos", "svg", "json"])
 @pytest.mark.parametrize("frame", [None, 2])
 def test_every_format_is_text(studio: Served, format_: str, frame: int | None) -> None:
     two = DRAWING | {"strokes": [LINE, LINE | {"id": "b", "visible": [False] * 8}]}
@@ -279,6 +283,67 @@ def test_every_format_is_text(studio: Served, format_: str, frame: int | None) -
     assert stroke["numbers"] == 1
     for wrong in ({"stroke": "c"}, {"frame": 8}):
         assert studio.client.post("/api/equation", json=asked | wrong).status_code == 422
+
+
+BEGINNINGS = {
+    "latex": b"% A clip of 1 s, 512 x 512 px, strokes: 1;",
+    "desmos": b"T=0\nm=",
+    "desmos-page": b"<!doctype html>",
+    "geogebra": b"PK",
+    "svg": b"<svg",
+    "lottie": b"{",
+    "html": b"<!doctype html>",
+    "json": b'{\n "format": "sketch2video.equation/1"',
+    "clip-json": b'{\n "format": "sketch2video.equation/3"',
+    "plotter-svg": b"<svg",
+    "gcode": b"; ",
+    "png": b"\x89PNG",
+    "gif": b"GIF89a",
+}
+
+
+def test_every_format_of_the_command_is_a_file(studio: Served) -> None:
+    assert set(BEGINNINGS) == set(FORMATS)
+    hidden = LINE | {"id": "b", "visible": [False] * 8}
+    drawing = moved(DRAWING, 0, 0.25) | {"frames": 8}
+    drawing["strokes"] = [*drawing["strokes"], hidden]
+    for name, beginning in BEGINNINGS.items():
+        answer = studio.client.post(f"/api/export/{name}", json={"drawing": drawing})
+        assert answer.status_code == 200, answer.text
+        assert answer.content.startswith(beginning), (name, answer.content[:80])
+        assert answer.headers["content-type"].startswith(FORMATS[name].media_type)
+        ending = FORMATS[name].endings[0]
+        assert answer.headers["content-disposition"] == f'attachment; filename="drawing{ending}"'
+        still = studio.client.post(f"/api/export/{name}", json={"drawing": drawing, "frame": 3})
+        assert still.status_code == 200, still.text
+        for wrong in ({"stroke": "c"}, {"frame": 8}, {"stroke": "b", "frame": 0}):
+            refused = studio.client.post(f"/api/export/{name}", json={"drawing": drawing} | wrong)
+            assert (refused.status_code, "\n" in refused.json()["detail"]) == (422, False)
+    missing = studio.client.post("/api/export/word", json={"drawing": drawing})
+    assert (missing.status_code, "there is no such format" in missing.json()["detail"]) == (404, True)
+
+
+def test_files_are_the_drawing(studio: Served) -> None:
+    asked = {"drawing": moved(DRAWING, 0, 0.25)}
+
+    def exported(name: str, **more: Any) -> bytes:
+        answer = studio.client.post(f"/api/export/{name}", json=asked | more)
+        assert answer.status_code == 200, answer.text
+        return bytes(answer.content)
+
+    curves = from_json(exported("json").decode()).curves
+    assert np.allclose(curves.coefficients[:, 0, 0, 0], 0.75)
+    assert len(from_json(exported("json", frame=3).decode()).curves) == 1
+    clip = clip_from_json(exported("clip-json").decode())
+    assert (clip.height, clip.width, clip.fps, clip.clip.frames) == (512, 512, 8.0, 8)
+    assert np.abs(clip.sampled().curves.points(50)[:, 0] - curves.points(50)[:, 0]).max() < 0.5 / 512
+    with zipfile.ZipFile(io.BytesIO(exported("geogebra"))) as archive:
+        assert 'label="s_{1}"' in archive.read("geogebra.xml").decode()
+    shown = np.array(Image.open(io.BytesIO(exported("png", frame=5))).convert("L"))
+    columns = np.nonzero(shown < 128)[1]
+    ends = curves.points(2)[5, 0] * 512
+    assert abs(columns.min() - ends[:, 0].min()) < 2
+    assert abs(columns.max() - ends[:, 0].max()) < 2
 
 
 def test_a_failing_pipeline_gives_a_message_and_the_server_goes_on(

@@ -61,6 +61,7 @@ def test_the_api_has_its_routes() -> None:
         ("GET", "/api/frames/{job}"),
         ("GET", "/api/video/{job}.{kind}"),
         ("POST", "/api/equation"),
+        ("POST", "/api/export/{format}"),
         ("GET", "/api/gallery"),
         ("GET", "/api/gallery/{key}"),
         ("DELETE", "/api/gallery/{key}"),

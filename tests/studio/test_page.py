@@ -127,7 +127,7 @@ def test_drawing_and_video_are_downloaded(page: Page, tmp_path):
         waiting.value.save_as(tmp_path / kind)
         return bytes((tmp_path / kind).read_bytes())
 
-    equation = from_json(download("drawing_json").decode())
+    equation = from_json(download("json").decode())
     assert equation.curves.coefficients.shape[:3] == (8, 1, 2)
     start = equation.curves.coefficients[0, 0].sum(-1)
     assert np.abs(start - page.starts()[0]).max() < 1e-3
@@ -135,6 +135,16 @@ def test_drawing_and_video_are_downloaded(page: Page, tmp_path):
     assert download("gif").startswith(b"GIF89a")
     assert download("svg").startswith(b"<svg")
     assert download("html").lower().startswith(b"<!doctype html>")
+    beginnings = {
+        "lottie": b"{",
+        "latex": b"% A clip",
+        "desmos": b"T=0",
+        "desmos-page": b"<!doctype html>",
+        "geogebra": b"PK",
+    }
+    beginnings |= {"clip-json": b'{\n "format"', "plotter-svg": b"<svg", "gcode": b"; "}
+    for kind, beginning in beginnings.items():
+        assert download(kind).startswith(beginning), kind
     assert page.tab.locator("#gallery li").count() >= 1
 
 

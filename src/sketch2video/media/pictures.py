@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,11 +19,14 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 from sketch2video.errors import UserError, printable
 from sketch2video.media.colour_profiles import in_srgb
 
-IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".tga")
+IMAGES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".ppm"),
+    *(".pgm", ".tga"),
+)
 
 _FORMATS = (
     *("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM", "TGA", "DIB", "ICO", "PCX", "SGI", "QOI"),
-    "JPEG2000",
+    *("JPEG2000", "HEIF"),
 )
 """Formats that are read; not those for which Pillow starts other programs, such as EPS."""
 _ANIMATIONS = {"PNG", "WEBP", "AVIF", "GIF"}
@@ -44,9 +47,13 @@ _ORIENTATION = 0x0112
 _UNSEEN = 64
 """Contrast on white, of 255, below which a picture with transparent parts is shown on black if it has more there."""
 
+_HEIC_MISSING = (
+    "a HEIC image, whose reader is not installed",
+    "pip install pi-heif (the extra heic), or save it as JPEG",
+)
 _OTHER_FILES = (
-    (4, b"ftyphe", "a HEIC image, which is not read", "save it as JPEG"),
-    (4, b"ftypmif1", "a HEIF image, which is not read", "save it as JPEG"),
+    (4, b"ftyphe", *_HEIC_MISSING),
+    (4, b"ftypmif1", *_HEIC_MISSING),
     (0, b"%PDF", "a PDF", "export the page as SVG or PNG"),
     (0, b"%!PS", "a PostScript file", "export it as SVG or PNG"),
     (0, b"8BPS", "a Photoshop document", "save it as PNG"),
@@ -181,16 +188,21 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
 
 
 def _named(path: Path | str) -> tuple[str, str] | None:
-    """What a file is that is no picture, and how to make one of it; None if it is unknown."""
+    """What a file is that cannot be read as a picture, and how to make one of it; None if it is unknown."""
     with Path(path).open("rb") as file:
         first = file.read(16)
-    return next((text for at, magic, *text in _OTHER_FILES if first[at:].startswith(magic)), None)  # type: ignore
+    known = next(((what, fix) for at, magic, what, fix in _OTHER_FILES if first[at:].startswith(magic)), None)
+    return None if known == _HEIC_MISSING and "HEIF" in _formats() else known
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of the formats that this build of Pillow can read."""
+    """Those of the formats that this build of Pillow can read, and HEIF with the extra ``heic``."""
     Image.init()
+    with suppress(ImportError):
+        from pi_heif import register_heif_opener
+
+        register_heif_opener()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 

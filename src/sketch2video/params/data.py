@@ -104,10 +104,11 @@ class FitParams(Section):
     rounds: int = Field(ge=1)
     stiffness: float = Field(gt=0)
     refinement_steps: int = Field(ge=0)
+    time_tolerance: float = Field(ge=0, lt=1)
 
     def tracking(self) -> dict[str, Any]:
         """The settings of :func:`~sketch2video.curves.fit_curves`."""
-        return self.model_dump(exclude={"refinement_steps"})
+        return self.model_dump(exclude={"refinement_steps", "time_tolerance"})
 
     @model_validator(mode="after")
     def _some_stroke_fits(self) -> Self:

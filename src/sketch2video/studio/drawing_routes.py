@@ -1,4 +1,4 @@
-"""Routes of models and drawings: the list of models, drawing a caption, fitting, equations."""
+"""Routes of models and drawings: the list of models, drawing a caption, fitting, equations, files of drawings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import time
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, UploadFile
+from fastapi import APIRouter, HTTPException, Query, UploadFile
+from fastapi import Path as InPath
 from fastapi.responses import Response
 
-from sketch2video.curves import CurveSequence, Equation, to_desmos, to_json, to_latex
-from sketch2video.curves.exports.html_player import to_html
+from sketch2video.curves import CurveSequence, Equation, to_desmos, to_latex
 from sketch2video.curves.exports.json_format import shortest_series
-from sketch2video.curves.exports.writers import FORMATS, Settings
+from sketch2video.curves.exports.writers import FORMATS, content_of
 from sketch2video.curves.fitting.hand_drawn import fit_hand_drawn
 from sketch2video.errors import UserError
 from sketch2video.generation.drawings import draw_caption
@@ -26,6 +26,7 @@ from sketch2video.studio.schemas import (
     DrawRequest,
     EquationRequest,
     EquationText,
+    ExportRequest,
     FittedStroke,
     Frames,
     Models,
@@ -36,15 +37,6 @@ from sketch2video.studio.state import MISSING, PROBLEMS, Shared, as_json
 from sketch2video.studio.uploads import fit_upload
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
-
-MEDIA_TYPES = {
-    "latex": "text/x-tex",
-    "desmos": "text/plain",
-    "svg": "image/svg+xml",
-    "animated_svg": "image/svg+xml",
-    "json": "application/json",
-    "html": "text/html",
-}
 
 
 @router.get("/models", response_model=Models)
@@ -94,6 +86,47 @@ def fit_file(
 @router.post("/equation", response_model=EquationText, responses=MISSING)
 def equation(asked: EquationRequest) -> Response:
     """The equation as text in the format of another program."""
+    curves = _curves(asked)
+    numbers = curves.frame_parameters.tolist()
+    count = max(numbers) if asked.frame is None else numbers[asked.frame]
+    media_type = FORMATS[asked.format].media_type
+    return as_json(EquationText(text=_text(curves, asked), numbers=count, media_type=media_type))
+
+
+@router.post(
+    "/export/{format}",
+    response_class=Response,
+    responses=MISSING
+    | {
+        200: {
+            "description": "the file",
+            "content": {media: {} for media in sorted({format_.media_type for format_ in FORMATS.values()})},
+        }
+    },
+)
+def export(
+    format_: Annotated[str, InPath(alias="format", json_schema_extra={"enum": [*FORMATS]})], asked: ExportRequest
+) -> Response:
+    """The drawing as a file of a format of ``sketch2video equation``, to be saved."""
+    chosen = FORMATS.get(format_)
+    if chosen is None:
+        raise HTTPException(404, f"there is no such format; choose one of {', '.join(FORMATS)}")
+    whole = Equation(_curves(asked), SIDE, SIDE, asked.drawing.fps)
+    moves = asked.frame is None and chosen.moves and len(whole.curves) > 1
+    shown = whole if moves else whole.only(asked.frame or 0)
+    headers = {
+        "content-disposition": f'attachment; filename="drawing{chosen.endings[0]}"',
+        "cache-control": "no-store",
+    }
+    return Response(content_of(shown, chosen), headers=headers, media_type=chosen.media_type)
+
+
+def _curves(asked: ExportRequest) -> CurveSequence:
+    """The strokes of a request, with their key frames.
+
+    Raises:
+        UserError: there is no such stroke, or no such frame.
+    """
     curves = to_curves(asked.drawing)
     if asked.stroke is not None:
         slots = [slot for slot, stroke in enumerate(asked.drawing.strokes) if stroke.id == asked.stroke]
@@ -102,11 +135,7 @@ def equation(asked: EquationRequest) -> Response:
         curves = CurveSequence(curves.coefficients[:, slots], curves.visibility[:, slots])
     if asked.frame is not None and asked.frame >= len(curves):
         raise UserError(f"there is no frame {asked.frame}; the frames are 0 to {len(curves) - 1}")
-    numbers = curves.frame_parameters.tolist()
-    whole = asked.frame is None
-    text = _text(curves, asked)
-    count = max(numbers) if whole else numbers[asked.frame or 0]
-    return as_json(EquationText(text=text, numbers=count, media_type=MEDIA_TYPES[asked.format]))
+    return curves
 
 
 def _text(curves: CurveSequence, asked: EquationRequest) -> str:
@@ -118,9 +147,7 @@ def _text(curves: CurveSequence, asked: EquationRequest) -> str:
     still = slice(None) if frame is None else slice(frame, frame + 1)
     fps = asked.drawing.fps if frame is None else None
     shown = Equation(CurveSequence(curves.coefficients[still], curves.visibility[still]), SIDE, SIDE, fps)
-    if asked.format == "html":
-        return to_html(shown)
-    return to_json(shown) if asked.format == "json" else str(FORMATS["svg"].write(shown, Settings()))
+    return content_of(shown, FORMATS[asked.format]).decode()
 
 
 def _drawn(curves: CurveSequence, fps: float, begin: float) -> Drawn:

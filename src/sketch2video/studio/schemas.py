@@ -216,13 +216,18 @@ class Accepted(Schema):
     job: str
 
 
-class EquationRequest(Schema):
-    """The equation of a frame (null: all frames where the format has them), or of one stroke."""
+class ExportRequest(Schema):
+    """A frame of a drawing (null: all frames where the format has them, else the first), or one stroke of it."""
 
     drawing: Drawing
     frame: Annotated[int, Field(ge=0, lt=MOST_FRAMES)] | None = None
     stroke: Identifier | None = None
-    format: Literal["latex", "desmos", "svg", "animated_svg", "json", "html"]
+
+
+class EquationRequest(ExportRequest):
+    """The equation of a frame (null: all frames where the format has them), or of one stroke, to be copied."""
+
+    format: Literal["latex", "desmos", "svg", "json"]
 
 
 class EquationText(Schema):

@@ -1,7 +1,7 @@
 """A whole clip as formulas with time: LaTeX, and lines and expressions for Desmos.
 
-x is to the right and y is *up*, both in frame widths. A stroke is a double sum of cosines of the pen position and of
-its own clock, which is linear in time (:mod:`~sketch2video.curves.equation.clip`).
+x is to the right and y is *up*, both in frame widths. A stroke is a sum of products of cosines of the pen
+position and functions of its own clock, which is linear in time (:mod:`~sketch2video.curves.equation.clip`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def clip_to_latex(equation: Equation, tolerance: float | None = None) -> str:
         tau = f"\\tau_{latex_index(clocks.index(clock_of(moving.stroke)) + 1)}"
         notation = Notation(
             pen=lambda k: f"\\cos({k if k > 1 else ''}\\pi u)",
-            time=lambda m, tau=tau: f"\\cos({m if m > 1 else ''}\\pi {tau})",  # type: ignore[misc]
+            time=lambda m, tau=tau: tau if m == 1 else f"\\sin({m - 1 if m > 2 else ''}\\pi {tau})",  # type: ignore[misc]
             space=" ",
         )
         rows = [
@@ -88,13 +88,13 @@ def desmos_expressions(equation: Equation, tolerance: float | None = None) -> tu
     clocks = clocks_of(strokes)
     lines = ["m=\\operatorname{mod}\\left(T,1\\right)"]
     for number, clock in enumerate(clocks, start=1):
-        lines.append(f"c_{{{number}}}=\\pi\\left({clock_text(*clock, 'm', CLOCK_DECIMALS)}\\right)")
+        lines.append(f"c_{{{number}}}={clock_text(*clock, 'm', CLOCK_DECIMALS)}")
     curves = []
     for moving in strokes:
         clock_name = f"c_{{{clocks.index(clock_of(moving.stroke)) + 1}}}"
         notation = Notation(
             pen=lambda k: f"\\cos\\left({k if k > 1 else ''}\\pi t\\right)",
-            time=lambda m, name=clock_name: f"\\cos\\left({m if m > 1 else ''}{name}\\right)",  # type: ignore[misc]
+            time=lambda m, c=clock_name: c if m == 1 else f"\\sin\\left({m - 1 if m > 2 else ''}\\pi {c}\\right)",  # type: ignore[misc]
             left="\\left(",
             right="\\right)",
         )

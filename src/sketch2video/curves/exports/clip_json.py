@@ -2,7 +2,7 @@
 
 The document is an object of::
 
-    format      "sketch2video.equation/2"
+    format      "sketch2video.equation/3"
     formula     meaning of the numbers, as text
     width       W, px of the frames that were drawn
     height      H, px
@@ -10,7 +10,7 @@ The document is an object of::
     frames      T, number of frames that the clip was fitted to; it lasts T / fps seconds
     strokes     a list of {"birth": b, "death": d, "x": [[a_00, a_01, ...], [a_10, ...], ...], "y": ...}
 
-by birth, with 0 <= birth < death <= 1. List m of x and y holds the K_m pen harmonics of time harmonic m: those of x and
+by birth, with 0 <= birth < death <= 1. List m of x and y holds the K_m pen harmonics of time function m: those of x and
 y are equally long, and none is longer than the one before it. Numbers are the shortest decimals that represent the same
 float32; births and deaths, the same double.
 """
@@ -35,11 +35,12 @@ from sketch2video.curves.exports.json_format import (
 )
 from sketch2video.errors import UserError
 
-FORMAT = "sketch2video.equation/2"
+FORMAT = "sketch2video.equation/3"
 
 FORMULA = (
-    "x(u, t) = sum_m sum_k x[m][k] cos(k pi u) cos(m pi t), y likewise, 0 <= u <= 1,"
-    " t = 1/16 + 7/8 (time - birth) / (death - birth), time from 0 to 1 over the clip;"
+    "x(u, t) = sum_m sum_k x[m][k] cos(k pi u) f_m(t), y likewise, 0 <= u <= 1,"
+    " f_0 = 1, f_1 = t, f_m = sin((m - 1) pi t),"
+    " t = (time - birth) / (death - birth), time from 0 to 1 over the clip;"
     " in frame widths, x right, y down, from the upper left corner"
 )
 
@@ -90,7 +91,7 @@ class _Stroke(BaseModel):
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    format: Literal["sketch2video.equation/2"]
+    format: Literal["sketch2video.equation/3"]
     formula: str = FORMULA
     width: int = Field(ge=1)
     height: int = Field(ge=1)

@@ -50,7 +50,7 @@ def to_geogebra(equation: Equation, thickness: float, tolerance: float | None = 
     if clocks:
         _slider(construction, seconds_of(equation))
     for number, clock in enumerate(clocks, start=1):
-        text = f"pi*({clock_text(*clock, 'T', CLOCK_DECIMALS, '*')})"
+        text = clock_text(*clock, "T", CLOCK_DECIMALS, "*")
         SubElement(construction, "expression", label=f"c_{{{number}}}", exp=text)
         number_element = SubElement(construction, "element", type="numeric", label=f"c_{{{number}}}")
         SubElement(number_element, "show", object="false", label="false")
@@ -100,7 +100,7 @@ def _curve(
 ) -> None:
     notation = Notation(
         pen=lambda k: f"cos({k}*pi*u)" if k > 1 else "cos(pi*u)",
-        time=lambda m: f"cos({m}*{clock_name})" if m > 1 else f"cos({clock_name})",
+        time=lambda m: clock_name if m == 1 else f"sin({f'{m - 1}*' if m > 2 else ''}pi*{clock_name})",
         times="*",
         space=" ",
     )

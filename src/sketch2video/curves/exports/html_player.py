@@ -15,7 +15,7 @@ from sketch2video.curves.exports.json_format import Equation, shortest_series
 _PAGE = Path(__file__).with_name("html_player.html")
 
 
-def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
+def to_html(equation: Equation, title: str = "A drawing as an equation", tolerance: float | None = None) -> str:
     """A page that plays an equation, with its frames to scrub, its speed, and its formulas to copy.
 
     Formulas are those of the frame that is shown, and for a clip those with time.
@@ -23,6 +23,7 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
     Args:
         equation: a picture or a clip.
         title: shown above the drawing; any text.
+        tolerance: root mean square distance to the strokes of a clip's frames, px; None: the default.
     """
     curves = equation.curves
     frames = [
@@ -41,7 +42,10 @@ def to_html(equation: Equation, title: str = "A drawing as an equation") -> str:
         "frames": frames,
     }
     if len(curves) > 1:
-        document["clip"] = {"latex": clip_to_latex(equation), "desmos": clip_to_desmos(equation)}
+        document["clip"] = {
+            "latex": clip_to_latex(equation, tolerance),
+            "desmos": clip_to_desmos(equation, tolerance),
+        }
     if equation.colours is not None:
         document["colours"] = [
             [equation.css_colour(slot) for slot in np.flatnonzero(shown).tolist()] for shown in curves.visible

@@ -37,7 +37,7 @@ FORMULA = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     """The equation of a picture or a clip.
 

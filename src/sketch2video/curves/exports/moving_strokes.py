@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from sketch2video.curves.equation.clip import MARGIN, ClipEquation, MovingStroke, time_cosines
+from sketch2video.curves.equation.clip import ClipEquation, MovingStroke, time_functions
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.exports.json_format import Equation
 from sketch2video.curves.exports.series_text import PRECISION
@@ -39,8 +40,11 @@ class Moving(NamedTuple):
     slot: int
 
 
+@lru_cache(maxsize=1)
 def clip_of(equation: Equation, tolerance: float | None = None) -> ClipEquation:
     """The equation of a clip in pen position and time.
+
+    The last one is cached, since a page with several formulas, and the summary of what was written, need it again.
 
     Args:
         equation: a clip.
@@ -106,8 +110,9 @@ def _slot_of(stroke: MovingStroke, equation: Equation) -> int:
 
 
 def _decimals(coefficients: np.ndarray, width: int) -> int:
-    """Decimals with which no point moves by more than ``PRECISION``, whatever the signs of the cosines are."""
-    times = time_cosines(np.linspace(MARGIN, 1 - MARGIN, 33), len(coefficients))
+    """Decimals with which no point moves by more than ``PRECISION`` at any time."""
+    count = len(coefficients)
+    times = time_functions(np.linspace(0, 1, 4 * count + 33), count)
     pens = cosines(8 * coefficients.shape[-1] + 1, coefficients.shape[-1])
     for decimals in range(1, 16):
         lost = np.tensordot(times, coefficients - coefficients.round(decimals), 1) @ pens.T * width

@@ -1,4 +1,4 @@
-"""Sums of cosines of pen position and time as text, in the notations of other programs."""
+"""Sums of functions of pen position and time as text, in the notations of other programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Notation:
 
     Attributes:
         pen: cos(k pi u) by k, which is at least 1.
-        time: cos(m pi tau) by m, which is at least 1; not called where nothing depends on time.
+        time: function m of the time tau by m, which is at least 1; not called where nothing depends on time.
         times: between factors.
         space: between terms and signs.
         left, right: brackets.
@@ -39,7 +39,7 @@ def terms_of(table: np.ndarray, decimals: int, notation: Notation) -> list[str]:
     The coefficient of a pen harmonic that changes is a sum in brackets, whose terms are separate pieces, too.
 
     Args:
-        table: (M, K), of time harmonics and pen harmonics.
+        table: (M, K), of time functions and pen harmonics.
         decimals: of the numbers.
         notation: of the program.
     """
@@ -84,12 +84,12 @@ def number_text(value: float, decimals: int) -> str:
 
 
 def clock_text(offset: float, rate: float, name: str, decimals: int, times: str = "") -> str:
-    """``offset + rate * name``."""
-    second = number_text(abs(rate), decimals) + times + name
+    """``offset + rate * name``; the rate is not written where it is 1."""
+    second = name if rate == 1 else number_text(rate, decimals) + times + name
     if not offset:
         return second
     first = ("-" if offset < 0 else "") + number_text(abs(offset), decimals)
-    return f"{first}{'-' if rate < 0 else '+'}{second}"
+    return f"{first}+{second}"
 
 
 def _product(factors: list[str], notation: Notation) -> str:

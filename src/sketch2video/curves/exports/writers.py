@@ -60,7 +60,8 @@ class Format:
     Attributes:
         name: to be chosen by.
         write: returns the content: text, or bytes.
-        endings: of file names that select it; the longest that matches counts.
+        media_type: of the content.
+        endings: of file names that select it; the longest that matches counts. New files get the first one.
         is_text: whether the content is text, which may be printed.
         moves: whether a clip is written whole, else its first frame.
         coloured: whether strokes have their colours.
@@ -69,6 +70,7 @@ class Format:
 
     name: str
     write: Callable[[Equation, Settings], str | bytes]
+    media_type: str
     endings: tuple[str, ...] = ()
     is_text: bool = True
     moves: bool = True
@@ -115,7 +117,7 @@ def _lottie(equation: Equation, settings: Settings) -> str:
 
 
 def _html(equation: Equation, settings: Settings) -> str:
-    return to_html(equation)
+    return to_html(equation, tolerance=settings.tolerance)
 
 
 def _json(equation: Equation, settings: Settings) -> str:
@@ -176,19 +178,19 @@ def _smaller(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 FORMATS = {
     format_.name: format_
     for format_ in (
-        Format("latex", _latex, (".tex",), coloured=False, in_time=True),
-        Format("desmos", _desmos, coloured=False, in_time=True),
-        Format("desmos-page", _desmos_page, (".desmos.html",), in_time=True),
-        Format("geogebra", _geogebra, (".ggb",), is_text=False, in_time=True),
-        Format("svg", _svg, (".svg",)),
-        Format("lottie", _lottie, (".lottie.json",)),
-        Format("html", _html, (".html", ".htm")),
-        Format("json", _json, (".json",)),
-        Format("clip-json", _clip_json, (".clip.json",), coloured=False, in_time=True),
-        Format("plotter-svg", _plotter_svg, (".plot.svg",), moves=False),
-        Format("gcode", _gcode, (".gcode", ".nc", ".ngc"), moves=False, coloured=False),
-        Format("png", _png, (".png",), is_text=False, moves=False),
-        Format("gif", _gif, (".gif",), is_text=False),
+        Format("latex", _latex, "text/x-tex", (".tex",), coloured=False, in_time=True),
+        Format("desmos", _desmos, "text/plain", (".desmos.txt",), coloured=False, in_time=True),
+        Format("desmos-page", _desmos_page, "text/html", (".desmos.html",), in_time=True),
+        Format("geogebra", _geogebra, "application/vnd.geogebra.file", (".ggb",), is_text=False, in_time=True),
+        Format("svg", _svg, "image/svg+xml", (".svg",)),
+        Format("lottie", _lottie, "application/json", (".lottie.json",)),
+        Format("html", _html, "text/html", (".html", ".htm")),
+        Format("json", _json, "application/json", (".json",)),
+        Format("clip-json", _clip_json, "application/json", (".clip.json",), coloured=False, in_time=True),
+        Format("plotter-svg", _plotter_svg, "image/svg+xml", (".plot.svg",), moves=False),
+        Format("gcode", _gcode, "text/x-gcode", (".gcode", ".nc", ".ngc"), moves=False, coloured=False),
+        Format("png", _png, "image/png", (".png",), is_text=False, moves=False),
+        Format("gif", _gif, "image/gif", (".gif",), is_text=False),
     )
 }
 """All formats by name, in the order of help and documentation."""
@@ -226,6 +228,12 @@ def summary_of(equation: Equation, format_: Format, settings: Settings) -> str:
     return moving.summary() + ("" if colours is None else f", {colours.size} for colours")
 
 
+def content_of(equation: Equation, format_: Format, settings: Settings | None = None) -> bytes:
+    """The content of a file with an equation; the arguments are those of :func:`write`."""
+    content = format_.write(equation, settings or Settings())
+    return content.encode("utf-8") if isinstance(content, str) else content
+
+
 def write(equation: Equation, format_: Format, path: Path, settings: Settings | None = None) -> None:
     """Write an equation into a file, atomically.
 
@@ -238,9 +246,9 @@ def write(equation: Equation, format_: Format, path: Path, settings: Settings | 
     Raises:
         UserError: the file cannot be written.
     """
-    content = format_.write(equation, settings or Settings())
+    content = content_of(equation, format_, settings)
     try:
         with replacing(path) as partial:
-            partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            partial.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another file") from error

@@ -9,10 +9,7 @@ import pandas as pd
 
 from sketch2video.code import code_digest
 from sketch2video.curves.equation import measure
-from sketch2video.curves.fitting import (
-    refine,
-    track,
-)
+from sketch2video.curves.fitting import refine, time_harmonics, track
 from sketch2video.data.clips.derive import Arrays, derive_shards, shards_of
 from sketch2video.data.clips.shards import label_columns, read_table, write_table
 from sketch2video.files import write_json
@@ -45,8 +42,12 @@ def fit(
         sketches,
         curves,
         shards_of(clips),
-        {"tracking": params.fit.tracking(), "refinement_steps": params.fit.refinement_steps},
-        code_digest(track, refine, measure),
+        {
+            "tracking": params.fit.tracking(),
+            "refinement_steps": params.fit.refinement_steps,
+            "time_tolerance": params.fit.time_tolerance,
+        },
+        code_digest(track, refine, time_harmonics, measure),
         params.base,
         "fit",
     )
@@ -61,6 +62,8 @@ def fit_clip(drawing: Arrays, settings: dict[str, Any]) -> tuple[Arrays, dict[st
     ink = drawing["ink"]
     curves = track.fit_curves(ink, drawing["cuts"], **settings["tracking"])
     curves = refine.refine_curves(curves, ink, steps=settings["refinement_steps"])
+    if settings["time_tolerance"]:
+        curves = time_harmonics.smooth_in_time(curves, drawing["cuts"], tolerance=settings["time_tolerance"])
     error = measure.fit_error(curves, ink)
     facts = {
         "num_parameters": curves.num_parameters,

@@ -1,20 +1,22 @@
 """The equation of a whole clip from strokes frame by frame: linear least squares in time.
 
-Each pen coefficient of a life is a signal in time. With the basis cos(m pi t) of its frames orthonormalised in the
-order of m (a QR decomposition), the squared error that each pair of harmonics (m, k) removes is one square, whatever
-other pairs are kept, as long as a pair is kept only with those of lower m. So a truncation is selected without solving
-again: at a price of a number, the best limits K_0 >= K_1 >= ... of each stroke follow by dynamic programming, and the
-price is the one at which the clip has its tolerance or its budget.
+Each pen coefficient of a life is a signal in time. With the functions of time at its frames orthonormalised in their
+order (a QR decomposition), the squared error that each pair (m, k) of a time function and a pen harmonic removes is one
+square, whatever other pairs are kept, as long as a pair is kept only with those of lower m. So a truncation is selected
+without solving again: at a price of a number, the best limits K_0 >= K_1 >= ... of each stroke follow by dynamic
+programming, and the price is the one at which the clip has its tolerance or its budget. No price has all truncations
+that are best for their numbers, so what is left of the tolerance, or of the budget, is used up limit by limit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
 
-from sketch2video.curves.equation.clip import ClipEquation, MovingStroke, life_time, midpoints, time_cosines
+from sketch2video.curves.equation.clip import ClipEquation, MovingStroke, midpoints, time_functions
 from sketch2video.curves.equation.sequence import CurveSequence
 from sketch2video.curves.fitting.series import lengths
 
@@ -28,16 +30,28 @@ _ROUNDING = 1e-14
 """Share of the energy of a signal that single precision rounds off."""
 
 
+@lru_cache(maxsize=8)
+def _orthonormal(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The functions of time at the frames of a life as Q R: orthonormal columns, and upper triangular."""
+    q, r = np.linalg.qr(time_functions(midpoints(frames), frames))
+    return q, r
+
+
 @dataclass(frozen=True)
 class _Life:
-    """A stroke's coefficients of consecutive frames from ``first``: series (L, 2, K), and what they need.
+    """The coefficients of a slot in consecutive frames from ``first``.
 
-    ``energy`` (M, K) is the squared error, summed over frames and weighted by length, that harmonics (m, k) remove.
+    Attributes:
+        series: (L, 2, K), of L frames.
+        projected: (L, 2, K), on the orthonormalised functions of time.
+        weight: mean length of the stroke.
+        energy: (L, K) squared error, summed over frames and weighted, that the pairs (m, k) remove.
     """
 
+    slot: int
     first: int
     series: np.ndarray
-    basis: np.ndarray
+    projected: np.ndarray
     weight: float
     energy: np.ndarray
 
@@ -51,7 +65,7 @@ def fit_clip(
 ) -> ClipEquation:
     """Solve the equation of a clip from its strokes; frames in which a stroke is hidden have no influence.
 
-    Harmonics of time are allocated to the pen harmonics of all strokes by need: those that reduce the squared distance
+    Functions of time are allocated to the pen harmonics of all strokes by need: those that reduce the squared distance
     of the drawing, all its lines weighted by their length, most for their numbers.
 
     Args:
@@ -64,14 +78,42 @@ def fit_clip(
     Raises:
         ValueError: the budget is too small for the strokes, or cuts are not as long as the frames.
     """
+    return ClipEquation(tuple(stroke for _, stroke in _fitted(curves, cuts, budget, tolerance)), len(curves))
+
+
+def smooth_in_time(curves: CurveSequence, cuts: np.ndarray | None = None, *, tolerance: float) -> CurveSequence:
+    """The strokes of a clip as its equation has them: the same frames and slots, with few functions of time.
+
+    A coefficient that a frame does not use stays zero, so frames are within the budget that they were fitted to.
+
+    Args:
+        curves: T frames.
+        cuts: as in :func:`fit_clip`.
+        tolerance: as in :func:`fit_clip`.
+
+    Raises:
+        ValueError: cuts are not as long as the frames.
+    """
+    coefficients = curves.coefficients.copy()
+    for life, stroke in _fitted(curves, cuts, None, tolerance):
+        lived = slice(life.first, life.first + len(life.series))
+        smooth = np.zeros(coefficients[lived, life.slot].shape)
+        smooth[..., : stroke.coefficients.shape[-1]] = stroke.at(midpoints(len(curves))[lived])
+        coefficients[lived, life.slot] = np.where(coefficients[lived, life.slot] != 0, smooth, 0)
+    return CurveSequence(coefficients, curves.visibility)
+
+
+def _fitted(
+    curves: CurveSequence, cuts: np.ndarray | None, budget: int | None, tolerance: float
+) -> list[tuple[_Life, MovingStroke]]:
+    """The lives of a clip and their strokes, by birth; see :func:`fit_clip`."""
     if cuts is not None and np.shape(cuts) != (len(curves),):
         raise ValueError(f"cuts must have the shape ({len(curves)},), not {np.shape(cuts)}")
     lives = _lives(curves, np.zeros(len(curves), bool) if cuts is None else np.asarray(cuts, bool))
     if not lives:
-        return ClipEquation((), len(curves))
+        return []
     shared = _shared(lives, budget, tolerance)
-    solved = (_solved(life, limits[limits > 0], len(curves)) for life, limits in zip(lives, shared, strict=True))
-    return ClipEquation(tuple(solved), len(curves))
+    return [(life, _solved(life, limits[limits > 0], len(curves))) for life, limits in zip(lives, shared, strict=True)]
 
 
 def _lives(curves: CurveSequence, cuts: np.ndarray) -> list[_Life]:
@@ -81,18 +123,18 @@ def _lives(curves: CurveSequence, cuts: np.ndarray) -> list[_Life]:
         borders = np.flatnonzero(np.diff(visible, prepend=False) | cuts)
         for frames in np.split(np.arange(len(curves)), borders):
             if len(frames) and visible[frames[0]]:
-                found.append(_life(int(frames[0]), curves.coefficients[frames, slot].astype(np.float64)))
+                found.append(_life(slot, int(frames[0]), curves.coefficients[frames, slot].astype(np.float64)))
     return sorted(found, key=lambda life: life.first)
 
 
-def _life(first: int, series: np.ndarray) -> _Life:
+def _life(slot: int, first: int, series: np.ndarray) -> _Life:
     used = np.flatnonzero((series != 0).any((0, 1)))
     series = series[..., : used.max(initial=0) + 1]
     weight = max(float(lengths(series).mean()), np.finfo(float).tiny)
-    basis = time_cosines(life_time(midpoints(len(series))), len(series))
-    removed = (np.tensordot(np.linalg.qr(basis)[0].T, series, 1) ** 2).sum(1)
+    projected = np.tensordot(_orthonormal(len(series))[0].T, series, 1)
+    removed = (projected**2).sum(1)
     removed[:, 1:] /= 2.0  # mean squares of cos(k pi u)
-    return _Life(first, series, basis, weight, removed * weight)
+    return _Life(slot, first, series, projected, weight, removed * weight)
 
 
 def _numbers(limits: np.ndarray) -> int:
@@ -120,7 +162,7 @@ def _limits(removed: np.ndarray, harmonics: np.ndarray, price: float) -> np.ndar
         price: of a number.
 
     Returns:
-        (S, M) int, zero where a time harmonic is not used.
+        (S, M) int, zero where a time function is not used.
     """
     strokes, rows, most = removed.shape
     value = removed - price * (2 * np.arange(most) + 1)
@@ -140,13 +182,61 @@ def _limits(removed: np.ndarray, harmonics: np.ndarray, price: float) -> np.ndar
     return np.stack(limits, axis=1)
 
 
+def _removed_by(removed: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """What limits (S, M) remove: (S, M)."""
+    return np.take_along_axis(removed, limits[..., None], axis=-1)[..., 0]
+
+
 def _lost(removed: np.ndarray, limits: np.ndarray) -> float:
     """Squared error that is left, weighted."""
-    return float(removed[..., -1].sum() - np.take_along_axis(removed, limits[..., None], axis=-1).sum())
+    return float(removed[..., -1].sum() - _removed_by(removed, limits).sum())
+
+
+def _numbers_apart(limits: np.ndarray, most: int) -> np.ndarray:
+    """How many numbers more than now there are if a limit (S, M) is k = 0 ... most - 1: (S, M, most)."""
+    k = np.arange(most)
+    now = limits[..., None]
+    return 2 * (k - now) + (k > 0).astype(int) - (now > 0)
+
+
+def _lowered(removed: np.ndarray, harmonics: np.ndarray, limits: np.ndarray, allowed: float) -> np.ndarray:
+    """Limits with fewer numbers and at most the allowed error: of all changes of one limit, that which costs the least
+    for each number that is saved, and again, as long as there is one."""
+    limits, most = limits.copy(), removed.shape[-1]
+    least = np.zeros_like(limits)
+    least[:, 0] = np.minimum(2, harmonics)
+    while True:
+        lowest = np.maximum(np.pad(limits[:, 1:], ((0, 0), (0, 1))), least)
+        cost = _removed_by(removed, limits)[..., None] - removed
+        k = np.arange(most)
+        fits = (lowest[..., None] <= k) & (k < limits[..., None]) & (_lost(removed, limits) + cost <= allowed)
+        if not fits.any():
+            return limits
+        saved = -_numbers_apart(limits, most)
+        rate = np.where(fits, cost / np.maximum(saved, 1), np.inf)
+        *where, lower = np.unravel_index(rate.argmin(), rate.shape)
+        limits[tuple(where)] = lower
+
+
+def _raised(removed: np.ndarray, harmonics: np.ndarray, limits: np.ndarray, budget: int) -> np.ndarray:
+    """Limits with less error and at most the budget: of all changes of one limit, that which gains the most for each
+    number, and again, as long as there is one."""
+    limits, most = limits.copy(), removed.shape[-1]
+    while True:
+        highest = np.concatenate([harmonics[:, None], limits[:, :-1]], axis=1)
+        gain = removed - _removed_by(removed, limits)[..., None]
+        k = np.arange(most)
+        more = _numbers_apart(limits, most)
+        fits = (limits[..., None] < k) & (k <= highest[..., None]) & (more <= budget - _numbers(limits)) & (gain > 0)
+        if not fits.any():
+            return limits
+        rate = np.where(fits, gain / np.maximum(more, 1), -np.inf)
+        *where, higher = np.unravel_index(rate.argmax(), rate.shape)
+        limits[tuple(where)] = higher
 
 
 def _shared(lives: list[_Life], budget: int | None, tolerance: float) -> np.ndarray:
-    """Limits (S, M) of the strokes at the highest price that meets the tolerance, or the lowest that meets the budget.
+    """Limits (S, M) of the strokes that meet the tolerance with few numbers, or else have little error in the budget.
 
     Raises:
         ValueError: the budget is too small for the strokes.
@@ -177,16 +267,22 @@ def _shared(lives: list[_Life], budget: int | None, tolerance: float) -> np.ndar
         else:
             low = price
             meets = limits if holds else meets
-    return fewest if meets is None else meets
+    if meets is None:
+        raised = _raised(removed, harmonics, fewest, budget) if budget is not None else fewest
+        if _lost(removed, raised) > allowed:
+            return raised
+        meets = raised
+    return _lowered(removed, harmonics, meets, allowed)
 
 
 def _solved(life: _Life, limits: np.ndarray, frames: int) -> MovingStroke:
     """The least-squares coefficients within limits: for pen harmonic k, those of all m with K_m > k."""
     coefficients = np.zeros((len(limits), 2, int(limits[0])))
     counts = (limits[:, None] > np.arange(limits[0])).sum(0)
+    triangle = _orthonormal(len(life.series))[1]
     for count in np.unique(counts):
         columns = np.flatnonzero(counts == count)
-        wanted = life.series[..., columns].reshape(len(life.series), -1)
-        found = scipy.linalg.lstsq(life.basis[:, :count], wanted)[0]
+        wanted = life.projected[:count, :, columns].reshape(count, -1)
+        found = scipy.linalg.solve_triangular(triangle[:count, :count], wanted)
         coefficients[:count, :, columns] = found.reshape(count, 2, -1)
     return MovingStroke(life.first / frames, (life.first + len(life.series)) / frames, coefficients)

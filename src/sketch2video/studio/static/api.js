@@ -5,7 +5,7 @@ export const CLIENT = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b)
 
 export class Unreachable extends Error {}
 
-async function call(method, path, { body, form, signal } = {}) {
+async function send(method, path, { body, form, signal } = {}) {
   let response;
   try {
     response = await fetch(path, {
@@ -18,10 +18,15 @@ async function call(method, path, { body, form, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable("The studio does not answer. Start it again with sketch2video studio; nothing is lost here.");
   }
-  if (response.ok) return response.status === 204 ? null : response.json();
+  if (response.ok) return response;
   const answer = await response.json().catch(() => null);
   const detail = typeof answer?.detail === "string" ? answer.detail : null;
   throw new Error(detail ?? `The studio answered with an error (${response.status}).`);
+}
+
+async function call(method, path, request) {
+  const response = await send(method, path, request);
+  return response.status === 204 ? null : response.json();
 }
 
 const name = encodeURIComponent;
@@ -30,6 +35,7 @@ export const models = () => call("GET", "/api/models");
 export const draw = (request, signal) => call("POST", "/api/draw", { body: request, signal });
 export const fitStroke = (points, closed = null) => call("POST", "/api/fit/stroke", { body: { points, closed } });
 export const equation = (request) => call("POST", "/api/equation", { body: request });
+export const exported = async (format, request) => (await send("POST", `/api/export/${name(format)}`, { body: request })).blob();
 export const frames = (job) => call("GET", `/api/frames/${name(job)}`);
 
 /** Sketch and fit a picture or clip. */

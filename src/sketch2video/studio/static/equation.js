@@ -145,11 +145,11 @@ export class EquationView {
     }
   }
 
-  /** Offer the drawing as a file. */
-  async download(format, name) {
+  /** Offer the drawing as a file; a format that does not move gets the frame that is shown. */
+  async download(format, name, still) {
+    const { doc, view } = this.store;
     try {
-      const { text, media_type: type } = await this.#text(format);
-      saveFile(name, text, type);
+      saveFile(name, await api.exported(format, { drawing: doc.drawing, frame: still ? view.frame : null }));
     } catch (error) {
       announce(error.message, { error: true });
     }

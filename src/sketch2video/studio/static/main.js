@@ -60,11 +60,22 @@ async function save() {
   return made;
 }
 
+/** Kinds of downloads: [kind, label, ending]; of the drawing, the kind is a format of the API. */
+const VIDEOS = [["mp4", "Video, MP4", ".mp4"], ["gif", "Video, GIF", ".gif"]];
+const DRAWINGS = [
+  ["svg", "Drawing, animated SVG", ".svg"], ["lottie", "Drawing, Lottie", ".lottie.json"],
+  ["html", "Drawing, player (HTML)", ".html"], ["json", "Drawing, JSON", ".json"],
+  ["latex", "Equation, LaTeX", ".tex"], ["desmos", "Equation, Desmos lines", ".desmos.txt"],
+  ["desmos-page", "Equation, Desmos page", ".desmos.html"], ["geogebra", "Equation, GeoGebra", ".ggb"],
+  ["clip-json", "Equation of the clip, JSON", ".clip.json"],
+  ["plotter-svg", "This frame for plotters, SVG", ".plot.svg", true], ["gcode", "This frame for plotters, G-code", ".gcode", true],
+];
+
 async function download(kind, ending) {
   byId("download-menu").hidePopover();
   const name = `${store.doc.caption.trim().toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 48) || "drawing"}${ending}`;
-  const drawn = { drawing_json: "json", svg: "animated_svg", html: "html" }[kind];
-  if (drawn) return equation.download(drawn, name);
+  const drawn = DRAWINGS.find(([format]) => format === kind);
+  if (drawn) return equation.download(kind, name, drawn[3]);
   const made = await save();
   if (!made?.saved) return null;
   const link = h("a", { href: api.gallery.file(made.saved, kind), download: name });
@@ -128,12 +139,8 @@ function buildTools() {
 
 function buildVideoActions() {
   const action = (id, glyph, text, title, onclick) => h("button", { type: "button", class: "quiet", id, title, onclick }, icon(glyph), text);
-  const kinds = [
-    ["mp4", "Video, MP4", ".mp4"], ["gif", "Video, GIF", ".gif"], ["svg", "Drawing, animated SVG", ".svg"],
-    ["drawing_json", "Drawing, JSON", ".json"], ["html", "Drawing, player (HTML)", ".html"],
-  ];
   const menu = h("div", { class: "menu", id: "download-menu", popover: "auto" },
-    ...kinds.map(([kind, label, ending]) => h("button", { type: "button", class: "menu-item", "data-kind": kind, onclick: () => download(kind, ending) }, label)));
+    ...[...VIDEOS, ...DRAWINGS].map(([kind, label, ending]) => h("button", { type: "button", class: "menu-item", "data-kind": kind, onclick: () => download(kind, ending) }, label)));
   const button = action("download-button", "download", "Download", "Download", null);
   byId("video-actions").append(
     action("compare-button", "compare", "Compare", "Before and after (C)", actions.compare),
@@ -214,8 +221,8 @@ function showPainting(state) {
   byId("lines-button").disabled = !after;
   byId("save-button").disabled = !painter.possible || busy;
   byId("download-button").disabled = !store.doc.drawing && !after;
-  for (const kind of ["mp4", "gif"]) document.querySelector(`[data-kind="${kind}"]`).disabled = !painter.possible;
-  for (const kind of ["svg", "drawing_json", "html"]) document.querySelector(`[data-kind="${kind}"]`).disabled = !store.doc.drawing?.strokes.length;
+  for (const [kind] of VIDEOS) document.querySelector(`[data-kind="${kind}"]`).disabled = !painter.possible;
+  for (const [kind] of DRAWINGS) document.querySelector(`[data-kind="${kind}"]`).disabled = !store.doc.drawing?.strokes.length;
 }
 
 function showSelection() {
