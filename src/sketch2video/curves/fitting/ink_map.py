@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
+
+from sketch2video.curves.equation.nearest import distances_of_groups, nearest_points
 
 
 @dataclass
@@ -47,11 +47,6 @@ class InkFrame:
         index[labels[rows, columns]] = np.arange(len(ink))
         return cls(skeleton, offsets, ink, distance, index[labels])
 
-    @cached_property
-    def tree(self) -> cKDTree:
-        """Tree of ``ink``."""
-        return _tree(self.ink)
-
     def regions(self, gap: float) -> Regions:
         """Regions between the lines, with gaps of up to ``gap`` px closed."""
         if gap not in self._regions:
@@ -76,18 +71,6 @@ class InkFrame:
         """
         return np.asarray((self.distance_from(points) > reach) & ~inside[self.at(points)])
 
-    def distance_from_shifted(self, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Distances as of :meth:`distance_from` after every shift of ``offsets`` (D,): (M, n, 2) -> (M, D, D, n).
-
-        The first D is of shifts to the right, the second of shifts down.
-        """
-        size = np.array(self.skeleton.shape[::-1])
-        moved = points[:, None] + offsets[:, None, None]
-        outside = np.maximum(0.0, np.maximum(-moved, moved - size))
-        pixels = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
-        distance = self.distance.ravel()[pixels[:, :, None, :, 0] + pixels[:, None, :, :, 1]]
-        return distance + (outside[:, :, None, :, 0] + outside[:, None, :, :, 1])
-
 
 def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Assign the ink of a frame to strokes, whose points are (M, n, 2).
@@ -96,18 +79,13 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
         For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
         that point among all M n; and the stroke that it belongs to, -1 beyond ``reach``.
     """
-    distance, nearest = map(np.asarray, _tree(points).query(frame.ink, distance_upper_bound=reach))
-    return distance, nearest, np.where(np.isfinite(distance), nearest // points.shape[1], -1)
+    distance, nearest = nearest_points(points, frame.ink, reach)
+    return distance, nearest, np.where(nearest >= 0, nearest // points.shape[1], -1)
 
 
 def near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
     """Which of other points (N, 2) have one of ``points`` (..., 2) within ``reach`` px: (N,) bool."""
-    return np.isfinite(_tree(points).query(others, distance_upper_bound=reach)[0])
-
-
-def _tree(points: np.ndarray) -> cKDTree:
-    # It answers about a thousand queries: a tree that is sooner built pays.
-    return cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
+    return nearest_points(points, others, reach)[1] >= 0
 
 
 def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.ndarray:
@@ -116,11 +94,7 @@ def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.
     Returns:
         (M, N), infinite beyond ``reach``.
     """
-    count, n = points.shape[:2]
-    pairs = frame.tree.sparse_distance_matrix(_tree(points), reach, output_type="ndarray")
-    distance = np.full(count * len(frame.ink), np.inf)
-    np.minimum.at(distance, pairs["j"] // n * len(frame.ink) + pairs["i"], pairs["v"])
-    return distance.reshape(count, -1)
+    return distances_of_groups(points, frame.ink, reach)
 
 
 def pixels(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
