@@ -12,13 +12,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, product
+from itertools import chain, islice, pairwise, product
 
 import numpy as np
 
-from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach, outside, pixels
+from sketch2video.curves.fitting.coverage import best_run, without_ink
+from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach
 from sketch2video.curves.fitting.order import alignment, rotate
-from sketch2video.curves.fitting.series import close, polyline_lengths, project, samples
+from sketch2video.curves.fitting.series import close, planes, polyline_lengths, project, samples
 
 WORTH = 0.1
 """Ink, in frame widths summed over the frames, that a stroke must cover and no other does."""
@@ -99,18 +100,15 @@ class Measured:
 
     Attributes:
         life: of L frames.
-        apart: in each of them the distance from ink to the stroke, infinite beyond the reach: (N,) px.
+        ink: the range of the shot's ink that is in these frames.
+        apart: the distance in px from each of this ink to the stroke, infinite beyond the reach.
         cost: (L,) px that are drawn where there is no ink; see :data:`HIDDEN_COST`.
     """
 
     life: Life
-    apart: Sequence[np.ndarray]
+    ink: slice
+    apart: np.ndarray
     cost: np.ndarray
-
-    def part(self, first: int, end: int) -> Measured:
-        """The same stroke in frames ``first`` to ``end``."""
-        kept = slice(first - self.life.first, end - self.life.first)
-        return Measured(self.life.part(first, end), self.apart[kept], self.cost[kept])
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,14 @@ class Shot:
 
     Attributes:
         frames: T frames.
+        starts: (T + 1,), of the ink of each frame in that of the shot, and its end.
         distance: (T, H, W) px, of each pixel to the ink.
         inside: (T, H, W) bool, pixels that lines surround.
         reach: distance in px at which ink is drawn by a stroke.
     """
 
     frames: Sequence[InkFrame]
+    starts: np.ndarray
     distance: np.ndarray
     inside: np.ndarray
     reach: float
@@ -136,7 +136,8 @@ class Shot:
             np.stack(maps)
             for maps in zip(*((frame.distance, frame.regions(gap).surrounded) for frame in frames), strict=True)
         )
-        return cls(frames, distance, inside, reach)
+        starts = np.cumsum([0, *(len(frame.ink) for frame in frames)])
+        return cls(frames, starts, distance, inside, reach)
 
     @property
     def size(self) -> int:
@@ -146,33 +147,40 @@ class Shot:
     def measured(self, lives: Sequence[Life]) -> list[Measured]:
         """Coverage of the ink by each of several lives."""
         points = [samples(life.coefficients) for life in lives]
-        apart: list[list[np.ndarray]] = [[] for _ in lives]
-        for t, frame in enumerate(self.frames):
+        ink = [self.ink_of(life) for life in lives]
+        apart = [np.empty(part.stop - part.start) for part in ink]
+        for t, (frame, (start, end)) in enumerate(zip(self.frames, pairwise(self.starts.tolist()), strict=True)):
             alive = [i for i, life in enumerate(lives) if life.first <= t < life.end]
             if alive:
                 now = np.stack([points[i][t - lives[i].first] for i in alive])
                 for i, distance in zip(alive, distances_in_reach(now, frame, self.reach), strict=True):
-                    apart[i].append(distance)
-        return [
-            Measured(life, distances, self._cost(life.first, drawn))
-            for life, distances, drawn in zip(lives, apart, points, strict=True)
-        ]
+                    apart[i][start - ink[i].start : end - ink[i].start] = distance
+        costs = [self._cost(life.first, drawn) for life, drawn in zip(lives, points, strict=True)]
+        return [Measured(*each) for each in zip(lives, ink, apart, costs, strict=True)]
+
+    def ink_of(self, life: Life) -> slice:
+        """The range of the shot's ink in the frames of a life."""
+        return slice(int(self.starts[life.first]), int(self.starts[life.end]))
+
+    def part(self, one: Measured, first: int, end: int) -> Measured:
+        """A measured life in frames ``first`` to ``end`` alone."""
+        life = one.life.part(first, end)
+        ink = self.ink_of(life)
+        apart = one.apart[ink.start - one.ink.start : ink.stop - one.ink.start]
+        return Measured(life, ink, apart, one.cost[first - one.life.first : end - one.life.first])
 
     def _cost(self, first: int, points: np.ndarray) -> np.ndarray:
         """See :class:`Measured`: of points (L, n, 2) in frames from ``first``, (L,)."""
-        bare, hidden = self._bare_and_hidden(first, points)
-        return polyline_lengths(points) * (np.where(hidden, HIDDEN_COST, 1.0) * bare).mean(1)
+        bare, open_ = self._without_ink(first, points)
+        return polyline_lengths(points) * (open_ + HIDDEN_COST * (bare - open_)) / points.shape[1]
 
     def accounted(self, life: Life) -> float:
         """The least share, over the frames of a life, of its points that are on ink or occluded."""
-        bare, hidden = self._bare_and_hidden(life.first, samples(life.coefficients))
-        return 1 - float((bare & ~hidden).mean(1).max(initial=0.0))
+        points = samples(life.coefficients)
+        return 1 - float(self._without_ink(life.first, points)[1].max(initial=0)) / points.shape[1]
 
-    def _bare_and_hidden(self, first: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which points (L, n, 2) of frames from ``first`` are not on ink, and which may be occluded: (L, n) bool."""
-        shape = self.inside.shape[1:]
-        at = np.arange(first, first + len(points))[:, None], *pixels(points, shape)
-        return self.distance[at] + outside(points, shape) > self.reach, self.inside[at]
+    def _without_ink(self, first: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return without_ink(planes(points), first, self.distance, self.inside, self.reach)
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
@@ -233,15 +241,14 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
 
 def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
     """Lives that together cover the ink, chosen greedily, each in the frames in which it covers new ink."""
-    drawn = [[np.isfinite(apart) for apart in one.apart] for one in candidates]
-    all_ = [np.array([np.count_nonzero(d) for d in one]) for one in drawn]
-    left = [np.ones(len(frame.ink), bool) for frame in shot.frames]
+    drawn = [np.isfinite(one.apart) for one in candidates]
+    left = np.ones(shot.starts[-1], bool)
 
     def gain(index: int) -> tuple[int, int, float]:
         """The range of frames in which the gain of a candidate is largest, from the first of its life, and the gain."""
-        alive = enumerate(drawn[index], candidates[index].life.first)
-        new = np.array([np.count_nonzero(d & left[t]) for t, d in alive])
-        return _best_run(new - AGAIN * (all_[index] - new) - candidates[index].cost)
+        one = candidates[index]
+        starts = shot.starts[one.life.first : one.life.end + 1]
+        return best_run(drawn[index], left[one.ink], starts, one.cost, AGAIN)
 
     # A choice only reduces the gains of others: a candidate that is still the best after an update is the best.
     queue = [(-gain(index)[2], index) for index in range(len(candidates))]
@@ -256,29 +263,18 @@ def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
             heapq.heappush(queue, (-worth, index))
             continue
         born = candidates[index].life.first
-        chosen.append(candidates[index].part(born + first, born + end))
-        for t in range(first, end):
-            left[born + t] &= ~drawn[index][t]
+        chosen.append(shot.part(candidates[index], born + first, born + end))
+        left[chosen[-1].ink] &= ~np.isfinite(chosen[-1].apart)
     return chosen
-
-
-def _best_run(gain: np.ndarray) -> tuple[int, int, float]:
-    """Bounds and sum of the consecutive values with the largest sum (Kadane)."""
-    sums = np.concatenate([[0.0], np.cumsum(gain)])
-    lowest = np.minimum.accumulate(sums)
-    end = int(np.argmax(sums - lowest))
-    first = int(np.flatnonzero(sums[: end + 1] == lowest[end])[-1])
-    return first, end, float(sums[end] - sums[first])
 
 
 def _price(lives: Sequence[Measured], shot: Shot) -> float:
     """Cost in px: uncovered ink, in proportion to its distance, strokes without ink, and the number of strokes."""
-    apart = [np.ones(len(frame.ink)) for frame in shot.frames]
+    apart = np.full(shot.starts[-1], shot.reach)
     for one in lives:
-        for t, distance in enumerate(one.apart, one.life.first):
-            apart[t] = np.minimum(apart[t], distance / shot.reach)
+        np.minimum(apart[one.ink], one.apart, out=apart[one.ink])
     bare = sum(float(one.cost.sum()) for one in lives)
-    return sum(float(ink.sum()) for ink in apart) + bare + PRICE * shot.size * len(lives)
+    return float(apart.sum()) / shot.reach + bare + PRICE * shot.size * len(lives)
 
 
 def most_at_once(lives: Sequence[Life]) -> int:

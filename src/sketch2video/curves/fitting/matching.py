@@ -10,11 +10,6 @@ import numpy as np
 from sketch2video.curves.equation.compiled import compiled
 
 
-def planes(points: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) as contiguous float64 (..., 2, n); not a copy if they are such planes with swapped axes."""
-    return np.ascontiguousarray(points.swapaxes(-1, -2), np.float64)
-
-
 @compiled
 def targets_of_points(
     points: np.ndarray,

@@ -12,9 +12,9 @@ import numpy as np
 from sketch2video.curves.equation.nearest import nearest_points
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.fitting.ink_map import InkFrame
-from sketch2video.curves.fitting.matching import misfits, moved_towards, planes, targets_of_points
+from sketch2video.curves.fitting.matching import misfits, moved_towards, targets_of_points
 from sketch2video.curves.fitting.ridge import solved
-from sketch2video.curves.fitting.series import close, grid_size, points_at, samples
+from sketch2video.curves.fitting.series import close, grid_size, planes, points_at, samples
 
 GAP = 0.03
 """Ends this far apart, in frame widths, may be joined into one line."""

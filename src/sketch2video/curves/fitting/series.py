@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sketch2video.curves.equation.compiled import compiled
 from sketch2video.curves.equation.sequence import cosines
 
 POINTS = 64
@@ -58,6 +59,11 @@ def points_at(basis: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     return np.asarray(flat.reshape(*coefficients.shape[:-1], len(basis)).swapaxes(-1, -2))
 
 
+def planes(points: np.ndarray) -> np.ndarray:
+    """Points (..., n, 2) as contiguous float64 (..., 2, n); not a copy if they are such planes with swapped axes."""
+    return np.ascontiguousarray(points.swapaxes(-1, -2), np.float64)
+
+
 def lengths(coefficients: np.ndarray) -> np.ndarray:
     """Lengths (...) of strokes (..., 2, K), between the ends of the midpoint grid."""
     return polyline_lengths(samples(coefficients))
@@ -65,8 +71,19 @@ def lengths(coefficients: np.ndarray) -> np.ndarray:
 
 def polyline_lengths(points: np.ndarray) -> np.ndarray:
     """Lengths (...) of polylines (..., n, 2)."""
-    steps = points[..., 1:, :] - points[..., :-1, :]
-    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
+    lines = planes(points)
+    return _polyline_lengths(lines.reshape(-1, *lines.shape[-2:])).reshape(lines.shape[:-2])
+
+
+@compiled
+def _polyline_lengths(lines: np.ndarray) -> np.ndarray:
+    """Lengths (M,) of polylines (M, 2, n)."""
+    total = np.zeros(len(lines))
+    for line in range(len(lines)):
+        for j in range(1, lines.shape[2]):
+            right, down = lines[line, 0, j] - lines[line, 0, j - 1], lines[line, 1, j] - lines[line, 1, j - 1]
+            total[line] += np.sqrt(right * right + down * down)
+    return total
 
 
 def close(coefficients: np.ndarray) -> np.ndarray:

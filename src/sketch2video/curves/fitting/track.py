@@ -119,7 +119,9 @@ def _track(tracker: Tracker, inked: Sequence[InkFrame], step: int = 1) -> list[L
 
 def _through(seen: Sequence[tuple[int, np.ndarray, bool]]) -> Life:
     """The life of a stroke from the frames in which it was visible; between them it is interpolated linearly."""
-    times, parts = [t for t, *_ in seen], np.stack([part for _, part, _ in seen])
+    times, parts = [t for t, *_ in seen], np.array([part for _, part, _ in seen])
+    if times[-1] - times[0] == len(times) - 1:
+        return Life(times[0], parts, seen[0][2])
     frames = np.arange(times[0], times[-1] + 1)
     before = np.searchsorted(times, frames, side="right") - 1
     after = np.minimum(before + 1, len(times) - 1)
