@@ -71,10 +71,20 @@ def targets_of_points(
 @compiled
 def moved_towards(
     coefficients: np.ndarray, points: np.ndarray, weight: np.ndarray, target: np.ndarray
-) -> np.ndarray:
-    """Strokes (M, 2, K) rotated, scaled and shifted: the similarity z -> a z + b, in complex numbers, that brings their
-    points (M, 2, n) nearest to the targets (M, 2, n) in the weighted mean square; only shifted where there are few."""
-    moved = np.empty_like(coefficients)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotate, scale and shift strokes by the similarities z -> a z + b, in complex numbers, that bring their points
+    nearest to the targets in the weighted mean square; strokes with few targets stay.
+
+    Args:
+        coefficients: (M, 2, K) px.
+        points: (M, 2, n) px.
+        weight: (M, n) of the targets.
+        target: (M, 2, n) px.
+
+    Returns:
+        Coefficients and points of the moved strokes.
+    """
+    moved, moved_points = np.empty_like(coefficients), np.empty_like(points)
     for stroke in range(len(coefficients)):
         x, y, u, v = points[stroke, 0], points[stroke, 1], target[stroke, 0], target[stroke, 1]
         total, x0, y0, u0, v0 = 1e-9, 0.0, 0.0, 0.0, 0.0
@@ -101,9 +111,13 @@ def moved_towards(
             a, b = coefficients[stroke, 0, k], coefficients[stroke, 1, k]
             moved[stroke, 0, k] = real * a - imaginary * b
             moved[stroke, 1, k] = real * b + imaginary * a
-        moved[stroke, 0, 0] += u0 - (real * x0 - imaginary * y0)
-        moved[stroke, 1, 0] += v0 - (real * y0 + imaginary * x0)
-    return moved
+        right, down = u0 - (real * x0 - imaginary * y0), v0 - (real * y0 + imaginary * x0)
+        moved[stroke, 0, 0] += right
+        moved[stroke, 1, 0] += down
+        for j in range(len(x)):
+            moved_points[stroke, 0, j] = real * x[j] - imaginary * y[j] + right
+            moved_points[stroke, 1, j] = real * y[j] + imaginary * x[j] + down
+    return moved, moved_points
 
 
 @compiled
@@ -138,14 +152,24 @@ def misfits(points: np.ndarray, offsets: np.ndarray, distance: np.ndarray, most:
 
 
 @compiled
-def distances_to_ink(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Distances (M, n) to the ink of points (M, 2, n); as in :func:`misfits`."""
+def distances_to_ink(
+    points: np.ndarray, distance: np.ndarray, reach: float, most: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the ink of points (M, 2, n), as in :func:`misfits`.
+
+    Returns:
+        The share of each stroke's points within ``reach`` px, and the mean of their distances clipped at ``most`` px:
+        (M,) each.
+    """
     height, width = distance.shape
-    apart = np.empty((points.shape[0], points.shape[2]))
-    for stroke in range(points.shape[0]):
-        for j in range(points.shape[2]):
+    count, _, n = points.shape
+    near, apart = np.zeros(count), np.zeros(count)
+    for stroke in range(count):
+        for j in range(n):
             x, y = points[stroke, 0, j], points[stroke, 1, j]
             outside = max(0.0, max(-x, x - width)) + max(0.0, max(-y, y - height))
             row, column = int(min(max(y, 0.0), height - 1.0)), int(min(max(x, 0.0), width - 1.0))
-            apart[stroke, j] = distance[row, column] + outside
-    return apart
+            here = distance[row, column] + outside
+            near[stroke] += here <= reach
+            apart[stroke] += min(here, most)
+    return near / n, apart / n

@@ -12,9 +12,9 @@ import numpy as np
 from sketch2video.curves.equation.nearest import nearest_points
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.fitting.ink_map import InkFrame
-from sketch2video.curves.fitting.matching import misfits, moved_towards, targets_of_points
+from sketch2video.curves.fitting.matching import distances_to_ink, misfits, targets_of_points
 from sketch2video.curves.fitting.ridge import solved
-from sketch2video.curves.fitting.series import close, grid_size, planes, points_at, samples
+from sketch2video.curves.fitting.series import close, grid_size
 
 GAP = 0.03
 """Ends this far apart, in frame widths, may be joined into one line."""
@@ -38,6 +38,10 @@ STAY = 0.3
 """Decrease of the distance to the ink in px that justifies any motion of a line."""
 
 
+COARSE = 4
+"""Every so manieth point of a stroke is compared with the ink where it is only shifted."""
+
+
 class Registration:
     """Registration of the strokes of a drawing to ink; all lengths in px.
 
@@ -52,7 +56,6 @@ class Registration:
         self.harmonics = harmonics
         self.n = grid_size(harmonics)
         self.basis = cosines(self.n, harmonics, midpoints=True)
-        self.coarse = self.basis[::4]
         self.doubled = cosines(self.n, 2 * harmonics - 1, midpoints=True) / 2
         self.ridge = stiffness * self.n * np.arange(harmonics) ** 2.0
         self.reach = max(REACH * width, 1.5)
@@ -66,53 +69,64 @@ class Registration:
         weight = (length / (length + PLAIN * self.size))[:, None]
         return weight * own + (1 - weight) * common
 
-    def shift_onto_ink(self, coefficients: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
-        """The shift (M, 2) of each stroke to ink; a common one unless the ink indicates different ones."""
-        shifts, points = self.shifts, points_at(self.coarse, coefficients)
-        misfit = misfits(planes(points), self.offsets, frame.distance, 2.5 * self.reach).reshape(len(points), -1)
+    def shift_onto_ink(self, points: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
+        """The shift (M, 2) to ink of strokes with points (M, 2, n); a common one unless the ink indicates others."""
+        shifts = self.shifts
+        misfit = misfits(_coarse(points), self.offsets, frame.distance, 2.5 * self.reach)
+        misfit = misfit.reshape(len(points), -1)
         together = _mean(misfit, length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
         aside = shifts - shifts[np.argmin(together)]
         reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
         return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
 
     def stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
-        """Strokes (M,) that are on ink also without motion: the motion of a line along itself is not observable."""
-        there, here = (
-            np.minimum(frame.distance_from(points_at(self.coarse, c)), 2.5 * self.reach).mean(-1)
-            for c in (before, moved)
-        )
-        return np.asarray(there <= here + STAY)
+        """Strokes (M,) that are on ink also without motion: the motion of a line along itself is not observable.
 
-    def targets(self, coefficients: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Target of each pen position, and the distance of the ink from the current strokes.
+        Args:
+            before: (M, 2, n) px, points without motion.
+            moved: (M, 2, n) px, with it.
+            frame: the ink.
+        """
+        there, here = (
+            distances_to_ink(_coarse(points), frame.distance, self.reach, 2.5 * self.reach)[1]
+            for points in (before, moved)
+        )
+        return there <= here + STAY
+
+    def targets(self, points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Targets of strokes with points (M, 2, n), and the distance of the ink from them.
 
         Returns:
-            The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, n, 2), px; the discrepancy:
+            The weight (M, n) of each target, 0 where no ink is in reach; the targets (M, 2, n), px; the discrepancy:
             the mean distance in px from ink to the nearest stroke, clipped at :attr:`reach`.
         """
-        points = samples(coefficients)
-        distance, index = nearest_points(points, frame.ink, reach)
-        weight, target, discrepancy = targets_of_points(
-            planes(points), frame.ink, distance, index, frame.nearest, reach, self.reach
-        )
-        return weight, target.swapaxes(-1, -2), discrepancy
-
-    def similar(self, coefficients: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Rotate, scale and shift each stroke towards its targets, as complex numbers z -> a z + b."""
-        return moved_towards(np.ascontiguousarray(coefficients), planes(samples(coefficients)), weight, planes(target))
+        distance, index = nearest_points(points.swapaxes(-1, -2), frame.ink, reach)
+        return targets_of_points(points, frame.ink, distance, index, frame.nearest, reach, self.reach)
 
     def solve(
         self, prior: np.ndarray, weight: np.ndarray, target: np.ndarray, closed: np.ndarray, softness: float
     ) -> np.ndarray:
-        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior."""
+        """Ridge problem of each stroke: (B' W B + R) c = B' W p + R c_prior.
+
+        Args:
+            prior: coefficients (M, 2, K) px.
+            weight: (M, n) of the targets.
+            target: (M, 2, n) px.
+            closed: strokes (M,) that end where they start.
+            softness: factor of the stiffness.
+        """
         # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
-        pulled = (weight[:, None] * target.swapaxes(-1, -2)).reshape(-1, self.n) @ self.basis
+        pulled = (weight[:, None] * target).reshape(-1, self.n) @ self.basis
         right = pulled.reshape(prior.shape) + prior * (ridge + 0.01)[:, None]
         solution = solved(weight @ self.doubled, ridge + 0.01, right)
         solution[closed] = close(solution[closed])
         return solution
+
+
+def _coarse(points: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(points[..., ::COARSE])
 
 
 def _mean(values: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -47,16 +47,16 @@ def grid_size(harmonics: int) -> int:
 
 
 def samples(coefficients: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
+    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid; a view with contiguous x and y."""
+    return sampled_planes(coefficients).swapaxes(-1, -2)
+
+
+def sampled_planes(coefficients: np.ndarray) -> np.ndarray:
+    """Points of strokes (..., 2, K) on the midpoint grid, as contiguous x and y: (..., 2, n)."""
     harmonics = coefficients.shape[-1]
-    return points_at(cosines(grid_size(harmonics), harmonics, midpoints=True), coefficients)
-
-
-def points_at(basis: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) of strokes (..., 2, K) where the basis (n, K) is given; a view with contiguous x and y."""
+    basis = cosines(grid_size(harmonics), harmonics, midpoints=True)
     # One product of two matrices takes a quarter of the time of a product for each stroke.
-    flat = coefficients.reshape(-1, coefficients.shape[-1]) @ basis.T
-    return np.asarray(flat.reshape(*coefficients.shape[:-1], len(basis)).swapaxes(-1, -2))
+    return np.asarray((coefficients.reshape(-1, harmonics) @ basis.T).reshape(*coefficients.shape[:-1], len(basis)))
 
 
 def planes(points: np.ndarray) -> np.ndarray:
@@ -71,12 +71,16 @@ def lengths(coefficients: np.ndarray) -> np.ndarray:
 
 def polyline_lengths(points: np.ndarray) -> np.ndarray:
     """Lengths (...) of polylines (..., n, 2)."""
-    lines = planes(points)
-    return _polyline_lengths(lines.reshape(-1, *lines.shape[-2:])).reshape(lines.shape[:-2])
+    return plane_lengths(planes(points))
+
+
+def plane_lengths(lines: np.ndarray) -> np.ndarray:
+    """Lengths (...) of polylines as contiguous x and y (..., 2, n)."""
+    return np.asarray(_lengths(lines.reshape(-1, *lines.shape[-2:])).reshape(lines.shape[:-2]))
 
 
 @compiled
-def _polyline_lengths(lines: np.ndarray) -> np.ndarray:
+def _lengths(lines: np.ndarray) -> np.ndarray:
     """Lengths (M,) of polylines (M, 2, n)."""
     total = np.zeros(len(lines))
     for line in range(len(lines)):
@@ -90,7 +94,7 @@ def close(coefficients: np.ndarray) -> np.ndarray:
     """The nearest coefficients (..., 2, K) whose curve ends where it starts."""
     coefficients = coefficients.copy()
     odd = coefficients[..., 1::2]
-    if odd.shape[-1]:
+    if odd.size:
         used = odd != 0
         odd -= used * (odd.sum(-1, keepdims=True) / np.maximum(used.sum(-1, keepdims=True), 1))
     return coefficients

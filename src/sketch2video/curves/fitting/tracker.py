@@ -17,21 +17,25 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
 from sketch2video.curves.fitting.harmonics import share_harmonics
 from sketch2video.curves.fitting.ink_map import InkFrame, Regions, meet, near, without_specks
 from sketch2video.curves.fitting.lives import LONGEST
 from sketch2video.curves.fitting.lost import FOUND, Lost, placed
+from sketch2video.curves.fitting.matching import distances_to_ink, moved_towards
 from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.registration import Registration
 from sketch2video.curves.fitting.series import (
     close,
     direct_canonically,
+    grid_size,
     lengths,
+    plane_lengths,
+    planes,
     polyline_lengths,
     project,
     resample,
+    sampled_planes,
     samples,
     start_canonically,
 )
@@ -78,6 +82,7 @@ class Tracker:
         self.budget = budget - strokes  # remaining budget for coefficients
         self.rounds = rounds
         self.coefficients = np.zeros((strokes, 2, harmonics))
+        self.points = np.zeros((strokes, 2, grid_size(harmonics)))  # of the strokes on the midpoint grid
         self.alive = np.zeros(strokes, bool)
         self.closed = np.zeros(strokes, bool)
         self.velocity = np.zeros((strokes, 2))
@@ -128,7 +133,7 @@ class Tracker:
         """
         covered = (owner >= 0) & which[owner]
         if which.any() and not covered.all():
-            covered[~covered] = near(samples(self.coefficients[which]), frame.ink[~covered], self.reach)
+            covered[~covered] = near(self.points[which].swapaxes(-1, -2), frame.ink[~covered], self.reach)
         return covered
 
     # Following
@@ -140,41 +145,44 @@ class Tracker:
             For each pixel of ink (N,), the slot of a stroke that reaches it, or -1.
         """
         which = np.flatnonzero(self.alive)
-        before = self.coefficients[which]
-        moved = before.copy()
-        length = lengths(before)
-        moved[..., 0] += self.onto.momentum(self.velocity[which], length)
-        moved[..., 0] += self.onto.shift_onto_ink(moved, length, frame)
-        stays = self.onto.stays(before, moved, frame) & ~self.closed[which]
-        moved[stays] = before[stays]
-        rigid, reach, discrepancy = moved, 2.0 * self.reach, np.inf
+        before, drawn = self.coefficients[which], self.points[which]
+        length = plane_lengths(drawn)
+        shift = self.onto.momentum(self.velocity[which], length)
+        shift += self.onto.shift_onto_ink(drawn + shift[..., None], length, frame)
+        shift[self.onto.stays(drawn, drawn + shift[..., None], frame) & ~self.closed[which]] = 0.0
+        moved, points = before.copy(), drawn + shift[..., None]
+        moved[..., 0] += shift
+        rigid, rigid_points, reach, discrepancy = moved, points, 2.0 * self.reach, np.inf
         for turn in range(self.rounds):
-            weight, target, now = self.onto.targets(moved, frame, reach)
+            weight, target, now = self.onto.targets(points, frame, reach)
             if turn > 1 and now > (1 - FALL) * discrepancy:
                 break
             discrepancy = now
-            rigid = self.onto.similar(rigid, weight, target)
-            moved = (
-                self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0) if turn else rigid
-            )
+            rigid, rigid_points = moved_towards(rigid, rigid_points, weight, target)
+            moved, points = rigid, rigid_points
+            if turn:
+                moved = self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0)
+                points = sampled_planes(moved)
             reach = max(reach * 0.75, self.reach)
-        points = samples(moved)
-        apart = frame.distance_from(points)
-        inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
-        owner = meet(points, frame, self.reach)[2]
-        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(polyline_lengths(points), 1.0)
+        inked, apart = distances_to_ink(points, frame.distance, self.reach, np.inf)
+        owner = meet(points.swapaxes(-1, -2), frame, self.reach)[2]
+        new_length = plane_lengths(points)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(new_length, 1.0)
         slot = np.append(which, -1)  # by the number of the owner
-        for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
+        outlines = self.closed[which] & (length > OUTLINE * self.size)
+        for i in np.flatnonzero(outlines & (inked > 0.5)):
+            loop = self._loop(points[i].T, frame, (owner >= 0) & (owner != i))
             if loop is not None:
-                moved[i], slot[i] = self._follow_loop(moved[i], rigid[i], loop), -1
+                moved[i], slot[i] = self._follow_loop(points[i].T, rigid[i], loop), -1
+                points[i] = sampled_planes(moved[i])
+                new_length[i] = plane_lengths(points[i])
         # A closed stroke may be partly occluded, and the occluded part is far from any ink.
         attached = self.closed[which] | (apart < STRAY * self.size)
-        keep = (inked > 0.5) & (owned > OWNED) & attached & (lengths(moved) > 0.4 * length)
-        for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
+        keep = (inked > 0.5) & (owned > OWNED) & attached & (new_length > 0.4 * length)
+        for i in np.flatnonzero(~keep & outlines):
             self.lost.append(Lost(self.now, before[i], self.velocity[which[i]].copy(), int(self.life[which[i]])))
         self.velocity[which] = moved[..., 0] - before[..., 0]
-        self.coefficients[which] = moved
+        self.coefficients[which], self.points[which] = moved, points
         self.alive[which[~keep]] = False
         return slot[owner]
 
@@ -195,12 +203,13 @@ class Tracker:
             if coefficients is None:
                 continue
             self.lost = [other for other in self.lost if other is not one]
-            outline = cKDTree(samples(coefficients))
+            outline = samples(coefficients)
             for piece in np.flatnonzero(pieces):
-                apart = outline.query(samples(self.coefficients[piece]))[0]
-                self.alive[piece] = np.mean(apart <= self.reach) < SAME
+                on = near(outline, self.points[piece].T, self.reach)
+                self.alive[piece] = on.mean() < SAME
             slot = free[0]
-            self.coefficients[slot], self.life[slot], self.born[slot] = coefficients, one.life, one.since
+            self.coefficients[slot], self.points[slot] = coefficients, outline.T
+            self.life[slot], self.born[slot] = one.life, one.since
             self.velocity[slot] = (coefficients - one.coefficients)[:, 0] / (self.now - one.since + 1)
             self.alive[slot] = self.closed[slot] = True
 
@@ -224,12 +233,14 @@ class Tracker:
             return None
         return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
 
-    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
-        """Coefficients of a loop, clockwise from the point nearest to the stroke's start, regularised to its shape."""
+    def _follow_loop(self, points: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
+        """Coefficients of a loop, clockwise from the point nearest to the start of a stroke (n, 2), regularised to the
+        shape of a rigidly moved one."""
         ring = resample(start_canonically(loop.points), self.onto.n, closed=True)
-        ring = rotate(ring, alignment(samples(moved), ring))
-        found = project(ring, self.onto.harmonics)
-        rigid = self.onto.similar(rigid[None], np.ones((1, self.onto.n)), ring[None])[0]
+        ring = rotate(ring, alignment(points, ring))
+        found, series = project(ring, self.onto.harmonics), rigid[None]
+        target = planes(ring[None])
+        rigid = moved_towards(series, sampled_planes(series), np.ones((1, self.onto.n)), target)[0][0]
         ridge = np.where(rigid.any(0), self.onto.ridge, 0.0)
         return close((found * self.onto.n / 2 + rigid * ridge) / (self.onto.n / 2 + ridge))
 
@@ -237,11 +248,11 @@ class Tracker:
         """Truncate the strokes' series to their allocation of harmonics."""
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
-        counts = share_harmonics(series, lengths(series), self.budget // 2)
+        counts = share_harmonics(series, plane_lengths(self.points[which]), self.budget // 2)
         series *= (np.arange(self.onto.harmonics) < counts[:, None])[:, None]
         closed = self.closed[which]
         series[closed] = close(series[closed])
-        self.coefficients[which] = series
+        self.coefficients[which], self.points[which] = series, sampled_planes(series)
 
     # Births
 
@@ -261,6 +272,7 @@ class Tracker:
             self.coefficients[slot] = project(
                 resample(points, self.onto.n, line.closed), self.onto.harmonics, line.closed
             )
+            self.points[slot] = sampled_planes(self.coefficients[slot])
             self.alive[slot], self.closed[slot] = True, line.closed
             self.life_count += 1
             self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
@@ -269,7 +281,7 @@ class Tracker:
         """Retire the shortest stroke if a line more than twice as long has no slot."""
         which = np.flatnonzero(self.alive)
         if len(which):
-            drawn = lengths(self.coefficients[which])
+            drawn = plane_lengths(self.points[which])
             if 2 * drawn.min() < length:
                 self.alive[which[np.argmin(drawn)]] = False
 
@@ -278,8 +290,8 @@ class Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        points = samples(self.coefficients[alive])
-        pixels, length = frame.at(points), polyline_lengths(points)
+        points = self.points[alive]
+        pixels, length = frame.at(points.swapaxes(-1, -2)), plane_lengths(points)
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
         loose = frame.skeleton.copy()
