@@ -121,20 +121,23 @@ class Regions(NamedTuple):
         labels: (H, W) int32, 0 for lines and their gaps.
         outer: the label of the outside.
         areas: (R,) px, of each label; that of the outside includes a margin.
+        boxes: (R, 4) px, of each label: its left and upper border, width and height; only within the frame.
     """
 
     labels: np.ndarray
     outer: int
     areas: np.ndarray
+    boxes: np.ndarray
 
     @classmethod
     def of(cls, ink: np.ndarray, gap: float) -> Regions:
         """Of ink (H, W) bool; gaps of up to ``gap`` px are closed."""
         side = 2 * int(gap / 2) + 1
         padded = cv2.copyMakeBorder(ink.view(np.uint8), side, side, side, side, cv2.BORDER_CONSTANT)
-        count, labels = cv2.connectedComponents(1 - cv2.dilate(padded, np.ones((side, side), np.uint8)), connectivity=4)
-        areas = np.bincount(labels.ravel(), minlength=count)
-        return cls(labels[side:-side, side:-side], int(labels[0, 0]), areas)
+        between = 1 - cv2.dilate(padded, np.ones((side, side), np.uint8))
+        _, labels, about, _ = cv2.connectedComponentsWithStats(between, connectivity=4)
+        boxes = about[:, :4] - (side, side, 0, 0)
+        return cls(labels[side:-side, side:-side], int(labels[0, 0]), about[:, cv2.CC_STAT_AREA], boxes)
 
     @property
     def surrounded(self) -> np.ndarray:

@@ -21,12 +21,26 @@ LEFT = 1 / 3
 
 def resample(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
     """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); including the closing segment."""
-    if closed:
-        points = np.concatenate([points, points[:1]])
-    steps = points[1:] - points[:-1]
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
-    at = (np.arange(n) + 0.5) / n * along[-1]
-    return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
+    return _resampled(np.ascontiguousarray(points, np.float64), n, closed)
+
+
+@compiled
+def _resampled(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
+    count = len(points) + closed
+    along = np.zeros(count)
+    for i in range(1, count):
+        right, down = points[i % len(points), 0] - points[i - 1, 0], points[i % len(points), 1] - points[i - 1, 1]
+        along[i] = along[i - 1] + np.sqrt(right * right + down * down)
+    found, i = np.empty((n, 2)), 0
+    for j in range(n):
+        at = (j + 0.5) / n * along[-1]
+        while i < count - 2 and along[i + 1] <= at:
+            i += 1
+        step = along[i + 1] - along[i] if count > 1 else 0.0
+        part = (at - along[i]) / step if step > 0 else 0.0
+        start, end = points[i], points[(i + 1) % len(points)]
+        found[j] = start + part * (end - start)
+    return found
 
 
 def project(samples: np.ndarray, harmonics: int, closed: bool = False) -> np.ndarray:

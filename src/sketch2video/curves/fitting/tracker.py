@@ -47,6 +47,9 @@ OUTLINE = 0.3
 RING = 0.5
 """A loop longer than this, in frame widths, is replaced by one closed stroke where several open ones draw it."""
 
+ON_RING = 0.8
+"""Share of a stroke's points that must be near the border of a region for it to be a part of its loop."""
+
 LINK = 0.15
 """Widest gap across which lines are joined, in frame widths, when there are more lines than strokes."""
 
@@ -293,14 +296,26 @@ class Tracker:
         points = self.points[alive]
         pixels, length = frame.at(points.swapaxes(-1, -2)), plane_lengths(points)
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
-        # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
-        loose = frame.skeleton.copy()
-        loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
         regions = frame.regions(self.gap)
         lines_around = np.ones((2 * int(self.gap / 2) + 5,) * 2, np.uint8)
+        margin = lines_around.shape[0] // 2 + nearby.shape[0] // 2
+        loose: np.ndarray | None = None
         for region in regions.enclosed(0.01 * (RING * self.size) ** 2):
-            border = loose & (cv2.dilate((regions.labels == region).astype(np.uint8), lines_around) > 0)
-            on = cv2.dilate(border.astype(np.uint8), nearby)[pixels].mean(1) > 0.8
+            left, top, width, height = regions.boxes[region].tolist()
+            box = slice(max(top - margin, 0), top + height + margin), slice(max(left - margin, 0), left + width + margin)
+            around = [(at >= one.start) & (at < one.stop) for at, one in zip(pixels, box, strict=True)]
+            if length[(around[0] & around[1]).mean(1) > ON_RING].sum() < 0.6 * RING * self.size:
+                continue
+            if loose is None:
+                # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a
+                # part of it.
+                loose = frame.skeleton.copy()
+                loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
+            border = np.zeros_like(loose)
+            border[box] = loose[box] & (
+                cv2.dilate((regions.labels[box] == region).astype(np.uint8), lines_around) > 0
+            )
+            on = cv2.dilate(border.view(np.uint8), nearby)[pixels].mean(1) > ON_RING
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
