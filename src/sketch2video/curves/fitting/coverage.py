@@ -9,13 +9,13 @@ from sketch2video.curves.equation.compiled import compiled
 
 @compiled
 def without_ink(
-    points: np.ndarray, first: int, distance: np.ndarray, inside: np.ndarray, reach: float
+    points: np.ndarray, frames: np.ndarray, distance: np.ndarray, inside: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the points of a stroke without ink.
+    """Count the points of strokes without ink.
 
     Args:
-        points: (L, 2, n) px, in L frames from ``first``.
-        first: frame.
+        points: (L, 2, n) px.
+        frames: (L,), of each stroke.
         distance: (T, H, W) px, of each pixel to the ink; it keeps growing outside the frame.
         inside: (T, H, W) bool, pixels where a stroke may be occluded.
         reach: px, within which a point has ink.
@@ -25,14 +25,14 @@ def without_ink(
     """
     _, height, width = distance.shape
     bare, open_ = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64)
-    for t in range(len(points)):
+    for i in range(len(points)):
         for j in range(points.shape[2]):
-            x, y = points[t, 0, j], points[t, 1, j]
+            x, y = points[i, 0, j], points[i, 1, j]
             outside = max(0.0, max(-x, x - width)) + max(0.0, max(-y, y - height))
             row, column = int(min(max(y, 0.0), height - 1.0)), int(min(max(x, 0.0), width - 1.0))
-            if distance[first + t, row, column] + outside > reach:
-                bare[t] += 1
-                open_[t] += not inside[first + t, row, column]
+            if distance[frames[i], row, column] + outside > reach:
+                bare[i] += 1
+                open_[i] += not inside[frames[i], row, column]
     return bare, open_
 
 

@@ -151,9 +151,11 @@ class Regions(NamedTuple):
         return np.flatnonzero(large)
 
 
-def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
-    """Connected parts of a mask (H, W) bool of at least ``least`` pixels."""
-    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    kept = np.bincount(labels.ravel(), minlength=count) >= least
-    kept[0] = False
-    return np.asarray(kept[labels])
+def without_specks(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], least: float) -> np.ndarray:
+    """Connected parts, of at least ``least`` pixels, of pixels in rows and columns (N,) of a shape (H, W): (H, W) bool."""
+    mask = np.zeros(shape, np.uint8)
+    mask[rows, columns] = 1
+    labels = cv2.connectedComponents(mask, connectivity=8)[1][rows, columns]
+    few = np.bincount(labels)[labels] < least
+    mask[rows[few], columns[few]] = 0
+    return mask.view(bool)

@@ -19,7 +19,7 @@ import numpy as np
 from sketch2video.curves.fitting.coverage import best_run, without_ink
 from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach
 from sketch2video.curves.fitting.order import alignment, rotate
-from sketch2video.curves.fitting.series import close, planes, polyline_lengths, project, samples
+from sketch2video.curves.fitting.series import close, plane_lengths, project, sampled_planes, samples
 
 WORTH = 0.1
 """Ink, in frame widths summed over the frames, that a stroke must cover and no other does."""
@@ -146,16 +146,22 @@ class Shot:
 
     def measured(self, lives: Sequence[Life]) -> list[Measured]:
         """Coverage of the ink by each of several lives."""
-        points = [samples(life.coefficients) for life in lives]
+        if not lives:
+            return []
+        parts = np.cumsum([0, *(len(life.coefficients) for life in lives)])
+        frames = np.concatenate([np.arange(life.first, life.end) for life in lives])
+        points = sampled_planes(np.concatenate([life.coefficients for life in lives]))
+        bare, open_ = without_ink(points, frames, self.distance, self.inside, self.reach)
+        cost = plane_lengths(points) * (open_ + HIDDEN_COST * (bare - open_)) / points.shape[-1]
         ink = [self.ink_of(life) for life in lives]
         apart = [np.empty(part.stop - part.start) for part in ink]
+        owner = np.repeat(np.arange(len(lives)), np.diff(parts))
         for t, (frame, (start, end)) in enumerate(zip(self.frames, pairwise(self.starts.tolist()), strict=True)):
-            alive = [i for i, life in enumerate(lives) if life.first <= t < life.end]
-            if alive:
-                now = np.stack([points[i][t - lives[i].first] for i in alive])
-                for i, distance in zip(alive, distances_in_reach(now, frame, self.reach), strict=True):
-                    apart[i][start - ink[i].start : end - ink[i].start] = distance
-        costs = [self._cost(life.first, drawn) for life, drawn in zip(lives, points, strict=True)]
+            now = np.flatnonzero(frames == t)
+            distances = distances_in_reach(points[now].swapaxes(-1, -2), frame, self.reach)
+            for i, distance in zip(owner[now].tolist(), distances, strict=True):
+                apart[i][start - ink[i].start : end - ink[i].start] = distance
+        costs = np.split(cost, parts[1:-1])
         return [Measured(*each) for each in zip(lives, ink, apart, costs, strict=True)]
 
     def ink_of(self, life: Life) -> slice:
@@ -169,18 +175,11 @@ class Shot:
         apart = one.apart[ink.start - one.ink.start : ink.stop - one.ink.start]
         return Measured(life, ink, apart, one.cost[first - one.life.first : end - one.life.first])
 
-    def _cost(self, first: int, points: np.ndarray) -> np.ndarray:
-        """See :class:`Measured`: of points (L, n, 2) in frames from ``first``, (L,)."""
-        bare, open_ = self._without_ink(first, points)
-        return polyline_lengths(points) * (open_ + HIDDEN_COST * (bare - open_)) / points.shape[1]
-
     def accounted(self, life: Life) -> float:
         """The least share, over the frames of a life, of its points that are on ink or occluded."""
-        points = samples(life.coefficients)
-        return 1 - float(self._without_ink(life.first, points)[1].max(initial=0)) / points.shape[1]
-
-    def _without_ink(self, first: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return without_ink(planes(points), first, self.distance, self.inside, self.reach)
+        points, frames = sampled_planes(life.coefficients), np.arange(life.first, life.end)
+        open_ = without_ink(points, frames, self.distance, self.inside, self.reach)[1]
+        return 1 - float(open_.max(initial=0)) / points.shape[-1]
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
@@ -204,7 +203,8 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
 
 def joins(pieces: Sequence[Life], shot: Shot) -> list[Life]:
     """Lives of two or three of the pieces, one after another."""
-    long = [one for one in pieces if polyline_lengths(samples(one.coefficients).mean(0)) > LONG * shot.size]
+    lines = np.stack([sampled_planes(life.coefficients).mean(0) for life in pieces])
+    long = [one for one, length in zip(pieces, plane_lengths(lines), strict=True) if length > LONG * shot.size]
     found = [two for one in long for other in long if (two := join(one, other, shot)) is not None]
     return found + [three for two in found for other in long if (three := join(two, other, shot)) is not None]
 
@@ -213,14 +213,13 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
     """One life of two, the other of which begins and ends later; None where they are not of one stroke."""
     if one.closed != other.closed or one.first >= other.first or one.end >= other.end:
         return None
-    common = np.arange(other.first, one.end)
-    if len(common):
-        step = one.coefficients[common - one.first, :, 0] - other.coefficients[common - other.first, :, 0]
-        near = common[np.hypot(step[:, 0], step[:, 1]) <= SWITCH * shot.reach]
+    if other.first < one.end:
+        steps = one.coefficients[other.first - one.first :, :, 0] - other.coefficients[: one.end - other.first, :, 0]
+        near = other.first + np.flatnonzero((steps**2).sum(1) <= (SWITCH * shot.reach) ** 2)
         apart, t = min(((_distance(one.at(t), other.at(t), one.closed), int(t)) for t in near), default=(np.inf, 0))
         if apart <= SWITCH * shot.reach:
             return _together(one.part(one.first, t), other.part(t, other.end), one.at(t))
-    if other.first - one.end > LONGEST:
+    if not -2 * CUT <= other.first - one.end <= LONGEST:
         return None
     best: tuple[float, Life | None] = (ALIKE, None)
     for early, late in product(range(CUT + 1), repeat=2):

@@ -152,6 +152,44 @@ def misfits(points: np.ndarray, offsets: np.ndarray, distance: np.ndarray, most:
 
 
 @compiled
+def best_shifts(
+    apart: np.ndarray, offsets: np.ndarray, share: np.ndarray, reluctance: float, own: np.ndarray
+) -> np.ndarray:
+    """The shift with the smallest misfit for each of M strokes, near to the best common one.
+
+    Args:
+        apart: (M, D, D) px, misfits; see :func:`misfits`.
+        offsets: (D,) px.
+        share: (M,), of each stroke in the common misfit.
+        reluctance: misfit in px for a pixel of the common shift.
+        own: (M,), misfit in px for a pixel of each stroke's deviation from the common shift.
+
+    Returns:
+        (M, 2) px.
+    """
+    count, size, _ = apart.shape
+    best, right, down = np.inf, 0.0, 0.0
+    for i in range(size):
+        for j in range(size):
+            misfit = reluctance * np.sqrt(offsets[i] ** 2 + offsets[j] ** 2)
+            for stroke in range(count):
+                misfit += share[stroke] * apart[stroke, i, j]
+            if misfit < best:
+                best, right, down = misfit, offsets[i], offsets[j]
+    shift = np.zeros((count, 2))
+    for stroke in range(count):
+        best = np.inf
+        for i in range(size):
+            for j in range(size):
+                aside = np.sqrt((offsets[i] - right) ** 2 + (offsets[j] - down) ** 2)
+                misfit = apart[stroke, i, j] + own[stroke] * aside
+                if misfit < best:
+                    best = misfit
+                    shift[stroke, 0], shift[stroke, 1] = offsets[i], offsets[j]
+    return shift
+
+
+@compiled
 def distances_to_ink(
     points: np.ndarray, distance: np.ndarray, reach: float, most: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 from sketch2video.curves.equation.nearest import nearest_points
 from sketch2video.curves.equation.sequence import cosines
 from sketch2video.curves.fitting.ink_map import InkFrame
-from sketch2video.curves.fitting.matching import distances_to_ink, misfits, targets_of_points
+from sketch2video.curves.fitting.matching import best_shifts, distances_to_ink, misfits, targets_of_points
 from sketch2video.curves.fitting.ridge import solved
 from sketch2video.curves.fitting.series import close, grid_size
 
@@ -61,7 +61,6 @@ class Registration:
         self.reach = max(REACH * width, 1.5)
         self.gap = max(GAP * width, 3.0)
         self.offsets = np.linspace(-SEARCH, SEARCH, 9) * width
-        self.shifts = np.stack(np.meshgrid(self.offsets, self.offsets, indexing="ij"), -1).reshape(-1, 2)
 
     def momentum(self, own: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Predicted velocities (M, 2) from previous ones: those of long strokes are kept, short ones get the mean."""
@@ -71,13 +70,9 @@ class Registration:
 
     def shift_onto_ink(self, points: np.ndarray, length: np.ndarray, frame: InkFrame) -> np.ndarray:
         """The shift (M, 2) to ink of strokes with points (M, 2, n); a common one unless the ink indicates others."""
-        shifts = self.shifts
-        misfit = misfits(_coarse(points), self.offsets, frame.distance, 2.5 * self.reach)
-        misfit = misfit.reshape(len(points), -1)
-        together = _mean(misfit, length) + RELUCTANCE * np.hypot(shifts[:, 0], shifts[:, 1])
-        aside = shifts - shifts[np.argmin(together)]
-        reluctance = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))[:, None]
-        return shifts[np.argmin(misfit + reluctance * np.hypot(aside[:, 0], aside[:, 1]), axis=1)]
+        apart = misfits(_coarse(points), self.offsets, frame.distance, 2.5 * self.reach)
+        own = RELUCTANCE * (1 + PLAIN * self.size / np.maximum(length, 1.0))
+        return best_shifts(apart, self.offsets, (length + 1e-9) / (length + 1e-9).sum(), RELUCTANCE, own)
 
     def stays(self, before: np.ndarray, moved: np.ndarray, frame: InkFrame) -> np.ndarray:
         """Strokes (M,) that are on ink also without motion: the motion of a line along itself is not observable.
@@ -117,11 +112,10 @@ class Registration:
         """
         # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
-        ridge = self.ridge * softness * (1.0 + HIDDEN * hidden)
-        pulled = (weight[:, None] * target).reshape(-1, self.n) @ self.basis
-        right = pulled.reshape(prior.shape) + prior * (ridge + 0.01)[:, None]
-        solution = solved(weight @ self.doubled, ridge + 0.01, right)
-        solution[closed] = close(solution[closed])
+        ridge = self.ridge * softness * (1.0 + HIDDEN * hidden) + 0.01
+        solution = solved(prior, weight, target, ridge, self.basis, self.doubled)
+        if closed.any():
+            solution[closed] = close(solution[closed])
         return solution
 
 

@@ -12,27 +12,45 @@ from sketch2video.curves.equation.compiled import compiled
 
 
 @compiled
-def solved(spectrum: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solutions c of (N + diag(ridge)) c = right for M strokes, with N[j, k] = spectrum[|j - k|] + spectrum[j + k].
+def solved(
+    prior: np.ndarray, weight: np.ndarray, target: np.ndarray, ridge: np.ndarray, basis: np.ndarray, doubled: np.ndarray
+) -> np.ndarray:
+    """Solutions c of (B' W B + R) c = B' W p + R c_prior for M strokes, for x and y.
 
     Args:
-        spectrum: (M, 2 K - 1), half the cosine transform of the weights.
-        ridge: (M, K), positive.
-        right: (M, 2, K), for both axes.
+        prior: c_prior, (M, 2, K).
+        weight: the diagonals of W, (M, n).
+        target: p, (M, 2, n).
+        ridge: the diagonals of R, (M, K), positive.
+        basis: B, (n, K), cos(k a) at the angles a of the pen positions.
+        doubled: (n, 2 K - 1), cos(k a) / 2.
 
     Returns:
         (M, 2, K).
     """
-    count, _, size = right.shape
-    solution = right.copy()
-    upper = np.empty((size, size))
+    count, _, size = prior.shape
+    solution = np.empty_like(prior)
+    spectrum, upper = np.empty(2 * size - 1), np.empty((size, size))
     for stroke in range(count):
-        for j in range(size):
-            for k in range(j, size):
-                upper[j, k] = spectrum[stroke, k - j] + spectrum[stroke, j + k]
-            upper[j, j] += ridge[stroke, j]
         x, y = solution[stroke, 0], solution[stroke, 1]
-        # Elimination leaves U of N + R = U' D^-1 U, with D the diagonal of U.
+        spectrum[:] = 0.0
+        for k in range(size):
+            x[k], y[k] = ridge[stroke, k] * prior[stroke, 0, k], ridge[stroke, k] * prior[stroke, 1, k]
+        for j in range(len(basis)):
+            w = weight[stroke, j]
+            if w > 0:
+                to_x, to_y, cosine, twice = w * target[stroke, 0, j], w * target[stroke, 1, j], basis[j], doubled[j]
+                for k in range(size):
+                    x[k] += to_x * cosine[k]
+                    y[k] += to_y * cosine[k]
+                for k in range(2 * size - 1):
+                    spectrum[k] += w * twice[k]
+        for j in range(size):
+            row = upper[j]
+            for k in range(j, size):
+                row[k] = spectrum[k - j] + spectrum[j + k]
+            row[j] += ridge[stroke, j]
+        # Elimination leaves U of B' W B + R = U' D^-1 U, with D the diagonal of U.
         for j in range(size):
             row = upper[j]
             for i in range(j + 1, size):

@@ -260,10 +260,9 @@ class Tracker:
     # Births
 
     def _give_birth(self, uncovered: np.ndarray, frame: InkFrame, free: np.ndarray) -> None:
-        mask = np.zeros(frame.skeleton.shape, bool)
-        mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
-        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest, frame.offsets)
+        mask = without_specks(*frame.at(uncovered), frame.skeleton.shape, shortest / 2)
+        lines = trace(mask, self.gap, shortest, frame.offsets)
         free_slots = len(free)
         if len(lines) > free_slots:
             self._retire_for(lines[free_slots].length)
