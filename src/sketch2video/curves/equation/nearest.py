@@ -31,6 +31,11 @@ def distances_of_groups(points: np.ndarray, queries: np.ndarray, reach: float) -
     return _of_groups(_flat(points), n, count, _flat(queries), float(reach))
 
 
+def are_near(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarray:
+    """Which of ``queries`` (N, 2) have one of ``points`` (..., 2) nearer than ``reach``: (N,) bool."""
+    return _are_near(_flat(points), _flat(queries), float(reach))
+
+
 def _flat(points: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(points.reshape(-1, 2), np.float64)
 
@@ -76,9 +81,9 @@ def _nearest(points: np.ndarray, queries: np.ndarray, reach: float) -> tuple[np.
         return distance, index
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
-    # As many cells as points.
-    size = max(np.sqrt((right - left) * (bottom - top) / len(points)), max(right - left, bottom - top) / len(points))
-    size = max(size, 1e-9)
+    # Twice as many cells as points.
+    cells = 2.0 * len(points)
+    size = max(np.sqrt((right - left) * (bottom - top) / cells), max(right - left, bottom - top) / cells, 1e-9)
     columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
     start, order = _sorted_into_cells(points, left, top, size, columns, rows)
     xs, ys = points[order, 0], points[order, 1]
@@ -90,14 +95,19 @@ def _nearest(points: np.ndarray, queries: np.ndarray, reach: float) -> tuple[np.
         edge = max(min(min(inside_x, size - inside_x), min(inside_y, size - inside_y)), 0.0)
         last = max(max(column, columns - 1 - column), max(row, rows - 1 - row))
         best, found = reach * reach, -1
-        for ring in range(last + 1):
+        for ring in range(1, max(last, 1) + 1):  # the first one with its centre
             for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
-                whole = abs(r - row) == ring
-                step = 1 if whole or ring == 0 else 2 * ring
-                for c in range(column - ring, column + ring + 1, step):
-                    if c < 0 or c >= columns:
-                        continue
-                    for i in range(start[r * columns + c], start[r * columns + c + 1]):
+                whole = ring == 1 or abs(r - row) == ring
+                first, end = max(column - ring, 0), min(column + ring, columns - 1)
+                for part in range(1 if whole else 2):
+                    if whole:
+                        low, high = start[r * columns + first], start[r * columns + end + 1]
+                    else:
+                        c = column - ring if part == 0 else column + ring
+                        if c < 0 or c >= columns:
+                            continue
+                        low, high = start[r * columns + c], start[r * columns + c + 1]
+                    for i in range(low, high):
                         apart = (xs[i] - x) ** 2 + (ys[i] - y) ** 2
                         if apart < best:
                             best, found = apart, i
@@ -109,13 +119,37 @@ def _nearest(points: np.ndarray, queries: np.ndarray, reach: float) -> tuple[np.
 
 
 @compiled
+def _are_near(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarray:
+    near = np.zeros(len(queries), np.bool_)
+    if len(points) == 0 or len(queries) == 0:
+        return near
+    left, right = _span(points, queries, 0)
+    top, bottom = _span(points, queries, 1)
+    size = _size_for(reach, right - left, bottom - top, len(points))
+    columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
+    start, order = _sorted_into_cells(points, left, top, size, columns, rows)
+    for q in range(len(queries)):
+        x, y = queries[q]
+        column, row = _cell(x, left, size, columns), _cell(y, top, size, rows)
+        for r in range(max(row - 1, 0), min(row + 1, rows - 1) + 1):
+            first, last = max(column - 1, 0), min(column + 1, columns - 1)
+            for i in order[start[r * columns + first] : start[r * columns + last + 1]]:
+                if (points[i, 0] - x) ** 2 + (points[i, 1] - y) ** 2 < reach * reach:
+                    near[q] = True
+                    break
+            if near[q]:
+                break
+    return near
+
+
+@compiled
 def _of_groups(points: np.ndarray, n: int, count: int, queries: np.ndarray, reach: float) -> np.ndarray:
     distance = np.full((count, len(queries)), np.inf)
     if len(points) == 0 or len(queries) == 0:
         return distance
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
-    size = max(max(reach, np.sqrt((right - left) * (bottom - top) / len(points))), 1e-9)
+    size = _size_for(reach, right - left, bottom - top, len(points))
     columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
     start, order = _sorted_into_cells(points, left, top, size, columns, rows)
     xs, ys = points[order, 0], points[order, 1]
@@ -130,3 +164,9 @@ def _of_groups(points: np.ndarray, n: int, count: int, queries: np.ndarray, reac
                     group = order[i] // n
                     distance[group, q] = min(distance[group, q], apart)
     return distance
+
+
+@compiled
+def _size_for(reach: float, width: float, height: float, count: int) -> float:
+    """Size of cells, at most about as many as points, of which a cell and those around it hold all within reach."""
+    return max(reach, np.sqrt(width * height / count), max(width, height) / count, 1e-9)

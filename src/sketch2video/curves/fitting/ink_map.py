@@ -8,7 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from sketch2video.curves.equation.nearest import distances_of_groups, nearest_points
+from sketch2video.curves.equation.compiled import compiled
+from sketch2video.curves.equation.nearest import are_near, distances_of_groups, nearest_points
 
 
 @dataclass
@@ -85,7 +86,7 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
 
 def near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
     """Which of other points (N, 2) have one of ``points`` (..., 2) within ``reach`` px: (N,) bool."""
-    return nearest_points(points, others, reach)[1] >= 0
+    return are_near(points, others, reach)
 
 
 def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.ndarray:
@@ -121,7 +122,8 @@ class Regions(NamedTuple):
         labels: (H, W) int32, 0 for lines and their gaps.
         outer: the label of the outside.
         areas: (R,) px, of each label; that of the outside includes a margin.
-        boxes: (R, 4) px, of each label: its left and upper border, width and height; only within the frame.
+        boxes: (R, 4), of each label: its first row and the one after its last, its first column and the one after
+            its last; the margin counts for the outside.
     """
 
     labels: np.ndarray
@@ -135,9 +137,9 @@ class Regions(NamedTuple):
         side = 2 * int(gap / 2) + 1
         padded = cv2.copyMakeBorder(ink.view(np.uint8), side, side, side, side, cv2.BORDER_CONSTANT)
         between = 1 - cv2.dilate(padded, np.ones((side, side), np.uint8))
-        _, labels, about, _ = cv2.connectedComponentsWithStats(between, connectivity=4)
-        boxes = about[:, :4] - (side, side, 0, 0)
-        return cls(labels[side:-side, side:-side], int(labels[0, 0]), about[:, cv2.CC_STAT_AREA], boxes)
+        count, labels = cv2.connectedComponents(between, connectivity=4)
+        areas, boxes = _areas_and_boxes(labels, count)
+        return cls(labels[side:-side, side:-side], int(labels[0, 0]), areas, boxes - side)
 
     @property
     def surrounded(self) -> np.ndarray:
@@ -149,6 +151,22 @@ class Regions(NamedTuple):
         large = self.areas >= area
         large[[0, self.outer]] = False
         return np.flatnonzero(large)
+
+
+@compiled
+def _areas_and_boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Areas (R,) and boxes (R, 4) of R labels (H, W); see :class:`Regions`."""
+    height, width = labels.shape
+    areas, boxes = np.zeros(count, np.int64), np.zeros((count, 4), np.int64)
+    boxes[:, 0], boxes[:, 2] = height, width
+    for row in range(height):
+        for column in range(width):
+            label = labels[row, column]
+            box = boxes[label]
+            areas[label] += 1
+            box[0], box[1] = min(box[0], row), row + 1
+            box[2], box[3] = min(box[2], column), max(box[3], column + 1)
+    return areas, boxes
 
 
 def without_specks(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], least: float) -> np.ndarray:

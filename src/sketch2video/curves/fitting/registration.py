@@ -113,7 +113,7 @@ class Registration:
         # The visible part of a stroke must not deform the rest.
         hidden = 1.0 - (weight > 0).mean(1, keepdims=True)
         ridge = self.ridge * softness * (1.0 + HIDDEN * hidden) + 0.01
-        solution = solved(prior, weight, target, ridge, self.basis, self.doubled)
+        solution = np.ascontiguousarray(solved(prior, weight, target, ridge, self.basis, self.doubled))
         if closed.any():
             solution[closed] = close(solution[closed])
         return solution

@@ -11,7 +11,6 @@ import numpy as np
 from sketch2video.curves.equation.compiled import compiled
 
 
-@compiled
 def solved(
     prior: np.ndarray, weight: np.ndarray, target: np.ndarray, ridge: np.ndarray, basis: np.ndarray, doubled: np.ndarray
 ) -> np.ndarray:
@@ -28,42 +27,43 @@ def solved(
     Returns:
         (M, 2, K).
     """
-    count, _, size = prior.shape
-    solution = np.empty_like(prior)
-    spectrum, upper = np.empty(2 * size - 1), np.empty((size, size))
-    for stroke in range(count):
-        x, y = solution[stroke, 0], solution[stroke, 1]
-        spectrum[:] = 0.0
-        for k in range(size):
-            x[k], y[k] = ridge[stroke, k] * prior[stroke, 0, k], ridge[stroke, k] * prior[stroke, 1, k]
-        for j in range(len(basis)):
-            w = weight[stroke, j]
-            if w > 0:
-                to_x, to_y, cosine, twice = w * target[stroke, 0, j], w * target[stroke, 1, j], basis[j], doubled[j]
-                for k in range(size):
-                    x[k] += to_x * cosine[k]
-                    y[k] += to_y * cosine[k]
-                for k in range(2 * size - 1):
-                    spectrum[k] += w * twice[k]
-        for j in range(size):
-            row = upper[j]
-            for k in range(j, size):
-                row[k] = spectrum[k - j] + spectrum[j + k]
-            row[j] += ridge[stroke, j]
-        # Elimination leaves U of B' W B + R = U' D^-1 U, with D the diagonal of U.
-        for j in range(size):
-            row = upper[j]
-            for i in range(j + 1, size):
-                factor = row[i] / row[j]
-                below = upper[i]
-                for k in range(i, size):
-                    below[k] -= factor * row[k]
-                x[i] -= factor * x[j]
-                y[i] -= factor * y[j]
-        for j in range(size - 1, -1, -1):
+    count, n = weight.shape
+    pulled = (target.swapaxes(0, 1) * weight).reshape(2 * count, n)
+    right = (basis.T @ pulled.T).reshape(-1, 2, count) + (prior * ridge[:, None]).transpose(2, 1, 0)
+    return _solved(doubled.T @ weight.T, np.ascontiguousarray(ridge.T), right).transpose(2, 1, 0)
+
+
+@compiled
+def _solved(spectrum: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solutions (K, 2, M) of the systems with the matrix N[j, k] = spectrum[|j - k|] + spectrum[j + k] + ridge[j] (j = k)
+    of each of M strokes, where spectrum is (2 K - 1, M), ridge (K, M) and right (K, 2, M), which is overwritten.
+
+    Strokes are the last axis, so that the processor computes several at once.
+    """
+    size, _, count = right.shape
+    upper, factor = np.empty((size, size, count)), np.empty(count)
+    for j in range(size):
+        for k in range(j, size):
+            for s in range(count):
+                upper[j, k, s] = spectrum[k - j, s] + spectrum[j + k, s]
+        for s in range(count):
+            upper[j, j, s] += ridge[j, s]
+    # Elimination leaves U of N = U' D^-1 U, with D the diagonal of U.
+    for j in range(size):
+        for i in range(j + 1, size):
+            for s in range(count):
+                factor[s] = upper[j, i, s] / upper[j, j, s]
+            for k in range(i, size):
+                for s in range(count):
+                    upper[i, k, s] -= factor[s] * upper[j, k, s]
+            for axis in range(2):
+                for s in range(count):
+                    right[i, axis, s] -= factor[s] * right[j, axis, s]
+    for j in range(size - 1, -1, -1):
+        for axis in range(2):
             for k in range(j + 1, size):
-                x[j] -= upper[j, k] * x[k]
-                y[j] -= upper[j, k] * y[k]
-            x[j] /= upper[j, j]
-            y[j] /= upper[j, j]
-    return solution
+                for s in range(count):
+                    right[j, axis, s] -= upper[j, k, s] * right[k, axis, s]
+            for s in range(count):
+                right[j, axis, s] /= upper[j, j, s]
+    return right

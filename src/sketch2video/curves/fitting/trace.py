@@ -37,6 +37,10 @@ class Line:
             ring = np.concatenate([self.points, self.points[:1]]) if self.closed else self.points
             object.__setattr__(self, "length", float(polyline_lengths(ring)))
 
+    def shifted(self, right: float, down: float) -> Line:
+        """The line elsewhere."""
+        return Line(self.points + (right, down), self.closed, self.length)
+
 
 def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np.ndarray | None = None) -> list[Line]:
     """Follow the lines of a thinned drawing.

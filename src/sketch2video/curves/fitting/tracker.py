@@ -223,18 +223,24 @@ class Tracker:
 
         ``foreign`` (N,) is ink that belongs to other strokes.
         """
-        beside = np.zeros(frame.skeleton.shape, np.uint8)
-        pixels = (polyline * 16 - 8).round().astype(np.int32)
-        cv2.polylines(beside, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
-        ink = frame.skeleton & (beside > 0)
+        width = 2 * int(self.reach) + 1
+        rows, columns = frame.at(polyline)
+        top, left = max(rows.min() - width, 0), max(columns.min() - width, 0)
+        box = slice(top, rows.max() + width + 1), slice(left, columns.max() + width + 1)
+        ink = frame.skeleton.copy()
         ink[frame.at(frame.ink[foreign])] = False
+        ink = ink[box]
+        beside = np.zeros(ink.shape, np.uint8)
+        pixels = ((polyline - (left, top)) * 16 - 8).round().astype(np.int32)
+        cv2.polylines(beside, [pixels], False, 1, width, cv2.LINE_8, 4)
+        ink &= beside > 0
         length = float(polyline_lengths(polyline))
         if not len(Regions.of(ink, self.gap).enclosed(0.01 * length**2)):
             return None
-        lines = trace(ink, self.gap, offsets=frame.offsets)
+        lines = trace(ink, self.gap, offsets=frame.offsets[box])
         if not lines or not lines[0].closed:
             return None
-        return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
+        return lines[0].shifted(left, top) if 0.7 < lines[0].length / length < 1.4 else None
 
     def _follow_loop(self, points: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
         """Coefficients of a loop, clockwise from the point nearest to the start of a stroke (n, 2), regularised to the
@@ -269,15 +275,20 @@ class Tracker:
         lines = link(lines, free_slots, LINK * self.size) if free_slots else []
         if not lines:
             return
-        for slot, line in zip(free, lines, strict=False):
-            points = start_canonically(line.points) if line.closed else direct_canonically(line.points)
-            self.coefficients[slot] = project(
-                resample(points, self.onto.n, line.closed), self.onto.harmonics, line.closed
-            )
-            self.points[slot] = sampled_planes(self.coefficients[slot])
-            self.alive[slot], self.closed[slot] = True, line.closed
-            self.life_count += 1
-            self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
+        n = self.onto.n
+        points = np.stack(
+            [
+                resample((start_canonically if line.closed else direct_canonically)(line.points), n, line.closed)
+                for line in lines
+            ]
+        )
+        slots, closed = free[: len(lines)], np.array([line.closed for line in lines])
+        series = project(points, self.onto.harmonics)
+        series[closed] = close(series[closed])
+        self.coefficients[slots], self.points[slots] = series, sampled_planes(series)
+        self.alive[slots], self.closed[slots], self.velocity[slots] = True, closed, 0.0
+        self.life[slots], self.born[slots] = self.life_count + 1 + np.arange(len(lines)), self.now
+        self.life_count += len(lines)
 
     def _retire_for(self, length: float) -> None:
         """Retire the shortest stroke if a line more than twice as long has no slot."""
@@ -300,8 +311,8 @@ class Tracker:
         margin = lines_around.shape[0] // 2 + nearby.shape[0] // 2
         loose: np.ndarray | None = None
         for region in regions.enclosed(0.01 * (RING * self.size) ** 2):
-            left, top, width, height = regions.boxes[region].tolist()
-            box = slice(max(top - margin, 0), top + height + margin), slice(max(left - margin, 0), left + width + margin)
+            top, bottom, left, right = regions.boxes[region].tolist()
+            box = slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
             around = [(at >= one.start) & (at < one.stop) for at, one in zip(pixels, box, strict=True)]
             if length[(around[0] & around[1]).mean(1) > ON_RING].sum() < 0.6 * RING * self.size:
                 continue
@@ -310,14 +321,14 @@ class Tracker:
                 # part of it.
                 loose = frame.skeleton.copy()
                 loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
-            border = np.zeros_like(loose)
-            border[box] = loose[box] & (
-                cv2.dilate((regions.labels[box] == region).astype(np.uint8), lines_around) > 0
-            )
-            on = cv2.dilate(border.view(np.uint8), nearby)[pixels].mean(1) > ON_RING
+            near_region = cv2.dilate((regions.labels[box] == region).astype(np.uint8), lines_around)
+            border = loose[box] & (near_region > 0)
+            near_border = np.zeros(loose.shape, bool)
+            near_border[box] = cv2.dilate(border.view(np.uint8), nearby) > 0
+            on = near_border[pixels].mean(1) > ON_RING
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
-            lines = trace(border, self.gap, offsets=frame.offsets)
+            lines = trace(border, self.gap, offsets=frame.offsets[box])
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
