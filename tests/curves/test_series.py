@@ -64,5 +64,5 @@ def test_an_open_line_runs_right_or_down():
 
 def test_points_are_the_sum_of_the_cosines():
     coefficients = np.random.default_rng(3).normal(size=(4, 3, 2, 9))
-    expected = np.einsum("nk,tsak->tsna", cosines(20, 9), coefficients)
-    np.testing.assert_allclose(series.points_at(cosines(20, 9), coefficients), expected, atol=1e-12)
+    expected = np.einsum("nk,tsak->tsna", cosines(series.POINTS, 9, midpoints=True), coefficients)
+    np.testing.assert_allclose(series.samples(coefficients), expected, atol=1e-12)

@@ -21,14 +21,19 @@ def nearest_points(points: np.ndarray, queries: np.ndarray, reach: float = np.in
     return _nearest(_flat(points), _flat(queries), float(reach))
 
 
-def distances_of_groups(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarray:
-    """Distances from each of ``queries`` (N, 2) to the nearest point of each of M groups (M, n, 2).
+def put_distances_of_groups(
+    points: np.ndarray, queries: np.ndarray, reach: float, out: np.ndarray, starts: np.ndarray
+) -> None:
+    """Distances from each of ``queries`` (N, 2) to the nearest point of each of M groups, where within ``reach``.
 
-    Returns:
-        (M, N) float64, infinite where no point of a group is within ``reach``.
+    Args:
+        points: (M, n, 2), of the groups.
+        queries: (N, 2).
+        reach: distances above it are not written.
+        out: float64, those to group i are written into the N numbers from ``starts[i]``, where larger numbers are.
+        starts: (M,).
     """
-    count, n = points.shape[:2]
-    return _of_groups(_flat(points), n, count, _flat(queries), float(reach))
+    _put_of_groups(_flat(points), points.shape[1], _flat(queries), float(reach), out, starts)
 
 
 def are_near(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarray:
@@ -143,10 +148,11 @@ def _are_near(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarr
 
 
 @compiled
-def _of_groups(points: np.ndarray, n: int, count: int, queries: np.ndarray, reach: float) -> np.ndarray:
-    distance = np.full((count, len(queries)), np.inf)
+def _put_of_groups(
+    points: np.ndarray, n: int, queries: np.ndarray, reach: float, out: np.ndarray, starts: np.ndarray
+) -> None:
     if len(points) == 0 or len(queries) == 0:
-        return distance
+        return
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
     size = _size_for(reach, right - left, bottom - top, len(points))
@@ -161,9 +167,8 @@ def _of_groups(points: np.ndarray, n: int, count: int, queries: np.ndarray, reac
             for i in range(start[r * columns + first], start[r * columns + last + 1]):
                 apart = np.sqrt((xs[i] - x) ** 2 + (ys[i] - y) ** 2)
                 if apart <= reach:
-                    group = order[i] // n
-                    distance[group, q] = min(distance[group, q], apart)
-    return distance
+                    at = starts[order[i] // n] + q
+                    out[at] = min(out[at], apart)
 
 
 @compiled

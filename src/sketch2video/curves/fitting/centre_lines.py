@@ -47,25 +47,20 @@ def centre_lines(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         solid = cv2.dilate(solid, _WIDE)
         mask = mask - cv2.erode(mask, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1) * solid
     skeleton = skeletonize(mask > 0)
-    offsets = np.zeros((*ink.shape, 2))
-    at = np.nonzero(skeleton & (solid == 0))
-    offsets[at] = _offsets(grey, at)
-    return skeleton, offsets
-
-
-def _offsets(grey: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Offsets (N, 2) of pixels to the crest of the ink (H, W) in [0, 1]."""
     blurred = cv2.GaussianBlur(grey, (0, 0), BLUR, borderType=cv2.BORDER_REPLICATE)
-    return _crests(blurred, *at)
+    return skeleton, _crests(blurred, skeleton, solid)
 
 
 @compiled
-def _crests(blurred: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Offsets (N, 2) of pixels in rows and columns (N,) to the crest of blurred ink (H, W)."""
+def _crests(blurred: np.ndarray, skeleton: np.ndarray, solid: np.ndarray) -> np.ndarray:
+    """Offsets (H, W, 2) of the pixels of a skeleton (H, W) to the crest of blurred ink (H, W), where it is not solid."""
     height, width = blurred.shape
-    offsets = np.zeros((len(rows), 2))
+    offsets = np.zeros((height, width, 2))
+    rows, columns = np.nonzero(skeleton)
     around = np.empty((3, 3))
     for i in range(len(rows)):
+        if solid[rows[i], columns[i]]:
+            continue
         for down in range(3):
             row = min(max(rows[i] + down - 1, 0), height - 1)
             for right in range(3):
@@ -81,6 +76,6 @@ def _crests(blurred: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
             continue
         length = (dx * nx + dy * ny) / -curvature
         if abs(length) <= 1:  # beyond the neighbours: the crest of another line
-            offsets[i, 0] = min(max(length * nx, -WITHIN), WITHIN)
-            offsets[i, 1] = min(max(length * ny, -WITHIN), WITHIN)
+            offsets[rows[i], columns[i], 0] = min(max(length * nx, -WITHIN), WITHIN)
+            offsets[rows[i], columns[i], 1] = min(max(length * ny, -WITHIN), WITHIN)
     return offsets

@@ -40,6 +40,28 @@ def share_harmonics(series: np.ndarray, lengths: np.ndarray, total: int) -> np.n
 
 
 @compiled
+def truncated(series: np.ndarray, counts: np.ndarray, closed: np.ndarray) -> np.ndarray:
+    """Series (M, 2, K) of strokes with the first harmonics (M,) alone; closed ones (M,) end where they start.
+
+    The odd coefficients of a closed stroke in use change by equal shares of their sum, as in :func:`.series.close`.
+    """
+    kept = np.zeros_like(series)
+    for stroke in range(len(series)):
+        for axis in range(2):
+            total, used = 0.0, 0
+            for k in range(counts[stroke]):
+                kept[stroke, axis, k] = series[stroke, axis, k]
+                if k % 2 and kept[stroke, axis, k] != 0:
+                    total += kept[stroke, axis, k]
+                    used += 1
+            if closed[stroke] and used:
+                for k in range(1, counts[stroke], 2):
+                    if kept[stroke, axis, k] != 0:
+                        kept[stroke, axis, k] -= total / used
+    return kept
+
+
+@compiled
 def _gains(series: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Decrease of the squared error by each harmonic from the third on, never more than by the one below it: (M, K - 2),
     of series (M, 2, K) and lengths (M,)."""

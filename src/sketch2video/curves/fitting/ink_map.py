@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from sketch2video.curves.equation.compiled import compiled
-from sketch2video.curves.equation.nearest import are_near, distances_of_groups, nearest_points
+from sketch2video.curves.equation.nearest import are_near, nearest_points
 
 
 @dataclass
@@ -37,16 +37,13 @@ class InkFrame:
     @classmethod
     def of(cls, skeleton: np.ndarray, offsets: np.ndarray) -> InkFrame:
         """Of a skeleton and its offsets."""
-        rows, columns = np.nonzero(skeleton)
-        ink = np.stack([columns, rows], 1) + 0.5 + offsets[rows, columns]
+        pixels, ink = _centres(skeleton, offsets)
         if not len(ink):
             far, none = np.full(skeleton.shape, np.inf, np.float32), np.zeros(skeleton.shape, np.int64)
             return cls(skeleton, offsets, ink, far, none)
-        empty = (~skeleton).astype(np.uint8)
+        empty = 1 - skeleton.view(np.uint8)
         distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-        index = np.zeros(int(labels.max()) + 1, np.int64)
-        index[labels[rows, columns]] = np.arange(len(ink))
-        return cls(skeleton, offsets, ink, distance, index[labels])
+        return cls(skeleton, offsets, ink, distance, _numbered(labels, pixels))
 
     def regions(self, gap: float) -> Regions:
         """Regions between the lines, with gaps of up to ``gap`` px closed."""
@@ -87,15 +84,6 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
 def near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
     """Which of other points (N, 2) have one of ``points`` (..., 2) within ``reach`` px: (N,) bool."""
     return are_near(points, others, reach)
-
-
-def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.ndarray:
-    """Distances in px from the ink of a frame to each of several strokes, whose points are (M, n, 2).
-
-    Returns:
-        (M, N), infinite beyond ``reach``.
-    """
-    return distances_of_groups(points, frame.ink, reach)
 
 
 def pixels(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +139,32 @@ class Regions(NamedTuple):
         large = self.areas >= area
         large[[0, self.outer]] = False
         return np.flatnonzero(large)
+
+
+@compiled
+def _centres(skeleton: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of a skeleton (H, W), row by row: their indices among all pixels (N,), and their centres with offsets
+    (H, W, 2) added (N, 2)."""
+    height, width = skeleton.shape
+    pixels = np.nonzero(skeleton.ravel())[0]
+    ink = np.empty((len(pixels), 2))
+    for i in range(len(pixels)):
+        row, column = pixels[i] // width, pixels[i] % width
+        ink[i, 0] = column + 0.5 + offsets[row, column, 0]
+        ink[i, 1] = row + 0.5 + offsets[row, column, 1]
+    return pixels, ink
+
+
+@compiled
+def _numbered(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Replace the labels (H, W) of pixels, given by their indices (N,), by 0, ..., N - 1: int64 (H, W)."""
+    index = np.zeros(labels.max() + 1, np.int64)
+    flat, numbers = labels.ravel(), np.empty(labels.size, np.int64)
+    for i in range(len(pixels)):
+        index[flat[pixels[i]]] = i
+    for i in range(len(flat)):
+        numbers[i] = index[flat[i]]
+    return numbers.reshape(labels.shape)
 
 
 @compiled

@@ -12,12 +12,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise, product
+from itertools import chain, islice, product
 
 import numpy as np
 
+from sketch2video.curves.equation.nearest import put_distances_of_groups
 from sketch2video.curves.fitting.coverage import best_run, without_ink
-from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach
+from sketch2video.curves.fitting.ink_map import InkFrame
 from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.series import close, plane_lengths, project, sampled_planes, samples
 
@@ -154,15 +155,16 @@ class Shot:
         bare, open_ = without_ink(points, frames, self.distance, self.inside, self.reach)
         cost = plane_lengths(points) * (open_ + HIDDEN_COST * (bare - open_)) / points.shape[-1]
         ink = [self.ink_of(life) for life in lives]
-        apart = [np.empty(part.stop - part.start) for part in ink]
+        sizes = np.cumsum([0, *(part.stop - part.start for part in ink)])
+        apart = np.full(sizes[-1], np.inf)
         owner = np.repeat(np.arange(len(lives)), np.diff(parts))
-        for t, (frame, (start, end)) in enumerate(zip(self.frames, pairwise(self.starts.tolist()), strict=True)):
+        # Of each frame of each life, where its ink starts in all the distances.
+        starts = sizes[owner] + self.starts[frames] - np.array([part.start for part in ink])[owner]
+        for t, frame in enumerate(self.frames):
             now = np.flatnonzero(frames == t)
-            distances = distances_in_reach(points[now].swapaxes(-1, -2), frame, self.reach)
-            for i, distance in zip(owner[now].tolist(), distances, strict=True):
-                apart[i][start - ink[i].start : end - ink[i].start] = distance
-        costs = np.split(cost, parts[1:-1])
-        return [Measured(*each) for each in zip(lives, ink, apart, costs, strict=True)]
+            put_distances_of_groups(points[now].swapaxes(-1, -2), frame.ink, self.reach, apart, starts[now])
+        shares = np.split(apart, sizes[1:-1]), np.split(cost, parts[1:-1])
+        return [Measured(*each) for each in zip(lives, ink, *shares, strict=True)]
 
     def ink_of(self, life: Life) -> slice:
         """The range of the shot's ink in the frames of a life."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sketch2video.curves.fitting.harmonics import share_harmonics
+from sketch2video.curves.fitting.harmonics import share_harmonics, truncated
 from sketch2video.curves.fitting.ink_map import InkFrame, Regions, meet, near, without_specks
 from sketch2video.curves.fitting.lives import LONGEST
 from sketch2video.curves.fitting.lost import FOUND, Lost, placed
@@ -258,9 +258,7 @@ class Tracker:
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
         counts = share_harmonics(series, plane_lengths(self.points[which]), self.budget // 2)
-        series *= (np.arange(self.onto.harmonics) < counts[:, None])[:, None]
-        closed = self.closed[which]
-        series[closed] = close(series[closed])
+        series = truncated(series, counts, self.closed[which])
         self.coefficients[which], self.points[which] = series, sampled_planes(series)
 
     # Births
