@@ -105,9 +105,9 @@ def _track(tracker: Tracker, inked: Sequence[InkFrame], step: int = 1) -> list[L
     seen: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
     for t in range(len(inked))[::step]:
         tracker.advance(inked[t])
-        for slot in np.flatnonzero(tracker.alive):
-            now = (t, tracker.coefficients[slot].copy(), bool(tracker.closed[slot]))
-            seen.setdefault(int(tracker.life[slot]), []).append(now)
+        now = tracker.coefficients.copy()
+        for slot in np.flatnonzero(tracker.alive).tolist():
+            seen.setdefault(int(tracker.life[slot]), []).append((t, now[slot], bool(tracker.closed[slot])))
     lives = [sorted(life, key=itemgetter(0)) for life in seen.values()]
     whole = [_through(life) for life in lives]
     if most_at_once(whole) <= len(tracker.alive):
