@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from sketch2video.curves.equation.compiled import compiled
+from sketch2video.compiled import compiled
 
 BLUR = 0.8
 """Standard deviation in px: above the width of a line of 1.5 px divided by the square root of 3 (Steger, eq. 6)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sketch2video.curves.equation.compiled import compiled
+from sketch2video.compiled import compiled
 
 TOLERANCE = 0.07
 """Root mean square error, in px, below which more harmonics would only fit the staircase of pixels."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from sketch2video.curves.equation.compiled import compiled
+from sketch2video.compiled import compiled
 from sketch2video.curves.equation.nearest import are_near, nearest_points
 
 

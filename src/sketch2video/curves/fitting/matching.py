@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sketch2video.curves.equation.compiled import compiled
+from sketch2video.compiled import compiled
 
 
 @compiled

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sketch2video.curves.equation.compiled import compiled
+from sketch2video.compiled import compiled
 
 TANGENT = 6
 """Pixels from an end over which its direction is measured."""
