@@ -24,13 +24,13 @@ def nearest_points(points: np.ndarray, queries: np.ndarray, reach: float = np.in
 def put_distances_of_groups(
     points: np.ndarray, queries: np.ndarray, reach: float, out: np.ndarray, starts: np.ndarray
 ) -> None:
-    """Distances from each of ``queries`` (N, 2) to the nearest point of each of M groups, where within ``reach``.
+    """Write the distances from each of ``queries`` (N, 2) to the nearest point of each of M groups.
 
     Args:
         points: (M, n, 2), of the groups.
         queries: (N, 2).
-        reach: distances above it are not written.
-        out: float64, those to group i are written into the N numbers from ``starts[i]``, where larger numbers are.
+        reach: larger distances are not written.
+        out: float64, distances to group i are written into the N numbers from ``starts[i]``.
         starts: (M,).
     """
     _put_of_groups(_flat(points), points.shape[1], _flat(queries), float(reach), out, starts)
@@ -155,20 +155,23 @@ def _put_of_groups(
         return
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
-    size = _size_for(reach, right - left, bottom - top, len(points))
+    size = _size_for(reach, right - left, bottom - top, len(queries))
     columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
-    start, order = _sorted_into_cells(points, left, top, size, columns, rows)
-    xs, ys = points[order, 0], points[order, 1]
-    for q in range(len(queries)):
-        x, y = queries[q]
-        column, row = _cell(x, left, size, columns), _cell(y, top, size, rows)
-        for r in range(max(row - 1, 0), min(row + 1, rows - 1) + 1):
+    start, order = _sorted_into_cells(queries, left, top, size, columns, rows)
+    xs, ys = queries[order, 0], queries[order, 1]
+    squared = np.empty(len(queries))
+    for group in range(len(starts)):
+        squared[:] = np.inf
+        for p in range(group * n, (group + 1) * n):
+            x, y = points[p]
+            column, row = _cell(x, left, size, columns), _cell(y, top, size, rows)
             first, last = max(column - 1, 0), min(column + 1, columns - 1)
-            for i in range(start[r * columns + first], start[r * columns + last + 1]):
-                apart = np.sqrt((xs[i] - x) ** 2 + (ys[i] - y) ** 2)
-                if apart <= reach:
-                    at = starts[order[i] // n] + q
-                    out[at] = min(out[at], apart)
+            for r in range(max(row - 1, 0), min(row + 1, rows - 1) + 1):
+                for i in range(start[r * columns + first], start[r * columns + last + 1]):
+                    squared[i] = min(squared[i], (xs[i] - x) ** 2 + (ys[i] - y) ** 2)
+        for i in range(len(queries)):
+            if squared[i] <= reach * reach:
+                out[starts[group] + order[i]] = np.sqrt(squared[i])
 
 
 @compiled

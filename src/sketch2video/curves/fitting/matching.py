@@ -211,3 +211,25 @@ def distances_to_ink(
             near[stroke] += here <= reach
             apart[stroke] += min(here, most)
     return near / n, apart / n
+
+
+@compiled
+def shares_on(points: np.ndarray, height: int, width: int, mask: np.ndarray, top: int, left: int) -> np.ndarray:
+    """The share (M,) of the points (M, 2, n) of each stroke that are on a mask.
+
+    Args:
+        points: px; those outside of the frame are taken for points at its border.
+        height, width: of the frame.
+        mask: bool, a part of the frame.
+        top, left: row and column of its first pixel.
+    """
+    count, _, n = points.shape
+    rows, columns = mask.shape
+    on = np.zeros(count)
+    for stroke in range(count):
+        for j in range(n):
+            row = int(min(max(points[stroke, 1, j], 0.0), height - 1.0)) - top
+            column = int(min(max(points[stroke, 0, j], 0.0), width - 1.0)) - left
+            if 0 <= row < rows and 0 <= column < columns:
+                on[stroke] += mask[row, column]
+    return on / n

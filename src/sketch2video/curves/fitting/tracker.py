@@ -22,7 +22,7 @@ from sketch2video.curves.fitting.harmonics import share_harmonics, truncated
 from sketch2video.curves.fitting.ink_map import InkFrame, Regions, meet, near, without_specks
 from sketch2video.curves.fitting.lives import LONGEST
 from sketch2video.curves.fitting.lost import FOUND, Lost, placed
-from sketch2video.curves.fitting.matching import distances_to_ink, moved_towards
+from sketch2video.curves.fitting.matching import distances_to_ink, moved_towards, shares_on
 from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.registration import Registration
 from sketch2video.curves.fitting.series import (
@@ -302,7 +302,7 @@ class Tracker:
         if self.closed[alive].all():
             return
         points = self.points[alive]
-        pixels, length = frame.at(points.swapaxes(-1, -2)), plane_lengths(points)
+        length, shape = plane_lengths(points), frame.skeleton.shape
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         regions = frame.regions(self.gap)
         lines_around = np.ones((2 * int(self.gap / 2) + 5,) * 2, np.uint8)
@@ -310,20 +310,20 @@ class Tracker:
         loose: np.ndarray | None = None
         for region in regions.enclosed(0.01 * (RING * self.size) ** 2):
             top, bottom, left, right = regions.boxes[region].tolist()
-            box = slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
-            around = [(at >= one.start) & (at < one.stop) for at, one in zip(pixels, box, strict=True)]
-            if length[(around[0] & around[1]).mean(1) > ON_RING].sum() < 0.6 * RING * self.size:
+            top, left = max(top - margin, 0), max(left - margin, 0)
+            box = slice(top, bottom + margin), slice(left, right + margin)
+            within = regions.labels[box] == region
+            around = shares_on(points, *shape, np.ones(within.shape, bool), top, left) > ON_RING
+            if length[around].sum() < 0.6 * RING * self.size:
                 continue
             if loose is None:
                 # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a
                 # part of it.
                 loose = frame.skeleton.copy()
                 loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
-            near_region = cv2.dilate((regions.labels[box] == region).astype(np.uint8), lines_around)
-            border = loose[box] & (near_region > 0)
-            near_border = np.zeros(loose.shape, bool)
-            near_border[box] = cv2.dilate(border.view(np.uint8), nearby) > 0
-            on = near_border[pixels].mean(1) > ON_RING
+            border = loose[box] & (cv2.dilate(within.view(np.uint8), lines_around) > 0)
+            near_border = cv2.dilate(border.view(np.uint8), nearby) > 0
+            on = shares_on(points, *shape, near_border, top, left) > ON_RING
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
