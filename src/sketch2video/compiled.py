@@ -17,8 +17,7 @@ def compiled(function: F) -> F:
     else in memory. It is compiled again when its file changes, but not when another file does: a compiled function may
     call others of its own file alone.
     """
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written
-        return numba.njit(**options)(function)
+        return numba.njit(nogil=True, error_model="numpy")(function)

@@ -36,7 +36,8 @@ def draw_along_crests(pixels: np.ndarray, strength: np.ndarray, across: tuple[np
     length = np.maximum(np.hypot(right, down), 1e-9)
     right, down = right / length, down / length
     offsets = crest_offsets(strength, rows, columns, right, down)
-    return (_drawn(*pixels.shape, rows, columns, right, down, offsets) * 255).round().astype(np.uint8)
+    height, width = pixels.shape
+    return (_drawn(height, width, rows, columns, right, down, offsets) * 255).round().astype(np.uint8)
 
 
 def long_lines(pixels: np.ndarray, least: float) -> np.ndarray:

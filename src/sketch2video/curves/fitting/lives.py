@@ -217,8 +217,8 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
         return None
     if other.first < one.end:
         steps = one.coefficients[other.first - one.first :, :, 0] - other.coefficients[: one.end - other.first, :, 0]
-        near = other.first + np.flatnonzero((steps**2).sum(1) <= (SWITCH * shot.reach) ** 2)
-        apart, t = min(((_distance(one.at(t), other.at(t), one.closed), int(t)) for t in near), default=(np.inf, 0))
+        near = np.flatnonzero((steps**2).sum(1) <= (SWITCH * shot.reach) ** 2) + other.first
+        apart, t = min(((_distance(one.at(t), other.at(t), one.closed), t) for t in near.tolist()), default=(np.inf, 0))
         if apart <= SWITCH * shot.reach:
             return _together(one.part(one.first, t), other.part(t, other.end), one.at(t))
     if not -2 * CUT <= other.first - one.end <= LONGEST:

@@ -29,23 +29,30 @@ def without_junctions(skeleton: np.ndarray) -> tuple[np.ndarray, np.ndarray, boo
     """
     height, width = skeleton.shape
     rest = np.zeros((height + 2, width + 2), np.uint8)
-    rest[1:-1, 1:-1] = skeleton
     beside = np.zeros((height + 2, width + 2), np.bool_)
-    rows, columns = np.nonzero(skeleton)
-    junctions = np.zeros(len(rows), np.bool_)
-    for i in range(len(rows)):
-        arms = 0
-        before = rest[rows[i] + 1, columns[i]]  # the last of the neighbours
-        for down, right in _AROUND:
-            here = rest[rows[i] + 1 + down, columns[i] + 1 + right]
-            arms += here > before
-            before = here
-        junctions[i] = arms > 2
-    for i in np.nonzero(junctions)[0]:
-        row, column = rows[i] + 1, columns[i] + 1
-        rest[row - 1 : row + 2, column - 1 : column + 2] = 0
-        beside[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
-    return rest, beside, bool(junctions.any())
+    for row in range(height):
+        for column in range(width):
+            rest[row + 1, column + 1] = skeleton[row, column]
+    found, junctions = 0, np.empty((height * width, 2), np.int32)
+    for row in range(1, height + 1):
+        for column in range(1, width + 1):
+            if rest[row, column] == 0:
+                continue
+            arms, before = 0, rest[row, column - 1]  # the last of the neighbours
+            for down, right in _AROUND:
+                here = rest[row + down, column + right]
+                arms += here > before
+                before = here
+            if arms > 2:
+                junctions[found, 0], junctions[found, 1] = row, column
+                found += 1
+    for i in range(found):
+        for row in range(max(junctions[i, 0] - 2, 0), min(junctions[i, 0] + 3, height + 2)):
+            for column in range(max(junctions[i, 1] - 2, 0), min(junctions[i, 1] + 3, width + 2)):
+                beside[row, column] = True
+                if abs(row - junctions[i, 0]) < 2 and abs(column - junctions[i, 1]) < 2:
+                    rest[row, column] = 0
+    return rest, beside, found > 0
 
 
 @compiled
@@ -109,7 +116,6 @@ def unfolded(
     return points[:size], ends, closed, spurs
 
 
-@compiled
 def joined(
     points: np.ndarray, starts: np.ndarray, closed: np.ndarray, gap: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -125,26 +131,86 @@ def joined(
         Points (P, 2), starts (L + 1,), which lines are closed (L,) and their lengths (L,), px, the closing piece
         counted: closed paths first.
     """
-    rings, open_paths = np.nonzero(closed)[0], np.nonzero(~closed)[0]
-    lines, ends = np.empty_like(points), np.zeros(len(starts), np.int64)
-    rounds = np.zeros(len(closed), np.bool_)
+    ends = np.stack([points[starts[:-1]], points[starts[1:] - 1]], 1).reshape(-1, 2)
+    first, second, cost = _pairs(points, starts, closed, ends, np.argsort(ends[:, 0]), gap)
+    order = np.lexsort((second, first, cost))
+    return _joined(points, starts, closed, first[order], second[order], gap)
+
+
+@compiled
+def _pairs(
+    points: np.ndarray, starts: np.ndarray, closed: np.ndarray, ends: np.ndarray, order: np.ndarray, gap: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of ends of open paths that may be joined, and the cost of each: (Q,) each.
+
+    End 2 i is the start of path i, 2 i + 1 its end: ``ends`` (2 R, 2). ``order`` (2 R,) sorts them by x.
+    """
+    outward = np.zeros(ends.shape)
+    for end in range(len(ends)):
+        path = end // 2
+        inner = min(TANGENT, starts[path + 1] - starts[path] - 1)
+        inner = starts[path] + inner if end % 2 == 0 else starts[path + 1] - 1 - inner
+        right, down = ends[end, 0] - points[inner, 0], ends[end, 1] - points[inner, 1]
+        size = np.sqrt(right * right + down * down)
+        if size >= 2:  # a dot has no direction
+            outward[end, 0], outward[end, 1] = right / size, down / size
+    first, second, cost = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    for turn in range(2):  # they are counted first
+        found = 0
+        for i in range(len(order)):
+            if closed[order[i] // 2]:
+                continue
+            for j in range(i + 1, len(order)):
+                a, b = min(order[i], order[j]), max(order[i], order[j])
+                if ends[order[j], 0] - ends[order[i], 0] > gap:
+                    break
+                dx, dy = ends[b, 0] - ends[a, 0], ends[b, 1] - ends[a, 1]
+                apart = np.sqrt(dx * dx + dy * dy)
+                same = a // 2 == b // 2
+                short = starts[a // 2 + 1] - starts[a // 2] <= 4 * gap
+                if apart > gap or closed[order[j] // 2] or (same and short):
+                    continue
+                straight = -(outward[a, 0] * outward[b, 0] + outward[a, 1] * outward[b, 1])  # 1: straight on, -1: back
+                ahead = (outward[a, 0] - outward[b, 0]) * dx + (outward[a, 1] - outward[b, 1]) * dy
+                ahead /= 2 * max(apart, 1e-9)
+                # Across a wide gap both ends must point at each other; at a junction any turn but a reversal is
+                # allowed.
+                wide = min(apart / 4.0, 1.0)
+                if same or (straight > -0.5 and ahead > wide - 0.6):
+                    if turn:
+                        first[found], second[found] = a, b
+                        cost[found] = apart / max(gap, 1e-9) + (1 - straight) / 2 + wide * (1 - ahead) - 1.0 * same
+                    found += 1
+        if turn == 0:
+            first, second, cost = np.empty(found, np.int64), np.empty(found, np.int64), np.empty(found)
+    return first, second, cost
+
+
+@compiled
+def _joined(
+    points: np.ndarray, starts: np.ndarray, closed: np.ndarray, first: np.ndarray, second: np.ndarray, gap: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """See :func:`joined`; pairs of ends (Q,) in the order in which they are joined."""
+    paths = len(closed)
+    lines, ends = np.empty_like(points), np.zeros(paths + 1, np.int64)
+    rounds, seen = np.zeros(paths, np.bool_), closed.copy()
     size, count = 0, 0
-    for ring in rings:
-        size = _append(lines, size, points[starts[ring] : starts[ring + 1]], False)
-        rounds[count] = True
-        count += 1
-        ends[count] = size
-    partner = _partners(points, starts[:-1][open_paths], starts[1:][open_paths], gap)
-    seen = np.zeros(len(open_paths), np.bool_)
+    for path in range(paths):
+        if closed[path]:
+            size = _append(lines, size, points, starts[path], starts[path + 1], False)
+            rounds[count] = True
+            count += 1
+            ends[count] = size
+    partner = _partners(starts, first, second, gap)
     for turn in range(2):  # open chains first, the rest are rings
         for start in range(0, len(partner), 1 + turn):
             if seen[start // 2] or (turn == 0 and partner[start] >= 0):
                 continue
             end = start
             while True:
-                path = open_paths[end // 2]
-                seen[end // 2] = True
-                size = _append(lines, size, points[starts[path] : starts[path + 1]], end % 2 == 1)
+                path = end // 2
+                seen[path] = True
+                size = _append(lines, size, points, starts[path], starts[path + 1], end % 2 == 1)
                 end = partner[end ^ 1]
                 if end < 0 or seen[end // 2]:
                     break
@@ -162,9 +228,12 @@ def joined(
 
 
 @compiled
-def _append(lines: np.ndarray, size: int, path: np.ndarray, backwards: bool) -> int:
-    lines[size : size + len(path)] = path[::-1] if backwards else path
-    return size + len(path)
+def _append(lines: np.ndarray, size: int, points: np.ndarray, start: int, end: int, backwards: bool) -> int:
+    """Append a path to lines that hold ``size`` points; returns how many they hold then."""
+    for i in range(end - start):
+        at = end - 1 - i if backwards else start + i
+        lines[size + i, 0], lines[size + i, 1] = points[at, 0], points[at, 1]
+    return size + end - start
 
 
 @compiled
@@ -187,75 +256,32 @@ def _is_nearly_closed(line: np.ndarray) -> bool:
     twice = 0.0
     for i in range(count):
         twice += line[i - 1, 0] * line[i, 1] - line[i, 0] * line[i - 1, 1]
-    width = line[:, 0].max() - line[:, 0].min()
-    height = line[:, 1].max() - line[:, 1].min()
-    return 0.5 * abs(twice) > 0.2 * width * height
+    left, right, top, bottom = line[0, 0], line[0, 0], line[0, 1], line[0, 1]
+    for i in range(count):
+        left, right = min(left, line[i, 0]), max(right, line[i, 0])
+        top, bottom = min(top, line[i, 1]), max(bottom, line[i, 1])
+    return 0.5 * abs(twice) > 0.2 * (right - left) * (bottom - top)
 
 
 @compiled
-def _partners(points: np.ndarray, first: np.ndarray, last: np.ndarray, gap: float) -> np.ndarray:
-    """The end that each end of R open paths is joined to, -1 for none: (2 R,).
-
-    End 2 i is the start of path i, 2 i + 1 its end; ``first`` and ``last`` (R,) bound the points of each path.
-    """
-    count = 2 * len(first)
-    ends, outward = np.empty((count, 2)), np.zeros((count, 2))
-    lengths = last - first
-    for path in range(len(first)):
-        inner = min(TANGENT, lengths[path] - 1)
-        ends[2 * path], ends[2 * path + 1] = points[first[path]], points[last[path] - 1]
-        outward[2 * path] = points[first[path]] - points[first[path] + inner]
-        outward[2 * path + 1] = points[last[path] - 1] - points[last[path] - 1 - inner]
-    for end in range(count):
-        size = np.sqrt(outward[end, 0] ** 2 + outward[end, 1] ** 2)
-        outward[end] *= 1 / size if size >= 2 else 0.0  # a dot has no direction
-    near = _near_pairs(ends, gap)
-    costs, found = np.empty(len(near)), 0
-    for a, b in near:
-        dx, dy = ends[b, 0] - ends[a, 0], ends[b, 1] - ends[a, 1]
-        apart = np.sqrt(dx**2 + dy**2)
-        same = a // 2 == b // 2
-        if same and lengths[a // 2] <= 4 * gap:
-            continue
-        straight = -(outward[a, 0] * outward[b, 0] + outward[a, 1] * outward[b, 1])  # 1: straight on, -1: back
-        across = max(apart, 1e-9)
-        ahead = ((outward[a, 0] - outward[b, 0]) * dx + (outward[a, 1] - outward[b, 1]) * dy) / across / 2
-        # Across a wide gap both ends must point at each other; at a junction any turn but a reversal is allowed.
-        wide = min(apart / 4.0, 1.0)
-        if same or (straight > -0.5 and ahead > wide - 0.6):
-            near[found] = a, b
-            costs[found] = apart / max(gap, 1e-9) + (1 - straight) / 2 + wide * (1 - ahead) - 1.0 * same
-            found += 1
-    partner, group = np.full(count, -1), np.arange(len(first))
-    for i in np.argsort(costs[:found], kind="mergesort"):
-        a, b = near[i]
+def _partners(starts: np.ndarray, first: np.ndarray, second: np.ndarray, gap: float) -> np.ndarray:
+    """The end that each end is joined to, -1 for none: (2 R,)."""
+    paths = len(starts) - 1
+    partner, group = np.full(2 * paths, -1), np.arange(paths)
+    for i in range(len(first)):
+        a, b = first[i], second[i]
         if partner[a] >= 0 or partner[b] >= 0:
             continue
         one, other = group[a // 2], group[b // 2]
-        if one == other and a // 2 != b // 2 and lengths[group == one].sum() <= 4 * gap:
-            continue
-        group[group == other] = one
+        if one == other and a // 2 != b // 2:
+            length = 0
+            for path in range(paths):
+                if group[path] == one:
+                    length += starts[path + 1] - starts[path]
+            if length <= 4 * gap:
+                continue
+        for path in range(paths):
+            if group[path] == other:
+                group[path] = one
         partner[a], partner[b] = b, a
     return partner
-
-
-@compiled
-def _near_pairs(ends: np.ndarray, gap: float) -> np.ndarray:
-    """Pairs a < b of ends (E, 2) at most ``gap`` apart, sorted: (P, 2)."""
-    order = np.argsort(ends[:, 0])
-    near = np.empty((0, 2), np.int64)
-    for turn in range(2):  # they are counted first
-        found = 0
-        for i in range(len(order)):
-            for j in range(i + 1, len(order)):
-                dx, dy = ends[order[j], 0] - ends[order[i], 0], ends[order[j], 1] - ends[order[i], 1]
-                if dx > gap:
-                    break
-                if np.sqrt(dx**2 + dy**2) <= gap:
-                    if turn:
-                        near[found, 0] = min(order[i], order[j])
-                        near[found, 1] = max(order[i], order[j])
-                    found += 1
-        if turn == 0:
-            near = np.empty((found, 2), np.int64)
-    return near[np.argsort(near[:, 0] * len(ends) + near[:, 1])]

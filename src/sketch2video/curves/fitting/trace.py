@@ -18,6 +18,7 @@ from skimage.morphology import skeletonize
 from sketch2video.curves.fitting.paths import joined, unfolded, without_junctions
 from sketch2video.curves.fitting.series import polyline_lengths
 
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """A traced line.
@@ -39,7 +40,7 @@ class Line:
 
     def shifted(self, right: float, down: float) -> Line:
         """The line elsewhere."""
-        return Line(self.points + (right, down), self.closed, self.length)
+        return Line(self.points + np.array([right, down]), self.closed, self.length)
 
 
 def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np.ndarray | None = None) -> list[Line]:
@@ -56,17 +57,15 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np
     """
     if offsets is None:
         offsets = np.zeros((*skeleton.shape, 2))
-    *paths, spurs = _simple_paths(skeleton, gap, offsets)
+    points, starts, closed, spurs = _simple_paths(skeleton, gap, offsets)
     if len(spurs):
         bare = skeleton.copy()
         bare[spurs[:, 0], spurs[:, 1]] = False
-        *paths, _ = _simple_paths(skeletonize(bare), gap, offsets)
-    points, starts, closed, lengths = joined(*paths, gap)
+        points, starts, closed, _ = _simple_paths(skeletonize(bare), gap, offsets)
+    points, starts, closed, lengths = joined(points, starts, closed, gap)
     lines = [
         Line(points[start:end], ring, length)
-        for (start, end), ring, length in zip(
-            pairwise(starts.tolist()), closed.tolist(), lengths.tolist(), strict=True
-        )
+        for (start, end), ring, length in zip(pairwise(starts.tolist()), closed.tolist(), lengths.tolist(), strict=True)
         if end - start > 1 and length >= min_length
     ]
     return sorted(lines, key=_rank)
@@ -112,7 +111,7 @@ def _simple_paths(
     # The inner border of a loop is left out: its outer one has been followed.
     outer = [border for border, link in zip(borders, hierarchy[0], strict=True) if link[3] < 0] if len(borders) else []
     starts = np.cumsum([0, *map(len, outer)])
-    followed = np.concatenate(outer)[:, 0] if outer else np.zeros((0, 2), np.int32)
+    followed = np.concatenate(outer).reshape(-1, 2) if outer else np.zeros((0, 2), np.int32)
     return unfolded(followed, starts, beside, branching, gap, offsets)
 
 

@@ -302,7 +302,7 @@ class Tracker:
         if self.closed[alive].all():
             return
         points = self.points[alive]
-        length, shape = plane_lengths(points), frame.skeleton.shape
+        length, (rows, columns) = plane_lengths(points), frame.skeleton.shape
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
         regions = frame.regions(self.gap)
         lines_around = np.ones((2 * int(self.gap / 2) + 5,) * 2, np.uint8)
@@ -313,7 +313,7 @@ class Tracker:
             top, left = max(top - margin, 0), max(left - margin, 0)
             box = slice(top, bottom + margin), slice(left, right + margin)
             within = regions.labels[box] == region
-            around = shares_on(points, *shape, np.ones(within.shape, bool), top, left) > ON_RING
+            around = shares_on(points, rows, columns, np.ones(within.shape, bool), top, left) > ON_RING
             if length[around].sum() < 0.6 * RING * self.size:
                 continue
             if loose is None:
@@ -323,7 +323,7 @@ class Tracker:
                 loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
             border = loose[box] & (cv2.dilate(within.view(np.uint8), lines_around) > 0)
             near_border = cv2.dilate(border.view(np.uint8), nearby) > 0
-            on = shares_on(points, *shape, near_border, top, left) > ON_RING
+            on = shares_on(points, rows, columns, near_border, top, left) > ON_RING
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
