@@ -48,9 +48,14 @@ def _flat(points: np.ndarray) -> np.ndarray:
 @compiled
 def _span(points: np.ndarray, queries: np.ndarray, axis: int) -> tuple[float, float]:
     """The interval along an axis that both sets of points cover; a point if there is none."""
-    low = max(points[:, axis].min(), queries[:, axis].min())
-    high = min(points[:, axis].max(), queries[:, axis].max())
-    return low, max(low, high)
+    low, high = points[0, axis], points[0, axis]
+    for i in range(len(points)):
+        low, high = min(low, points[i, axis]), max(high, points[i, axis])
+    query_low, query_high = queries[0, axis], queries[0, axis]
+    for i in range(len(queries)):
+        query_low, query_high = min(query_low, queries[i, axis]), max(query_high, queries[i, axis])
+    low = max(low, query_low)
+    return low, max(low, min(high, query_high))
 
 
 @compiled

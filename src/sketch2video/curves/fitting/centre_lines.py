@@ -53,7 +53,7 @@ def centre_lines(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @compiled
 def _crests(blurred: np.ndarray, skeleton: np.ndarray, solid: np.ndarray) -> np.ndarray:
-    """Offsets (H, W, 2) of the pixels of a skeleton (H, W) to the crest of blurred ink (H, W), where it is not solid."""
+    """Offsets (H, W, 2) of a skeleton (H, W) to the crest of blurred ink (H, W), where it is not solid (H, W)."""
     height, width = blurred.shape
     offsets = np.zeros((height, width, 2))
     rows, columns = np.nonzero(skeleton)

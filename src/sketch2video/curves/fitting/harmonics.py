@@ -63,8 +63,10 @@ def truncated(series: np.ndarray, counts: np.ndarray, closed: np.ndarray) -> np.
 
 @compiled
 def _gains(series: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Decrease of the squared error by each harmonic from the third on, never more than by the one below it: (M, K - 2),
-    of series (M, 2, K) and lengths (M,)."""
+    """Decrease of the squared error by each harmonic from the third on: (M, K - 2), of series (M, 2, K) and lengths.
+
+    It never increases with the harmonic, so that a harmonic is allocated only after the one below it.
+    """
     count, _, size = series.shape
     gain = np.zeros((count, max(size - 2, 0)))
     lost = np.zeros(size + 1)  # the squared error of the first harmonics

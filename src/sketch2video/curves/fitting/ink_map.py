@@ -145,7 +145,7 @@ class Regions(NamedTuple):
 def _centres(skeleton: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of a skeleton (H, W), row by row: their indices among all pixels (N,), and their centres with offsets
     (H, W, 2) added (N, 2)."""
-    height, width = skeleton.shape
+    width = skeleton.shape[1]
     pixels = np.nonzero(skeleton.ravel())[0]
     ink = np.empty((len(pixels), 2))
     for i in range(len(pixels)):
@@ -158,13 +158,14 @@ def _centres(skeleton: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.
 @compiled
 def _numbered(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Replace the labels (H, W) of pixels, given by their indices (N,), by 0, ..., N - 1: int64 (H, W)."""
-    index = np.zeros(labels.max() + 1, np.int64)
-    flat, numbers = labels.ravel(), np.empty(labels.size, np.int64)
+    height, width = labels.shape
+    index, numbers = np.zeros(height * width + 1, np.int64), np.empty((height, width), np.int64)
     for i in range(len(pixels)):
-        index[flat[pixels[i]]] = i
-    for i in range(len(flat)):
-        numbers[i] = index[flat[i]]
-    return numbers.reshape(labels.shape)
+        index[labels[pixels[i] // width, pixels[i] % width]] = i
+    for row in range(height):
+        for column in range(width):
+            numbers[row, column] = index[labels[row, column]]
+    return numbers
 
 
 @compiled
@@ -184,7 +185,7 @@ def _areas_and_boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
 
 
 def without_specks(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], least: float) -> np.ndarray:
-    """Connected parts, of at least ``least`` pixels, of pixels in rows and columns (N,) of a shape (H, W): (H, W) bool."""
+    """Connected parts of at least ``least`` pixels: (H, W) bool, from pixels in rows and columns (N,) of a shape."""
     mask = np.zeros(shape, np.uint8)
     mask[rows, columns] = 1
     labels = cv2.connectedComponents(mask, connectivity=8)[1][rows, columns]

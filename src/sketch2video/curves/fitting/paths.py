@@ -72,20 +72,19 @@ def unfolded(
         Points (P', 2) px, starts (R + 1,), which paths are closed (R,), and pixels of spurs (S, 2), row and column.
     """
     count = len(starts) - 1
-    points, ends = np.empty((len(borders), 2)), np.zeros(count + 1, np.int64)
-    closed, spur = np.zeros(count, np.bool_), np.zeros(len(borders), np.bool_)
-    used = np.empty(len(borders), np.int64)
-    size = 0
+    most = len(borders) + count  # a path whose border turns back once has that pixel at both ends
+    points, ends = np.empty((most, 2)), np.zeros(count + 1, np.int64)
+    closed, spur, used = np.zeros(count, np.bool_), np.zeros(most, np.bool_), np.empty(most, np.int64)
+    size, found = 0, 0
     for path in range(count):
-        border = borders[starts[path] : starts[path + 1]]
-        m = len(border)
+        start, m = starts[path], starts[path + 1] - starts[path]
         first, length = 0, m
         if m >= 3:
             # The path is the longest part between two turns.
             turn, first_turn, longest = -1, -1, 0
             for i in range(m):
-                before, after = border[i - 1], border[i + 1 - m]
-                if before[0] == after[0] and before[1] == after[1]:
+                before, after = start + (i - 1) % m, start + (i + 1) % m
+                if borders[before, 0] == borders[after, 0] and borders[before, 1] == borders[after, 1]:
                     if turn < 0:
                         first_turn = i
                     elif i - turn > longest:
@@ -97,21 +96,22 @@ def unfolded(
                     first, longest = turn, first_turn + m - turn
                 length = longest + 1
         for i in range(length):
-            used[size + i] = starts[path] + (first + i) % m
+            used[size + i] = start + (first + i) % m
         if branching and not closed[path] and length <= gap:
-            one, other = borders[used[size]], borders[used[size + length - 1]]
-            if beside[one[1], one[0]] != beside[other[1], other[0]]:
-                spur[size : size + length] = True
+            one, other = used[size], used[size + length - 1]
+            if beside[borders[one, 1], borders[one, 0]] != beside[borders[other, 1], borders[other, 0]]:
+                for i in range(size, size + length):
+                    spur[i] = True
+                    found += 1
         size += length
         ends[path + 1] = size
-    spurs = np.empty((np.count_nonzero(spur[:size]), 2), np.int64)
-    found = 0
+    spurs, found = np.empty((found, 2), np.int64), 0
     for i in range(size):
-        column, row = borders[used[i]]
+        column, row = borders[used[i], 0], borders[used[i], 1]
         points[i, 0] = column - 0.5 + offsets[row - 1, column - 1, 0]
         points[i, 1] = row - 0.5 + offsets[row - 1, column - 1, 1]
         if spur[i]:
-            spurs[found] = row - 1, column - 1
+            spurs[found, 0], spurs[found, 1] = row - 1, column - 1
             found += 1
     return points[:size], ends, closed, spurs
 

@@ -35,10 +35,14 @@ def solved(
 
 @compiled
 def _solved(spectrum: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solutions (K, 2, M) of the systems with the matrix N[j, k] = spectrum[|j - k|] + spectrum[j + k] + ridge[j] (j = k)
-    of each of M strokes, where spectrum is (2 K - 1, M), ridge (K, M) and right (K, 2, M), which is overwritten.
+    """Solutions (K, 2, M) of (N + diag(ridge)) c = right with N[j, k] = spectrum[|j - k|] + spectrum[j + k].
 
     Strokes are the last axis, so that the processor computes several at once.
+
+    Args:
+        spectrum: (2 K - 1, M).
+        ridge: (K, M).
+        right: (K, 2, M), which is overwritten.
     """
     size, _, count = right.shape
     upper, factor = np.empty((size, size, count)), np.empty(count)

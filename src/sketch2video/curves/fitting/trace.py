@@ -57,6 +57,7 @@ def trace(skeleton: np.ndarray, gap: float, min_length: float = 0.0, offsets: np
     """
     if offsets is None:
         offsets = np.zeros((*skeleton.shape, 2))
+    offsets = np.ascontiguousarray(offsets)
     points, starts, closed, spurs = _simple_paths(skeleton, gap, offsets)
     if len(spurs):
         bare = skeleton.copy()
