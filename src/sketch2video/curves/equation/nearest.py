@@ -1,7 +1,7 @@
 """Nearest points in the plane, by a grid of square cells.
 
 A drawing has about a thousand points, and most have a neighbour within a pixel: they are then found in a few cells,
-which takes a tenth of the time of building and searching a k-d tree.
+which takes a tenth of the time of building and searching a k-d tree. Points that are not finite are near to none.
 """
 
 from __future__ import annotations
@@ -48,21 +48,32 @@ def _flat(points: np.ndarray) -> np.ndarray:
 @compiled
 def _span(points: np.ndarray, queries: np.ndarray, axis: int) -> tuple[float, float]:
     """The interval along an axis that both sets of points cover; a point if there is none."""
-    low, high = points[0, axis], points[0, axis]
-    for i in range(len(points)):
-        low, high = min(low, points[i, axis]), max(high, points[i, axis])
-    query_low, query_high = queries[0, axis], queries[0, axis]
-    for i in range(len(queries)):
-        query_low, query_high = min(query_low, queries[i, axis]), max(query_high, queries[i, axis])
+    low, high = _bounds(points, axis)
+    query_low, query_high = _bounds(queries, axis)
     low = max(low, query_low)
     return low, max(low, min(high, query_high))
+
+
+@compiled
+def _bounds(points: np.ndarray, axis: int) -> tuple[float, float]:
+    """The interval of the finite positions along an axis; infinite if there are none."""
+    low, high = np.inf, -np.inf
+    for i in range(len(points)):
+        if -np.inf < points[i, axis] < low:
+            low = points[i, axis]
+        if high < points[i, axis] < np.inf:
+            high = points[i, axis]
+    return low, high
 
 
 @compiled
 def _cell(position: float, low: float, size: float, count: int) -> int:
     """The cell of a position. A projection onto the grid brings no two points farther apart, so that points outside of
     it may be treated as points at its border."""
-    return int(min(max((position - low) / size, 0.0), count - 1.0))
+    at = (position - low) / size
+    if at >= count - 1:
+        return count - 1
+    return int(at) if at > 0 else 0
 
 
 @compiled
@@ -91,6 +102,8 @@ def _nearest(points: np.ndarray, queries: np.ndarray, reach: float) -> tuple[np.
         return distance, index
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
+    if not np.isfinite(right - left + bottom - top):
+        return distance, index
     # Twice as many cells as points.
     cells = 2.0 * len(points)
     size = max(np.sqrt((right - left) * (bottom - top) / cells), max(right - left, bottom - top) / cells, 1e-9)
@@ -135,6 +148,8 @@ def _are_near(points: np.ndarray, queries: np.ndarray, reach: float) -> np.ndarr
         return near
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
+    if not np.isfinite(right - left + bottom - top):
+        return near
     size = _size_for(reach, right - left, bottom - top, len(points))
     columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
     start, order = _sorted_into_cells(points, left, top, size, columns, rows)
@@ -160,6 +175,8 @@ def _put_of_groups(
         return
     left, right = _span(points, queries, 0)
     top, bottom = _span(points, queries, 1)
+    if not np.isfinite(right - left + bottom - top):
+        return
     size = _size_for(reach, right - left, bottom - top, len(queries))
     columns, rows = int((right - left) / size) + 1, int((bottom - top) / size) + 1
     start, order = _sorted_into_cells(queries, left, top, size, columns, rows)

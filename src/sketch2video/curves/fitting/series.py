@@ -114,15 +114,6 @@ def close(coefficients: np.ndarray) -> np.ndarray:
     return coefficients
 
 
-def tails(coefficients: np.ndarray) -> np.ndarray:
-    """Mean squared distance lost by keeping the first K harmonics, for K = 0 ... : (..., 2, K) -> (..., K + 1)."""
-    energy = (coefficients**2).sum(-2) / 2.0
-    energy[..., 0] *= 2.0
-    lost = np.zeros((*energy.shape[:-1], energy.shape[-1] + 1))
-    lost[..., :-1] = np.cumsum(energy[..., ::-1], axis=-1)[..., ::-1]
-    return lost
-
-
 def start_canonically(points: np.ndarray) -> np.ndarray:
     """A closed polyline (n, 2), oriented clockwise on screen and started at its topmost point.
 
