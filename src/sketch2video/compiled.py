@@ -15,9 +15,11 @@ def compiled(function: F) -> F:
 
     Machine code is kept in ``__pycache__`` beside the source, or, if that is read-only, in the user's cache folder, or
     else in memory. It is compiled again when its file changes, but not when another file does: a compiled function may
-    call others of its own file alone.
+    call others of its own file alone. Indices are not checked (``NUMBA_BOUNDSCHECK=1`` checks them).
     """
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    compile_: Callable[..., Any] = numba.njit
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return compile_(cache=True, **options)(function)
     except RuntimeError:  # no folder can be written
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return compile_(**options)(function)

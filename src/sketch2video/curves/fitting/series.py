@@ -38,8 +38,9 @@ def _resampled(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
             i += 1
         step = along[i + 1] - along[i] if count > 1 else 0.0
         part = (at - along[i]) / step if step > 0 else 0.0
-        start, end = points[i], points[(i + 1) % len(points)]
-        found[j] = start + part * (end - start)
+        following = (i + 1) % len(points)
+        for axis in range(2):
+            found[j, axis] = points[i, axis] + part * (points[following, axis] - points[i, axis])
     return found
 
 
