@@ -100,7 +100,7 @@ def compared(few: int) -> dict[str, tuple[Fit, int | None]]:
 
 def run(method: Fit, clips: Sequence[Clip], fit: FitParams) -> list[Run]:
     """Let a method draw clips, one after the other; what is only done once in a process is not timed."""
-    method(clips[0].first(1), fit)()
+    method(clips[0], fit)()
     runs = []
     for clip in clips:
         drawn, seconds = clocked(method(clip, fit))

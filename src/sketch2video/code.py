@@ -18,10 +18,10 @@ PACKAGE = Path(__file__).resolve().parent
 
 NOT_RESULTS = frozenset(
     {"errors.py", "durations.py", "params", "files.py", "code.py", "training/previews.py", "tracking", "stages", "cli"}
-    | {"systems/registry.py", "systems/spec.py", "evaluation/provenance.py"}
+    | {"compiled.py", "systems/registry.py", "systems/spec.py", "evaluation/provenance.py"}
 )
 """Code that does not affect results: error messages, reading of parameters (which are compared by value), previews, the
-record of the machine, and the code that calls the rest."""
+record of the machine, compilation, and the code that calls the rest."""
 
 
 def imported_files(entry: Path) -> set[Path]:

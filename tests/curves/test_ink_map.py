@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sketch2video.curves.fitting.ink_map import InkFrame, Regions, distances_in_reach, near, without_specks
+from sketch2video.curves.fitting.ink_map import InkFrame, Regions, near, without_specks
 
 
 def brute_force(points: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -14,19 +14,6 @@ def noisy_frame(density: float = 0.05) -> InkFrame:
     generator = np.random.default_rng(0)
     offsets = generator.uniform(-0.49, 0.49, (40, 50, 2))
     return InkFrame.of(generator.random((40, 50)) < density, offsets)
-
-
-def test_distances_of_each_stroke_are_those_within_reach():
-    frame, strokes = noisy_frame(), np.random.default_rng(1).uniform(-5, 55, (3, 16, 2))
-    exact = np.stack([brute_force(frame.ink, stroke).min(1) for stroke in strokes])
-    found = distances_in_reach(strokes, frame, 4.0)
-    np.testing.assert_allclose(found, np.where(exact <= 4, exact, np.inf))
-    assert (exact <= 4).any()
-    assert (exact > 4).any()
-
-
-def test_distances_without_ink_are_none():
-    assert distances_in_reach(np.zeros((3, 16, 2)), noisy_frame(0.0), 4.0).shape == (3, 0)
 
 
 def test_near_points_are_those_within_reach():
@@ -61,6 +48,6 @@ def test_regions_are_those_that_lines_surround_up_to_gaps():
 def test_specks_are_parts_of_few_pixels():
     mask = np.zeros((10, 10), bool)
     mask[1, 1:6] = mask[8, 8] = True
-    kept = without_specks(mask, 2.5)
+    kept = without_specks(*np.nonzero(mask), mask.shape, 2.5)
     assert kept.sum() == 5
     assert not kept[8, 8]

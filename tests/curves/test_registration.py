@@ -1,7 +1,7 @@
 import numpy as np
 
 from sketch2video.curves.fitting.registration import HIDDEN, Registration
-from sketch2video.curves.fitting.series import samples
+from sketch2video.curves.fitting.series import planes, samples
 
 
 def test_the_solution_is_that_of_the_ridge_problem():
@@ -10,7 +10,7 @@ def test_the_solution_is_that_of_the_ridge_problem():
     prior = generator.normal(size=(3, 2, 12))
     target = samples(prior) + generator.normal(size=(3, onto.n, 2))
     weight = generator.uniform(0, 3, (3, onto.n)) * (generator.random((3, onto.n)) < 0.7)
-    found = onto.solve(prior, weight, target, np.zeros(3, bool), 4.0)
+    found = onto.solve(prior, weight, planes(target), np.zeros(3, bool), 4.0)
     for i in range(3):
         hidden = 1 - (weight[i] > 0).mean()
         ridge = 0.01 + 4.0 * 0.001 * onto.n * np.arange(12) ** 2 * (1 + HIDDEN * hidden)

@@ -31,13 +31,16 @@ def test_a_closed_projection_meets_itself_at_least_cost():
     np.testing.assert_allclose(closed, np.linalg.solve(system, right)[:-1].T, atol=1e-10)
 
 
-def test_tails_are_the_error_of_stopping_early():
-    samples = np.random.default_rng(3).normal(size=(32, 2))
-    whole = series.project(samples, 32)
-    for kept in (0, 1, 7, 32):
-        drawn = cosines(32, kept, midpoints=True) @ whole[:, :kept].T if kept else np.zeros((32, 2))
-        lost = ((samples - drawn) ** 2).sum(1).mean()
-        assert series.tails(whole)[kept] == pytest.approx(lost, abs=1e-10)
+@pytest.mark.parametrize("closed", [False, True])
+def test_resampled_points_are_those_of_linear_interpolation(closed):
+    points = np.random.default_rng(5).normal(size=(12, 2)).cumsum(0)
+    points[4] = points[3]
+    ring = np.concatenate([points, points[:1]]) if closed else points
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ring, axis=0), axis=1))])
+    at = (np.arange(20) + 0.5) / 20 * along[-1]
+    expected = np.stack([np.interp(at, along, ring[:, axis]) for axis in (0, 1)], 1)
+    np.testing.assert_allclose(series.resample(points, 20, closed), expected, atol=1e-12)
+    np.testing.assert_array_equal(series.resample(points[:1], 3, closed), points[[0, 0, 0]])
 
 
 def test_resampling_is_even_along_the_line():
@@ -64,5 +67,5 @@ def test_an_open_line_runs_right_or_down():
 
 def test_points_are_the_sum_of_the_cosines():
     coefficients = np.random.default_rng(3).normal(size=(4, 3, 2, 9))
-    expected = np.einsum("nk,tsak->tsna", cosines(20, 9), coefficients)
-    np.testing.assert_allclose(series.points_at(cosines(20, 9), coefficients), expected, atol=1e-12)
+    expected = np.einsum("nk,tsak->tsna", cosines(series.POINTS, 9, midpoints=True), coefficients)
+    np.testing.assert_allclose(series.samples(coefficients), expected, atol=1e-12)

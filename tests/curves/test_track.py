@@ -8,9 +8,9 @@ from scipy.spatial import cKDTree
 
 from sketch2video.curves import fit_curves, fit_error
 from sketch2video.curves.equation.sequence import cosines
-from sketch2video.curves.fitting.harmonics import TOLERANCE, share_harmonics
+from sketch2video.curves.fitting.harmonics import TOLERANCE, share_harmonics, truncated
 from sketch2video.curves.fitting.order import alignment, in_order, rotate
-from sketch2video.curves.fitting.series import project, tails
+from sketch2video.curves.fitting.series import close, project
 from sketch2video.judges.label_judge_scenes import draw_outlines
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
@@ -243,7 +243,8 @@ def test_harmonics_are_shared_as_one_by_one_to_the_neediest(total):
     rng = np.random.default_rng(total)
     decay = rng.uniform(0.5, 0.95, (5, 1, 1)) ** np.arange(12)  # so that looking ahead cannot pay
     series, lengths = 20 * decay * rng.choice([-1, 1], (5, 2, 12)), rng.uniform(10, 100, 5)
-    lost = tails(series) * lengths[:, None]
+    energy = (series**2).sum(1) / 2  # all coefficients that are looked at are of k > 0
+    lost = np.stack([energy[:, k:].sum(1) for k in range(13)], 1) * lengths[:, None]
     counts = [2] * 5
     while sum(counts) < total:
         needy = [i for i in range(5) if counts[i] < 12 and lost[i, counts[i]] > TOLERANCE**2 * lengths[i]]
@@ -251,6 +252,17 @@ def test_harmonics_are_shared_as_one_by_one_to_the_neediest(total):
             break
         counts[max(needy, key=lambda i: lost[i, counts[i]] - lost[i, counts[i] + 1])] += 1
     assert share_harmonics(series, lengths, total).tolist() == counts
+
+
+def test_truncated_series_are_the_first_harmonics_and_closed_ones_stay_closed():
+    series, closed = np.random.default_rng(1).normal(size=(3, 2, 9)), np.array([False, True, True])
+    series[2, 0, 3] = 0.0
+    counts = np.array([4, 7, 2])
+    expected = np.where(np.arange(9) < counts[:, None, None], series, 0.0)
+    expected[closed] = close(expected[closed])
+    found = truncated(series, counts, closed)
+    np.testing.assert_allclose(found, expected, atol=1e-14)
+    np.testing.assert_allclose(found[1:, :, 1::2].sum(-1), 0, atol=1e-14)
 
 
 def test_equal_needs_never_break_the_budget():

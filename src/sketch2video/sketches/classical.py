@@ -13,6 +13,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sketch2video.compiled import compiled
 from sketch2video.sketches.fine_lines import draw_along_crests, long_lines
 
 WIDEST = 4.0
@@ -73,8 +74,20 @@ def _strongest_gradient(channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     smooth = cv2.GaussianBlur(channels, (0, 0), BLUR)
     # Scharr's kernels weigh 16 to a side: for a step of height h at this blur the largest response is close to 16 h.
     dx, dy = cv2.Scharr(smooth, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(smooth, cv2.CV_32F, 0, 1) / 16
-    (across, *more_across), (down, *more_down) = cv2.split(dx), cv2.split(dy)
-    for other_across, other_down in zip(more_across, more_down, strict=True):
-        stronger = other_across**2 + other_down**2 > across**2 + down**2
-        across, down = np.where(stronger, other_across, across), np.where(stronger, other_down, down)
+    return _strongest(dx, dy)
+
+
+@compiled
+def _strongest(dx: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of vectors (H, W, C), given by their components, the longest of each pixel: (H, W) each."""
+    height, width, channels = dx.shape
+    across, down = np.empty((height, width), dx.dtype), np.empty((height, width), dx.dtype)
+    for row in range(height):
+        for column in range(width):
+            right, below = dx[row, column, 0], dy[row, column, 0]
+            for channel in range(1, channels):
+                other_right, other_below = dx[row, column, channel], dy[row, column, channel]
+                if other_right * other_right + other_below * other_below > right * right + below * below:
+                    right, below = other_right, other_below
+            across[row, column], down[row, column] = right, below
     return across, down

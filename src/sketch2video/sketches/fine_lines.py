@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sketch2video.compiled import compiled
+
 HALF_WIDTH = 1.02
 """Distance in px from the centre of a line at which its ink ends. Ink falls linearly with the distance, so a pixel is
 above half where the line passes within half a pixel; a line between two pixels is above half in both."""
@@ -15,8 +17,6 @@ FARTHEST = 0.7
 LEAST_INK = 0.51
 """Least ink of a pixel of a line, so that lines stay connected."""
 
-_AROUND = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)])
-_CENTRE = 4
 _HALF_LENGTH = 0.75
 
 
@@ -36,7 +36,8 @@ def draw_along_crests(pixels: np.ndarray, strength: np.ndarray, across: tuple[np
     length = np.maximum(np.hypot(right, down), 1e-9)
     right, down = right / length, down / length
     offsets = crest_offsets(strength, rows, columns, right, down)
-    return _drawn(pixels.shape, rows, columns, right, down, offsets)
+    height, width = pixels.shape
+    return (_drawn(height, width, rows, columns, right, down, offsets) * 255).round().astype(np.uint8)
 
 
 def long_lines(pixels: np.ndarray, least: float) -> np.ndarray:
@@ -79,22 +80,28 @@ def crest_offsets(
     return np.clip(np.where(crest, 0.5 * (after - before) / np.where(crest, bend, 1), 0), -FARTHEST, FARTHEST)
 
 
+@compiled
 def _drawn(
-    shape: tuple[int, ...],
+    height: int,
+    width: int,
     rows: np.ndarray,
     columns: np.ndarray,
     right: np.ndarray,
     down: np.ndarray,
     offsets: np.ndarray,
 ) -> np.ndarray:
-    """Ink around pixels (N,), by the distance to the line through each; uint8 of a shape (H, W)."""
-    below, beside = _AROUND.T
-    distance = np.abs(right[:, None] * beside + down[:, None] * below - offsets[:, None])
-    along = np.abs(right[:, None] * below - down[:, None] * beside)
-    ink = np.clip(HALF_WIDTH - distance, 0, 1) * (along <= _HALF_LENGTH)
-    ink[:, _CENTRE] = np.maximum(ink[:, _CENTRE], LEAST_INK)
-    height, width = shape[0] + 2, shape[1] + 2  # with a margin
-    out = np.zeros(height * width)
-    at = (rows[:, None] + below + 1) * width + columns[:, None] + beside + 1
-    np.maximum.at(out, at.ravel(), ink.ravel())
-    return (out.reshape(height, width)[1:-1, 1:-1] * 255).round().astype(np.uint8)
+    """Ink around pixels (N,), by the distance to the line through each; float64 (height, width) in [0, 1]."""
+    out = np.zeros((height, width))
+    for i in range(len(rows)):
+        for below in range(-1, 2):
+            for beside in range(-1, 2):
+                row, column = rows[i] + below, columns[i] + beside
+                if not (0 <= row < height and 0 <= column < width):
+                    continue
+                distance = abs(right[i] * beside + down[i] * below - offsets[i])
+                along = abs(right[i] * below - down[i] * beside)
+                ink = min(max(HALF_WIDTH - distance, 0.0), 1.0) if along <= _HALF_LENGTH else 0.0
+                if below == 0 and beside == 0:
+                    ink = max(ink, LEAST_INK)
+                out[row, column] = max(out[row, column], ink)
+    return out

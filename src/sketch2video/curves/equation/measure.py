@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
+from sketch2video.curves.equation.nearest import nearest_points
 from sketch2video.curves.equation.sequence import CurveSequence
 
 POINTS = 192
 """Pen positions per stroke at which distances are measured."""
-
-NEAR = 1.5
-"""Distance in px within which most ink has a curve and most points of curves have ink; it decides only the speed."""
 
 BLUR = 1.0
 """Standard deviation in px of the blur before two drawings are compared, so small displacements are small errors."""
@@ -64,18 +61,8 @@ def distances(points: np.ndarray, visible: np.ndarray, ink: np.ndarray) -> tuple
 
 
 def nearest_distances(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distances from each of ``points`` (N, 2) to the nearest of ``others`` (M, 2), and back: (N,) and (M,).
-
-    All pairs within :data:`NEAR` are found at once, for both directions; only points without one are searched for.
-    """
-    trees = [cKDTree(each, balanced_tree=False, compact_nodes=False) for each in (points, others)]
-    pairs = trees[0].sparse_distance_matrix(trees[1], NEAR, output_type="ndarray")
-    there, back = np.full(len(points), np.inf), np.full(len(others), np.inf)
-    for distance, index, each, tree in ((there, "i", points, trees[1]), (back, "j", others, trees[0])):
-        np.minimum.at(distance, pairs[index], pairs["v"])
-        far = np.isinf(distance)
-        distance[far] = tree.query(each[far])[0]
-    return there, back
+    """Distances from each of ``points`` (N, 2) to the nearest of ``others`` (M, 2), and back: (N,) and (M,)."""
+    return nearest_points(others, points)[0], nearest_points(points, others)[0]
 
 
 def rendered_discrepancy(drawn: np.ndarray, ink: np.ndarray) -> float:

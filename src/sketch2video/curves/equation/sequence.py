@@ -102,8 +102,9 @@ class CurveSequence:
 
     def points(self, n: int) -> np.ndarray:
         """Every stroke at ``n`` pen positions from u = 0 to u = 1: (T, S, n, 2) float32, frame widths."""
-        basis = cosines(n, self.coefficients.shape[-1])
-        return np.matmul(self.coefficients, basis.T).swapaxes(-1, -2).astype(np.float32)
+        *shape, harmonics = self.coefficients.shape
+        points = self.coefficients.reshape(-1, harmonics) @ cosines(n, harmonics).T
+        return points.reshape(*shape, n).swapaxes(-1, -2).astype(np.float32)
 
     def render(self, height: int, width: int, thickness: int = 1) -> np.ndarray:
         """The drawing: uint8 (T, height, width), anti-aliased 255 on 0; thickness in px."""

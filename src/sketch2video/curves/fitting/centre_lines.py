@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
+from sketch2video.compiled import compiled
+
 BLUR = 0.8
 """Standard deviation in px: above the width of a line of 1.5 px divided by the square root of 3 (Steger, eq. 6)."""
 
@@ -21,7 +23,6 @@ WITHIN = 0.49
 LEAST_CURVATURE = 0.02
 """Curvature across a line, in full ranges of ink per square px, below which it has no crest; a line has about 0.25."""
 
-_SAME, _FIRST, _SECOND = np.array([0.0, 1, 0]), np.array([-0.5, 0, 0.5]), np.array([1.0, -2, 1])
 _SQUARE = np.ones((3, 3), np.uint8)
 _WIDE = np.ones((5, 5), np.uint8)
 
@@ -46,22 +47,35 @@ def centre_lines(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         solid = cv2.dilate(solid, _WIDE)
         mask = mask - cv2.erode(mask, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1) * solid
     skeleton = skeletonize(mask > 0)
-    offsets = np.zeros((*ink.shape, 2))
-    at = np.nonzero(skeleton & (solid == 0))
-    offsets[at] = _offsets(grey, at)
-    return skeleton, offsets
-
-
-def _offsets(grey: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Offsets (N, 2) of pixels to the crest of the ink (H, W) in [0, 1]."""
     blurred = cv2.GaussianBlur(grey, (0, 0), BLUR, borderType=cv2.BORDER_REPLICATE)
-    dx, dy, dxx, dyy, dxy = (
-        cv2.sepFilter2D(blurred, cv2.CV_64F, *kernels, borderType=cv2.BORDER_REPLICATE)[at]
-        for kernels in ((_FIRST, _SAME), (_SAME, _FIRST), (_SECOND, _SAME), (_SAME, _SECOND), (_FIRST, _FIRST))
-    )
-    across = 0.5 * np.arctan2(2 * dxy, dxx - dyy) + np.pi / 2  # the eigenvector of the smaller eigenvalue
-    nx, ny = np.cos(across), np.sin(across)
-    curvature = dxx * nx**2 + 2 * dxy * nx * ny + dyy * ny**2
-    length = np.where(curvature < -LEAST_CURVATURE, (dx * nx + dy * ny) / np.maximum(-curvature, LEAST_CURVATURE), 0.0)
-    length[np.abs(length) > 1] = 0.0  # beyond the neighbours: the crest of another line
-    return np.clip(length[:, None] * np.stack([nx, ny], 1), -WITHIN, WITHIN)
+    return skeleton, _crests(blurred, skeleton, solid)
+
+
+@compiled
+def _crests(blurred: np.ndarray, skeleton: np.ndarray, solid: np.ndarray) -> np.ndarray:
+    """Offsets (H, W, 2) of a skeleton (H, W) to the crest of blurred ink (H, W), where it is not solid (H, W)."""
+    height, width = blurred.shape
+    offsets = np.zeros((height, width, 2))
+    rows, columns = np.nonzero(skeleton)
+    around = np.empty((3, 3))
+    for i in range(len(rows)):
+        if solid[rows[i], columns[i]]:
+            continue
+        for down in range(3):
+            row = min(max(rows[i] + down - 1, 0), height - 1)
+            for right in range(3):
+                around[down, right] = blurred[row, min(max(columns[i] + right - 1, 0), width - 1)]
+        dx, dy = (around[1, 2] - around[1, 0]) / 2, (around[2, 1] - around[0, 1]) / 2
+        dxx = around[1, 2] - 2 * around[1, 1] + around[1, 0]
+        dyy = around[2, 1] - 2 * around[1, 1] + around[0, 1]
+        dxy = (around[2, 2] - around[2, 0] - around[0, 2] + around[0, 0]) / 4
+        across = 0.5 * np.arctan2(2 * dxy, dxx - dyy) + np.pi / 2  # the eigenvector of the smaller eigenvalue
+        nx, ny = np.cos(across), np.sin(across)
+        curvature = dxx * nx**2 + 2 * dxy * nx * ny + dyy * ny**2
+        if curvature >= -LEAST_CURVATURE:
+            continue
+        length = (dx * nx + dy * ny) / -curvature
+        if abs(length) <= 1:  # beyond the neighbours: the crest of another line
+            offsets[rows[i], columns[i], 0] = min(max(length * nx, -WITHIN), WITHIN)
+            offsets[rows[i], columns[i], 1] = min(max(length * ny, -WITHIN), WITHIN)
+    return offsets

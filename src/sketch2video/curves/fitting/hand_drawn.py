@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sketch2video.curves.fitting.harmonics import share_harmonics
+from sketch2video.curves.fitting.paths import NEARLY_CLOSED
 from sketch2video.curves.fitting.series import (
     close,
     direct_canonically,
@@ -15,7 +16,6 @@ from sketch2video.curves.fitting.series import (
     resample,
     start_canonically,
 )
-from sketch2video.curves.fitting.trace import NEARLY_CLOSED
 
 CANVAS = 96
 """Pixels of a frame width for the tolerance of the fit; finer would only fit the trembling of the hand."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
+
+from sketch2video.compiled import compiled
+from sketch2video.curves.equation.nearest import are_near, nearest_points
 
 
 @dataclass
@@ -36,21 +37,13 @@ class InkFrame:
     @classmethod
     def of(cls, skeleton: np.ndarray, offsets: np.ndarray) -> InkFrame:
         """Of a skeleton and its offsets."""
-        rows, columns = np.nonzero(skeleton)
-        ink = np.stack([columns, rows], 1) + 0.5 + offsets[rows, columns]
+        pixels, ink = _centres(skeleton, offsets)
         if not len(ink):
             far, none = np.full(skeleton.shape, np.inf, np.float32), np.zeros(skeleton.shape, np.int64)
             return cls(skeleton, offsets, ink, far, none)
-        empty = (~skeleton).astype(np.uint8)
+        empty = 1 - skeleton.view(np.uint8)
         distance, labels = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-        index = np.zeros(int(labels.max()) + 1, np.int64)
-        index[labels[rows, columns]] = np.arange(len(ink))
-        return cls(skeleton, offsets, ink, distance, index[labels])
-
-    @cached_property
-    def tree(self) -> cKDTree:
-        """Tree of ``ink``."""
-        return _tree(self.ink)
+        return cls(skeleton, offsets, ink, distance, _numbered(labels, pixels))
 
     def regions(self, gap: float) -> Regions:
         """Regions between the lines, with gaps of up to ``gap`` px closed."""
@@ -76,18 +69,6 @@ class InkFrame:
         """
         return np.asarray((self.distance_from(points) > reach) & ~inside[self.at(points)])
 
-    def distance_from_shifted(self, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Distances as of :meth:`distance_from` after every shift of ``offsets`` (D,): (M, n, 2) -> (M, D, D, n).
-
-        The first D is of shifts to the right, the second of shifts down.
-        """
-        size = np.array(self.skeleton.shape[::-1])
-        moved = points[:, None] + offsets[:, None, None]
-        outside = np.maximum(0.0, np.maximum(-moved, moved - size))
-        pixels = np.clip(moved, 0, size - 1).astype(np.int64) * (1, size[0])
-        distance = self.distance.ravel()[pixels[:, :, None, :, 0] + pixels[:, None, :, :, 1]]
-        return distance + (outside[:, :, None, :, 0] + outside[:, None, :, :, 1])
-
 
 def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Assign the ink of a frame to strokes, whose points are (M, n, 2).
@@ -96,31 +77,13 @@ def meet(points: np.ndarray, frame: InkFrame, reach: float) -> tuple[np.ndarray,
         For each pixel of ink (N,): the distance in px to the nearest point, infinite beyond ``reach``; the number of
         that point among all M n; and the stroke that it belongs to, -1 beyond ``reach``.
     """
-    distance, nearest = map(np.asarray, _tree(points).query(frame.ink, distance_upper_bound=reach))
-    return distance, nearest, np.where(np.isfinite(distance), nearest // points.shape[1], -1)
+    distance, nearest = nearest_points(points, frame.ink, reach)
+    return distance, nearest, np.where(nearest >= 0, nearest // points.shape[1], -1)
 
 
 def near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
     """Which of other points (N, 2) have one of ``points`` (..., 2) within ``reach`` px: (N,) bool."""
-    return np.isfinite(_tree(points).query(others, distance_upper_bound=reach)[0])
-
-
-def _tree(points: np.ndarray) -> cKDTree:
-    # It answers about a thousand queries: a tree that is sooner built pays.
-    return cKDTree(points.reshape(-1, 2), balanced_tree=False, compact_nodes=False)
-
-
-def distances_in_reach(points: np.ndarray, frame: InkFrame, reach: float) -> np.ndarray:
-    """Distances in px from the ink of a frame to each of several strokes, whose points are (M, n, 2).
-
-    Returns:
-        (M, N), infinite beyond ``reach``.
-    """
-    count, n = points.shape[:2]
-    pairs = frame.tree.sparse_distance_matrix(_tree(points), reach, output_type="ndarray")
-    distance = np.full(count * len(frame.ink), np.inf)
-    np.minimum.at(distance, pairs["j"] // n * len(frame.ink) + pairs["i"], pairs["v"])
-    return distance.reshape(count, -1)
+    return are_near(points, others, reach)
 
 
 def pixels(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -147,20 +110,24 @@ class Regions(NamedTuple):
         labels: (H, W) int32, 0 for lines and their gaps.
         outer: the label of the outside.
         areas: (R,) px, of each label; that of the outside includes a margin.
+        boxes: (R, 4), of each label: its first row and the one after its last, its first column and the one after
+            its last; the margin counts for the outside.
     """
 
     labels: np.ndarray
     outer: int
     areas: np.ndarray
+    boxes: np.ndarray
 
     @classmethod
     def of(cls, ink: np.ndarray, gap: float) -> Regions:
         """Of ink (H, W) bool; gaps of up to ``gap`` px are closed."""
         side = 2 * int(gap / 2) + 1
         padded = cv2.copyMakeBorder(ink.view(np.uint8), side, side, side, side, cv2.BORDER_CONSTANT)
-        count, labels = cv2.connectedComponents(1 - cv2.dilate(padded, np.ones((side, side), np.uint8)), connectivity=4)
-        areas = np.bincount(labels.ravel(), minlength=count)
-        return cls(labels[side:-side, side:-side], int(labels[0, 0]), areas)
+        between = 1 - cv2.dilate(padded, np.ones((side, side), np.uint8))
+        count, labels = cv2.connectedComponents(between, connectivity=4)
+        areas, boxes = _areas_and_boxes(labels, count)
+        return cls(labels[side:-side, side:-side], int(labels[0, 0]), areas, boxes - side)
 
     @property
     def surrounded(self) -> np.ndarray:
@@ -174,9 +141,54 @@ class Regions(NamedTuple):
         return np.flatnonzero(large)
 
 
-def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
-    """Connected parts of a mask (H, W) bool of at least ``least`` pixels."""
-    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    kept = np.bincount(labels.ravel(), minlength=count) >= least
-    kept[0] = False
-    return np.asarray(kept[labels])
+@compiled
+def _centres(skeleton: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of a skeleton (H, W), row by row: their indices among all pixels (N,), and their centres with offsets
+    (H, W, 2) added (N, 2)."""
+    width = skeleton.shape[1]
+    pixels = np.nonzero(skeleton.ravel())[0]
+    ink = np.empty((len(pixels), 2))
+    for i in range(len(pixels)):
+        row, column = pixels[i] // width, pixels[i] % width
+        ink[i, 0] = column + 0.5 + offsets[row, column, 0]
+        ink[i, 1] = row + 0.5 + offsets[row, column, 1]
+    return pixels, ink
+
+
+@compiled
+def _numbered(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Replace the labels (H, W) of pixels, given by their indices (N,), by 0, ..., N - 1: int64 (H, W)."""
+    height, width = labels.shape
+    index, numbers = np.zeros(height * width + 1, np.int64), np.empty((height, width), np.int64)
+    for i in range(len(pixels)):
+        index[labels[pixels[i] // width, pixels[i] % width]] = i
+    for row in range(height):
+        for column in range(width):
+            numbers[row, column] = index[labels[row, column]]
+    return numbers
+
+
+@compiled
+def _areas_and_boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Areas (R,) and boxes (R, 4) of R labels (H, W); see :class:`Regions`."""
+    height, width = labels.shape
+    areas, boxes = np.zeros(count, np.int64), np.zeros((count, 4), np.int64)
+    boxes[:, 0], boxes[:, 2] = height, width
+    for row in range(height):
+        for column in range(width):
+            label = labels[row, column]
+            box = boxes[label]
+            areas[label] += 1
+            box[0], box[1] = min(box[0], row), row + 1
+            box[2], box[3] = min(box[2], column), max(box[3], column + 1)
+    return areas, boxes
+
+
+def without_specks(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], least: float) -> np.ndarray:
+    """Connected parts of at least ``least`` pixels: (H, W) bool, from pixels in rows and columns (N,) of a shape."""
+    mask = np.zeros(shape, np.uint8)
+    mask[rows, columns] = 1
+    labels = cv2.connectedComponents(mask, connectivity=8)[1][rows, columns]
+    few = np.bincount(labels)[labels] < least
+    mask[rows[few], columns[few]] = 0
+    return mask.view(bool)

@@ -16,9 +16,11 @@ from itertools import chain, islice, product
 
 import numpy as np
 
-from sketch2video.curves.fitting.ink_map import InkFrame, distances_in_reach, outside, pixels
+from sketch2video.curves.equation.nearest import put_distances_of_groups
+from sketch2video.curves.fitting.coverage import best_run, without_ink
+from sketch2video.curves.fitting.ink_map import InkFrame
 from sketch2video.curves.fitting.order import alignment, rotate
-from sketch2video.curves.fitting.series import close, polyline_lengths, project, samples
+from sketch2video.curves.fitting.series import close, plane_lengths, project, sampled_planes, samples
 
 WORTH = 0.1
 """Ink, in frame widths summed over the frames, that a stroke must cover and no other does."""
@@ -99,18 +101,15 @@ class Measured:
 
     Attributes:
         life: of L frames.
-        apart: in each of them the distance from ink to the stroke, infinite beyond the reach: (N,) px.
+        ink: the range of the shot's ink that is in these frames.
+        apart: the distance in px from each of this ink to the stroke, infinite beyond the reach.
         cost: (L,) px that are drawn where there is no ink; see :data:`HIDDEN_COST`.
     """
 
     life: Life
-    apart: Sequence[np.ndarray]
+    ink: slice
+    apart: np.ndarray
     cost: np.ndarray
-
-    def part(self, first: int, end: int) -> Measured:
-        """The same stroke in frames ``first`` to ``end``."""
-        kept = slice(first - self.life.first, end - self.life.first)
-        return Measured(self.life.part(first, end), self.apart[kept], self.cost[kept])
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,14 @@ class Shot:
 
     Attributes:
         frames: T frames.
+        starts: (T + 1,), of the ink of each frame in that of the shot, and its end.
         distance: (T, H, W) px, of each pixel to the ink.
         inside: (T, H, W) bool, pixels that lines surround.
         reach: distance in px at which ink is drawn by a stroke.
     """
 
     frames: Sequence[InkFrame]
+    starts: np.ndarray
     distance: np.ndarray
     inside: np.ndarray
     reach: float
@@ -136,7 +137,8 @@ class Shot:
             np.stack(maps)
             for maps in zip(*((frame.distance, frame.regions(gap).surrounded) for frame in frames), strict=True)
         )
-        return cls(frames, distance, inside, reach)
+        starts = np.cumsum([0, *(len(frame.ink) for frame in frames)])
+        return cls(frames, starts, distance, inside, reach)
 
     @property
     def size(self) -> int:
@@ -145,34 +147,41 @@ class Shot:
 
     def measured(self, lives: Sequence[Life]) -> list[Measured]:
         """Coverage of the ink by each of several lives."""
-        points = [samples(life.coefficients) for life in lives]
-        apart: list[list[np.ndarray]] = [[] for _ in lives]
+        if not lives:
+            return []
+        parts = np.cumsum([0, *(len(life.coefficients) for life in lives)])
+        frames = np.concatenate([np.arange(life.first, life.end) for life in lives])
+        points = sampled_planes(np.concatenate([life.coefficients for life in lives]))
+        bare, open_ = without_ink(points, frames, self.distance, self.inside, self.reach)
+        cost = plane_lengths(points) * (open_ + HIDDEN_COST * (bare - open_)) / points.shape[-1]
+        ink = [self.ink_of(life) for life in lives]
+        sizes = np.cumsum([0, *(part.stop - part.start for part in ink)])
+        apart = np.full(sizes[-1], np.inf)
+        owner = np.repeat(np.arange(len(lives)), np.diff(parts))
+        # Of each frame of each life, where its ink starts in all the distances.
+        starts = sizes[owner] + self.starts[frames] - np.array([part.start for part in ink])[owner]
         for t, frame in enumerate(self.frames):
-            alive = [i for i, life in enumerate(lives) if life.first <= t < life.end]
-            if alive:
-                now = np.stack([points[i][t - lives[i].first] for i in alive])
-                for i, distance in zip(alive, distances_in_reach(now, frame, self.reach), strict=True):
-                    apart[i].append(distance)
-        return [
-            Measured(life, distances, self._cost(life.first, drawn))
-            for life, distances, drawn in zip(lives, apart, points, strict=True)
-        ]
+            now = np.flatnonzero(frames == t)
+            put_distances_of_groups(points[now].swapaxes(-1, -2), frame.ink, self.reach, apart, starts[now])
+        shares = np.split(apart, sizes[1:-1]), np.split(cost, parts[1:-1])
+        return [Measured(*each) for each in zip(lives, ink, *shares, strict=True)]
 
-    def _cost(self, first: int, points: np.ndarray) -> np.ndarray:
-        """See :class:`Measured`: of points (L, n, 2) in frames from ``first``, (L,)."""
-        bare, hidden = self._bare_and_hidden(first, points)
-        return polyline_lengths(points) * (np.where(hidden, HIDDEN_COST, 1.0) * bare).mean(1)
+    def ink_of(self, life: Life) -> slice:
+        """The range of the shot's ink in the frames of a life."""
+        return slice(int(self.starts[life.first]), int(self.starts[life.end]))
+
+    def part(self, one: Measured, first: int, end: int) -> Measured:
+        """A measured life in frames ``first`` to ``end`` alone."""
+        life = one.life.part(first, end)
+        ink = self.ink_of(life)
+        apart = one.apart[ink.start - one.ink.start : ink.stop - one.ink.start]
+        return Measured(life, ink, apart, one.cost[first - one.life.first : end - one.life.first])
 
     def accounted(self, life: Life) -> float:
         """The least share, over the frames of a life, of its points that are on ink or occluded."""
-        bare, hidden = self._bare_and_hidden(life.first, samples(life.coefficients))
-        return 1 - float((bare & ~hidden).mean(1).max(initial=0.0))
-
-    def _bare_and_hidden(self, first: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which points (L, n, 2) of frames from ``first`` are not on ink, and which may be occluded: (L, n) bool."""
-        shape = self.inside.shape[1:]
-        at = np.arange(first, first + len(points))[:, None], *pixels(points, shape)
-        return self.distance[at] + outside(points, shape) > self.reach, self.inside[at]
+        points, frames = sampled_planes(life.coefficients), np.arange(life.first, life.end)
+        open_ = without_ink(points, frames, self.distance, self.inside, self.reach)[1]
+        return 1 - float(open_.max(initial=0)) / points.shape[-1]
 
 
 def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence[Life]:
@@ -196,7 +205,8 @@ def needed(ways: Sequence[Sequence[Life]], shot: Shot, strokes: int) -> Sequence
 
 def joins(pieces: Sequence[Life], shot: Shot) -> list[Life]:
     """Lives of two or three of the pieces, one after another."""
-    long = [one for one in pieces if polyline_lengths(samples(one.coefficients).mean(0)) > LONG * shot.size]
+    lines = np.stack([sampled_planes(life.coefficients).mean(0) for life in pieces])
+    long = [one for one, length in zip(pieces, plane_lengths(lines), strict=True) if length > LONG * shot.size]
     found = [two for one in long for other in long if (two := join(one, other, shot)) is not None]
     return found + [three for two in found for other in long if (three := join(two, other, shot)) is not None]
 
@@ -205,14 +215,13 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
     """One life of two, the other of which begins and ends later; None where they are not of one stroke."""
     if one.closed != other.closed or one.first >= other.first or one.end >= other.end:
         return None
-    common = np.arange(other.first, one.end)
-    if len(common):
-        step = one.coefficients[common - one.first, :, 0] - other.coefficients[common - other.first, :, 0]
-        near = common[np.hypot(step[:, 0], step[:, 1]) <= SWITCH * shot.reach]
-        apart, t = min(((_distance(one.at(t), other.at(t), one.closed), int(t)) for t in near), default=(np.inf, 0))
+    if other.first < one.end:
+        steps = one.coefficients[other.first - one.first :, :, 0] - other.coefficients[: one.end - other.first, :, 0]
+        near = np.flatnonzero((steps**2).sum(1) <= (SWITCH * shot.reach) ** 2) + other.first
+        apart, t = min(((_distance(one.at(t), other.at(t), one.closed), t) for t in near.tolist()), default=(np.inf, 0))
         if apart <= SWITCH * shot.reach:
             return _together(one.part(one.first, t), other.part(t, other.end), one.at(t))
-    if other.first - one.end > LONGEST:
+    if not -2 * CUT <= other.first - one.end <= LONGEST:
         return None
     best: tuple[float, Life | None] = (ALIKE, None)
     for early, late in product(range(CUT + 1), repeat=2):
@@ -233,15 +242,14 @@ def join(one: Life, other: Life, shot: Shot) -> Life | None:
 
 def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
     """Lives that together cover the ink, chosen greedily, each in the frames in which it covers new ink."""
-    drawn = [[np.isfinite(apart) for apart in one.apart] for one in candidates]
-    all_ = [np.array([np.count_nonzero(d) for d in one]) for one in drawn]
-    left = [np.ones(len(frame.ink), bool) for frame in shot.frames]
+    drawn = [np.isfinite(one.apart) for one in candidates]
+    left = np.ones(shot.starts[-1], bool)
 
     def gain(index: int) -> tuple[int, int, float]:
         """The range of frames in which the gain of a candidate is largest, from the first of its life, and the gain."""
-        alive = enumerate(drawn[index], candidates[index].life.first)
-        new = np.array([np.count_nonzero(d & left[t]) for t, d in alive])
-        return _best_run(new - AGAIN * (all_[index] - new) - candidates[index].cost)
+        one = candidates[index]
+        starts = shot.starts[one.life.first : one.life.end + 1]
+        return best_run(drawn[index], left[one.ink], starts, one.cost, AGAIN)
 
     # A choice only reduces the gains of others: a candidate that is still the best after an update is the best.
     queue = [(-gain(index)[2], index) for index in range(len(candidates))]
@@ -256,29 +264,18 @@ def cover(candidates: Sequence[Measured], shot: Shot) -> list[Measured]:
             heapq.heappush(queue, (-worth, index))
             continue
         born = candidates[index].life.first
-        chosen.append(candidates[index].part(born + first, born + end))
-        for t in range(first, end):
-            left[born + t] &= ~drawn[index][t]
+        chosen.append(shot.part(candidates[index], born + first, born + end))
+        left[chosen[-1].ink] &= ~np.isfinite(chosen[-1].apart)
     return chosen
-
-
-def _best_run(gain: np.ndarray) -> tuple[int, int, float]:
-    """Bounds and sum of the consecutive values with the largest sum (Kadane)."""
-    sums = np.concatenate([[0.0], np.cumsum(gain)])
-    lowest = np.minimum.accumulate(sums)
-    end = int(np.argmax(sums - lowest))
-    first = int(np.flatnonzero(sums[: end + 1] == lowest[end])[-1])
-    return first, end, float(sums[end] - sums[first])
 
 
 def _price(lives: Sequence[Measured], shot: Shot) -> float:
     """Cost in px: uncovered ink, in proportion to its distance, strokes without ink, and the number of strokes."""
-    apart = [np.ones(len(frame.ink)) for frame in shot.frames]
+    apart = np.full(shot.starts[-1], shot.reach)
     for one in lives:
-        for t, distance in enumerate(one.apart, one.life.first):
-            apart[t] = np.minimum(apart[t], distance / shot.reach)
+        np.minimum(apart[one.ink], one.apart, out=apart[one.ink])
     bare = sum(float(one.cost.sum()) for one in lives)
-    return sum(float(ink.sum()) for ink in apart) + bare + PRICE * shot.size * len(lives)
+    return float(apart.sum()) / shot.reach + bare + PRICE * shot.size * len(lives)
 
 
 def most_at_once(lives: Sequence[Life]) -> int:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sketch2video.curves.fitting.ink_map import InkFrame
+from sketch2video.curves.fitting.matching import moved_towards
 from sketch2video.curves.fitting.registration import SEARCH, Registration
-from sketch2video.curves.fitting.series import samples
+from sketch2video.curves.fitting.series import sampled_planes
 
 FOUND, OPEN = 0.15, 0.1
 """An outline is detected again if at least this share of it is on ink that no stroke covers, and at most this share is
@@ -52,12 +53,12 @@ def placed(
     away = np.hypot(shifts[:, 0], shifts[:, 1]) / onto.size
     best = int(np.argmax(on - 2 * open_ - away))
     expected[:, 0] += shifts[best]
+    series, points = expected[None], sampled_planes(expected[None])
     for _ in range(rounds):
-        points = samples(expected)[None]
-        target = bare_ink.ink[bare_ink.nearest[frame.at(points)]]
-        weight = (np.hypot(*np.moveaxis(target - points, -1, 0)) <= 2 * onto.reach).astype(np.float64)
-        expected = onto.similar(expected[None], weight, target)[0]
-    points = samples(expected)
+        target = np.moveaxis(bare_ink.ink[bare_ink.nearest[frame.at(points.swapaxes(-1, -2))]], -1, 1)
+        weight = (np.hypot(*np.moveaxis(target - points, 1, 0)) <= 2 * onto.reach).astype(np.float64)
+        series, points = moved_towards(series, points, weight, np.ascontiguousarray(target))
+    expected, points = series[0], points[0].T
     on = bare_ink.distance_from(points) <= onto.reach
     if on.mean() < FOUND or frame.in_the_open(points, hides, onto.reach).mean() > OPEN:
         return None

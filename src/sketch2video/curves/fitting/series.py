@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sketch2video.compiled import compiled
 from sketch2video.curves.equation.sequence import cosines
 
 POINTS = 64
@@ -20,12 +21,27 @@ LEFT = 1 / 3
 
 def resample(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
     """``n`` points at the midpoints of equal arcs of a polyline: (m, 2) -> (n, 2); including the closing segment."""
-    if closed:
-        points = np.concatenate([points, points[:1]])
-    steps = points[1:] - points[:-1]
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
-    at = (np.arange(n) + 0.5) / n * along[-1]
-    return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
+    return _resampled(np.ascontiguousarray(points, np.float64), n, closed)
+
+
+@compiled
+def _resampled(points: np.ndarray, n: int, closed: bool) -> np.ndarray:
+    count = len(points) + closed
+    along = np.zeros(count)
+    for i in range(1, count):
+        right, down = points[i % len(points), 0] - points[i - 1, 0], points[i % len(points), 1] - points[i - 1, 1]
+        along[i] = along[i - 1] + np.sqrt(right * right + down * down)
+    found, i = np.empty((n, 2)), 0
+    for j in range(n):
+        at = (j + 0.5) / n * along[-1]
+        while i < count - 2 and along[i + 1] <= at:
+            i += 1
+        step = along[i + 1] - along[i] if count > 1 else 0.0
+        part = (at - along[i]) / step if step > 0 else 0.0
+        following = (i + 1) % len(points)
+        for axis in range(2):
+            found[j, axis] = points[i, axis] + part * (points[following, axis] - points[i, axis])
+    return found
 
 
 def project(samples: np.ndarray, harmonics: int, closed: bool = False) -> np.ndarray:
@@ -46,16 +62,21 @@ def grid_size(harmonics: int) -> int:
 
 
 def samples(coefficients: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid."""
+    """Points (..., n, 2) of strokes (..., 2, K) on the midpoint grid; a view with contiguous x and y."""
+    return sampled_planes(coefficients).swapaxes(-1, -2)
+
+
+def sampled_planes(coefficients: np.ndarray) -> np.ndarray:
+    """Points of strokes (..., 2, K) on the midpoint grid, as contiguous x and y: (..., 2, n)."""
     harmonics = coefficients.shape[-1]
-    return points_at(cosines(grid_size(harmonics), harmonics, midpoints=True), coefficients)
-
-
-def points_at(basis: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Points (..., n, 2) of strokes (..., 2, K) where the basis (n, K) is given; a view with contiguous x and y."""
+    basis = cosines(grid_size(harmonics), harmonics, midpoints=True)
     # One product of two matrices takes a quarter of the time of a product for each stroke.
-    flat = coefficients.reshape(-1, coefficients.shape[-1]) @ basis.T
-    return np.asarray(flat.reshape(*coefficients.shape[:-1], len(basis)).swapaxes(-1, -2))
+    return np.asarray((coefficients.reshape(-1, harmonics) @ basis.T).reshape(*coefficients.shape[:-1], len(basis)))
+
+
+def planes(points: np.ndarray) -> np.ndarray:
+    """Points (..., n, 2) as contiguous float64 (..., 2, n); not a copy if they are such planes with swapped axes."""
+    return np.ascontiguousarray(points.swapaxes(-1, -2), np.float64)
 
 
 def lengths(coefficients: np.ndarray) -> np.ndarray:
@@ -65,27 +86,33 @@ def lengths(coefficients: np.ndarray) -> np.ndarray:
 
 def polyline_lengths(points: np.ndarray) -> np.ndarray:
     """Lengths (...) of polylines (..., n, 2)."""
-    steps = points[..., 1:, :] - points[..., :-1, :]
-    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
+    return plane_lengths(planes(points))
+
+
+def plane_lengths(lines: np.ndarray) -> np.ndarray:
+    """Lengths (...) of polylines as contiguous x and y (..., 2, n)."""
+    return np.asarray(_lengths(lines.reshape(-1, *lines.shape[-2:])).reshape(lines.shape[:-2]))
+
+
+@compiled
+def _lengths(lines: np.ndarray) -> np.ndarray:
+    """Lengths (M,) of polylines (M, 2, n)."""
+    total = np.zeros(len(lines))
+    for line in range(len(lines)):
+        for j in range(1, lines.shape[2]):
+            right, down = lines[line, 0, j] - lines[line, 0, j - 1], lines[line, 1, j] - lines[line, 1, j - 1]
+            total[line] += np.sqrt(right * right + down * down)
+    return total
 
 
 def close(coefficients: np.ndarray) -> np.ndarray:
     """The nearest coefficients (..., 2, K) whose curve ends where it starts."""
     coefficients = coefficients.copy()
     odd = coefficients[..., 1::2]
-    if odd.shape[-1]:
+    if odd.size:
         used = odd != 0
         odd -= used * (odd.sum(-1, keepdims=True) / np.maximum(used.sum(-1, keepdims=True), 1))
     return coefficients
-
-
-def tails(coefficients: np.ndarray) -> np.ndarray:
-    """Mean squared distance lost by keeping the first K harmonics, for K = 0 ... : (..., 2, K) -> (..., K + 1)."""
-    energy = (coefficients**2).sum(-2) / 2.0
-    energy[..., 0] *= 2.0
-    lost = np.zeros((*energy.shape[:-1], energy.shape[-1] + 1))
-    lost[..., :-1] = np.cumsum(energy[..., ::-1], axis=-1)[..., ::-1]
-    return lost
 
 
 def start_canonically(points: np.ndarray) -> np.ndarray:

@@ -105,9 +105,9 @@ def _track(tracker: Tracker, inked: Sequence[InkFrame], step: int = 1) -> list[L
     seen: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
     for t in range(len(inked))[::step]:
         tracker.advance(inked[t])
-        for slot in np.flatnonzero(tracker.alive):
-            now = (t, tracker.coefficients[slot].copy(), bool(tracker.closed[slot]))
-            seen.setdefault(int(tracker.life[slot]), []).append(now)
+        now = tracker.coefficients.copy()
+        for slot in np.flatnonzero(tracker.alive).tolist():
+            seen.setdefault(int(tracker.life[slot]), []).append((t, now[slot], bool(tracker.closed[slot])))
     lives = [sorted(life, key=itemgetter(0)) for life in seen.values()]
     whole = [_through(life) for life in lives]
     if most_at_once(whole) <= len(tracker.alive):
@@ -119,7 +119,9 @@ def _track(tracker: Tracker, inked: Sequence[InkFrame], step: int = 1) -> list[L
 
 def _through(seen: Sequence[tuple[int, np.ndarray, bool]]) -> Life:
     """The life of a stroke from the frames in which it was visible; between them it is interpolated linearly."""
-    times, parts = [t for t, *_ in seen], np.stack([part for _, part, _ in seen])
+    times, parts = [t for t, *_ in seen], np.array([part for _, part, _ in seen])
+    if times[-1] - times[0] == len(times) - 1:
+        return Life(times[0], parts, seen[0][2])
     frames = np.arange(times[0], times[-1] + 1)
     before = np.searchsorted(times, frames, side="right") - 1
     after = np.minimum(before + 1, len(times) - 1)

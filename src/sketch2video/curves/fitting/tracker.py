@@ -17,21 +17,25 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
-from sketch2video.curves.fitting.harmonics import share_harmonics
+from sketch2video.curves.fitting.harmonics import share_harmonics, truncated
 from sketch2video.curves.fitting.ink_map import InkFrame, Regions, meet, near, without_specks
 from sketch2video.curves.fitting.lives import LONGEST
 from sketch2video.curves.fitting.lost import FOUND, Lost, placed
+from sketch2video.curves.fitting.matching import distances_to_ink, moved_towards, shares_on
 from sketch2video.curves.fitting.order import alignment, rotate
 from sketch2video.curves.fitting.registration import Registration
 from sketch2video.curves.fitting.series import (
     close,
     direct_canonically,
+    grid_size,
     lengths,
+    plane_lengths,
+    planes,
     polyline_lengths,
     project,
     resample,
+    sampled_planes,
     samples,
     start_canonically,
 )
@@ -42,6 +46,9 @@ OUTLINE = 0.3
 
 RING = 0.5
 """A loop longer than this, in frame widths, is replaced by one closed stroke where several open ones draw it."""
+
+ON_RING = 0.8
+"""Share of a stroke's points that must be near the border of a region for it to be a part of its loop."""
 
 LINK = 0.15
 """Widest gap across which lines are joined, in frame widths, when there are more lines than strokes."""
@@ -78,6 +85,7 @@ class Tracker:
         self.budget = budget - strokes  # remaining budget for coefficients
         self.rounds = rounds
         self.coefficients = np.zeros((strokes, 2, harmonics))
+        self.points = np.zeros((strokes, 2, grid_size(harmonics)))  # of the strokes on the midpoint grid
         self.alive = np.zeros(strokes, bool)
         self.closed = np.zeros(strokes, bool)
         self.velocity = np.zeros((strokes, 2))
@@ -128,7 +136,7 @@ class Tracker:
         """
         covered = (owner >= 0) & which[owner]
         if which.any() and not covered.all():
-            covered[~covered] = near(samples(self.coefficients[which]), frame.ink[~covered], self.reach)
+            covered[~covered] = near(self.points[which].swapaxes(-1, -2), frame.ink[~covered], self.reach)
         return covered
 
     # Following
@@ -140,41 +148,44 @@ class Tracker:
             For each pixel of ink (N,), the slot of a stroke that reaches it, or -1.
         """
         which = np.flatnonzero(self.alive)
-        before = self.coefficients[which]
-        moved = before.copy()
-        length = lengths(before)
-        moved[..., 0] += self.onto.momentum(self.velocity[which], length)
-        moved[..., 0] += self.onto.shift_onto_ink(moved, length, frame)
-        stays = self.onto.stays(before, moved, frame) & ~self.closed[which]
-        moved[stays] = before[stays]
-        rigid, reach, discrepancy = moved, 2.0 * self.reach, np.inf
+        before, drawn = self.coefficients[which], self.points[which]
+        length = plane_lengths(drawn)
+        shift = self.onto.momentum(self.velocity[which], length)
+        shift += self.onto.shift_onto_ink(drawn + shift[..., None], length, frame)
+        shift[self.onto.stays(drawn, drawn + shift[..., None], frame) & ~self.closed[which]] = 0.0
+        moved, points = before.copy(), drawn + shift[..., None]
+        moved[..., 0] += shift
+        rigid, rigid_points, reach, discrepancy = moved, points, 2.0 * self.reach, np.inf
         for turn in range(self.rounds):
-            weight, target, now = self.onto.targets(moved, frame, reach)
+            weight, target, now = self.onto.targets(points, frame, reach)
             if turn > 1 and now > (1 - FALL) * discrepancy:
                 break
             discrepancy = now
-            rigid = self.onto.similar(rigid, weight, target)
-            moved = (
-                self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0) if turn else rigid
-            )
+            rigid, rigid_points = moved_towards(rigid, rigid_points, weight, target)
+            moved, points = rigid, rigid_points
+            if turn:
+                moved = self.onto.solve(rigid, weight, target, self.closed[which], 4.0 if turn == 1 else 1.0)
+                points = sampled_planes(moved)
             reach = max(reach * 0.75, self.reach)
-        points = samples(moved)
-        apart = frame.distance_from(points)
-        inked, apart = (apart <= self.reach).mean(1), apart.mean(1)
-        owner = meet(points, frame, self.reach)[2]
-        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(polyline_lengths(points), 1.0)
+        inked, apart = distances_to_ink(points, frame.distance, self.reach, np.inf)
+        owner = meet(points.swapaxes(-1, -2), frame, self.reach)[2]
+        new_length = plane_lengths(points)
+        owned = np.bincount(owner + 1, minlength=len(which) + 1)[1:] / np.maximum(new_length, 1.0)
         slot = np.append(which, -1)  # by the number of the owner
-        for i in np.flatnonzero(self.closed[which] & (inked > 0.5) & (length > OUTLINE * self.size)):
-            loop = self._loop(points[i], frame, (owner >= 0) & (owner != i))
+        outlines = self.closed[which] & (length > OUTLINE * self.size)
+        for i in np.flatnonzero(outlines & (inked > 0.5)):
+            loop = self._loop(points[i].T, frame, (owner >= 0) & (owner != i))
             if loop is not None:
-                moved[i], slot[i] = self._follow_loop(moved[i], rigid[i], loop), -1
+                moved[i], slot[i] = self._follow_loop(points[i].T, rigid[i], loop), -1
+                points[i] = sampled_planes(moved[i])
+                new_length[i] = plane_lengths(points[i])
         # A closed stroke may be partly occluded, and the occluded part is far from any ink.
         attached = self.closed[which] | (apart < STRAY * self.size)
-        keep = (inked > 0.5) & (owned > OWNED) & attached & (lengths(moved) > 0.4 * length)
-        for i in np.flatnonzero(~keep & self.closed[which] & (length > OUTLINE * self.size)):
+        keep = (inked > 0.5) & (owned > OWNED) & attached & (new_length > 0.4 * length)
+        for i in np.flatnonzero(~keep & outlines):
             self.lost.append(Lost(self.now, before[i], self.velocity[which[i]].copy(), int(self.life[which[i]])))
         self.velocity[which] = moved[..., 0] - before[..., 0]
-        self.coefficients[which] = moved
+        self.coefficients[which], self.points[which] = moved, points
         self.alive[which[~keep]] = False
         return slot[owner]
 
@@ -195,12 +206,13 @@ class Tracker:
             if coefficients is None:
                 continue
             self.lost = [other for other in self.lost if other is not one]
-            outline = cKDTree(samples(coefficients))
+            outline = samples(coefficients)
             for piece in np.flatnonzero(pieces):
-                apart = outline.query(samples(self.coefficients[piece]))[0]
-                self.alive[piece] = np.mean(apart <= self.reach) < SAME
+                on = near(outline, self.points[piece].T, self.reach)
+                self.alive[piece] = on.mean() < SAME
             slot = free[0]
-            self.coefficients[slot], self.life[slot], self.born[slot] = coefficients, one.life, one.since
+            self.coefficients[slot], self.points[slot] = coefficients, outline.T
+            self.life[slot], self.born[slot] = one.life, one.since
             self.velocity[slot] = (coefficients - one.coefficients)[:, 0] / (self.now - one.since + 1)
             self.alive[slot] = self.closed[slot] = True
 
@@ -211,25 +223,33 @@ class Tracker:
 
         ``foreign`` (N,) is ink that belongs to other strokes.
         """
-        beside = np.zeros(frame.skeleton.shape, np.uint8)
-        pixels = (polyline * 16 - 8).round().astype(np.int32)
-        cv2.polylines(beside, [pixels], False, 1, 2 * int(self.reach) + 1, cv2.LINE_8, 4)
-        ink = frame.skeleton & (beside > 0)
+        width = 2 * int(self.reach) + 1
+        rows, columns = frame.at(polyline)
+        top, left = max(rows.min() - width, 0), max(columns.min() - width, 0)
+        box = slice(top, rows.max() + width + 1), slice(left, columns.max() + width + 1)
+        ink = frame.skeleton.copy()
         ink[frame.at(frame.ink[foreign])] = False
+        ink = ink[box]
+        beside = np.zeros(ink.shape, np.uint8)
+        pixels = ((polyline - (left, top)) * 16 - 8).round().astype(np.int32)
+        cv2.polylines(beside, [pixels], False, 1, width, cv2.LINE_8, 4)
+        ink &= beside > 0
         length = float(polyline_lengths(polyline))
         if not len(Regions.of(ink, self.gap).enclosed(0.01 * length**2)):
             return None
-        lines = trace(ink, self.gap, offsets=frame.offsets)
+        lines = trace(ink, self.gap, offsets=frame.offsets[box])
         if not lines or not lines[0].closed:
             return None
-        return lines[0] if 0.7 < lines[0].length / length < 1.4 else None
+        return lines[0].shifted(left, top) if 0.7 < lines[0].length / length < 1.4 else None
 
-    def _follow_loop(self, moved: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
-        """Coefficients of a loop, clockwise from the point nearest to the stroke's start, regularised to its shape."""
+    def _follow_loop(self, points: np.ndarray, rigid: np.ndarray, loop: Line) -> np.ndarray:
+        """Coefficients of a loop, clockwise from the point nearest to the start of a stroke (n, 2), regularised to the
+        shape of a rigidly moved one."""
         ring = resample(start_canonically(loop.points), self.onto.n, closed=True)
-        ring = rotate(ring, alignment(samples(moved), ring))
-        found = project(ring, self.onto.harmonics)
-        rigid = self.onto.similar(rigid[None], np.ones((1, self.onto.n)), ring[None])[0]
+        ring = rotate(ring, alignment(points, ring))
+        found, series = project(ring, self.onto.harmonics), rigid[None]
+        target = planes(ring[None])
+        rigid = moved_towards(series, sampled_planes(series), np.ones((1, self.onto.n)), target)[0][0]
         ridge = np.where(rigid.any(0), self.onto.ridge, 0.0)
         return close((found * self.onto.n / 2 + rigid * ridge) / (self.onto.n / 2 + ridge))
 
@@ -237,39 +257,42 @@ class Tracker:
         """Truncate the strokes' series to their allocation of harmonics."""
         which = np.flatnonzero(self.alive)
         series = self.coefficients[which]
-        counts = share_harmonics(series, lengths(series), self.budget // 2)
-        series *= (np.arange(self.onto.harmonics) < counts[:, None])[:, None]
-        closed = self.closed[which]
-        series[closed] = close(series[closed])
-        self.coefficients[which] = series
+        counts = share_harmonics(series, plane_lengths(self.points[which]), self.budget // 2)
+        series = truncated(series, counts, self.closed[which])
+        self.coefficients[which], self.points[which] = series, sampled_planes(series)
 
     # Births
 
     def _give_birth(self, uncovered: np.ndarray, frame: InkFrame, free: np.ndarray) -> None:
-        mask = np.zeros(frame.skeleton.shape, bool)
-        mask[uncovered[:, 1].astype(int), uncovered[:, 0].astype(int)] = True
         shortest = SHORTEST * self.size if self.alive.any() else 0.0
-        lines = trace(without_specks(mask, shortest / 2), self.gap, shortest, frame.offsets)
+        mask = without_specks(*frame.at(uncovered), frame.skeleton.shape, shortest / 2)
+        lines = trace(mask, self.gap, shortest, frame.offsets)
         free_slots = len(free)
         if len(lines) > free_slots:
             self._retire_for(lines[free_slots].length)
         lines = link(lines, free_slots, LINK * self.size) if free_slots else []
         if not lines:
             return
-        for slot, line in zip(free, lines, strict=False):
-            points = start_canonically(line.points) if line.closed else direct_canonically(line.points)
-            self.coefficients[slot] = project(
-                resample(points, self.onto.n, line.closed), self.onto.harmonics, line.closed
-            )
-            self.alive[slot], self.closed[slot] = True, line.closed
-            self.life_count += 1
-            self.velocity[slot], self.life[slot], self.born[slot] = 0.0, self.life_count, self.now
+        n = self.onto.n
+        points = np.stack(
+            [
+                resample((start_canonically if line.closed else direct_canonically)(line.points), n, line.closed)
+                for line in lines
+            ]
+        )
+        slots, closed = free[: len(lines)], np.array([line.closed for line in lines])
+        series = project(points, self.onto.harmonics)
+        series[closed] = close(series[closed])
+        self.coefficients[slots], self.points[slots] = series, sampled_planes(series)
+        self.alive[slots], self.closed[slots], self.velocity[slots] = True, closed, 0.0
+        self.life[slots], self.born[slots] = self.life_count + 1 + np.arange(len(lines)), self.now
+        self.life_count += len(lines)
 
     def _retire_for(self, length: float) -> None:
         """Retire the shortest stroke if a line more than twice as long has no slot."""
         which = np.flatnonzero(self.alive)
         if len(which):
-            drawn = lengths(self.coefficients[which])
+            drawn = plane_lengths(self.points[which])
             if 2 * drawn.min() < length:
                 self.alive[which[np.argmin(drawn)]] = False
 
@@ -278,20 +301,32 @@ class Tracker:
         alive = np.flatnonzero(self.alive)
         if self.closed[alive].all():
             return
-        points = samples(self.coefficients[alive])
-        pixels, length = frame.at(points), polyline_lengths(points)
+        points = self.points[alive]
+        length, (rows, columns) = plane_lengths(points), frame.skeleton.shape
         nearby = np.ones((2 * int(self.reach) + 1,) * 2, np.uint8)
-        # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a part of it.
-        loose = frame.skeleton.copy()
-        loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
         regions = frame.regions(self.gap)
         lines_around = np.ones((2 * int(self.gap / 2) + 5,) * 2, np.uint8)
+        margin = lines_around.shape[0] // 2 + nearby.shape[0] // 2
+        loose: np.ndarray | None = None
         for region in regions.enclosed(0.01 * (RING * self.size) ** 2):
-            border = loose & (cv2.dilate((regions.labels == region).astype(np.uint8), lines_around) > 0)
-            on = cv2.dilate(border.astype(np.uint8), nearby)[pixels].mean(1) > 0.8
+            top, bottom, left, right = regions.boxes[region].tolist()
+            top, left = max(top - margin, 0), max(left - margin, 0)
+            box = slice(top, bottom + margin), slice(left, right + margin)
+            within = regions.labels[box] == region
+            around = shares_on(points, rows, columns, np.ones(within.shape, bool), top, left) > ON_RING
+            if length[around].sum() < 0.6 * RING * self.size:
+                continue
+            if loose is None:
+                # Ink of closed strokes is excluded: a line that ends at another outline does not form a loop with a
+                # part of it.
+                loose = frame.skeleton.copy()
+                loose[frame.at(frame.ink[self._covered(frame, self.alive & self.closed, owner)])] = False
+            border = loose[box] & (cv2.dilate(within.view(np.uint8), lines_around) > 0)
+            near_border = cv2.dilate(border.view(np.uint8), nearby) > 0
+            on = shares_on(points, rows, columns, near_border, top, left) > ON_RING
             drawn = length[on].sum()
             if self.closed[alive[on]].any() or drawn < 0.6 * max(float(np.count_nonzero(border)), RING * self.size):
                 continue
-            lines = trace(border, self.gap, offsets=frame.offsets)
+            lines = trace(border, self.gap, offsets=frame.offsets[box])
             if lines and lines[0].closed and RING * self.size < lines[0].length < drawn / 0.6:
                 self.alive[alive[on]] = False
