@@ -13,8 +13,8 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.autoencoder.frame_batches import decode_videos, encode_videos
+from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.bases.base import LEVELS, Base, Predict, refuse
 from sketch2video.bases.widened_input import concatenating
 from sketch2video.diffusion.objectives import Coloured, LearningObjective, find_objective

@@ -15,8 +15,8 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.autoencoder.frame_batches import decode_videos, encode_videos
+from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
 from sketch2video.diffusion.video_transformer import VideoTransformer, frame_mask, latent_scale
