@@ -2,7 +2,7 @@
 
 Both are image models, and neither is trained. Overlapping windows are denoised together (eq. 17 to 19,
 :mod:`~sketch2video.diffusion.windows`), and the frames of a window attend to each other
-(:mod:`~sketch2video.diffusion.cross_frame_attention`). docs/stable_diffusion.md puts the methods together to the
+(:mod:`~sketch2video.bases.cross_frame_attention`). docs/stable_diffusion.md puts the methods together to the
 experiment of the paper.
 
 T is the number of frames of a video, K that of a window; H and W are the sides in px, C, h and w the latent's channels
@@ -24,9 +24,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sketch2video.bases.base import FIX
+from sketch2video.bases.cross_frame_attention import FrameAttention, attend_across_frames
 from sketch2video.bases.registry import open_base
 from sketch2video.bases.stable_diffusion import FRAMES_AT_ONCE, StableDiffusion
-from sketch2video.diffusion.cross_frame_attention import FrameAttention, attend_across_frames
 from sketch2video.diffusion.objectives import LEVELS, LearningObjective
 from sketch2video.diffusion.samplers import begin, step
 from sketch2video.diffusion.windows import (

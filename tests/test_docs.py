@@ -194,7 +194,10 @@ def test_paths_exist(page: Path) -> None:
         if re.search(r"[<>{}*$|\s:(]|t2iadapter", path) or any(part in path for part in EXAMPLES):
             continue
         first = path.partition("/")[0]
-        if first in ("src", "tests", "flows", "benchmarks", "systems", "profiles", "docs", "prompts") and "/" in path:
+        if (
+            first in ("src", "tests", "flows", "benchmarks", "examples", "systems", "profiles", "docs", "prompts")
+            and "/" in path
+        ):
             known = (ROOT / path).exists() or (ROOT / "src/sketch2video" / path).exists()
         elif first == "models" and "/" in path:
             known = path in models

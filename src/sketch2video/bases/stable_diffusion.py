@@ -1,7 +1,7 @@
 """Stable Diffusion 1.x and 2.x (Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models").
 
 An image model generates videos without new layers: the frames of a clip are a batch of pictures, and each of them also
-attends to the first one (Khachatryan et al. 2023, :mod:`~sketch2video.diffusion.cross_frame_attention`). LoRA and the
+attends to the first one (Khachatryan et al. 2023, :mod:`~sketch2video.bases.cross_frame_attention`). LoRA and the
 wider input layer then learn from clips.
 """
 
@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from sketch2video.bases.base import FIX, beside, network_dtype, padded_tokens, refuse
+from sketch2video.bases.cross_frame_attention import FrameAttention, attend_across_frames
 from sketch2video.bases.diffusion_base import DiffusionBase
-from sketch2video.diffusion.cross_frame_attention import FrameAttention, attend_across_frames
 from sketch2video.networks.loading import load_clip_tokenizer
 from sketch2video.text.encoder import TextCondition
 
