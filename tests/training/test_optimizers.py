@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from safetensors import safe_open
 from torch import nn
 
@@ -119,10 +120,10 @@ def test_eight_bits_come_from_bitsandbytes_and_resume_exactly(tmp_path: Path, mo
     assert torch.equal(resumed.module[1].weight, expected.module[1].weight)
 
 
-def test_sharded_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_ways_to_shard_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Sharded(loop.Accelerator):
-        distributed_type = loop.DistributedType.FSDP
+        distributed_type = DistributedType.DEEPSPEED
 
     monkeypatch.setattr(loop, "Accelerator", Sharded)
-    with pytest.raises(UserError, match="half: weights that are sharded by FSDP"):
+    with pytest.raises(UserError, match="half: weights are sharded by FSDP of version 2 alone; set fsdp_version to 2"):
         run(Half(), tmp_path)
