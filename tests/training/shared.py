@@ -297,16 +297,6 @@ def sharded(folder: Path) -> dict[str, Any]:
     return {"undisturbed": whole, "interrupted": again, "held": sum(weight.numel() for weight in weights)}
 
 
-def refused_sharding(folder: Path) -> dict[str, str]:
-    """Why trainings with sharding are refused."""
-    with mock.patch.object(loop, "Accelerator", OnCpus):
-        try:
-            run(Weighted(layers()), folder / "refused", steps=1)
-        except UserError as error:
-            return {"trained": str(error)}
-    return {}
-
-
 def main(folder: Path, *scenarios: str) -> None:
     torch.set_num_threads(1)
     with mock.patch.object(loop, "precision", return_value="no"):

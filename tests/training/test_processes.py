@@ -213,8 +213,3 @@ def test_adapters_of_a_sharded_base_learn_as_those_of_a_whole_one(save: Any, cli
     assert found.keys() == whole.keys()
     for name, weight in whole.items():
         torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4, msg=name)
-
-
-def test_weights_that_are_trained_are_not_sharded(tmp_path: Path) -> None:
-    for reasons in launch(tmp_path, 2, "refused_sharding", **fsdp_variables())["refused_sharding"]:
-        assert "toy: all weights are trained, and only frozen ones can be sharded" in reasons["trained"]
