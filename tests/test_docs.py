@@ -194,7 +194,10 @@ def test_paths_exist(page: Path) -> None:
         if re.search(r"[<>{}*$|\s:(]|t2iadapter", path) or any(part in path for part in EXAMPLES):
             continue
         first = path.partition("/")[0]
-        if first in ("src", "tests", "flows", "benchmarks", "systems", "profiles", "docs", "prompts") and "/" in path:
+        if (
+            first in ("src", "tests", "flows", "benchmarks", "examples", "systems", "profiles", "docs", "prompts")
+            and "/" in path
+        ):
             known = (ROOT / path).exists() or (ROOT / "src/sketch2video" / path).exists()
         elif first == "models" and "/" in path:
             known = path in models
@@ -223,7 +226,7 @@ VIEWS = {"reports/systems.html", "reports/systems.csv", "reports/systems.json", 
 def test_python_blocks_parse_and_their_imports_resolve(page: Path) -> None:
     for block in blocks(page, "python"):
         for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "sketch2video":
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in ("sketch2video", "examples"):
                 module = importlib.import_module(str(node.module))
                 missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 assert missing == [], f"{page.name}: from {node.module} import {', '.join(missing)}"
@@ -236,9 +239,8 @@ def test_pipelines_are_called_with_arguments_that_they_have(page: Path) -> None:
         kind = getattr(importlib.import_module("sketch2video.systems"), found[1] if found else "SketchToVideoPipeline")
         calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
         calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "pipe"]
-        if "load_adapted_diffusion" not in block:
-            known = inspect.signature(kind.__call__).parameters
-            assert {word.arg for call in calls for word in call.keywords} <= known.keys()
+        known = inspect.signature(kind.__call__).parameters
+        assert {word.arg for call in calls for word in call.keywords} <= known.keys()
 
 
 def test_the_table_of_arguments_is_that_of_the_call() -> None:

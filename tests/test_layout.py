@@ -93,7 +93,7 @@ def test_the_package_does_not_import_the_flows():
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
-        assert not [name for name in names if name.split(".")[0] in ("flows", "benchmarks", "tests")], file
+        assert not [name for name in names if name.split(".")[0] in ("flows", "benchmarks", "examples", "tests")], file
 
 
 def test_no_file_is_long():

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import CogVideoXPipeline, LTXPipeline, WanPipeline
+from diffusers import CogVideoXPipeline, LTXPipeline, StableDiffusionPipeline, WanPipeline
 
 from sketch2video.bases.base import drawn_channels
 from sketch2video.bases.registry import open_base
+from sketch2video.bases.stable_diffusion import StableDiffusion
 from sketch2video.errors import UserError
 from sketch2video.pipelines import latent_video
 from sketch2video.systems.adapted_video import pipeline as pipeline_module
@@ -23,11 +25,32 @@ from tests.systems.second_device import DEVICE, SecondDevice
 CAPTION = "a red circle moves left to right"
 FRAMES, HEIGHT, WIDTH = 9, 32, 64
 
+
+class FrameByFrame:
+    """Stable Diffusion's own pipeline of diffusers, called once for each frame."""
+
+    def __init__(self, pipe: StableDiffusionPipeline) -> None:
+        self.pipe = pipe
+        self.set_progress_bar_config = pipe.set_progress_bar_config
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> FrameByFrame:
+        return cls(StableDiffusionPipeline.from_pretrained(folder))
+
+    def __call__(
+        self, prompt: str, num_frames: int, height: int, width: int, generator: torch.Generator, **more: Any
+    ) -> Any:
+        noise = torch.randn(num_frames, 1, 4, height // 8, width // 8, generator=generator)
+        pictures = [self.pipe(prompt, height, width, latents=latents, **more).images[0] for latents in noise]
+        return SimpleNamespace(frames=np.stack(pictures)[None])
+
+
 REFERENCES: dict[str, tuple[Any, dict[str, Any]]] = {
     "wan": (WanPipeline, {}),
     "ltx": (LTXPipeline, {"frame_rate": 25, "max_sequence_length": 128}),
     "cogvideox": (CogVideoXPipeline, {"max_sequence_length": 24}),
     "cogvideox_5b": (CogVideoXPipeline, {"max_sequence_length": 24}),
+    "stable_diffusion": (FrameByFrame, {}),
     "own": (TextToVideoPipeline, {"fps": 25.0}),
     "own_pairs": (TextToVideoPipeline, {"fps": 25.0}),
 }
@@ -35,6 +58,9 @@ REFERENCES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 OWN = "own", "own_pairs"
 """Bases of this project, whose pipelines make videos of one size."""
+
+FRAMEWISE = *OWN, "stable_diffusion"
+"""Bases whose autoencoders encode single frames."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +86,10 @@ def ink(frames: int = FRAMES) -> np.ndarray:
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 4.0])
 @pytest.mark.parametrize("kind", REFERENCES)
-def test_before_training_it_is_the_base(bases: dict[str, Path], kind: str, guidance_scale: float) -> None:
+def test_before_training_it_is_the_base(
+    bases: dict[str, Path], kind: str, guidance_scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StableDiffusion, "frame_attention", "own")  # pictures, as of the base
     reference, more = REFERENCES[kind]
     own = reference.from_pretrained(bases[kind])
     own.set_progress_bar_config(disable=True)
@@ -89,6 +118,9 @@ def test_encoding_and_decoding_are_those_of_the_base(bases: dict[str, Path], kin
         decoded = base.decode(vae, latents)
         if kind in OWN:
             direct = vae(videos.flatten(0, 1)).unflatten(0, videos.shape[:2])
+        elif kind in FRAMEWISE:
+            pictures = vae.encode(videos.flatten(0, 1)).latent_dist.mode()
+            direct = vae.decode(pictures).sample.unflatten(0, videos.shape[:2])
         else:
             zero = [torch.zeros(2)] if vae.config.get("timestep_conditioning") else []
             direct = vae.decode(vae.encode(videos.transpose(1, 2)).latent_dist.mode(), *zero).sample.transpose(1, 2)
@@ -125,6 +157,8 @@ def test_noise_of_training_is_what_the_sampler_removes(bases: dict[str, Path], k
         a, b, c, d = objective.mixture(time)
         return c * data + d * (latents - a * data) / b
 
+    if kind == "stable_diffusion":  # whose sampler ends at the lowest level, with a noise of 0.03
+        scheduler.final_alpha_cumprod = torch.tensor(1.0)
     made = base.sample(scheduler, predict, noise, 8, seeded())
     torch.testing.assert_close(made, data, atol=0.02, rtol=0.02)
 
@@ -143,7 +177,7 @@ def test_a_trained_one_follows_drawings_of_all_or_some_frames(bases: dict[str, P
     assert unconditional.shape == plain.shape
 
 
-@pytest.mark.parametrize("kind", [kind for kind in REFERENCES if kind not in OWN])
+@pytest.mark.parametrize("kind", [kind for kind in REFERENCES if kind not in FRAMEWISE])
 def test_any_number_of_frames_is_cut_from_the_next_possible_one(bases: dict[str, Path], kind: str) -> None:
     pipe = stir_adapters(untrained(bases[kind]))
     whole = pipe([CAPTION], **call(num_frames=FRAMES)).frames
@@ -167,7 +201,7 @@ def test_wrong_arguments_are_named(bases: dict[str, Path], kind: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["model", "sequential"])
-@pytest.mark.parametrize("kind", ["wan", "ltx", "cogvideox"])
+@pytest.mark.parametrize("kind", ["wan", "ltx", "cogvideox", "stable_diffusion"])
 def test_what_is_offloaded_comes_to_the_device_when_it_is_needed(
     bases: dict[str, Path], kind: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

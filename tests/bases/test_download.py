@@ -10,14 +10,14 @@ import huggingface_hub
 import pytest
 
 from sketch2video.bases.base import Base
-from sketch2video.bases.download import PATTERNS, fetch_base
+from sketch2video.bases.download import IGNORED, PATTERNS, fetch_base
 from sketch2video.cli import app
 from sketch2video.errors import UserError
 from sketch2video.params import load_params
 from tests.bases.conftest import ROOT
 
 
-@pytest.mark.parametrize("kind", ["wan", "ltx", "cogvideox", "own"])
+@pytest.mark.parametrize("kind", ["wan", "ltx", "cogvideox", "stable_diffusion", "own"])
 def test_a_folder_is_a_base(bases: dict[str, Path], kind: str) -> None:
     base: Base = fetch_base(str(bases[kind]))
     assert base.name == kind
@@ -29,14 +29,14 @@ def test_a_hub_id_is_downloaded_without_what_is_not_needed(
 ) -> None:
     asked: list[Any] = []
 
-    def download(repository: str, local_dir: Path, allow_patterns: list[str]) -> str:
-        asked.append((repository, allow_patterns))
+    def download(repository: str, local_dir: Path, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
+        asked.append((repository, allow_patterns, ignore_patterns))
         shutil.copytree(bases["wan"], local_dir)
         return str(local_dir)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     base = fetch_base("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", tmp_path)
-    assert asked == [("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", PATTERNS)]
+    assert asked == [("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", PATTERNS, IGNORED)]
     assert Path(base.source) == tmp_path / "Wan-AI--Wan2.1-T2V-1.3B-Diffusers"
 
 

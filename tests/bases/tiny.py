@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AutoencoderKL,
     AutoencoderKLCogVideoX,
     AutoencoderKLLTXVideo,
     AutoencoderKLWan,
@@ -19,11 +21,24 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     LTXPipeline,
     LTXVideoTransformer3DModel,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    T2IAdapter,
+    UNet2DConditionModel,
     UniPCMultistepScheduler,
     WanPipeline,
     WanTransformer3DModel,
 )
-from transformers import T5Config, T5EncoderModel, T5Tokenizer, UMT5Config, UMT5EncoderModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from sketch2video.bases.adapted_transformer import AdaptedTransformer
 from sketch2video.bases.registry import open_base
@@ -132,6 +147,63 @@ def save_cogvideox(folder: Path, rotary: bool = False) -> Path:
     return folder
 
 
+ENDS = "<|startoftext|>", "<|endoftext|>"
+MERGES = [("h", "i"), ("e", "s</w>"), ("k", "es</w>"), ("hi", "kes</w>")]
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """A CLIP tokenizer of all small letters and a few parts of words."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in MERGES), *ENDS]
+    return CLIPTokenizer({word: i for i, word in enumerate(words)}, MERGES, model_max_length=24)
+
+
+def tiny_unet() -> UNet2DConditionModel:
+    """Two scales of latents of 4 channels, attention at the larger one and in the middle."""
+    return UNet2DConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, in_channels=4, out_channels=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=16, attention_head_dim=2, norm_num_groups=8,
+    )  # fmt: skip
+
+
+def tiny_adapter(in_channels: int = 3, **changes: Any) -> T2IAdapter:
+    """An adapter for :func:`tiny_unet` behind an autoencoder with a factor of 8."""
+    sizes = {"channels": [32, 64], "num_res_blocks": 1, "downscale_factor": 8}
+    return T2IAdapter(in_channels, **{**sizes, **changes})
+
+
+def save_stable_diffusion(folder: Path, prediction_type: str = "epsilon") -> Path:
+    """Write a Stable Diffusion 1.x with the files and the scheduler of the published one."""
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    words = tokenizer.get_vocab()
+    text = CLIPTextConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=24, bos_token_id=words[ENDS[0]], eos_token_id=words[ENDS[1]],
+    )  # fmt: skip
+    StableDiffusionPipeline(
+        tokenizer=tokenizer,
+        text_encoder=CLIPTextModel(text),
+        vae=AutoencoderKL(
+            block_out_channels=[8] * 4, down_block_types=["DownEncoderBlock2D"] * 4,
+            up_block_types=["UpDecoderBlock2D"] * 4, latent_channels=4, norm_num_groups=4, sample_size=64,
+        ),
+        unet=tiny_unet(),
+        scheduler=PNDMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1,
+            prediction_type=prediction_type,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(words))
+    (folder / "tokenizer" / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, MERGES)]) + "\n")
+    return folder
+
+
 def save_own(folder: Path, whitening: float = 0.5, frames_per_latent: int = 1) -> Path:
     """Write a text LDM of this project, whose noise has a spectrum along time unless ``whitening`` is 0."""
     spectrum = {"temporal_deviations": [3.0, 1.0, 0.5, 0.3], "whitening": whitening}
@@ -149,6 +221,7 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
     "ltx": save_ltx,
     "cogvideox": save_cogvideox,
     "cogvideox_5b": partial(save_cogvideox, rotary=True),
+    "stable_diffusion": save_stable_diffusion,
     "own": save_own,
     "own_pairs": partial(save_own, frames_per_latent=2),
 }

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 from sketch2video.errors import UserError
 from sketch2video.networks.loading import load_clip_tokenizer, load_named
-from tests.systems.tiny_diffusion import tiny_adapter
+from tests.bases.tiny import tiny_adapter
 
 TINY = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8, "vocab_size": 9}
 

@@ -11,10 +11,8 @@ import torch
 
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.systems import LongVideoPipeline, SketchToVideoPipeline, TextToVideoPipeline
-from sketch2video.systems.adapted_diffusion.base_models import load_adapted_diffusion
 from tests.bases.tiny import drawing_parts, save_own, stir_adapters, untrained
 from tests.conftest import TINY_CURVE_VAE, tiny_parts, tiny_vqgan_pipeline
-from tests.systems.tiny_diffusion import save_tiny
 
 FRAMES, STEPS = 6, 3
 
@@ -30,7 +28,6 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "text_ldm": lambda _: TextToVideoPipeline(**tiny_parts(control_channels=3, known_frames=True)),
     "hierarchical_vqgan": lambda _: tiny_vqgan_pipeline(control_channels=1),
     "long_video": lambda _: _sketch(LongVideoPipeline, window=4, fusion_times=()),
-    "adapted_diffusion": lambda folder: load_adapted_diffusion(*save_tiny(folder)),
     "adapted_video": lambda folder: stir_adapters(
         untrained(save_own(folder / "base", whitening=0.0), **drawing_parts())
     ),
@@ -41,7 +38,6 @@ DENOISING = [name for name in MAKERS if name != "hierarchical_vqgan"]
 
 ASKED: dict[str, dict[str, Any]] = {name: {"num_frames": FRAMES, "num_inference_steps": STEPS} for name in MAKERS}
 ASKED["text_ldm"]["control"] = np.random.default_rng(0).integers(0, 256, (1, FRAMES, 32, 32, 3), np.uint8)
-ASKED["adapted_diffusion"] |= {"window": 4, "stride": 3}
 """Arguments of a call of each, besides the caption and the generator."""
 
 

@@ -38,8 +38,6 @@ def denoising(request: pytest.FixtureRequest) -> str:
 def noise_of(pipe: Any, name: str) -> torch.Tensor:
     """The first noise that a fresh generator gives."""
     generator = asked(name)["generator"]
-    if name == "adapted_diffusion":
-        return pipe.initial_noise(FRAMES, pipe.sample_size, pipe.sample_size, generator)[None]
     return torch.randn(1, FRAMES, *pipe.latent_shape, generator=generator)
 
 
@@ -159,8 +157,6 @@ def test_an_interrupted_call_leaves_out_the_steps_that_are_left(pipelines: dict[
     assert torch.equal(latents_of(again), latents_of(pipe(CAPTION, **asked(name))))
 
 
-OWN = [name for name in MAKERS if name != "adapted_diffusion"]
-"""Systems whose pipelines keep how they are sampled."""
 SCALES = {"guidance_scale": 1.5, "control_guidance_scale": 1.0}
 
 
@@ -168,7 +164,6 @@ def defaults_of(name: str) -> dict[str, float]:
     return SCALES if name == "hierarchical_vqgan" else SCALES | {"num_inference_steps": 8}
 
 
-@pytest.mark.parametrize("name", OWN)
 def test_a_call_that_does_not_say_is_sampled_as_the_config_says(pipelines: dict[str, Any], name: str) -> None:
     pipe = pipelines[name]
     call = {key: value for key, value in asked(name).items() if key != "num_inference_steps"}
@@ -180,7 +175,6 @@ def test_a_call_that_does_not_say_is_sampled_as_the_config_says(pipelines: dict[
         assert not torch.equal(plain, latents_of(pipe(CAPTION, **call, **{key: 3}))), key
 
 
-@pytest.mark.parametrize("name", OWN)
 def test_how_a_pipeline_is_sampled_is_saved_with_it(pipelines: dict[str, Any], name: str, tmp_path: Path) -> None:
     pipe = pipelines[name]
     others = {key: value + 1 for key, value in defaults_of(name).items()}
@@ -235,7 +229,6 @@ def test_a_new_sampling_parameter_is_a_field(
     assert torch.equal(latents_of(saved(CAPTION, **asked("sketch_ldm"))), half)
 
 
-@pytest.mark.parametrize("name", OWN)
 def test_an_unknown_setting_is_refused(pipelines: dict[str, Any], name: str) -> None:
     with pytest.raises(TypeError, match=r"unexpected argument guidence_scale; .*, control_guidance_scale"):
         pipelines[name](CAPTION, **asked(name), guidence_scale=3.0)

@@ -30,14 +30,13 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "fused backgrounds": ("long_video", {"num_frames": 8}),
     "an adapted base": ("adapted_video", {"control_guidance_scale": 1.5}),
     "an adapted base and a drawing of one frame": ("adapted_video", {"sketches": {0: INK}}),
-    "poses": ("adapted_diffusion", {"condition": PICTURES[0], "num_frames": 2, "window": 2, "stride": 1}),
 }
 
 
 @pytest.fixture(autouse=True)
 def second_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffusers.pipelines.pipeline_utils.empty_device_cache", lambda _: None)  # asks for its module
-    for module in ("pipelines.latent_video", "systems.adapted_diffusion.denoising", "systems.adapted_video.pipeline"):
+    for module in ("pipelines.latent_video", "systems.adapted_video.pipeline"):
         monkeypatch.setattr(f"sketch2video.{module}.precision", lambda: "no")
 
 

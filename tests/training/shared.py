@@ -4,6 +4,7 @@ Each scenario is a function of the folder that it may write to; what it returns 
 """
 
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -13,11 +14,16 @@ from typing import Any
 from unittest import mock
 
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import BertConfig
 
 from sketch2video.autoencoder.training import train_autoencoder
-from sketch2video.bases.training import train_adapters
+from sketch2video.bases import training as adapters_training
+from sketch2video.bases.training import PREVIEW_SAMPLING, AdaptersTask, train_adapters
 from sketch2video.curve_vae.training import train_curve_vae
 from sketch2video.data.clips.datasets import TensorDataset
 from sketch2video.diffusion.training import train_video_ldm
@@ -239,6 +245,56 @@ def adapters(folder: Path) -> dict[str, list[dict[str, float]]]:
     params = adapted_params(folder / "base", steps=6, control_dropout=0.5, text_dropout=0.5)
     where = {"latents": folder / "encoded", "checkpoints": folder / "checkpoints"}
     return {"adapters": train_adapters(params, SilentLogger(), folder / "models" / "adapters", **where).history}
+
+
+class OnCpus(Accelerator):
+    """An accelerator that shards on CPUs, too, as its environment configures; Accelerate itself does on GPUs alone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for state in (PartialState, AcceleratorState):
+            state._shared_state["distributed_type"] = DistributedType.FSDP
+        AcceleratorState._shared_state["fsdp_plugin"] = FullyShardedDataParallelPlugin()
+
+
+def sharded(folder: Path) -> dict[str, Any]:
+    """A training of adapters whose base is sharded, undisturbed, and ended after 4 of 6 steps and gone on with."""
+    values = adapted_params(
+        folder / "base", steps=6, control_dropout=0.5, text_dropout=0.5, gradient_checkpointing=True
+    ).model_dump(by_alias=True)
+    values["adapted_video"]["training"] |= {"preview_every": 3, "checkpoint_every": 2, "gradient_accumulation": 2}
+    params = Params.model_validate(values)
+    short = PREVIEW_SAMPLING.model_copy(update={"num_inference_steps": 2})
+    held: list[nn.Module] = []
+
+    class Watched(AdaptersTask):
+        fail_at = 2.0
+
+        def loss(self, batch, generator, progress):
+            if progress >= self.fail_at:
+                raise Pulled
+            held[:] = [self.module.network]
+            return super().loss(batch, generator, progress)
+
+    def run_in(name: str) -> dict[str, Any]:
+        where = {"latents": folder / "encoded", "checkpoints": folder / name / "checkpoints"}
+        result = train_adapters(params, SilentLogger(), folder / name / "adapters", **where)
+        return {"history": result.history, "metrics": result.metrics}
+
+    with (
+        mock.patch.object(adapters_training, "AdaptersTask", Watched),
+        mock.patch.object(adapters_training, "PREVIEW_SAMPLING", short),
+        mock.patch.object(loop, "Accelerator", OnCpus if os.environ.get("ACCELERATE_USE_FSDP") else Accelerator),
+    ):
+        whole = run_in("undisturbed")
+        Watched.fail_at = 0.6
+        try:
+            run_in("interrupted")
+        except Pulled:
+            Watched.fail_at = 2.0
+        again = run_in("interrupted")
+    weights = (weight.to_local() if isinstance(weight, DTensor) else weight for weight in held[0].parameters())
+    return {"undisturbed": whole, "interrupted": again, "held": sum(weight.numel() for weight in weights)}
 
 
 def main(folder: Path, *scenarios: str) -> None:

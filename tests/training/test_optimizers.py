@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from safetensors import safe_open
 from torch import nn
 
@@ -19,6 +20,7 @@ from sketch2video.training import loop
 from sketch2video.training.checkpoints import FILE
 from sketch2video.training.loop import Batch, SilentLogger, Task, train
 from sketch2video.training.optimizers import make_optimizer
+from sketch2video.training.sharding import shards
 
 
 class Counting(torch.optim.Optimizer):
@@ -119,10 +121,21 @@ def test_eight_bits_come_from_bitsandbytes_and_resume_exactly(tmp_path: Path, mo
     assert torch.equal(resumed.module[1].weight, expected.module[1].weight)
 
 
-def test_sharded_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Sharded(loop.Accelerator):
-        distributed_type = loop.DistributedType.FSDP
-
-    monkeypatch.setattr(loop, "Accelerator", Sharded)
-    with pytest.raises(UserError, match="half: weights that are sharded by FSDP"):
-        run(Half(), tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "version", "checkpointing", "message"),
+    [
+        ("DEEPSPEED", 0, False, "half: weights are sharded by FSDP of version 2 alone; set fsdp_version to 2"),
+        ("FSDP", 1, False, "half: weights are sharded by FSDP of version 2 alone; set fsdp_version to 2"),
+        ("FSDP", 2, True, "half: fsdp_activation_checkpointing renames weights; set it to false"),
+        ("FSDP", 2, False, "half: all weights are trained, and only frozen ones can be sharded"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(kind: str, version: int, checkpointing: bool, message: str) -> None:
+    task = Half()
+    task.module.requires_grad_(True)
+    plugin = SimpleNamespace(activation_checkpointing=checkpointing)
+    accelerator: Any = SimpleNamespace(
+        distributed_type=DistributedType[kind], is_fsdp2=version == 2, state=SimpleNamespace(fsdp_plugin=plugin)
+    )
+    with pytest.raises(UserError, match=message):
+        shards(accelerator, task, "half")

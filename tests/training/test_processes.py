@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate.commands.launch import launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
+from safetensors.torch import load_file
 
 from sketch2video.autoencoder.latents import encode_latents
 from sketch2video.autoencoder.network import FrameAutoencoder
+from sketch2video.bases.adapted_transformer import WEIGHTS
 from sketch2video.bases.encoded_clips import encode_clips
 from sketch2video.data.clips.shards import ShardReader, read_table, shard_path, write_shard, write_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -23,7 +28,8 @@ from sketch2video.tokens.vqgan.encode import token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN
 from sketch2video.training.checkpoints import FILE
 from tests.bases.conftest import adapted_params
-from tests.bases.tiny import save_own
+from tests.bases.conftest import clips as clips
+from tests.bases.tiny import save_own, save_stable_diffusion, save_wan
 from tests.curve_vae.rings import write_project
 from tests.training import shared
 
@@ -78,12 +84,12 @@ def data(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def launch(folder: Path, processes: int, *scenarios: str) -> dict[str, list[Any]]:
+def launch(folder: Path, processes: int, *scenarios: str, **variables: str) -> dict[str, list[Any]]:
     """What the processes return of each scenario."""
     # What `accelerate launch` calls for several GPUs; for CPUs it needs mpirun.
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
     command = [*launcher, str(Path(shared.__file__)), str(folder), *scenarios]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -168,3 +174,42 @@ def test_every_network_learns_from_two_processes_as_from_one(data: Path) -> None
             assert curves.keys() == expected.keys()
             for name, curve in curves.items():
                 assert_alike(curve, expected[name], 2e-5)
+
+
+def fsdp_variables() -> dict[str, str]:
+    """What ``accelerate launch`` sets for the command of docs/large_bases.md."""
+    command = re.search(r"accelerate launch (--use_fsdp.*?) \\\n", (ROOT / "docs/large_bases.md").read_text())
+    assert command is not None
+    plain = {
+        "mixed_precision": "no",
+        "dynamo_backend": "no",
+        "num_processes": 2,
+        "num_machines": 1,
+        "main_process_port": 0,
+    }
+    more = [word for name, value in plain.items() for word in (f"--{name}", str(value))]
+    found = prepare_multi_gpu_env(launch_command_parser().parse_args([*command[1].split(), *more, "script.py"]))
+    return {name: value for name, value in found.items() if name.startswith(("FSDP_", "ACCELERATE_USE_FSDP"))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("save", [save_wan, save_stable_diffusion])
+def test_adapters_of_a_sharded_base_learn_as_those_of_a_whole_one(save: Any, clips: Path, tmp_path: Path) -> None:
+    data = tmp_path / "whole"
+    encoded = {"clips": clips / "clips", "curves": clips / "curves"}
+    encode_clips(data / "encoded", params=adapted_params(save(data / "base")), **encoded)
+    copy = shutil.copytree(data, tmp_path / "parts")
+    (expected,), shares = (
+        launch(data, 1, "sharded")["sharded"],
+        launch(copy, 2, "sharded", **fsdp_variables())["sharded"],
+    )
+    for share in shares:
+        for name in ("undisturbed", "interrupted"):
+            assert_alike(share[name]["history"], expected["undisturbed"]["history"], 1e-4)
+            assert share[name]["metrics"] == pytest.approx(expected["undisturbed"]["metrics"], rel=1e-3, abs=1e-6)
+        assert share["interrupted"] == share["undisturbed"], "resumed exactly"
+        assert share["held"] < 0.75 * expected["held"], "frozen weights are divided"
+    found, whole = (load_file(folder / "undisturbed" / "adapters" / WEIGHTS) for folder in (copy, data))
+    assert found.keys() == whole.keys()
+    for name, weight in whole.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4, msg=name)

@@ -65,6 +65,11 @@ class AdaptedTransformer(ModelMixin, ConfigMixin):
         for weight in self.adapters().values():
             weight.requires_grad_(True).data = weight.data.float()
 
+    @property
+    def _no_split_modules(self) -> list[str] | None:
+        """Those of the base's network; see diffusers."""
+        return getattr(self.network, "_no_split_modules", None)
+
     def adapters(self) -> dict[str, nn.Parameter]:
         """The weights that are trained and saved, by name: LoRA matrices and the new part of the input layer."""
         weights = dict(self.network.named_parameters())

@@ -28,7 +28,10 @@ from sketch2video.text.encoder import TextCondition
 LEVELS = 1000
 """Timesteps of all bases; a time in [0, 1] is the timestep / 1000."""
 
-FIX = "name a folder or a hub id of Wan 2.1, LTX-Video or CogVideoX in diffusers' layout and safetensors"
+FIX = (
+    "name a folder or a hub id of Wan 2.1, LTX-Video, CogVideoX or Stable Diffusion in diffusers' layout and"
+    " safetensors"
+)
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """From noisy latents (N, t, C, h, w) and a timestep, a scalar, to the prediction of the network."""
@@ -41,7 +44,8 @@ class Base(ABC):
         name: of the kind of base, in configs.
         title: for messages.
         pipelines: classes of pipelines (``model_index.json``) whose folders hold such a base.
-        classes: classes of its networks, by the names of their subfolders: ``transformer``, ``vae``, ``text_encoder``.
+        classes: classes of its networks, by the names of their subfolders.
+        network_folder: subfolder of the network that predicts.
         parts: subfolders of the base.
         frame_step: a video has a multiple of it, and one, frames: the autoencoder's factor in time.
         factor: px that one latent position spans along an axis.
@@ -63,6 +67,7 @@ class Base(ABC):
     title: ClassVar[str]
     pipelines: ClassVar[tuple[str, ...]]
     classes: ClassVar[Mapping[str, Any]]
+    network_folder: ClassVar[str] = "transformer"
     parts: tuple[str, ...] = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
     frame_step: int = 4
     factor: int = 8
@@ -74,7 +79,7 @@ class Base(ABC):
         self.source = str(source)
         if config is None:
             with one_line(source, self.title, FIX):
-                config = self.classes["transformer"].load_config(source, subfolder="transformer")
+                config = self.classes[self.network_folder].load_config(source, subfolder=self.network_folder)
         self.config: dict[str, Any] = dict(config or {})
         self.check()
 
@@ -112,7 +117,7 @@ class Base(ABC):
 
     def load_network(self) -> nn.Module:
         """The network that predicts, frozen; in bfloat16 on a GPU."""
-        return self._load("transformer", network_dtype())
+        return self._load(self.network_folder, network_dtype())
 
     def load_vae(self) -> nn.Module:
         """The autoencoder, frozen, in float32."""

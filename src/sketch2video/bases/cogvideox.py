@@ -18,33 +18,12 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
 
-from sketch2video.bases.base import Base, beside, padded_tokens, refuse
-from sketch2video.diffusion.objectives import LEVELS, Diffusion, LearningObjective
-from sketch2video.networks.flow_matching import shifted
+from sketch2video.bases.base import beside, padded_tokens, refuse
+from sketch2video.bases.diffusion_base import DiffusionBase
 from sketch2video.text.encoder import TextCondition
 
 
-class Levels(Diffusion):
-    """The velocity of a diffusion process whose signal at each level is given.
-
-    Its mean square error is CogVideoX's own loss, that of the data divided by the variance of the noise.
-
-    Args:
-        kept: cumulative products of alpha, one a level; the last one may be 0.
-        shift: of the times towards noise.
-    """
-
-    def __init__(self, kept: Tensor, shift: float) -> None:
-        super().__init__("v_prediction", (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist())
-        self.shift = shift
-
-    def times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Uniform over the levels, shifted; see :class:`~sketch2video.diffusion.objectives.LearningObjective`."""
-        times = shifted(super().times(count, generator), self.shift)
-        return (times * LEVELS).round().clamp(max=LEVELS - 1) / LEVELS
-
-
-class CogVideoX(Base):
+class CogVideoX(DiffusionBase):
     """A diffusion process on the latents of a causal autoencoder, 4 frames and 8 x 8 px each."""
 
     name = "cogvideox"
@@ -87,14 +66,6 @@ class CogVideoX(Base):
         """See :class:`Base`; encoder and network attend to the padding."""
         ids, _ = padded_tokens(tokenizer, captions, int(self.config["max_text_seq_length"]), device)
         return TextCondition(encoder(ids).last_hidden_state.float(), torch.ones_like(ids, dtype=torch.bool))
-
-    def objective(self, time_shift: float | None) -> LearningObjective:
-        """See :class:`Base`; levels of training are uniform unless they are shifted."""
-        return Levels(self.load_scheduler().alphas_cumprod.float(), time_shift or 1.0)
-
-    def timestep(self, time: Tensor) -> Tensor:
-        """See :class:`Base`; the level."""
-        return (time * LEVELS).round().long()
 
     def predict(
         self,

@@ -16,6 +16,9 @@ BASES = Path("data/bases")
 PATTERNS = ["model_index.json", "*/*.json", "*/*.safetensors", "*/*.model", "*/*.txt"]
 """Files that a base is loaded from: configs, weights, vocabularies."""
 
+IGNORED = ["*.fp16*", "*.bf16*", "*.non_ema*", "safety_checker/*"]
+"""Other variants of weights, and a network that is not used."""
+
 
 def fetch_base(source: str, bases: Path = BASES) -> Base:
     """The base in a folder; a hub id is downloaded first, or completed if a download was interrupted.
@@ -35,7 +38,7 @@ def fetch_base(source: str, bases: Path = BASES) -> Base:
 
         folder = bases / source.replace("/", "--")
         with one_line(source, "a base", FIX):
-            snapshot_download(source, local_dir=folder, allow_patterns=PATTERNS)
+            snapshot_download(source, local_dir=folder, allow_patterns=PATTERNS, ignore_patterns=IGNORED)
     base = open_base(folder)
     lacking = [part for part in base.parts if not (folder / part).is_dir()]
     if lacking:

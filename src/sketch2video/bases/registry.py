@@ -10,11 +10,12 @@ from sketch2video.bases.base import FIX, Base
 from sketch2video.bases.cogvideox import CogVideoX
 from sketch2video.bases.ltx import LTX
 from sketch2video.bases.own import Own
+from sketch2video.bases.stable_diffusion import StableDiffusion
 from sketch2video.bases.wan import Wan
 from sketch2video.errors import UserError
 from sketch2video.networks.loading import one_line
 
-KINDS: tuple[type[Base], ...] = (Wan, LTX, CogVideoX, Own)
+KINDS: tuple[type[Base], ...] = (Wan, LTX, CogVideoX, StableDiffusion, Own)
 
 VARIABLE = "SKETCH2VIDEO_BASE"
 """Environment variable with the folder or hub id of the base, where it is not where it was in training."""

@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Iterable
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -26,9 +25,6 @@ from sketch2video.training.schedule import seed_step
 NetworkError = Callable[[int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
 """From the step index and its seeded random generator (for time, noise and frames) to the error of a prediction, which
 is differentiable, and the masks M_fg and M_bg, broadcastable to it."""
-
-LORA_LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]
-"""Projections of all self- and cross-attention layers of diffusers' UNet."""
 
 
 def tune(
@@ -48,7 +44,7 @@ def tune(
 
     Args:
         network_error: the error of the network, for one sample in each step.
-        parameters: the parameters to be tuned, such as :func:`tuned_parameters` and those of a
+        parameters: the parameters to be tuned, such as those of a network and of a
             :class:`~sketch2video.steadiness.average_fusion.FusionWeights`; frozen ones are ignored.
         weights: the lambdas.
         steps: number of steps, at least 1.
@@ -90,29 +86,3 @@ def tune(
         curve.append({"step": step + 1, **values})
         bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
     return curve
-
-
-def tuned_parameters(unet: UNet2DConditionModel, lora_rank: int | None) -> list[nn.Parameter]:
-    """The parameters of a UNet that are tuned; all others are frozen.
-
-    Args:
-        unet: a UNet of diffusers; with a rank LoRA layers are added, which :func:`merge_lora` removes again.
-        lora_rank: rank of the matrices that are added to those of the attention (Hu et al. 2022, "LoRA"); their product
-            is initially zero, and their random factors use torch's global generator. None: all weights are tuned.
-    """
-    if lora_rank is None:
-        return list(unet.requires_grad_(True).parameters())
-    from peft import LoraConfig  # which loads slowly
-
-    unet.requires_grad_(False)
-    unet.add_adapter(
-        LoraConfig(r=lora_rank, lora_alpha=lora_rank, init_lora_weights="gaussian", target_modules=LORA_LAYERS)
-    )
-    return [parameter for parameter in unet.parameters() if parameter.requires_grad]
-
-
-def merge_lora(unet: UNet2DConditionModel) -> None:
-    """Merge LoRA layers into a UNet's weights, which are then saved and loaded as before; all are frozen."""
-    unet.fuse_lora()
-    unet.unload_lora()
-    unet.requires_grad_(False)

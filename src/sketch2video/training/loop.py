@@ -6,7 +6,8 @@ the same machine, with the same number of threads and processes).
 
 Processes that ``accelerate launch`` starts share every batch, whose size is that of the parameters. The result is
 that of one process up to the order of floating-point sums (:mod:`~sketch2video.networks.processes`); only dropout
-masks within networks differ. The main process alone writes checkpoints and pictures, logs, and evaluates.
+masks within networks differ. The main process alone writes checkpoints and pictures, logs, and, unless weights are
+sharded, evaluates.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from diffusers.training_utils import EMAModel
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -47,6 +49,7 @@ from sketch2video.training.control_gap import ControlGap, watched_steps
 from sketch2video.training.loss_curve import CURVE_POINTS, LossCurve
 from sketch2video.training.muon import Muon
 from sketch2video.training.schedule import learning_rate, parameter_groups, seed_step
+from sketch2video.training.sharding import average_gradients, gathered, shards
 
 Batch = dict[str, torch.Tensor]
 
@@ -84,6 +87,11 @@ class Task(nn.Module, ABC):
         Returns:
             A scalar, and its terms (scalars) by name, which appear beside ``loss`` in the loss curve.
         """
+
+    @property
+    def _no_split_modules(self) -> list[str] | None:
+        """Classes of blocks, which Accelerate shards one by one unless its configuration names others."""
+        return getattr(self.module, "_no_split_modules", None)
 
     def constant_rates(self) -> list[tuple[list[nn.Parameter], float]]:
         """Parameters, each once, that do not follow the schedule, and their learning rates; none unless overridden."""
@@ -205,7 +213,7 @@ def train(
 
     Raises:
         UserError: the loss is not finite, or the disk is full; the last checkpoint is kept. Or
-            several processes cannot train this network, or share its batches, or Accelerate shards its weights.
+            several processes cannot train this network, or share its batches, or shard its weights.
     """
     process_state()  # before Accelerate makes one with a shorter timeout
     accelerator = Accelerator(
@@ -213,14 +221,11 @@ def train(
         gradient_accumulation_steps=settings.gradient_accumulation,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # a discriminator's, at first
     )
-    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-        raise UserError(
-            f"{name}: weights that are sharded by {accelerator.distributed_type.value} cannot be averaged and saved"
-            " here; run `accelerate launch --multi_gpu`, where each process has all weights"
-        )
+    sharded = shards(accelerator, task, name)
     share = Share(accelerator.process_index, accelerator.num_processes)
     _require_shareable(task.module, share, name)
     main = accelerator.is_main_process
+    evaluates = main or sharded  # all processes hold parts of the weights
     logger = logger if main else SilentLogger()
     parameters = [p for p in task.module.parameters() if p.requires_grad]
     groups = parameter_groups(parameters, task.constant_rates(), task.matrices(), task.rate_factors())
@@ -251,7 +256,7 @@ def train(
     if checkpoint is None:
         save(0)  # fails early on a full disk, and stores the id of the run for a resumed training
 
-    watched, warned = watched_steps(settings.steps) if main else set(), False
+    watched, warned = watched_steps(settings.steps) if evaluates else set(), False
     _training_mode(task)
     often = float(os.environ.get("TQDM_MININTERVAL", 1.0))  # tqdm's own default is ten times a second
     bar = tqdm(total=settings.steps, initial=start, desc=name, unit="step", mininterval=often, disable=not main)
@@ -266,9 +271,12 @@ def train(
             for _ in range(settings.gradient_accumulation):
                 batch = {key: tensor.to(accelerator.device) for key, tensor in next(parts).items()}
                 with accelerator.accumulate(prepared), sharing(share):
-                    loss, terms = prepared(batch, generator, step / settings.steps)
+                    with accelerator.autocast():
+                        loss, terms = prepared(batch, generator, step / settings.steps)
                     accelerator.backward(loss)
                 values.append({key: _number(value) for key, value in {"loss": loss, **terms}.items()})
+            if sharded:
+                average_gradients(parameters)
             norm = float(accelerator.clip_grad_norm_(parameters, settings.gradient_clip))
             means = {key: sum(value[key] for value in values) / len(values) for key in values[0]}
             means = _over_processes(accelerator, means)
@@ -287,9 +295,9 @@ def train(
                 logger.metrics({key: value for key, value in point.items() if key != "step"}, done)
             bar.set_postfix(loss=f"{means['loss']:.4g}", refresh=False)
             bar.update()
-            if main and settings.preview_every and done % settings.preview_every == 0 and done < settings.steps:
+            if evaluates and settings.preview_every and done % settings.preview_every == 0 and done < settings.steps:
                 with averaged(task, ema, parameters):
-                    _preview(task, checkpoint_folder, done, logger)
+                    _preview(task, checkpoint_folder if main else None, done, logger)
                     if held_out := task.validation():
                         logger.metrics(held_out, done)
             if done in watched:
@@ -297,7 +305,7 @@ def train(
                     gap = task.control_gap()
                 if gap is not None:
                     logger.metrics(gap.metrics(), done)
-                    if gap.ignored and not warned:
+                    if gap.ignored and main and not warned:
                         log.warning(gap.warning(name, done, settings.steps))
                         warned = True
             if done % settings.checkpoint_every == 0 or done == settings.steps:
@@ -308,9 +316,9 @@ def train(
     task.eval()
     seed_step(seed, settings.steps, generator)
     metrics: dict[str, float] = {}
-    if main:
-        with torch.no_grad():
-            _preview(task, checkpoint_folder, settings.steps, logger)
+    if evaluates:
+        with torch.no_grad(), gathered(task):
+            _preview(task, checkpoint_folder if main else None, settings.steps, logger)
             metrics = {"loss": curve.points[-1]["loss"], **task.metrics()}
         logger.metrics(metrics, settings.steps)
     if share.count > 1:
@@ -350,7 +358,7 @@ def averaged(task: Task, ema: EMAModel, parameters: list[nn.Parameter]) -> Itera
     ema.copy_to(parameters)
     task.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), gathered(task):
             yield
     finally:
         ema.restore(parameters)
@@ -366,7 +374,12 @@ def _training_mode(task: Task) -> None:
     task.module.train()
 
 
-def _preview(task: Task, folder: Path, step: int, logger: RunLogger) -> None:
+def _preview(task: Task, folder: Path | None, step: int, logger: RunLogger) -> None:
+    """Make pictures in a folder; None: they are discarded."""
+    if folder is None:
+        with TemporaryDirectory() as discarded:
+            task.preview(Path(discarded), step)
+        return
     pictures = folder / "previews"
     pictures.mkdir(parents=True, exist_ok=True)
     for picture in task.preview(pictures, step):

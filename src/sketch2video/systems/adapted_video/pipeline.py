@@ -1,4 +1,4 @@
-"""Captions and drawings -> videos by an adapted base: Wan 2.1, LTX-Video, CogVideoX or a text LDM of this project."""
+"""Captions and drawings -> videos by an adapted base, such as Wan 2.1 or a text LDM of this project."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
-from sketch2video.diffusion.cross_frame_attention import CrossFrameAttention, FrameAttention, attend_across_frames
-from tests.systems.tiny_diffusion import tiny_unet
+from sketch2video.bases.cross_frame_attention import CrossFrameAttention, FrameAttention, attend_across_frames
+from tests.bases.tiny import tiny_unet
 
 KINDS: list[FrameAttention] = ["first_and_own", "first_and_former"]
 

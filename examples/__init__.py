@@ -1,0 +1,1 @@
+"""Examples of the documentation that are more than a few lines."""

@@ -1,1 +1,0 @@
-"""Videos by the user's own image model: Stable Diffusion with a T2I-Adapter."""
