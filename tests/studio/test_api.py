@@ -353,10 +353,10 @@ def test_a_failing_pipeline_gives_a_message_and_the_server_goes_on(
         pipeline = load_pipeline(folder)
         decode = pipeline.decode_videos
 
-        def failing(made: Any, control: Any) -> Any:
+        def failing(made: Any, *seen: Any) -> Any:
             if made.shape[1] == 5:
                 raise RuntimeError("out of memory\nand more")
-            return decode(made, control)
+            return decode(made, *seen)
 
         pipeline.decode_videos = failing
         return pipeline

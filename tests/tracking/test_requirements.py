@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sketch2video.params import load_params
+from sketch2video.tracking import requirements
 from sketch2video.tracking.location import locate_model
 from sketch2video.tracking.registry import register_version
 from sketch2video.tracking.requirements import requirements_of
@@ -36,6 +37,15 @@ def test_requirements_are_what_a_module_imports_directly_or_not() -> None:
     assert {"torch", "diffusers", "mlflow", "pyyaml", "opencv-python-headless"} <= served
     assert "scenedetect-headless" in served, "imported within a function"
     assert not {"prefect", "dvc", "great-expectations", "pytest"} & served
+
+
+def test_modules_of_extras_count_only_if_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, installed = SOURCE / "media" / "pictures.py", requirements.packages_distributions()
+    without = {module: found for module, found in installed.items() if module != "pi_heif"}  # an extra
+    for known in (without | {"pi_heif": ["pytest"]}, without):
+        monkeypatch.setattr(requirements, "packages_distributions", lambda known=known: known)
+        assert ("pytest" in names(pictures)) == ("pi_heif" in known)
+        assert "pillow" in names(pictures)
 
 
 @pytest.mark.slow

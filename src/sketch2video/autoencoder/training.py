@@ -248,7 +248,7 @@ def random_frames(
     See :func:`frames_at`.
     """
     samples, length = batch["frames"].shape[:2]
-    if count > length:
+    if not 1 < count <= length:
         return frames_at(control, batch, draw(partial(torch.randint, length), [samples, count], generator))
     order = draw(torch.rand, [samples, length], generator).argsort(1)
     return frames_at(control, batch, order[:, :count])
