@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sketch2video.networks.processes import average
+
 FREQUENCIES = 25
 """Number of spatial frequencies of the power, from 0 to ``HIGHEST``."""
 
@@ -96,5 +98,5 @@ def covariance_loss(first: Tensor, second: Tensor, residuals: tuple[Tensor, Tens
         first, second: (N, 1, H, W), amplitudes of two frames each of N clips.
         residuals: of these frames, (N, 1, H, W) each, without a gradient.
     """
-    variance = torch.stack(residuals).square().mean().clamp_min(1e-12)
+    variance = average(torch.stack(residuals).square().mean()).clamp_min(1e-12)  # that of the whole batch
     return ((first * second - residuals[0] * residuals[1]) / variance).square().mean()
