@@ -8,6 +8,7 @@ from torch import Tensor
 from sketch2video.autoencoder.network import FrameAutoencoder
 
 FRAMES_AT_ONCE = 64
+"""Bounds the memory of long videos."""
 
 
 def encode_videos(model: FrameAutoencoder, videos: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from sketch2video.autoencoder import network
+from sketch2video.autoencoder.frame_batches import encode_videos
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.autoencoder.training import to_network
 from sketch2video.code import code_digest
@@ -20,8 +21,6 @@ from sketch2video.errors import UserError
 from sketch2video.files import fingerprint, write_json
 from sketch2video.networks.precision import precision
 from sketch2video.networks.temporal_spectrum import power_by_frequency, temporal_deviations
-
-FRAMES_AT_ONCE = 64
 
 
 def encode_latents(
@@ -72,11 +71,9 @@ def encode_latents(
 @torch.no_grad()
 def encode_clip(model: FrameAutoencoder, frames: np.ndarray) -> np.ndarray:
     """Posterior means of a clip's frames uint8 (T, H, W, 3): float32 (T, C, h, w)."""
-    means = []
-    for part in torch.from_numpy(frames).split(FRAMES_AT_ONCE):
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision() == "bf16"):
-            means.append(model.encode(to_network(part.to(model.device))).mean.float())
-    return torch.cat(means).cpu().numpy()
+    videos = to_network(torch.from_numpy(frames).to(model.device))[None]
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=precision() == "bf16"):
+        return encode_videos(model, videos)[0].float().cpu().numpy()
 
 
 def latent_statistics(latents: Path, table: pd.DataFrame) -> dict[str, list[float]]:

@@ -25,8 +25,6 @@ from sketch2video.autoencoder.folding import ResidualBlock, channels_by_level, e
 from sketch2video.autoencoder.texture import StaticTexture
 from sketch2video.networks.loading import load_frozen
 
-Generators = torch.Generator | list[torch.Generator] | None
-
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
 
 
@@ -167,7 +165,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             raise ValueError("a texture was given to an autoencoder without one; make it with texture=True")
         return pixels + self.texture.amplitude(features) * texture
 
-    def sample_texture(self, latents: Tensor, generator: Generators) -> Tensor | None:
+    def sample_texture(
+        self, latents: Tensor, generator: torch.Generator | list[torch.Generator] | None
+    ) -> Tensor | None:
         """Random texture of videos for :meth:`decode`, (N, 1, H, W) for latents (N, ..., h, w); None without one."""
         if self.texture is None:
             return None

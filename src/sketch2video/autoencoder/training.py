@@ -15,7 +15,7 @@ from sketch2video.autoencoder.perceptual import perceptual_distance
 from sketch2video.autoencoder.texture import covariance_loss
 from sketch2video.controls import Control, find_control
 from sketch2video.curves.equation.corruption import draw_ink
-from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
+from sketch2video.data.clips.datasets import ShardDataset, clips_of_split, evenly
 from sketch2video.networks.processes import average, draw, replacing_once
 from sketch2video.params import AutoencoderParams, Params
 from sketch2video.training.checkpoints import folder_for
@@ -158,7 +158,7 @@ class AutoencoderTask(Task):
         if self.module.texture is None:
             return
         pairs, device = [], self.module.device
-        for part in spread(len(dataset), TEXTURE_CLIPS).split(FRAMES_AT_ONCE // 2):
+        for part in evenly(TEXTURE_CLIPS, len(dataset)).split(FRAMES_AT_ONCE // 2):
             batch = {name: tensor.to(device) for name, tensor in dataset.batch(part.tolist()).items()}
             length = batch["frames"].shape[1]
             first = torch.arange(len(part), device=device) * 5 % length
@@ -222,11 +222,6 @@ def grey_pairs(errors: Tensor) -> tuple[Tensor, Tensor]:
     return grey[::2], grey[1::2]
 
 
-def spread(length: int, count: int) -> Tensor:
-    """``count`` indices (int64) evenly over a dataset of ``length``, or all of them if there are fewer."""
-    return torch.linspace(0, length - 1, min(count, length)).round().long()
-
-
 def mean_psnr(frames: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio of frames (N, 3, H, W) in [-1, 1], dB, averaged over frames."""
     mean_square = (frames.clamp(-1, 1) - target).square().mean((1, 2, 3))
@@ -282,7 +277,7 @@ def frames_at(control: Control, batch: Batch, times: Tensor) -> tuple[Tensor, Te
 def held_out_frames(control: Control, clips: Path, curves: Path) -> Batch:
     """Frames of the test split, spread over clips and times: ``frames`` and, if there is any, ``control``."""
     dataset = clip_dataset(control, clips, curves, "test")
-    indices = spread(len(dataset), HELD_OUT_FRAMES).tolist()
+    indices = evenly(HELD_OUT_FRAMES, len(dataset)).tolist()
     batch = dataset.batch(indices)
     times = torch.arange(len(indices)) * 5 % batch["frames"].shape[1]  # 5 is coprime to usual lengths: all frames occur
     frames, _, pictures = frames_at(control, batch, times)

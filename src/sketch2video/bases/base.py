@@ -48,6 +48,7 @@ class Base(ABC):
         network_folder: subfolder of the network that predicts.
         parts: subfolders of the base.
         frame_step: a video has a multiple of it, and one, frames: the autoencoder's factor in time.
+        frames_first: whether its own pipeline has latents (N, t, C, h, w), and not (N, C, t, h, w).
         factor: px that one latent position spans along an axis.
         patch: latent positions along each axis that one token of the network covers.
         input_layer: dotted name of the network's layer that embeds patches of latents.
@@ -70,6 +71,7 @@ class Base(ABC):
     network_folder: ClassVar[str] = "transformer"
     parts: tuple[str, ...] = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
     frame_step: int = 4
+    frames_first: bool = False
     factor: int = 8
     patch: int = 2
     input_layer: ClassVar[str]
@@ -209,6 +211,8 @@ class Base(ABC):
 
     def noise(self, shape: tuple[int, ...], generator: Any, device: torch.device) -> Tensor:
         """Standard normal noise (N, t, C, h, w), drawn in the order in which the base's own pipeline draws it."""
+        if self.frames_first:
+            return randn_tensor(shape, generator=generator, device=device)
         count, frames, *rest = shape
         return randn_tensor((count, rest[0], frames, *rest[1:]), generator=generator, device=device).transpose(1, 2)
 

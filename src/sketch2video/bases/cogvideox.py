@@ -14,7 +14,6 @@ from diffusers import (
 )
 from diffusers.models.embeddings import get_3d_rotary_pos_embed
 from diffusers.pipelines.cogvideo.pipeline_cogvideox import get_resize_crop_region_for_grid
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5EncoderModel
 
@@ -34,6 +33,7 @@ class CogVideoX(DiffusionBase):
         "vae": AutoencoderKLCogVideoX,
         "text_encoder": T5EncoderModel,
     }
+    frames_first = True
     input_layer = "patch_embed.proj"
     lora_layers = r"transformer_blocks\.\d+\.(attn1\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
 
@@ -101,10 +101,6 @@ class CogVideoX(DiffusionBase):
             temporal_size=frames,
             device=latents.device,
         )
-
-    def noise(self, shape: tuple[int, ...], generator: Any, device: torch.device) -> Tensor:
-        """See :class:`Base`."""
-        return randn_tensor(shape, generator=generator, device=device)
 
     def stepper(self, scheduler: SchedulerMixin, generator: Any) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """See :class:`Base`; CogVideoX's own DPM-Solver needs the former estimate and timestep."""

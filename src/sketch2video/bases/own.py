@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from diffusers import SchedulerMixin
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -38,6 +37,7 @@ class Own(Base):
     }
     parts = ("transformer", "autoencoder", "text_encoder", "tokenizer", "scheduler")
     frame_step = 1
+    frames_first = True
     input_layer = "patch_in"
     lora_layers = r"blocks\.\d+\.((text_)?attention\.(query|key_value|out)|feed_forward\.(0|2)|modulation\.1|time_mean)"
 
@@ -136,10 +136,6 @@ class Own(Base):
             seen = concatenating(network.patch_in, self._patches.cut(by_latent(control, self._frames_per_latent)))
         with seen:
             return network(latents, timestep / LEVELS, text=text.hidden, text_mask=text.mask, fps=fps)
-
-    def noise(self, shape: tuple[int, ...], generator: Any, device: torch.device) -> Tensor:
-        """See :class:`Base`."""
-        return randn_tensor(shape, generator=generator, device=device)
 
     def sample(
         self,

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -44,6 +43,7 @@ class StableDiffusion(DiffusionBase):
     network_folder = "unet"
     parts = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
     frame_step = 1
+    frames_first = True
     patch = 1
     input_layer = "conv_in"
     lora_layers = r".*\.transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
@@ -102,7 +102,3 @@ class StableDiffusion(DiffusionBase):
             text.hidden.repeat_interleave(frames, 0).to(dtype),
             return_dict=False,
         )[0].unflatten(0, latents.shape[:2])
-
-    def noise(self, shape: tuple[int, ...], generator: Any, device: torch.device) -> Tensor:
-        """See :class:`Base`; frame by frame."""
-        return randn_tensor(shape, generator=generator, device=device)

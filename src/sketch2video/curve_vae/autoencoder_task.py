@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from sketch2video.curve_vae.augment import augmented
-from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in, to_device
+from sketch2video.curve_vae.data import CurveDataset, strokes_in, to_device
 from sketch2video.curve_vae.losses import mean_distance, stroke_errors
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.sampling import Drawn, as_curves
 from sketch2video.curve_vae.strokes import frame_times, stroke_sets
 from sketch2video.curves import CurveSequence
 from sketch2video.curves.equation.measure import rendered_discrepancy
+from sketch2video.data.clips.datasets import evenly
 from sketch2video.networks.processes import draw, total
 from sketch2video.params import CurveVAEParams
 from sketch2video.training.loop import Batch, Task
@@ -70,7 +71,7 @@ class AutoencoderTask(Task):
     def metrics(self) -> dict[str, float]:
         """Metrics of held-out clips; see :func:`train_curve_vae`."""
         device = self.module.device
-        indices = evenly(HELD_OUT_CLIPS, len(self.held_out))
+        indices = evenly(HELD_OUT_CLIPS, len(self.held_out)).tolist()
         strokes = to_device(self.held_out.strokes(indices), device)
         fitted = self.held_out.curves(indices)
         posterior = self.module.encode(strokes.coefficients, strokes.life)

@@ -93,8 +93,3 @@ def to_device(strokes: StrokeSet, device: torch.device) -> StrokeSet:
 def strokes_in(batch: Batch) -> StrokeSet:
     """The strokes of a batch of :class:`CurveDataset`."""
     return StrokeSet(batch["coefficients"], batch["life"], batch["present"])
-
-
-def evenly(count: int, length: int) -> list[int]:
-    """At most ``count`` indices below ``length``, evenly spread."""
-    return torch.linspace(0, length - 1, min(count, length)).round().long().tolist()

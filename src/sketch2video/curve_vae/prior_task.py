@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sketch2video.curve_vae.augment import augmented
-from sketch2video.curve_vae.data import CurveDataset, evenly, strokes_in
+from sketch2video.curve_vae.data import CurveDataset, strokes_in
 from sketch2video.curve_vae.known import describe, random_known
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior import StrokeFlow, coupled_noise
 from sketch2video.curve_vae.sampling import at_least_one, sample_curves
 from sketch2video.curve_vae.strokes import StrokeSet
 from sketch2video.curves.equation.corruption import draw_ink
+from sketch2video.data.clips.datasets import evenly
 from sketch2video.networks.flow_matching import interpolate, logit_normal_times
 from sketch2video.networks.processes import draw, total
 from sketch2video.params import CurveVAEParams
@@ -106,7 +107,7 @@ class PriorTask(Task):
 
     def metrics(self) -> dict[str, float]:
         """Loss of held-out clips; see :func:`train_curve_vae`."""
-        indices = evenly(HELD_OUT_CLIPS, len(self.held_out))
+        indices = evenly(HELD_OUT_CLIPS, len(self.held_out)).tolist()
         batch, text = self._held_out(indices)
         generator = torch.Generator(self.vae.device).manual_seed(0)
         flow, count = self._losses(strokes_in(batch), text, batch["fps"], generator)
@@ -114,7 +115,7 @@ class PriorTask(Task):
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out captions: curves fitted to the real clip, and generated ones, as a contact sheet and as a GIF."""
-        indices = evenly(PREVIEW_CLIPS, len(self.held_out))
+        indices = evenly(PREVIEW_CLIPS, len(self.held_out)).tolist()
         batch, text = self._held_out(indices)
         coefficients, visibility = (torch.from_numpy(part) for part in self.held_out.curves(indices))
         fitted = (coefficients, visibility)

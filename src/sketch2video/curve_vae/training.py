@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 
 from sketch2video.curve_vae.autoencoder_task import AutoencoderTask
-from sketch2video.curve_vae.data import CurveDataset, StrokeDataset, evenly, to_device
+from sketch2video.curve_vae.data import CurveDataset, StrokeDataset, to_device
 from sketch2video.curve_vae.network import CurveVAE
 from sketch2video.curve_vae.prior_task import PriorTask
-from sketch2video.data.clips.datasets import clips_of_split
+from sketch2video.data.clips.datasets import clips_of_split, evenly
 from sketch2video.networks.processes import replacing_once
 from sketch2video.params import CurveVAEParams, Params
 from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder
@@ -147,7 +147,7 @@ def train_prior(
     section = params.curve_vae
     vae.prior.caption.centre(data.text.hidden[:-1], data.text.mask[:-1])
     vae.requires_grad_(False)
-    vae.whiten(to_device(data.train.strokes(evenly(WHITENED_CLIPS, len(data.train))), vae.device))
+    vae.whiten(to_device(data.train.strokes(evenly(WHITENED_CLIPS, len(data.train)).tolist()), vae.device))
     vae.prior.requires_grad_(True)
     settings = _settings(params, set(CurveVAEParams.model_fields)) | {"budget": params.fit.budget}
     return train(

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from sketch2video.controls import Control
-from sketch2video.data.clips.datasets import Dataset
+from sketch2video.data.clips.datasets import Dataset, evenly
 from sketch2video.networks.temporal_spectrum import power_by_frequency, still_positions, temporal_deviations
 
 MEASURED_CLIPS = 512
@@ -48,8 +47,7 @@ def near_and_still_deviations(
     names = ("near_deviations", "still_deviations")
     power: dict[str, Any] = dict.fromkeys(names, 0.0)
     counts = dict.fromkeys(names, 0)
-    indices = torch.linspace(0, len(clips) - 1, min(MEASURED_CLIPS, len(clips))).round().long()
-    for part in indices.split(MEASURED_AT_ONCE):
+    for part in evenly(MEASURED_CLIPS, len(clips)).split(MEASURED_AT_ONCE):
         batch = clips.batch(part.tolist())
         latents = (batch["latents"].numpy() - mean) / std
         height, width = (side * factor for side in latents.shape[-2:])

@@ -12,7 +12,15 @@ from torch.nn import functional
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.controls import Control, find_control
-from sketch2video.data.clips.datasets import IMAGES, Dataset, ShardDataset, clips_of_split, image_latents, image_table
+from sketch2video.data.clips.datasets import (
+    IMAGES,
+    Dataset,
+    ShardDataset,
+    clips_of_split,
+    evenly,
+    image_latents,
+    image_table,
+)
 from sketch2video.data.clips.shards import ShardReader
 from sketch2video.diffusion.held_out import (
     Conditions,
@@ -313,7 +321,7 @@ class VideoLDMTask(Task):
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out clips: real frames, control pictures and generated frames, as a contact sheet and as a GIF."""
-        indices = torch.linspace(0, len(self.held_out) - 1, min(PREVIEW_CLIPS, len(self.held_out))).round().long()
+        indices = evenly(PREVIEW_CLIPS, len(self.held_out))
         data, conditions = self._held_out_conditions(indices.tolist())
         noise = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(data.device)
         objective = self.objective.with_still(conditions["still"])
@@ -340,8 +348,7 @@ class VideoLDMTask(Task):
 
     def _held_out_batches(self, clips: int) -> Iterator[tuple[Coloured, Tensor, Conditions]]:
         """At most ``clips`` held-out clips, evenly spaced, as :func:`held_out_losses` reads them."""
-        indices = torch.linspace(0, len(self.held_out) - 1, min(clips, len(self.held_out))).round().long()
-        for part in indices.split(HELD_OUT_BATCH):
+        for part in evenly(clips, len(self.held_out)).split(HELD_OUT_BATCH):
             data, conditions = self._held_out_conditions(part.tolist())
             yield self.objective.with_still(conditions["still"]), data, conditions
 

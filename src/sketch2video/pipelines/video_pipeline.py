@@ -31,9 +31,6 @@ from sketch2video.pipelines.request import Prompt, VideoRequest
 from sketch2video.pipelines.timing import Timings
 from sketch2video.text.encoder import TextCondition, encode_text
 
-FRAMES_AT_ONCE = 64
-"""Number of frames that are encoded or decoded in one batch; bounds the memory of long videos."""
-
 MOVED = {
     "sketch2video.models.autoencoder": "sketch2video.autoencoder.network",
     "sketch2video.models.video_transformer": "sketch2video.diffusion.video_transformer",

@@ -18,7 +18,7 @@ from sketch2video.autoencoder.adversarial import (
     hinge_generator_loss,
 )
 from sketch2video.controls import Control, find_control
-from sketch2video.data.clips.datasets import ShardDataset, clips_of_split
+from sketch2video.data.clips.datasets import ShardDataset, clips_of_split, evenly
 from sketch2video.errors import UserError
 from sketch2video.networks.processes import current_share, draw, replacing_once
 from sketch2video.params import Params, TokenTransformerParams
@@ -314,7 +314,7 @@ class TokenTransformerTask(Task):
             suffixes: of the names: all conditions, or none of those that the suffix names.
         """
         found: dict[str, list[Tensor]] = {}
-        for part in self._spread(clips).split(HELD_OUT_BATCH):
+        for part in evenly(clips, len(self.held_out)).split(HELD_OUT_BATCH):
             tokens, condition, length = self._held_out(part.tolist())
             window = slice(0, self.section.window)
             times = ((torch.arange(length, device=tokens[0].device) + 0.5) / length)[window].expand(len(part), -1)
@@ -338,7 +338,7 @@ class TokenTransformerTask(Task):
 
     def preview(self, folder: Path, step: int) -> list[Path]:
         """Held-out clips: reconstructions by the VQGAN, control pictures if there are any, and generated clips."""
-        indices = self._spread(PREVIEW_CLIPS)
+        indices = evenly(PREVIEW_CLIPS, len(self.held_out))
         tokens, condition, length = self._held_out(indices.tolist())
         generators = [torch.Generator().manual_seed(seed) for seed in range(len(indices))]
         drawn = sample_tokens(self.module.generator, [(1.0, condition)], length, self.section, generators)
@@ -349,10 +349,6 @@ class TokenTransformerTask(Task):
         save_sheet(sheet, [row for rows in zip(*tracks, strict=True) for row in rows])
         save_moving_sheet(moving, [list(track) for track in tracks], fps=8.0)
         return [sheet, moving]
-
-    def _spread(self, number: int) -> Tensor:
-        """Indices of at most ``number`` held-out clips, evenly spaced."""
-        return torch.linspace(0, len(self.held_out) - 1, min(number, len(self.held_out))).round().long()
 
     def _held_out(self, indices: list[int]) -> tuple[list[Tensor], ClipCondition, int]:
         """Tokens and conditions of held-out clips, and their number of frames."""

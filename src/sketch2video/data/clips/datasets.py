@@ -124,6 +124,11 @@ def image_latents(latents: Path) -> Path:
     return latents / "images"
 
 
+def evenly(count: int, length: int) -> torch.Tensor:
+    """At most ``count`` indices (int64) below ``length``, evenly spread."""
+    return torch.linspace(0, length - 1, min(count, length)).round().long()
+
+
 def batch_indices(seed: int, position: int, size: int, length: int) -> list[int]:
     """Numbers of the samples ``position * size`` to ``(position + 1) * size`` of an endless run of shuffled epochs.
 

@@ -26,12 +26,15 @@ from sketch2video.pipelines.drawing import Curves, Sketches
 from sketch2video.pipelines.model_size import pictures_of
 from sketch2video.pipelines.output import VideoOutput
 from sketch2video.pipelines.request import VideoRequest
-from sketch2video.pipelines.video_pipeline import FRAMES_AT_ONCE, VideoPipeline
+from sketch2video.pipelines.video_pipeline import VideoPipeline
 from sketch2video.text.encoder import TextCondition, load_text_encoder
 from sketch2video.tokens.clip_condition import ClipCondition
 from sketch2video.tokens.sampling import sample_tokens
 from sketch2video.tokens.transformer import TokenTransformer
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
+
+FRAMES_AT_ONCE = 64
+"""Number of frames that are encoded or decoded in one batch; bounds the memory of long videos."""
 
 
 class HierarchicalVQGANPipeline(VideoPipeline):
