@@ -136,8 +136,9 @@ bench-adapted: $(READY) ## Adapt the text-only model to drawings, and score it b
 	python -m benchmarks.adapted
 
 .PHONY: bench-gpu
-bench-gpu: $(READY) ## Measure memory and time of adapting large bases, with random weights (needs a GPU)
+bench-gpu: $(READY) ## Measure memory and time of adapting large bases, with random weights, and of profile gpu on your clips (CLIPS=captions.csv; needs a GPU)
 	python -m benchmarks.gpu
+	$(if $(CLIPS),python -m benchmarks.rates "$$CLIPS")
 
 .PHONY: bench-strokes
 bench-strokes: $(READY) ## Measure generated drawings against those of real clips (CURVE_VAE=model TEXT_ENCODER=model DATA=folder of clips and curves)

@@ -48,6 +48,7 @@ from sketch2video.evaluation.scores import (
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
 from sketch2video.generation.seeded import ClipSampling, GeneratedClips, generate_clips, row_batches
 from sketch2video.networks.loading import load_frozen
+from sketch2video.networks.precision import device_name
 from sketch2video.params import DiffusionSampling, Params
 from sketch2video.scoring.fidelity import lines_of_ink
 from sketch2video.sketches.extract import draw_lines
@@ -56,7 +57,7 @@ from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
 from sketch2video.text.encoder import load_text_encoder
 from sketch2video.text.training import train_text_encoder
-from sketch2video.training.loop import SilentLogger
+from sketch2video.training.loop import RunLogger, SilentLogger
 
 RESULT, SHOWN, PARTS = "result.json", "shown.safetensors", "parts.json"
 """Files of an experiment's folder: scores, clips for the sheet, finished parts with their seconds and metrics."""
@@ -133,9 +134,7 @@ def run_experiment(experiment: Experiment, params: Params, data: Data, folder: P
         control = find_control(experiment.control)
         parts = train_parts(params, control, data, folder)
         begin = time.monotonic()
-        given = partial(control.given, clips=data.clips, curves=data.curves, size=params.base.size)
-        pipeline = pipeline_of(params, control, folder)
-        painted = generate_clips(pipeline, rows, ClipSampling.of(params), folder / "painted", "painted", given)
+        painted = paint(params, control, rows, data, folder)
         scores, small_psnr = score_painted(painted, control, rows, data, params, small)
     save_shown(folder / SHOWN, painted, rows, data, control)
     fitted = read_table(data.curves / "curves.parquet").merge(rows[["clip_id"]], on="clip_id")
@@ -160,7 +159,22 @@ def run_experiment(experiment: Experiment, params: Params, data: Data, folder: P
 
 def train_parts(params: Params, control: Control, data: Data, folder: Path) -> dict[str, Any]:
     """Train text encoder, autoencoder and video LDM; the seconds and metrics of each part. Finished ones are kept."""
-    logger, checkpoints = SilentLogger(), folder / "checkpoints"
+    path = folder / PARTS
+    parts: dict[str, Any] = read_json(path) if path.exists() else {}
+    for name, make in stages(params, control, data, folder, SilentLogger()).items():
+        if name not in parts:
+            begin = time.monotonic()
+            made = make()
+            parts[name] = {"seconds": time.monotonic() - begin, "metrics": getattr(made, "metrics", {})}
+            write_json(path, parts)
+    return parts
+
+
+def stages(
+    params: Params, control: Control, data: Data, folder: Path, logger: RunLogger
+) -> dict[str, Callable[[], Any]]:
+    """The stages that painting depends on, by name in their order: functions that make their output in ``folder``."""
+    checkpoints = folder / "checkpoints"
     text, frames, latents = folder / "text_encoder", folder / "autoencoder", folder / "latents"
     drawn: dict[str, Any] = {
         "control": control.name,
@@ -168,7 +182,7 @@ def train_parts(params: Params, control: Control, data: Data, folder: Path) -> d
         "curves": data.curves,
         "checkpoints": checkpoints,
     }
-    makers: dict[str, Callable[[], Any]] = {
+    return {
         "text_encoder": partial(train_text_encoder, params, logger, text, clips=data.clips, checkpoints=checkpoints),
         "autoencoder": partial(train_autoencoder, params, logger, frames, **drawn),
         "latents": partial(encode_latents, latents, autoencoder=frames, clips=data.clips),
@@ -183,15 +197,13 @@ def train_parts(params: Params, control: Control, data: Data, folder: Path) -> d
             **drawn,
         ),
     }
-    path = folder / PARTS
-    parts: dict[str, Any] = read_json(path) if path.exists() else {}
-    for name, make in makers.items():
-        if name not in parts:
-            begin = time.monotonic()
-            made = make()
-            parts[name] = {"seconds": time.monotonic() - begin, "metrics": getattr(made, "metrics", {})}
-            write_json(path, parts)
-    return parts
+
+
+def paint(params: Params, control: Control, rows: pd.DataFrame, data: Data, folder: Path) -> GeneratedClips:
+    """Paint the clips of ``rows`` by the networks in ``folder``, over what their control gives."""
+    given = partial(control.given, clips=data.clips, curves=data.curves, size=params.base.size)
+    pipeline = pipeline_of(params, control, folder).to(device_name())
+    return generate_clips(pipeline, rows, ClipSampling.of(params), folder / "painted", "painted", given)
 
 
 def pipeline_of(params: Params, control: Control, folder: Path) -> Any:

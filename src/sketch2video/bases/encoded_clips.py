@@ -37,6 +37,7 @@ from sketch2video.data.clips.derive import Arrays
 from sketch2video.data.clips.shards import shard_path, sweep, update_shard, write_table
 from sketch2video.errors import UserError
 from sketch2video.files import remove_partial, replacing, sha256_of_value, write_json
+from sketch2video.networks.precision import device_name
 from sketch2video.params import AdaptedVideoParams, Params
 from sketch2video.text.encoder import TextCondition
 
@@ -91,7 +92,7 @@ def encode_clips(
     if not chosen:
         reason = left_out[0]["reason"] if left_out else "there is no clip"
         raise UserError(f"no clip can be used for adapted_video; the first: {reason}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device_name())
     hashes, table = _encode_videos(output, base, control, settings, chosen, device)
     hashes |= {"text_encoder": _encode_captions(output / TEXT, base, sorted(set(table["caption"])), device)}
     report = report_rows(chosen, left_out)

@@ -1,8 +1,13 @@
-"""The precision in which the hardware is fast."""
+"""The device that networks run on without Accelerate, and the precision in which it is fast."""
 
 from __future__ import annotations
 
 import torch
+
+
+def device_name() -> str:
+    """ "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def precision() -> str:

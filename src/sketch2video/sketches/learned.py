@@ -69,11 +69,10 @@ def trained_model(folder: Path) -> Sketcher:
 
 @lru_cache(maxsize=1)
 def _loaded(folder: Path, content: str) -> Sketcher:
-    import torch
-
+    from sketch2video.networks.precision import device_name
     from sketch2video.sketches.network import load_sketcher
 
-    return load_sketcher(folder).to("cuda" if torch.cuda.is_available() else "cpu")
+    return load_sketcher(folder).to(device_name())
 
 
 def ink_probability(frames: np.ndarray, model: Sketcher) -> np.ndarray:

@@ -16,6 +16,7 @@ from transformers import AutoConfig, SamImageProcessorPil, SamModel, SamProcesso
 
 from sketch2video.errors import UserError
 from sketch2video.networks.loading import load_named, one_line
+from sketch2video.networks.precision import device_name
 from sketch2video.steadiness.foreground import moving_foreground
 
 MOTION = "motion"
@@ -84,8 +85,7 @@ def load_sam(name: str | Path) -> tuple[SamModel, SamProcessor]:
         # The PIL processor does not need torchvision.
         processor = SamProcessor(SamImageProcessorPil.from_pretrained(name))
     model = load_named(SamModel, name, "a SAM", fix)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.requires_grad_(False).to(device), processor
+    return model.requires_grad_(False).to(device_name()), processor
 
 
 def prompts_of(mask: np.ndarray) -> Prompts:

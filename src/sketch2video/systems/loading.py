@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import torch
 import transformers
 from diffusers import DiffusionPipeline
 
 from sketch2video.errors import UserError
 from sketch2video.files import PIPELINE, read_json, sha256_of_file, sha256_of_value
+from sketch2video.networks.precision import device_name
 from sketch2video.systems.registry import find_system, system_names, system_of_class
 from sketch2video.systems.spec import SystemSpec
 
@@ -80,7 +80,7 @@ def load_pipeline(folder: Path | str) -> DiffusionPipeline:
         transformers.logging.set_verbosity(verbosity)
         diffusers.utils.logging.enable_progress_bar()
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    return pipeline.to(device_name())
 
 
 def pipeline_code(pipeline: DiffusionPipeline) -> str:

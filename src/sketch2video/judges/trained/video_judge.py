@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from sketch2video.data.clips.shards import LABEL, label_columns
 from sketch2video.errors import UserError
@@ -18,6 +17,7 @@ from sketch2video.judges.label_judge import LabelJudge
 from sketch2video.judges.shipped import HASH_DIGITS, WEIGHTS, judge_path, load_judge
 from sketch2video.judges.trained.description import DESCRIPTION, JudgeDescription, read_description
 from sketch2video.judges.verdict import ATTRIBUTES, Classifier, Verdict, judge_clips
+from sketch2video.networks.precision import device_name
 
 TRAINED_JUDGE = Path("models/shared/judge")
 """Output of the stage ``train_judge``."""
@@ -111,5 +111,5 @@ def load_trained_judge(folder: Path, about: JudgeDescription) -> LabelJudge:
         raise UserError(f"{folder} cannot be loaded ({reason}); run `dvc repro train_judge`") from error
     if found != about.name:
         raise UserError(f"the weights in {folder} are {found}, not {about.name}; run `dvc repro train_judge`")
-    judge = judge.to("cuda" if torch.cuda.is_available() else "cpu")
+    judge = judge.to(device_name())
     return judge.eval().requires_grad_(False)
