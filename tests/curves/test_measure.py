@@ -42,6 +42,17 @@ def test_missing_curves_and_missing_ink_cost_a_frame_width():
     assert fit_error(nothing, np.zeros((1, 64, 64), np.uint8)) == (0, 0, 0)
 
 
+def test_what_curves_do_outside_of_the_frame_is_no_distance_from_the_ink():
+    leaving = CurveSequence(np.array([[[[1.0, -0.875], [20.5 / 64, 0.0]]]]), np.ones((1, 1)))  # to column 120 of 64
+    ink = ink_of(20)
+    ink[0, 20, 8:] = 255
+    assert fit_error(leaving, ink).curve_to_ink == pytest.approx(0.25, abs=0.1)
+    assert fit_error(leaving, ink).ink_to_curve == pytest.approx(0, abs=0.2)
+    outside = CurveSequence(np.array([[[[2.0, -0.5], [0.5, 0.0]]]]), np.ones((1, 1)))
+    assert fit_error(outside, ink).curve_to_ink == 0, "nothing is drawn"
+    assert fit_error(outside, ink).ink_to_curve > 32
+
+
 def test_discrepancy_grows_with_the_displacement():
     errors = [rendered_discrepancy(ink_of(20), ink_of(20 + shift)) for shift in range(5)]
     assert errors[0] == 0

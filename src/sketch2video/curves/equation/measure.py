@@ -22,7 +22,8 @@ class FitError(NamedTuple):
 
     Attributes:
         ink_to_curve: px from an ink pixel to the nearest visible curve; a frame width where there is ink but no curve.
-        curve_to_ink: px from a visible curve's points to the nearest ink pixel; a frame width where there is none.
+        curve_to_ink: px from a visible curve's points within the frame to the nearest ink pixel; a frame width where
+            there is none. Curves may leave the frame, as what they show does: no drawing has ink there.
         rendered_discrepancy: mean squared difference between the rendered and the actual drawing, both blurred by one
             pixel, as a share of the actual drawing's mean square: 0 is perfect, 1 is no better than an empty drawing.
     """
@@ -48,13 +49,15 @@ def distances(points: np.ndarray, visible: np.ndarray, ink: np.ndarray) -> tuple
         visible: (T, S) bool.
         ink: (T, H, W) uint8.
     """
-    frames, _, width = ink.shape
+    frames, height, width = ink.shape
     there, back = np.zeros(frames), np.zeros(frames)
     for t, shown in enumerate(visible):
         rows, columns = np.nonzero(ink[t] > 127)
         pixels, curve = np.stack([columns, rows], 1) + 0.5, points[t][shown].reshape(-1, 2)
         if len(pixels) and len(curve):
-            there[t], back[t] = map(np.mean, nearest_distances(pixels, curve))
+            to_curve, to_ink = nearest_distances(pixels, curve)
+            drawn = ((curve >= 0) & (curve <= (width, height))).all(1)
+            there[t], back[t] = to_curve.mean(), to_ink[drawn].mean() if drawn.any() else 0.0
         else:
             there[t], back[t] = width * (len(pixels) > 0), width * (len(curve) > 0)
     return float(there.mean()), float(back.mean())
