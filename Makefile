@@ -1,4 +1,4 @@
-# `make` lists the targets; README.md explains them.
+# `make` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -7,9 +7,10 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # A file of profiles/ without its ending; empty: params.yaml is not changed.
 PROFILE ?=
-# A CSV path_to_video,caption[,label][,split], a folder of UCF-101 or MSR-VTT, or `synthetic`; empty: that of params.yaml.
+# A CSV path_to_video,caption[,label][,split], a folder of UCF-101, MSR-VTT or Sprites, or `synthetic`; empty: that of params.yaml.
 SOURCE ?=
-# Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes.
+# Real clips for benchmarks: a captions.csv or a folder of videos; empty: the synthetic scenes
+# (bench-limits needs a CSV).
 CLIPS ?=
 # Pipelines for make bench-samplers, bench-control and bench-studio; empty: models/sketch_ldm.
 MODELS ?=
@@ -26,7 +27,7 @@ PIPELINE ?=
 SYSTEMS ?=
 # Name of the data for make results and bench-limits, if not the default: it ends the tables' names, such as sprites.
 DATA_NAME ?=
-# WRITE=1 writes the table of make results, bench, bench-* or bottleneck between its markers in the documentation.
+# WRITE=1 writes the tables of make results, bench, bottleneck and most bench-* between their markers in the documentation.
 WRITE ?=
 # Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
 PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
@@ -55,7 +56,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 .PHONY: demo
-demo: $(READY) ## Run everything: data, training, report, registration, videos (PROFILE=smoke|gpu, SOURCE=captions.csv)
+demo: $(READY) ## Run everything: data, training, report, registration, videos (PROFILE=a file of profiles/, SOURCE=captions.csv)
 	$(if $(PROFILE),sketch2video profile -- "$$PROFILE")
 	$(if $(SOURCE),sketch2video source -- "$$SOURCE")
 	sketch2video check $(if $(filter-out reports/captions.txt,$(PROMPTS)),--prompts="$$PROMPTS")

@@ -66,7 +66,7 @@ class CaptionedVideos(torch.utils.data.Dataset[Sample]):
     thread at a time; worker processes open the files themselves.
 
     Args:
-        captions: a CSV as :func:`~sketch2video.videos.read_captions` reads it; paths are relative to it.
+        captions: a CSV as :func:`~sketch2video.data.sources.captions.read_captions` reads it; paths are relative to it.
         tokenizer: for the captions.
         frames: T, at least 1.
         size: S, pixels; the middle square of a frame is resized to it as ``ingest`` does.

@@ -119,7 +119,7 @@ class FrameReader:
         self._file.close()
 
     def frames(self, numbers: Iterable[int], convert: Convert = shown) -> np.ndarray:
-        """The frames with these numbers, in their order, each as from :func:`~sketch2video.videos.read_frames`.
+        """The frames with these numbers, in their order, each as from :func:`~sketch2video.media.read_frames`.
 
         Args:
             numbers: at least one, from 0, ascending; repetitions are allowed.

@@ -27,7 +27,7 @@ class BaseParams(Section):
 
 
 class SyntheticParams(Section):
-    """The embedded scenes (``videos/synthetic.py``)."""
+    """The embedded scenes (:mod:`sketch2video.scenes.synthetic`)."""
 
     clips_per_combination: int = Field(ge=1)
     held_out_combinations: int = Field(ge=1, le=144)
