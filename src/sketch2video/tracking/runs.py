@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
@@ -26,6 +25,7 @@ from mlflow.utils.mlflow_tags import (
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
+from sketch2video.inputs.yaml_files import read_yaml
 from sketch2video.networks.processes import process_state
 from sketch2video.tracking.store import STORE, is_own_store, store_errors, tracking_uri
 
@@ -204,9 +204,9 @@ def data_hashes(project: Path) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     for lock in sorted([*project.glob("dvc.lock"), *project.glob("systems/*/dvc.lock")]):
-        stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+        stages = (read_yaml(lock) or {}).get("stages", {})
         outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
-        hashes |= {output["path"]: output["md5"] for output in outputs if output["path"].startswith("data/")}
+        hashes |= {out["path"]: out["md5"] for out in outputs if out["path"].startswith("data/") and "md5" in out}
     return hashes
 
 
