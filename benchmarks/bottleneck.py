@@ -27,7 +27,7 @@ from benchmarks.claim import Result, as_json, estimate, table
 from benchmarks.claim_plot import PLOT_TITLE, save_plot
 from benchmarks.claim_words import summary
 from benchmarks.command import run as run_command
-from benchmarks.lanes import Lanes, alone, code_version, committed
+from benchmarks.lanes import Lanes, alone, code_version, committed, last_commit
 from benchmarks.tables import Write, page_of, show
 from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
@@ -128,21 +128,21 @@ def read_results(reports: Path, selected: Sequence[Point], profile: str) -> list
     return [Result(p.frames, p.bottleneck, p.seed, read_json(path)) for p, path in paths if path.exists()]
 
 
-def write_params(path: Path, point: Point, profile: str) -> Params:
-    """Write a point's ``params.yaml``: as committed, with the profile's differences and its own.
+def write_params(path: Path, point: Point, profile: str, commit: str) -> Params:
+    """Write a point's ``params.yaml``: that of a commit, with the profile's differences and the point's.
 
     Raises:
         UserError: there is no such profile, or what comes out is not valid.
     """
     with replacing(path) as draft:
-        draft.write_text(committed(Path(), "params.yaml"), encoding="utf-8")
+        draft.write_text(committed(Path(), "params.yaml", commit), encoding="utf-8")
         apply_profile(profile, draft)
         edit_params(point.differences(load_params(draft)), draft, source=point.name(profile))
         return load_params(draft)
 
 
 class Experiments:
-    """The experiments and their results.
+    """The experiments and their results, all of the commit that was the last one at the start.
 
     Args:
         selected: the points.
@@ -153,8 +153,9 @@ class Experiments:
 
     def __init__(self, selected: Sequence[Point], profile: str, reports: Path, folder: Path) -> None:
         self.profile, self.reports, self.folder = profile, reports, folder
-        code = sha256_of_value(code_version(Path()))
-        self.params = {point: write_params(self.params_of(point), point, profile) for point in selected}
+        self.commit = last_commit(Path())
+        code = sha256_of_value(code_version(Path(), self.commit))
+        self.params = {point: write_params(self.params_of(point), point, profile, self.commit) for point in selected}
         self.keys = {
             point: {"code": code, "params": sha256_of_value(params.model_dump(by_alias=True))}
             for point, params in self.params.items()
@@ -182,7 +183,7 @@ class Experiments:
             "MLFLOW_TRACKING_URI": tracking_uri(),  # this project's, so that runs outlive their lane
             "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // jobs, 1)),
         }
-        runner = Lanes(Path(), self.folder, environment)
+        runner = Lanes(Path(), self.commit, self.folder, environment)
         runner.run([[partial(self._run_point, runner, point) for point in lane] for lane in lanes.values()], jobs)
         for lane in lanes.keys() - {point.lane for point in self.left()}:
             runner.remove(lane)
@@ -245,7 +246,7 @@ def main(
         report(reports, results, missing, page)
     if problems:
         again = "the others are compared; the same command tries again"
-        raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})\n" + "\n".join(problems))
+        raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})", *problems)
     if not results:
         raise UserError(f"{reports} holds no result of the profile {profile}; run `make bottleneck`")
 
