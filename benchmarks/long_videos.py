@@ -180,17 +180,18 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: V
         output: the video, as latents.
     """
     first = slice(pipeline.config.window)
-    ink = torch.from_numpy(output.sketches)[:, first, None].float() / 255
-    windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps]))
-    text = windows.text
-    data = pipeline.normalised(output.frames[:, first])
     network = copy.deepcopy(pipeline.transformer).requires_grad_(True)
-    everywhere, whole = torch.ones(()), LossWeights(1.0, 0.0, 0.0)
+    device = network.device
+    ink = torch.from_numpy(output.sketches)[:, first, None].to(device).float() / 255
+    windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps], device=device))
+    text = windows.text
+    data = pipeline.normalised(output.frames[:, first].to(device))
+    everywhere, whole = torch.ones((), device=device), LossWeights(1.0, 0.0, 0.0)
 
     def error(step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         time = pipeline.objective.times(1, generator)
-        noise = torch.randn(data.shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16"):
+        noise = torch.randn(data.shape, generator=generator, device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
             predicted = network(
                 pipeline.objective.noisy(data, noise, time),
                 time,
@@ -201,7 +202,15 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: V
             )
         return pipeline.objective.residual(predicted, data, noise, time), everywhere, everywhere
 
-    tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=subject.seed)
+    tune(
+        error,
+        network.parameters(),
+        whole,
+        steps=ONE_SHOT_STEPS,
+        learning_rate=ONE_SHOT_RATE,
+        seed=subject.seed,
+        device=device,
+    )
     return network.requires_grad_(False)
 
 
