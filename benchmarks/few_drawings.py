@@ -35,6 +35,7 @@ from benchmarks.strokes import (
     labelled_clips,
     names_in,
     percent,
+    two_decimals,
 )
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
@@ -187,7 +188,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     rows = []
     for way in ways:
         between, share = way["between"], list(way["as_asked"].values())[-1:]
-        strokes = "–" if between["strokes_px"] is None else f"{between['strokes_px']:.2f}"
+        strokes = two_decimals(between["strokes_px"])
         rows.append(
             [
                 way["given"],

@@ -64,7 +64,9 @@ def markdown(found: Mapping[str, Any]) -> str:
     for key, name in DISTRIBUTIONS.items():
         rows.append([name, *(_spread(way["distributions"][key]) for way in ways.values())])
     for key, name in (("strokes_px", "strokes between, px"), ("unmatched", "unmatched"), ("ink_px", "ink between, px")):
-        rows.append([name, *("" if way["between"] is None else _number(way["between"][key]) for way in ways.values())])
+        rows.append(
+            [name, *("" if way["between"] is None else two_decimals(way["between"][key]) for way in ways.values())]
+        )
     rows.append(["seconds a clip", "", *(f"{seconds:.3f}" for seconds in found["seconds"].values())])
     title = f"{found['model']['name']}: {protocol['clips']} held-out captions, {protocol['frames']} frames"
     return f"{title}\n\n{as_table(['', *ways], rows)}\n\n{notes(found)}"
@@ -87,7 +89,8 @@ def _spread(summary: Mapping[str, float] | None) -> str:
     return f"{mean:.3g} ({low:.3g}, {middle:.3g}, {high:.3g})"
 
 
-def _number(value: float | None) -> str:
+def two_decimals(value: float | None) -> str:
+    """A number for a table; a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"
 
 
