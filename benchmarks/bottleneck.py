@@ -24,11 +24,12 @@ import typer
 
 from benchmarks.axes import Bottleneck
 from benchmarks.claim import Result, as_json, estimate, table
-from benchmarks.claim_plot import PLOT_TITLE, save_plot
+from benchmarks.claim_plot import save_plot
 from benchmarks.claim_words import summary
+from benchmarks.command import log
 from benchmarks.command import run as run_command
 from benchmarks.lanes import Lanes, alone, code_version, committed, last_commit
-from benchmarks.tables import Write, page_of, show
+from benchmarks.tables import Write, page_of, publish
 from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
@@ -214,11 +215,6 @@ class Experiments:
         log(f"{name} is done after {seconds / 60:.1f} min; {len(self.left())} left")
 
 
-def log(line: str) -> None:
-    """Print a line with the time of day."""
-    print(time.strftime("%H:%M:%S"), line, flush=True)
-
-
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every point.")] = 2,
     jobs: Annotated[int, typer.Option(min=0, help="Experiments at a time; 0: one a core.")] = 0,
@@ -256,12 +252,9 @@ def report(reports: Path, results: Sequence[Result], missing: Sequence[str], pag
     estimates = estimate(results)
     words = summary(results, estimates, missing)
     text = f"{table(results, estimates)}\n{words}\n"
-    with replacing(reports / "bottleneck.md") as draft:
-        draft.write_text(f"![{PLOT_TITLE}](bottleneck.png)\n\n{text}", encoding="utf-8")
-    write_json(reports / "bottleneck.json", as_json(results, estimates, words))
+    publish("bottleneck", text, as_json(results, estimates, words), reports, page)
     save_plot(reports / "bottleneck.png", results, estimates)
-    show("bottleneck", text, page)
-    print(f"written to {reports}/bottleneck.md, .json and .png")
+    print(f"written to {reports}/bottleneck.png")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from benchmarks.command import run as run_command
 from benchmarks.identity import identity
 from benchmarks.plots import save_steadiness
 from benchmarks.seams import borders, changes, seams
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -46,7 +46,6 @@ from sketch2video.diffusion.windows import window_starts
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, motion, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.files import replacing, write_json
 from sketch2video.judges.faithfulness import JOINT, faithfulness
 from sketch2video.judges.shipped import load_judge
 from sketch2video.judges.verdict import judge_clips
@@ -293,11 +292,8 @@ def report(reports: Path, name: str, rows: Sequence[dict[str, Any]], page: Path 
     found = found.where(found.notna(), None)
     table = found.rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    text = as_table(list(table.columns), cells) + "\n"
-    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": found.to_dict("records")})
-    with replacing(reports / f"{name}.md") as partial_file:
-        partial_file.write_text(text, encoding="utf-8")
-    show(name, text, page)
+    text = as_table(list(table.columns), cells)
+    publish(name, text, {"threads": torch.get_num_threads(), "rows": found.to_dict("records")}, reports, page)
 
 
 def _cell(value: Any) -> str:
