@@ -23,7 +23,7 @@ from benchmarks.command import run as run_command
 from benchmarks.plots import save_distributions
 from benchmarks.stroke_errors import DISTRIBUTIONS, distributions
 from benchmarks.stroke_sheets import Tile, save_sheets
-from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
+from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, HeldOutDrawings, Sampling, about, measured
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.data.clips.shards import read_table
@@ -156,13 +156,13 @@ def compare(
     rows, split = evaluated_rows(table, number)
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist()).to(vae.device)
     judge = judge_of_drawings(curves, table, labels, judges or output, settings=settings)
-    bench = Bench(vae, text, curves, rows, sampling, size)
-    found, drawings = measured(bench, judge)
+    held_out = HeldOutDrawings(vae, text, curves, rows, sampling, size)
+    found, drawings = measured(held_out, judge)
     drawn_with = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
     found["protocol"] = {
         "split": split,
         "clips": len(rows),
-        "frames": len(bench.real[0]),
+        "frames": len(held_out.real[0]),
         "size": size,
         "frechet_clips_a_side": [int(side.sum()) for side in (halves(rows), ~halves(rows))],
         **drawn_with,
