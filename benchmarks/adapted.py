@@ -15,14 +15,14 @@ import typer
 from safetensors.torch import load_file
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.bases.adapted_transformer import WEIGHTS
 from sketch2video.bases.encoded_clips import encode_clips
 from sketch2video.bases.training import train_adapters
 from sketch2video.controls import find_control
 from sketch2video.evaluation.evaluate import Data, evaluate
 from sketch2video.evaluation.scores import Evaluation
-from sketch2video.files import read_json, replacing, write_json
+from sketch2video.files import read_json
 from sketch2video.params import DiffusionSampling, Params, load_params, parse_params
 from sketch2video.systems.adapted_video.pipeline import assemble
 from sketch2video.systems.loading import INDEX, system_of_index
@@ -133,11 +133,8 @@ def main(
     rows = table_rows(reports["before"], reports["after"], "over generated curves" if draws else "from the caption")
     text = markdown(rows, about, params.adapted_video.training.steps)
     scores = {name: evaluation.metrics() for name, evaluation in reports.items()}
-    write_json(folder / "adapted.json", {**about, "scores": scores})
-    with replacing(folder / "adapted.md") as partial:
-        partial.write_text(text, encoding="utf-8")
-    show("adapted", text, page)
-    print(f"minutes: {', '.join(f'{name} {value:.1f}' for name, value in about['minutes'].items())}; {folder}")
+    publish("adapted", text, {**about, "scores": scores}, folder, page)
+    print(f"minutes: {', '.join(f'{name} {value:.1f}' for name, value in about['minutes'].items())}")
 
 
 if __name__ == "__main__":

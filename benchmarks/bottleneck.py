@@ -24,11 +24,12 @@ import typer
 
 from benchmarks.axes import Bottleneck
 from benchmarks.claim import Result, as_json, estimate, table
-from benchmarks.claim_plot import PLOT_TITLE, save_plot
+from benchmarks.claim_plot import save_plot
 from benchmarks.claim_words import summary
+from benchmarks.command import log
 from benchmarks.command import run as run_command
-from benchmarks.lanes import Lanes, alone, code_version, committed
-from benchmarks.tables import Write, page_of, show
+from benchmarks.lanes import Lanes, alone, code_version, committed, last_commit
+from benchmarks.tables import Write, page_of, publish
 from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, replacing, sha256_of_value, write_json
@@ -128,21 +129,21 @@ def read_results(reports: Path, selected: Sequence[Point], profile: str) -> list
     return [Result(p.frames, p.bottleneck, p.seed, read_json(path)) for p, path in paths if path.exists()]
 
 
-def write_params(path: Path, point: Point, profile: str) -> Params:
-    """Write a point's ``params.yaml``: as committed, with the profile's differences and its own.
+def write_params(path: Path, point: Point, profile: str, commit: str) -> Params:
+    """Write a point's ``params.yaml``: that of a commit, with the profile's differences and the point's.
 
     Raises:
         UserError: there is no such profile, or what comes out is not valid.
     """
     with replacing(path) as draft:
-        draft.write_text(committed(Path(), "params.yaml"), encoding="utf-8")
+        draft.write_text(committed(Path(), "params.yaml", commit), encoding="utf-8")
         apply_profile(profile, draft)
         edit_params(point.differences(load_params(draft)), draft, source=point.name(profile))
         return load_params(draft)
 
 
 class Experiments:
-    """The experiments and their results.
+    """The experiments and their results, all of the commit that was the last one at the start.
 
     Args:
         selected: the points.
@@ -153,8 +154,9 @@ class Experiments:
 
     def __init__(self, selected: Sequence[Point], profile: str, reports: Path, folder: Path) -> None:
         self.profile, self.reports, self.folder = profile, reports, folder
-        code = sha256_of_value(code_version(Path()))
-        self.params = {point: write_params(self.params_of(point), point, profile) for point in selected}
+        self.commit = last_commit(Path())
+        code = sha256_of_value(code_version(Path(), self.commit))
+        self.params = {point: write_params(self.params_of(point), point, profile, self.commit) for point in selected}
         self.keys = {
             point: {"code": code, "params": sha256_of_value(params.model_dump(by_alias=True))}
             for point, params in self.params.items()
@@ -182,7 +184,7 @@ class Experiments:
             "MLFLOW_TRACKING_URI": tracking_uri(),  # this project's, so that runs outlive their lane
             "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // jobs, 1)),
         }
-        runner = Lanes(Path(), self.folder, environment)
+        runner = Lanes(Path(), self.commit, self.folder, environment)
         runner.run([[partial(self._run_point, runner, point) for point in lane] for lane in lanes.values()], jobs)
         for lane in lanes.keys() - {point.lane for point in self.left()}:
             runner.remove(lane)
@@ -213,11 +215,6 @@ class Experiments:
         log(f"{name} is done after {seconds / 60:.1f} min; {len(self.left())} left")
 
 
-def log(line: str) -> None:
-    """Print a line with the time of day."""
-    print(time.strftime("%H:%M:%S"), line, flush=True)
-
-
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every point.")] = 2,
     jobs: Annotated[int, typer.Option(min=0, help="Experiments at a time; 0: one a core.")] = 0,
@@ -245,7 +242,7 @@ def main(
         report(reports, results, missing, page)
     if problems:
         again = "the others are compared; the same command tries again"
-        raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})\n" + "\n".join(problems))
+        raise UserError(f"{len(problems)} of {len(selected)} experiments failed ({again})", *problems)
     if not results:
         raise UserError(f"{reports} holds no result of the profile {profile}; run `make bottleneck`")
 
@@ -255,12 +252,9 @@ def report(reports: Path, results: Sequence[Result], missing: Sequence[str], pag
     estimates = estimate(results)
     words = summary(results, estimates, missing)
     text = f"{table(results, estimates)}\n{words}\n"
-    with replacing(reports / "bottleneck.md") as draft:
-        draft.write_text(f"![{PLOT_TITLE}](bottleneck.png)\n\n{text}", encoding="utf-8")
-    write_json(reports / "bottleneck.json", as_json(results, estimates, words))
+    publish("bottleneck", text, as_json(results, estimates, words), reports, page)
     save_plot(reports / "bottleneck.png", results, estimates)
-    show("bottleneck", text, page)
-    print(f"written to {reports}/bottleneck.md, .json and .png")
+    print(f"written to {reports}/bottleneck.png")
 
 
 if __name__ == "__main__":

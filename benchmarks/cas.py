@@ -16,12 +16,11 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.report import percent
 from sketch2video.evaluation.scores import spread_evenly
-from sketch2video.files import replacing, write_json
 from sketch2video.generation import seeded
 from sketch2video.generation.seeded import ClipSampling, GeneratedClips, generate_clips
 from sketch2video.judges.faithfulness import JOINT, Share
@@ -149,11 +148,7 @@ def main(
         section = section.model_copy(update={"training": section.training.model_copy(update={"steps": steps})})
     chosen = experiment(data / "clips", clips, section, params.base.seed)
     found = measured(model, chosen, params, checkpoints)
-    table = markdown(found, chosen)
-    write_json(reports / f"{name}.json", as_json(found, chosen, model, params))
-    with replacing(reports / f"{name}.md") as partial:
-        partial.write_text(table, encoding="utf-8")
-    show(name, table, page)
+    publish(name, markdown(found, chosen), as_json(found, chosen, model, params), reports, page)
 
 
 def as_json(found: Mapping[str, Mapping[str, Share]], data: Experiment, model: Path, params: Params) -> dict[str, Any]:

@@ -20,11 +20,10 @@ import typer
 from benchmarks.clips import Clip, chosen_clips
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.curves import CurveSequence, fit_clip, fit_curves
 from sketch2video.curves.equation.measure import distances
 from sketch2video.curves.equation.stroke_keys import resampled
-from sketch2video.files import write_json
 from sketch2video.params import FitParams, load_params
 
 POINTS = 192
@@ -189,11 +188,10 @@ def main(
     chosen = chosen_clips(clips, params)
     measured = compare(chosen, params.fit)
     rows, names = summary(measured), [clip.name for clip in chosen]
-    write_json(output / f"{name}.json", {"rows": rows, "clips": dict(zip(names, measured, strict=True))})
     frames, height, width = chosen[0].ink.shape
     about = f"{len(chosen)} clips of {frames} frames of {width} x {height} px."
-    show(name, markdown(rows, about), page)
-    print(f"written to {output}")
+    results = {"rows": rows, "clips": dict(zip(names, measured, strict=True))}
+    publish(name, markdown(rows, about), results, output, page)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -107,12 +108,13 @@ def _embedded(params: Params, seed: int, what: list[Combination]) -> Clip:
 
 
 def real_clips(source: Path) -> list[Clip]:
-    """The videos of a CSV of captions, of a folder with a ``captions.csv``, or of a folder of videos.
+    """The videos of a source, see :func:`videos_of`, by the protocol.
 
     Raises:
-        UserError: there is no such file or folder, it names no video, or a video cannot be read.
+        UserError: there is no such file or folder, it names no video, a row of the CSV cannot be used, or a video
+            cannot be read.
     """
-    return [_real(path) for path in videos_of(source)]
+    return [_real(video.path) for video in videos_of(source)]
 
 
 def chosen_clips(source: Path | None, params: Params) -> list[Clip]:
@@ -120,21 +122,38 @@ def chosen_clips(source: Path | None, params: Params) -> list[Clip]:
     return embedded_clips(params) if source is None else real_clips(source)
 
 
-def videos_of(source: Path) -> list[Path]:
-    """The video files that :func:`real_clips` reads, each once."""
+class NamedVideo(NamedTuple):
+    """A video file with its caption, and its label if it has one; without a CSV the caption is the file's name."""
+
+    path: Path
+    caption: str
+    label: str | None = None
+
+
+def videos_of(source: Path) -> list[NamedVideo]:
+    """The videos of a CSV of captions, of a folder with a ``captions.csv``, or of a folder of videos.
+
+    Each file comes once, with the first of its captions.
+
+    Raises:
+        UserError: there is no such file or folder, it names no video, or a row of the CSV cannot be used.
+    """
     table = source / TABLE if source.is_dir() else source
     if table.suffix == ".csv" and table.exists():
         found = read_captions(table.parent, table.name)
         if found.rejected:
             first = found.rejected[0]
             raise UserError(f"{table}, line {first.row}: {first.reason}; fix or remove the row")
-        return list(dict.fromkeys(table.parent / row.path for row in found.rows))
+        named: dict[str, NamedVideo] = {}
+        for row in found.rows:
+            named.setdefault(row.path, NamedVideo(table.parent / row.path, row.caption, row.label))
+        return list(named.values())
     if not source.is_dir():
         raise UserError(f"{source} is not there; give a CSV of captions, or a folder of videos")
     videos = sorted(path for path in source.iterdir() if path.suffix.lower() in VIDEOS)
     if not videos:
         raise UserError(f"{source} holds no video and no {TABLE}; give a CSV of captions, or a folder of videos")
-    return videos
+    return [NamedVideo(path, path.stem) for path in videos]
 
 
 def _real(path: Path) -> Clip:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -19,17 +18,16 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
-from sketch2video.data.clips.shards import ShardReader, read_table
+from benchmarks.pipeline_bench import PipelineBench
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.errors import UserError
-from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
+from sketch2video.evaluation.evaluate import Data
 from sketch2video.evaluation.fidelity_scores import AskedDrawings, control_scores, measured
 from sketch2video.evaluation.scores import LEAST_CLIPS, Score, distance_scores, halves, share_scores
-from sketch2video.files import replacing, write_json
-from sketch2video.generation.seeded import Batches, ClipSampling, generate_clips
+from sketch2video.files import replacing
+from sketch2video.generation.seeded import ClipSampling
 from sketch2video.judges.faithfulness import can_be_judged
-from sketch2video.judges.shipped import judge_path, load_judge
-from sketch2video.judges.verdict import Verdict, judge_clips
+from sketch2video.judges.verdict import Verdict
 from sketch2video.params import Params, load_params
 from sketch2video.sketches.extract import draw_lines
 from sketch2video.systems.loading import content_hash, load_pipeline
@@ -53,7 +51,7 @@ DIGITS = {"control_px": 3, "control_f1": 3, "fvd_embedded": 1}
 Scores = dict[str, Score]
 
 
-class Bench:
+class ControlBench(PipelineBench):
     """Held-out clips, and how a pipeline follows their drawings.
 
     Args:
@@ -63,12 +61,9 @@ class Bench:
     """
 
     def __init__(self, params: Params, data: Data, number: int) -> None:
-        self.data, self.bootstrap = data, params.evaluate.bootstrap
+        super().__init__(data, number)
+        self.bootstrap = params.evaluate.bootstrap
         self.extract = partial(draw_lines, sketch=params.sketch)
-        self.rows, self.split = evaluated_rows(read_table(data.clips / "clips.parquet"), number)
-        self.judge = load_judge("video")
-        frames = ShardReader(data.clips).batch("frames", self.rows)
-        self.size, self.real = frames.shape[2], judge_clips(self.judge, frames)
 
     def drawings(self, pipeline: Any, batch_size: int) -> AskedDrawings:
         """The drawings of the real clips, of the kind that a pipeline follows.
@@ -84,21 +79,16 @@ class Bench:
     def measure(self, pipeline: Any, sampling: ClipSampling) -> Scores:
         """The scores of clips that are made now."""
         drawings = self.drawings(pipeline, sampling.batch_size)
-        way, given = list(ways_to_generate(pipeline.control, self.data, self.size).items())[-1]
         real = measured(drawings.real(), self.extract)
-        with TemporaryDirectory() as folder:
-            clips = generate_clips(pipeline, self.rows, sampling, Path(folder), way, given)
+        with self.generated(pipeline, sampling) as clips:
             followed = measured(drawings.generated(clips), self.extract)
-            judged = self._judged(clips.batches())
+            judged = self.judged(clips)
         return control_scores(followed, real, self.bootstrap, {}) | self._of_verdicts(judged)
 
     def real_scores(self, pipeline: Any, batch_size: int) -> Scores:
         """The scores of the real clips, beside their own drawings."""
         real = measured(self.drawings(pipeline, batch_size).real(), self.extract)
         return control_scores(real, real, self.bootstrap, {}) | self._of_verdicts(self.real)
-
-    def _judged(self, batches: Batches) -> Verdict:
-        return Verdict.concatenate([judge_clips(self.judge, frames) for frames, _ in batches])
 
     def _of_verdicts(self, verdict: Verdict) -> Scores:
         scores: Scores = {}
@@ -109,7 +99,9 @@ class Bench:
         return scores
 
 
-def over_scales(bench: Bench, pipeline: Any, sampling: ClipSampling, scales: Sequence[float]) -> list[dict[str, Any]]:
+def over_scales(
+    bench: ControlBench, pipeline: Any, sampling: ClipSampling, scales: Sequence[float]
+) -> list[dict[str, Any]]:
     """``scale`` and ``scores`` for each scale of the drawing's guidance."""
     rows = []
     for scale in tqdm(scales, desc="control_guidance_scale", unit="scale"):
@@ -119,7 +111,7 @@ def over_scales(bench: Bench, pipeline: Any, sampling: ClipSampling, scales: Seq
 
 
 def compare(
-    models: Sequence[Path], bench: Bench, sampling: ClipSampling, scales: Sequence[float] = SCALES
+    models: Sequence[Path], bench: ControlBench, sampling: ClipSampling, scales: Sequence[float] = SCALES
 ) -> dict[str, Any]:
     """All pipelines over the scales, with what everything was measured by."""
     results: dict[str, Any] = {}
@@ -132,8 +124,7 @@ def compare(
             "real": _kept(bench.real_scores(pipeline, own.batch_size)),
             "scales": over_scales(bench, pipeline, own, scales),
         }
-    protocol = {"clips": len(bench.rows), "split": bench.split, "video_judge": judge_path("video").name}
-    return {"protocol": protocol, "models": results}
+    return {"protocol": bench.protocol, "models": results}
 
 
 def _kept(scores: Scores) -> dict[str, Any]:
@@ -205,15 +196,11 @@ def main(
     """How far generated videos are from the drawings that they are made after, against the drawing's guidance."""
     page = page_of("control", write)
     params = load_params()
-    bench = Bench(params, Data(data / "clips", data / "sketches", data / "curves"), clips)
+    bench = ControlBench(params, Data(data / "clips", data / "sketches", data / "curves"), clips)
     results = compare(models or [Path("models/sketch_ldm")], bench, ClipSampling.of(params))
-    write_json(output / "control.json", results)
-    table = markdown(results)
-    with replacing(output / "control.md") as partial_path:
-        partial_path.write_text(table, encoding="utf-8")
+    publish("control", markdown(results), results, output, page)
     save_curves(output / "control.png", results)
-    show("control", table, page)
-    print(f"written to {output}/control.json, control.md and control.png")
+    print(f"written to {output}/control.png")
 
 
 if __name__ == "__main__":

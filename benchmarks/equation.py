@@ -23,10 +23,9 @@ from benchmarks.clock import clocked, weighed
 from benchmarks.command import run as run_command
 from benchmarks.methods import Drawn
 from benchmarks.race import race
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from benchmarks.truth import agreement, motion_residual, outline_distances, start_and_direction, strokes_an_outline
 from sketch2video.curves.equation.measure import displacement, distances, kept
-from sketch2video.files import replacing, write_json
 from sketch2video.params import FitParams, load_params
 from sketch2video.scenes.synthetic import SHAPES
 
@@ -164,31 +163,41 @@ def _percentile(values: np.ndarray) -> float | None:
     return float(np.percentile(values, 95)) if len(values) else None
 
 
-def compare(clips: Sequence[Clip], fit: FitParams, few: int, output: Path) -> dict[str, Any]:
-    """Run all methods on all clips, each in a process of its own; write ``equation.json``, ``.md`` and pictures."""
+def compare(
+    clips: Sequence[Clip], fit: FitParams, few: int, output: Path, name: str, page: Path | None = None
+) -> dict[str, Any]:
+    """Run all methods on all clips, each in a process of its own; publish the results, and write four pictures.
+
+    Args:
+        clips: at least one.
+        fit: settings of the fit.
+        few: frames of each clip for slow methods.
+        output: folder of the results.
+        name: of the table and of ``<name>.json`` and ``.md``; it begins the names of the pictures.
+        page: see :func:`benchmarks.tables.publish`.
+    """
     rows: dict[str, Any] = {}
     by_clip: dict[str, Any] = {clip.name: {} for clip in clips}
     drawings: dict[str, Drawn] = {}
     shown = len(clips) // 3
-    for name, (method, frames) in compared(few).items():
+    for way, (method, frames) in compared(few).items():
         seen = [clip.first(frames) for clip in clips]
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
             runs, peak = alone.submit(weighed, partial(run, method, seen, fit)).result()
-        rows[name] = {**measured(seen, runs), "peak_mib": peak}
+        rows[way] = {**measured(seen, runs), "peak_mib": peak}
         for clip, one in zip(seen, runs, strict=True):
-            by_clip[clip.name][name] = measured([clip], [one])
-        drawings[name] = runs[shown].drawn
-        print(f"{name}: {rows[name]['ink_to_curve_px']:.2f} px, {rows[name]['cpu_ms']:.1f} ms of CPU a frame")
+            by_clip[clip.name][way] = measured([clip], [one])
+        drawings[way] = runs[shown].drawn
+        print(f"{way}: {rows[way]['ink_to_curve_px']:.2f} px, {rows[way]['cpu_ms']:.1f} ms of CPU a frame")
     chosen = [clips[i] for i in np.linspace(0, len(clips) - 1, min(RACING_CLIPS, len(clips))).round().astype(int)]
     results = {"methods": rows, "clips": by_clip, "race": race(chosen, fit), "fit": fit.model_dump()}
-    write_json(output / "equation.json", results)
-    with replacing(output / "equation.md") as partial_file:
-        partial_file.write_text(markdown(results), encoding="utf-8")
-    plots.save_comparison(output / "comparison.png", rows)
-    plots.save_race(output / "error_against_time.png", results["race"])
-    plots.save_drawings(output / "drawings.png", clips[shown], drawings)
+    publish(name, markdown(results), results, output, page)
+    plots.save_comparison(output / f"{name}_comparison.png", rows)
+    plots.save_race(output / f"{name}_error_against_time.png", results["race"])
+    plots.save_drawings(output / f"{name}_drawings.png", clips[shown], drawings)
     before, after = methods.fitted_alone(clips[shown].ink, fit), methods.fitted(clips[shown].ink, fit)
-    plots.save_trajectories(output / "trajectories.png", clips[shown].name, before, after)
+    plots.save_trajectories(output / f"{name}_trajectories.png", clips[shown].name, before, after)
+    print(f"written to {output}/{name}_*.png")
     return results
 
 
@@ -246,8 +255,7 @@ def main(
     page = page_of(name, write)
     params = load_params()
     chosen = chosen_clips(clips, params)
-    show(name, markdown(compare(chosen, params.fit, few, output)), page)
-    print(f"written to {output}")
+    compare(chosen, params.fit, few, output, name, page)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.command import run as run_command
 from benchmarks.stroke_errors import match_strokes, part_of
-from benchmarks.stroke_ways import Bench, Sampling, about, seen
+from benchmarks.stroke_ways import HeldOutDrawings, Sampling, about, seen
 from benchmarks.strokes import (
     Clips,
     ClipsCount,
@@ -35,6 +35,7 @@ from benchmarks.strokes import (
     labelled_clips,
     names_in,
     percent,
+    two_decimals,
 )
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
@@ -122,23 +123,26 @@ class Painter:
 
 
 def measured(
-    bench: Bench, clips: Sequence[Mapping[int, CurveSequence]], judge: TrainedJudge, painter: Painter | None
+    held_out: HeldOutDrawings,
+    clips: Sequence[Mapping[int, CurveSequence]],
+    judge: TrainedJudge,
+    painter: Painter | None,
 ) -> list[dict[str, Any]]:
     """Draw and measure all ways.
 
     Args:
-        bench: N clips, and the network.
+        held_out: N clips, and the network.
         clips: drawings of these clips by frame, as a user gives them.
         judge: of drawings.
         painter: None: nothing is painted.
 
     Returns:
         For each way ``given``, the names of the given frames, and ``way``; ``between``, distances from the real
-        drawings in the other frames (:meth:`Bench.distances`), and ``strokes_px_of``, those of strokes by motion where
-        clips have one; ``as_asked``, shares of the judge of drawings; ``painted``, share of videos, None without a
-        painter; ``seconds`` a clip, None where nothing is sampled.
+        drawings in the other frames (:meth:`HeldOutDrawings.distances`), and ``strokes_px_of``, those of strokes by
+        motion where clips have one; ``as_asked``, shares of the judge of drawings; ``painted``, share of videos, None
+        without a painter; ``seconds`` a clip, None where nothing is sampled.
     """
-    length = len(bench.real[0])
+    length = len(held_out.real[0])
     found = []
 
     def add(given: str, way: str, frames: Sequence[int], drawn: list[CurveSequence], seconds: float | None) -> None:
@@ -149,9 +153,9 @@ def measured(
                 "given": given,
                 "way": way,
                 "frames": list(frames),
-                "between": bench.distances(drawn, others),
-                "strokes_px_of": by_motion(bench, drawn, others),
-                "as_asked": {k: about(share) for k, share in faithfulness(verdict, bench.rows).items()}
+                "between": held_out.distances(drawn, others),
+                "strokes_px_of": by_motion(held_out, drawn, others),
+                "as_asked": {k: about(share) for k, share in faithfulness(verdict, held_out.rows).items()}
                 if verdict
                 else {},
                 "painted": painter and painter.as_asked(drawn, f"{way}, {given}"),
@@ -159,23 +163,23 @@ def measured(
             }
         )
 
-    add(NOTHING, TEXT, [], *bench.drawn())
+    add(NOTHING, TEXT, [], *held_out.drawn())
     for name, frames in given_frames(length).items():
-        known = known_of(bench.vae, clips, frames, length)
-        add(name, STRAIGHT, frames, bench.interpolated(known), None)
-        add(name, DRAWN, frames, *bench.drawn(known))
+        known = known_of(held_out.vae, clips, frames, length)
+        add(name, STRAIGHT, frames, held_out.interpolated(known), None)
+        add(name, DRAWN, frames, *held_out.drawn(known))
     return found
 
 
-def by_motion(bench: Bench, drawn: Sequence[CurveSequence], frames: Sequence[int]) -> dict[str, float]:
+def by_motion(held_out: HeldOutDrawings, drawn: Sequence[CurveSequence], frames: Sequence[int]) -> dict[str, float]:
     """Mean distance of matched strokes of the clips of each motion, px; empty where clips have none."""
-    if "motion" not in bench.rows or bench.rows["motion"].isna().any():
+    if "motion" not in held_out.rows or held_out.rows["motion"].isna().any():
         return {}
     sums: dict[str, np.ndarray] = {}
-    for motion, real, made in zip(bench.rows["motion"], bench.real, drawn, strict=True):
+    for motion, real, made in zip(held_out.rows["motion"], held_out.real, drawn, strict=True):
         matched = match_strokes(part_of(real, frames), part_of(made, frames))
         total = sums.setdefault(motion, np.zeros(2))
-        total += (matched.distance * bench.size, matched.frames)
+        total += (matched.distance * held_out.size, matched.frames)
     return {motion: float(distance / max(count, 1)) for motion, (distance, count) in sorted(sums.items())}
 
 
@@ -187,7 +191,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     rows = []
     for way in ways:
         between, share = way["between"], list(way["as_asked"].values())[-1:]
-        strokes = "–" if between["strokes_px"] is None else f"{between['strokes_px']:.2f}"
+        strokes = two_decimals(between["strokes_px"])
         rows.append(
             [
                 way["given"],
@@ -261,7 +265,7 @@ def compare(
     rows = rows[usable].reset_index(drop=True)
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist()).to(vae.device)
     judge = judge_of_drawings(curves, table, labels, output, settings=settings)
-    bench = Bench(vae, text, curves, rows, sampling, size)
+    held_out = HeldOutDrawings(vae, text, curves, rows, sampling, size)
     painter = None
     if painting is not None:
         folder, trained_judge, call = painting
@@ -270,7 +274,7 @@ def compare(
             raise UserError(f"--pipeline {of_videos}")
         painter = Painter(folder, rows, of_videos, call)
     found = {
-        "ways": measured(bench, drawings, judge, painter),
+        "ways": measured(held_out, drawings, judge, painter),
         "protocol": {
             "split": split,
             "clips": len(rows),

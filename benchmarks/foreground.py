@@ -21,9 +21,9 @@ import typer
 
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.errors import UserError
-from sketch2video.files import replacing, write_json
+from sketch2video.files import replacing
 from sketch2video.media.codec import read_clip, read_companion
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
@@ -80,11 +80,10 @@ def main(
         rows.append(clip.about | {"iou": scores.mean(), "worst": scores.min(), "ms": 1000 * seconds / len(masks)})
     table = pd.DataFrame(rows)
     about = {"segmenter": segmenter, "clips": len(clips), "frames": base.frames, "size": size}
-    write_json(reports / f"{name}.json", {"protocol": about, "clips": table.to_dict("records")})
-    with replacing(reports / f"{name}.md") as partial:
-        partial.write_text(markdown(table, about))
+    results = {"protocol": about, "clips": table.to_dict("records")}
+    publish(name, markdown(table, about), results, reports, page)
     save_sheet(reports / f"{name}.png", clips, found, table)
-    show(name, markdown(table, about), page)
+    print(f"written to {reports}/{name}.png")
 
 
 def embedded_clips(seed: int, scenes: int, frames: int, size: int) -> list[Clip]:

@@ -35,21 +35,26 @@ TARGETS = ("evaluate", "systems/text_ldm/dvc.yaml:evaluate")
 """Stages that every experiment reproduces, with all that they need."""
 
 
-def code_version(root: Path) -> dict[str, str]:
-    """Git's hashes of ``CODE``.
+def last_commit(root: Path) -> str:
+    """The hash of the last commit."""
+    return _git(root, "rev-parse", "HEAD")
+
+
+def code_version(root: Path, commit: str) -> dict[str, str]:
+    """Git's hashes of ``CODE`` in a commit.
 
     Raises:
-        UserError: the code is not as it was committed.
+        UserError: the code of the working tree is not that of the commit.
     """
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    changed = _git(root, "diff", "--name-only", commit, "--", *CODE).splitlines()
     if changed:
-        raise UserError(f"{changed.split()[-1]} is not as committed, and experiments run what is; commit it first")
-    return dict(zip(CODE, _git(root, "rev-parse", *(f"HEAD:{name}" for name in CODE)).split(), strict=True))
+        raise UserError(f"{changed[-1]} is not as committed, and experiments run what is; commit it first")
+    return dict(zip(CODE, _git(root, "rev-parse", *(f"{commit}:{name}" for name in CODE)).split(), strict=True))
 
 
-def committed(root: Path, path: str) -> str:
-    """A file's text in the last commit."""
-    return _git(root, "show", f"HEAD:{path}") + "\n"
+def committed(root: Path, path: str, commit: str) -> str:
+    """A file's text in a commit."""
+    return _git(root, "show", f"{commit}:{path}") + "\n"
 
 
 class Lanes:
@@ -57,12 +62,13 @@ class Lanes:
 
     Args:
         root: the repository.
+        commit: hash of the commit whose code all experiments run, whatever is committed meanwhile.
         folder: folder of lanes and their logs.
         environment: variables that the experiments get beside those of this process.
     """
 
-    def __init__(self, root: Path, folder: Path, environment: Mapping[str, str]) -> None:
-        self.root, self.folder = root.resolve(), folder.resolve()
+    def __init__(self, root: Path, commit: str, folder: Path, environment: Mapping[str, str]) -> None:
+        self.root, self.commit, self.folder = root.resolve(), commit, folder.resolve()
         programs = Path(sys.executable).parent  # where dvc and sketch2video are
         path = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
         self.environment = guarded({**os.environ, "PATH": path, **environment})
@@ -105,8 +111,8 @@ class Lanes:
         if not checkout.exists():
             self._clone(checkout)
         (checkout / ".git/index.lock").unlink(missing_ok=True)  # of a killed git
-        _git(checkout, "fetch", "--quiet", "origin", "HEAD")
-        _git(checkout, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        _git(checkout, "fetch", "--quiet", "origin", self.commit)  # by its hash: HEAD may be another one by now
+        _git(checkout, "checkout", "--quiet", "--force", "--detach", self.commit)
         shutil.copyfile(params, checkout / "params.yaml")
         self._dvc(checkout, log, "repro", *TARGETS)
         # Git ignores reports, and DVC saves ignored files only if they are listed.

@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,19 +24,20 @@ import typer
 from safetensors.numpy import load_file
 
 from benchmarks import drawing_control, limit_experiments, limit_training
+from benchmarks.command import log
 from benchmarks.command import run as run_command
 from benchmarks.lanes import alone
 from benchmarks.limit_experiments import Experiment, experiments
 from benchmarks.limit_sheet import save_limits_sheet
 from benchmarks.limit_training import RESULT, SHOWN, prepare, run_experiment
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.code import code_digest
 from sketch2video.data.clips.shards import read_table
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import mean
 from sketch2video.evaluation.evaluate import Data
 from sketch2video.evaluation.scores import spread
-from sketch2video.files import read_json, replacing, sha256_of_value, write_json
+from sketch2video.files import read_json, sha256_of_value
 from sketch2video.guard import guarded
 from sketch2video.params import Params, load_params
 
@@ -163,11 +163,6 @@ def _run_with_log(one: Planned) -> None:
         one.run()
 
 
-def log(line: str) -> None:
-    """Print a line with the time of day."""
-    print(time.strftime("%H:%M:%S"), line, flush=True)
-
-
 def minutes(result: Mapping[str, Any]) -> float:
     """Wall time of trainings, painting and scoring."""
     return float(sum(result["seconds"].values())) / 60
@@ -234,16 +229,13 @@ def gain(result: Mapping[str, Any], reference: Mapping[str, Any] | None, resampl
 
 
 def report(planned: Sequence[Planned], output: Path, name: str, page: Path | None) -> None:
-    """Write and show the results that there are: ``limits.json``, ``limits.md`` and ``sheet.png``."""
+    """Write and show the results that there are: ``<name>.json``, ``<name>.md`` and ``sheet.png``."""
     done = {one.experiment.name: one for one in planned if one.is_done}
     results = {experiment: read_json(one.folder / RESULT) for experiment, one in done.items()}
-    text = table(results)
-    write_json(output / "limits.json", results)
-    with replacing(output / "limits.md") as partial:
-        partial.write_text(f"{text}\n", encoding="utf-8")
+    made = "; ".join(dict.fromkeys(result["made"] for result in results.values()))
+    publish(name, table(results), results, output, page, made)
     save_limits_sheet(output / "sheet.png", {key: load_file(one.folder / SHOWN) for key, one in done.items()})
-    show(name, text, page, "; ".join(dict.fromkeys(result["made"] for result in results.values())))
-    print(f"written to {output}")
+    print(f"written to {output}/sheet.png")
 
 
 def main(

@@ -24,8 +24,7 @@ import typer
 from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from benchmarks.plots import save_loader
-from benchmarks.tables import Write, as_table, page_of, show
-from sketch2video.files import replacing, write_json
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.media.containers import opened_video, pixel_aspect_of
 from sketch2video.media.seeking import FrameReader, index_frames
 from sketch2video.media.shown import shown
@@ -134,13 +133,9 @@ def main(
             write_long_video(path, frames, group)
             rows += measured(path, min(wanted, frames), group)
     about = {"frames": frames, "height": HEIGHT, "width": WIDTH, "codec": "h264, 3 B-frames", "wanted": wanted}
-    write_json(reports / "loader.json", {"video": about, "rows": rows})
-    table = as_markdown(rows)
-    with replacing(reports / "loader.md") as partial:
-        partial.write_text(table, encoding="utf-8")
+    publish("loader", as_markdown(rows), {"video": about, "rows": rows}, reports, page)
     save_loader(reports / "loader.png", rows)
-    show("loader", table, page)
-    print(f"written to {reports}/loader.{{json,md,png}}")
+    print(f"written to {reports}/loader.png")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from benchmarks.command import run as run_command
 from benchmarks.identity import identity
 from benchmarks.plots import save_steadiness
 from benchmarks.seams import borders, changes, seams
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.curves import CurveSequence, fit_curves
 from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.video_transformer import VideoTransformer
@@ -46,7 +46,6 @@ from sketch2video.diffusion.windows import window_starts
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, motion, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.files import replacing, write_json
 from sketch2video.judges.faithfulness import JOINT, faithfulness
 from sketch2video.judges.shipped import load_judge
 from sketch2video.judges.verdict import judge_clips
@@ -180,17 +179,18 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: V
         output: the video, as latents.
     """
     first = slice(pipeline.config.window)
-    ink = torch.from_numpy(output.sketches)[:, first, None].float() / 255
-    windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps]))
-    text = windows.text
-    data = pipeline.normalised(output.frames[:, first])
     network = copy.deepcopy(pipeline.transformer).requires_grad_(True)
-    everywhere, whole = torch.ones(()), LossWeights(1.0, 0.0, 0.0)
+    device = network.device
+    ink = torch.from_numpy(output.sketches)[:, first, None].to(device).float() / 255
+    windows = pipeline.windows([(0, subject.caption)], ink, torch.tensor([subject.fps], device=device))
+    text = windows.text
+    data = pipeline.normalised(output.frames[:, first].to(device))
+    everywhere, whole = torch.ones((), device=device), LossWeights(1.0, 0.0, 0.0)
 
     def error(step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         time = pipeline.objective.times(1, generator)
-        noise = torch.randn(data.shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16"):
+        noise = torch.randn(data.shape, generator=generator, device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision() == "bf16"):
             predicted = network(
                 pipeline.objective.noisy(data, noise, time),
                 time,
@@ -201,7 +201,15 @@ def tuned_on_one_window(pipeline: LongVideoPipeline, subject: Subject, output: V
             )
         return pipeline.objective.residual(predicted, data, noise, time), everywhere, everywhere
 
-    tune(error, network.parameters(), whole, steps=ONE_SHOT_STEPS, learning_rate=ONE_SHOT_RATE, seed=subject.seed)
+    tune(
+        error,
+        network.parameters(),
+        whole,
+        steps=ONE_SHOT_STEPS,
+        learning_rate=ONE_SHOT_RATE,
+        seed=subject.seed,
+        device=device,
+    )
     return network.requires_grad_(False)
 
 
@@ -284,11 +292,8 @@ def report(reports: Path, name: str, rows: Sequence[dict[str, Any]], page: Path 
     found = found.where(found.notna(), None)
     table = found.rename(columns=COLUMNS)
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    text = as_table(list(table.columns), cells) + "\n"
-    write_json(reports / f"{name}.json", {"threads": torch.get_num_threads(), "rows": found.to_dict("records")})
-    with replacing(reports / f"{name}.md") as partial_file:
-        partial_file.write_text(text, encoding="utf-8")
-    show(name, text, page)
+    text = as_table(list(table.columns), cells)
+    publish(name, text, {"threads": torch.get_num_threads(), "rows": found.to_dict("records")}, reports, page)
 
 
 def _cell(value: Any) -> str:

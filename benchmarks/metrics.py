@@ -25,19 +25,17 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.clips import TABLE
+from benchmarks.clips import videos_of
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
-from sketch2video.data.sources.captions import read_captions
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves, inception_scores
-from sketch2video.files import replacing, write_json
+from sketch2video.files import replacing
 from sketch2video.judges.faithfulness import JOINT, can_be_judged, faithfulness
 from sketch2video.judges.shipped import judge_path, load_judge
 from sketch2video.judges.verdict import ATTRIBUTES, Verdict, judge_clips
 from sketch2video.media.codec import read_clip
-from sketch2video.media.containers import VIDEOS
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, caption_of, render_scene, sample_scene
 
@@ -126,7 +124,7 @@ NEARLY = 0.9
 
 def main(
     clips: Annotated[Path | None, typer.Argument(help="A captions.csv, or a folder of videos")] = None,
-    reports: Annotated[Path, typer.Option(help="Where metrics.json and metrics.png go")] = Path("reports/bench"),
+    reports: Annotated[Path, typer.Option(help="Where metrics.{json,md,png} go")] = Path("reports/bench"),
     write: Write = False,
 ) -> None:
     """Show how each metric goes while clips are spoiled, and whether it goes steadily (Spearman's rho)."""
@@ -134,7 +132,7 @@ def main(
     page = page_of(name, write)
     frames, rows = embedded_clips() if clips is None else clips_of(clips)
     curves = measured(frames, rows)
-    rhos = {metric: {name: rho(values) for name, values in row.items()} for metric, row in curves.items()}
+    rhos = {metric: {spoil: rho(values) for spoil, values in row.items()} for metric, row in curves.items()}
     protocol = {
         "clips": str(clips) if clips else "embedded",
         "number": len(frames),
@@ -142,12 +140,11 @@ def main(
         "size": frames.shape[2],
         "video_judge": judge_path("video").name,
     }
-    about = {name: {"levels": one.levels, "unit": one.unit} for name, one in CORRUPTIONS.items()}
-    write_json(
-        reports / "metrics.json", {"protocol": protocol, "corruptions": about, "curves": curves, "spearman_rho": rhos}
-    )
-    save_curves(reports / "metrics.png", curves)
-    show(name, markdown(curves), page)
+    about = {spoil: {"levels": one.levels, "unit": one.unit} for spoil, one in CORRUPTIONS.items()}
+    results = {"protocol": protocol, "corruptions": about, "curves": curves, "spearman_rho": rhos}
+    publish(name, markdown(curves), results, reports, page)
+    save_curves(reports / f"{name}.png", curves)
+    print(f"written to {reports}/{name}.png")
 
 
 def embedded_clips() -> tuple[np.ndarray, pd.DataFrame]:
@@ -166,23 +163,21 @@ def embedded_clips() -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def clips_of(source: Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """At most 54 videos, evenly over a CSV of captions, or over a folder, at the size of ``params.yaml``.
+    """At most 54 videos, evenly over those that a source names, at the size of ``params.yaml``.
+
+    Args:
+        source: see :func:`~benchmarks.clips.videos_of`.
 
     Raises:
-        UserError: there is no such file or folder, it names no video, or a video cannot be read.
+        UserError: there is no such file or folder, it names fewer than two videos, a row of the CSV cannot be used, or
+            a video cannot be read.
     """
     base = load_params().base
-    table = source / TABLE if source.is_dir() else source
-    if table.suffix == ".csv" and table.exists():
-        usable = read_captions(table.parent, table.name).rows
-        found = [(table.parent / row.path, row.caption, row.label) for row in usable]
-    else:
-        videos = sorted(source.iterdir()) if source.is_dir() else []
-        found = [(path, path.stem, None) for path in videos if path.suffix.lower() in VIDEOS]
+    found = videos_of(source)
     if len(found) < 2:
-        raise UserError(f"{source} names fewer than two videos; give a CSV of captions, or a folder of videos")
+        raise UserError(f"{source} names only one video; give two at least")
     indices = sorted(set(np.linspace(0, len(found) - 1, MOST_CLIPS).round().astype(int).tolist()))
-    rows = pd.DataFrame([found[i] for i in indices], columns=["path", "caption", "label"])
+    rows = pd.DataFrame([found[i] for i in indices])
     frames = np.stack([read_clip(path, base.frames, base.size).frames for path in rows["path"]])
     return frames, rows.assign(clip_id=rows.index.map("{:03d}".format))
 

@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.clips import Clip
 from benchmarks.methods import Drawn
@@ -42,7 +38,8 @@ STEADINESS = {
 
 def save_comparison(path: Path, rows: Mapping[str, Any]) -> None:
     """One panel a measure, one bar a method."""
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(14, 3.6), sharey=True, layout="constrained")
+    figure = Figure(figsize=(14, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(PANELS), sharey=True)
     for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
         values = [row[column] or 0.0 for row in rows.values()]
         bars = axis.barh(list(rows), values, color=["tab:orange" if "this" in name else "tab:grey" for name in rows])
@@ -57,7 +54,8 @@ def save_comparison(path: Path, rows: Mapping[str, Any]) -> None:
 
 def save_race(path: Path, race: Mapping[str, Any]) -> None:
     """Error against CPU time, of this fit by its rounds and of gradient descent by its schedules."""
-    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axis = figure.subplots()
     for (steps, points), grey in zip(race["descent"].items(), ("0.7", "0.5", "0.2"), strict=True):
         axis.plot(*np.transpose(points), color=grey, label=f"gradient descent, planned for {steps} steps")
     ms, error = np.transpose(race["fit"])
@@ -82,7 +80,8 @@ def save_drawings(path: Path, clip: Clip, drawings: Mapping[str, Drawn]) -> None
     margin = width / 16
     left, right = columns.min() - margin, columns.max() + margin
     top, bottom = rows.min() - margin, rows.max() + margin
-    figure, axes = plt.subplots(2, (len(drawings) + 3) // 2, figsize=(13, 7), layout="constrained")
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    axes = figure.subplots(2, (len(drawings) + 3) // 2)
     panels = iter(axes.ravel())
     for picture, title in ((clip.frames[t], clip.name), (255 - clip.ink[t], "ink")):
         axis = next(panels)
@@ -105,7 +104,8 @@ def save_trajectories(path: Path, title: str, before: CurveSequence, after: Curv
     The lowest coefficients of x, in frame widths, of the strokes that are seen most; a colour a stroke. The line is
     broken where a stroke is not seen.
     """
-    figure, axes = plt.subplots(COEFFICIENTS, 2, figsize=(11, 8), sharex=True, sharey="row", layout="constrained")
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes = figure.subplots(COEFFICIENTS, 2, sharex=True, sharey="row")
     for column, (name, sequence) in enumerate((("every frame alone", before), ("tracked", after))):
         visible = sequence.visible
         for slot in np.argsort(-visible.sum(0), kind="stable")[:TRAJECTORIES]:
@@ -122,7 +122,8 @@ def save_trajectories(path: Path, title: str, before: CurveSequence, after: Curv
 def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Frames a second of every way to random frames, one panel a distance of key frames."""
     groups = sorted({row["group"] for row in rows})
-    figure, axes = plt.subplots(1, len(groups), figsize=(10, 2.4), sharey=True, sharex=True, layout="constrained")
+    figure = Figure(figsize=(10, 2.4), layout="constrained")
+    axes = figure.subplots(1, len(groups), sharey=True, sharex=True)
     for axis, group in zip(axes, groups, strict=True):
         of_group = [row for row in rows if row["group"] == group]
         colours = ["tab:grey" if row["method"] == "decode all" else "tab:orange" for row in of_group]
@@ -138,10 +139,8 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def save_steadiness(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """One panel a measure that any row has, one bar a way to make long videos; the first is also a line."""
     shown = {column: title for column, title in STEADINESS.items() if not all(math.isnan(row[column]) for row in rows)}
-    figure, panels = plt.subplots(
-        1, len(shown), figsize=(3.2 * len(shown), 3.4), sharey=True, squeeze=False, layout="constrained"
-    )
-    axes = panels[0]
+    figure = Figure(figsize=(3.2 * len(shown), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     names = [row["way"] for row in rows]
     for axis, (column, title) in zip(axes, shown.items(), strict=True):
         values = [row[column] for row in rows]
@@ -171,7 +170,8 @@ def save_distributions(
     """
     ways = list(dict.fromkeys([*samples, *apart]))
     colours = dict(zip(ways, ("0.7", "tab:orange", "tab:blue", "tab:green"), strict=False))
-    figure, axes = plt.subplots(1, len(titles) + 1, figsize=(3.6 * (len(titles) + 1), 3.4), layout="constrained")
+    figure = Figure(figsize=(3.6 * (len(titles) + 1), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(titles) + 1)
     for axis, (name, title) in zip(axes, titles.items(), strict=False):
         bins = _bins(np.concatenate([of[name] for of in samples.values()]))
         for way, of in samples.items():
@@ -197,7 +197,6 @@ def _bins(values: np.ndarray) -> np.ndarray:
     return np.linspace(low, max(top, low + 1e-6), HISTOGRAM_BINS + 1)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with replacing(path) as partial:
-        figure.savefig(partial, dpi=110)
-    plt.close(figure)
+        figure.savefig(partial, dpi=110, format="png")

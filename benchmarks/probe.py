@@ -21,7 +21,7 @@ import torch
 import typer
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.controls.sketch import fitted_curves
 from sketch2video.curve_vae import CurveVAE, sample_curves
 from sketch2video.curve_vae.training import train_curve_vae
@@ -30,7 +30,6 @@ from sketch2video.curves.fitting.series import project, resample, start_canonica
 from sketch2video.curves.fitting.stage import fit
 from sketch2video.data.clips.shards import clip_ids_of, read_shard, read_table, shard_path, write_shard, write_table
 from sketch2video.data.ingest.stage import ingest
-from sketch2video.files import write_json
 from sketch2video.judges.faithfulness import JOINT, Share, faithfulness
 from sketch2video.judges.shipped import load_judge
 from sketch2video.judges.verdict import Verdict, judge_clips
@@ -193,9 +192,7 @@ def main(
     page = page_of("probe", write)
     with TemporaryDirectory() as folder:
         results = probe(load_params(), Path(folder))
-    write_json(output / "probe.json", results)
-    show("probe", markdown(results), page)
-    print(f"written to {output}/probe.json")
+    publish("probe", markdown(results), results, output, page)
 
 
 def markdown(results: dict[str, Any]) -> str:

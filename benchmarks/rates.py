@@ -25,7 +25,7 @@ from benchmarks.limit_experiments import Experiment
 from benchmarks.limit_sheet import save_limits_sheet
 from benchmarks.limit_training import SHOWN, paint, prepare, save_shown, stages
 from benchmarks.step_flop import flop_of_tasks
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.autoencoder.training import AutoencoderTask as FramesTask
 from sketch2video.controls import find_control
 from sketch2video.curve_vae.autoencoder_task import AutoencoderTask as StrokesTask
@@ -35,7 +35,6 @@ from sketch2video.data.clips.shards import read_table
 from sketch2video.diffusion.training import VideoLDMTask
 from sketch2video.errors import UserError
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.files import replacing, write_json
 from sketch2video.networks.precision import device_name, precision
 from sketch2video.params import Params, TrainingParams
 from sketch2video.text.training import MaskedLanguageModelling
@@ -282,12 +281,9 @@ def main(
             "frames": f"{full.base.frames} of {full.base.size} px",
             "on": torch.cuda.get_device_name() if device.type == "cuda" else "the CPU",
         }
-        text = markdown(rates, product, about)
-        write_json(output / "rates.json", {"product": product, "rates": [vars(rate) for rate in rates], **about})
-        with replacing(output / "rates.md") as draft:
-            draft.write_text(text, encoding="utf-8")
-    show("rates", text, page)
-    print(f"written to {output}")
+        results = {"product": product, "rates": [vars(rate) for rate in rates], **about}
+        publish("rates", markdown(rates, product, about), results, output, page)
+        print(f"written to {output}/sheet.png")
 
 
 if __name__ == "__main__":

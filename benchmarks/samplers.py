@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,17 +19,16 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
-from sketch2video.data.clips.shards import ShardReader, read_table
+from benchmarks.pipeline_bench import PipelineBench
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.evaluation.consistency import Steadiness, steadiness
-from sketch2video.evaluation.evaluate import Data, evaluated_rows, ways_to_generate
+from sketch2video.evaluation.evaluate import Data
 from sketch2video.evaluation.judged import OTHER_DOMAIN
 from sketch2video.evaluation.scores import LEAST_CLIPS, distance_scores, halves
-from sketch2video.files import replacing, write_json
-from sketch2video.generation.seeded import ClipSampling, Given, generate_clips
+from sketch2video.files import replacing
+from sketch2video.generation.seeded import ClipSampling
 from sketch2video.judges.faithfulness import JOINT, can_be_judged, faithfulness
-from sketch2video.judges.shipped import judge_path, load_judge
-from sketch2video.judges.verdict import Verdict, judge_clips
+from sketch2video.judges.verdict import Verdict
 from sketch2video.params import load_params
 from sketch2video.systems.loading import content_hash, load_pipeline
 
@@ -52,8 +50,8 @@ Row = dict[str, Any]
 """How clips were made, and what is measured of them; None where the clips do not allow a measure."""
 
 
-class Bench:
-    """Held-out clips, and how a pipeline that makes them again is measured.
+class SamplerBench(PipelineBench):
+    """Held-out clips, and the quality of those that a pipeline makes.
 
     Args:
         data: folders of the outputs of the data stages.
@@ -61,28 +59,14 @@ class Bench:
     """
 
     def __init__(self, data: Data, number: int) -> None:
-        self.data = data
-        self.rows, self.split = evaluated_rows(read_table(data.clips / "clips.parquet"), number)
-        self.judge = load_judge("video")
-        frames = ShardReader(data.clips).batch("frames", self.rows)
-        self.size = frames.shape[2]
-        self.real, self.steady = judge_clips(self.judge, frames), steadiness(frames)
-
-    def way(self, pipeline: Any) -> tuple[str, Given | None]:
-        """How the clips are generated: with the pictures of the real ones where the system can be given them."""
-        return list(ways_to_generate(pipeline.control, self.data, self.size).items())[-1]
+        super().__init__(data, number)
+        self.steady = steadiness(self.real_frames())
 
     def measure(self, pipeline: Any, sampling: ClipSampling) -> dict[str, float | None]:
         """The numbers of ``COLUMNS`` for clips that are made now."""
-        way, given = self.way(pipeline)
-        with TemporaryDirectory() as folder:
-            clips = generate_clips(pipeline, self.rows, sampling, Path(folder), f"{way}, {sampling.sampler}", given)
-            verdicts, steady = [], []
-            for frames, _ in clips.batches():
-                verdicts.append(judge_clips(self.judge, frames))
-                steady.append(steadiness(frames))
-            seconds = sum(clips.seconds.values())
-        return self._numbers(Verdict.concatenate(verdicts), Steadiness.concatenate(steady)) | {"seconds": seconds}
+        with self.generated(pipeline, sampling) as clips:
+            steady = Steadiness.concatenate([steadiness(frames) for frames, _ in clips.with_curves()])
+            return self._numbers(self.judged(clips), steady) | {"seconds": sum(clips.seconds.values())}
 
     def real_numbers(self) -> dict[str, float | None]:
         """The same of the real clips; their distance is the floor, between two halves of them."""
@@ -98,7 +82,7 @@ class Bench:
         return {"faithfulness_joint": joint, "fvd_embedded": distance, "flicker": flicker}
 
 
-def over_steps(bench: Bench, pipeline: Any, sampling: ClipSampling, steps: Sequence[int]) -> list[Row]:
+def over_steps(bench: SamplerBench, pipeline: Any, sampling: ClipSampling, steps: Sequence[int]) -> list[Row]:
     """Every sampler that the pipeline's objective allows, in more and more steps."""
     settings = [(sampler, count) for sampler in pipeline.samplers for count in steps]
     rows = []
@@ -109,7 +93,7 @@ def over_steps(bench: Bench, pipeline: Any, sampling: ClipSampling, steps: Seque
 
 
 def over_guidance(
-    bench: Bench, pipeline: Any, sampling: ClipSampling, text: Sequence[float], control: Sequence[float]
+    bench: SamplerBench, pipeline: Any, sampling: ClipSampling, text: Sequence[float], control: Sequence[float]
 ) -> list[Row]:
     """Every pair of the two guidance scales; of a system without control pictures, those for text alone."""
     scales = [(c, t) for c in (control if pipeline.control.channels else [1.0]) for t in text]
@@ -123,7 +107,7 @@ def over_guidance(
 
 def compare(
     models: Sequence[Path],
-    bench: Bench,
+    bench: SamplerBench,
     sampling: ClipSampling,
     steps: Sequence[int] = STEPS,
     text: Sequence[float] = GUIDANCE,
@@ -142,7 +126,7 @@ def compare(
             "steps": over_steps(bench, pipeline, own, steps),
             "guidance": over_guidance(bench, pipeline, own, text, control),
         }
-    protocol = {"clips": len(bench.rows), "split": bench.split, "video_judge": judge_path("video").name}
+    protocol = bench.protocol
     if not can_be_judged(bench.rows):
         protocol["domain"] = OTHER_DOMAIN
     return {"protocol": protocol, "real": bench.real_numbers(), "models": results}
@@ -224,16 +208,12 @@ def main(
 ) -> None:
     """Quality against steps for every sampler that the models allow, and faithfulness against both guidance scales."""
     page = page_of("samplers", write)
-    bench = Bench(Data(data / "clips", data / "sketches", data / "curves"), clips)
+    bench = SamplerBench(Data(data / "clips", data / "sketches", data / "curves"), clips)
     results = compare(models or [Path("models/sketch_ldm")], bench, ClipSampling.of(load_params()))
-    write_json(output / "samplers.json", results)
-    table = markdown(results)
-    with replacing(output / "samplers.md") as partial:
-        partial.write_text(table, encoding="utf-8")
+    publish("samplers", markdown(results), results, output, page)
     save_steps(output / "samplers.png", results)
     save_guidance(output / "guidance.png", results)
-    show("samplers", table, page)
-    print(f"written to {output}/samplers.json, samplers.md, samplers.png and guidance.png")
+    print(f"written to {output}/samplers.png and guidance.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +31,7 @@ from benchmarks.strokes import (
     compare,
     names_in,
     percent,
+    two_decimals,
 )
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
@@ -97,6 +100,21 @@ def train_on_numbers(params: Params, data: CurveData, checkpoints: Path) -> Numb
     return network.eval().requires_grad_(False)
 
 
+def cells(found: Mapping[str, Any]) -> list[str]:
+    """What :func:`~benchmarks.strokes.compare` found of a network, as cells of the table's columns from the third on.
+
+    A dash is where none of the strokes between the two given drawings matches a real one.
+    """
+    way = found["ways"][GENERATED]
+    return [
+        f"{found['reconstruction_px']:.2f}",
+        percent(list(way["as_asked"].values())[-1] if way["as_asked"] else None),
+        "" if way["frechet"] is None else f"{way['frechet']:.3g}",
+        two_decimals(found["ways"][GIVEN]["between"]["strokes_px"]),
+        f"{found['seconds'][GENERATED]:.3f}",
+    ]
+
+
 def main(
     model: Model = Path("models/shared/curve_vae"),
     curves: Curves = Path("data/curves"),
@@ -134,18 +152,7 @@ def main(
             size=params.base.size,
             judges=output,
         )
-        way = found["ways"][GENERATED]
-        rows.append(
-            [
-                name,
-                str(len(network.mean)),
-                f"{found['reconstruction_px']:.2f}",
-                percent(list(way["as_asked"].values())[-1] if way["as_asked"] else None),
-                "" if way["frechet"] is None else f"{way['frechet']:.3g}",
-                f"{found['ways'][GIVEN]['between']['strokes_px']:.2f}",
-                f"{found['seconds'][GENERATED]:.3f}",
-            ]
-        )
+        rows.append([name, str(len(network.mean)), *cells(found)])
     note = f"The prior on the numbers was trained in {seconds:.0f} s."
     show("stroke_numbers", f"{as_table(columns, rows)}\n\n{note}", page)
     print(f"written to {output}")

@@ -54,7 +54,7 @@ class Sampling(NamedTuple):
     stroke_quantile: float | None = None
 
 
-class Bench:
+class HeldOutDrawings:
     """Held-out clips, and a curve VAE that draws their captions.
 
     Args:
@@ -171,7 +171,7 @@ def _sequences(coefficients: torch.Tensor, visibility: torch.Tensor) -> list[Cur
     return [CurveSequence(*one) for one in both]
 
 
-def measured(bench: Bench, judge: TrainedJudge) -> tuple[dict[str, Any], dict[str, list[CurveSequence]]]:
+def measured(held_out: HeldOutDrawings, judge: TrainedJudge) -> tuple[dict[str, Any], dict[str, list[CurveSequence]]]:
     """Draw all ways and measure them.
 
     Returns:
@@ -180,23 +180,23 @@ def measured(bench: Bench, judge: TrainedJudge) -> tuple[dict[str, Any], dict[st
         are too few clips, of real drawings the floor; ``distributions``, mean and quantiles; and, but for real
         drawings, ``between``. And the drawings of each way.
     """
-    known = first_and_last(bench.strokes())
-    generated, seconds = bench.drawn()
-    given, seconds_given = bench.drawn(known)
-    drawings = {REAL: bench.real, GENERATED: generated, GIVEN: given, INTERPOLATED: bench.interpolated(known)}
+    known = first_and_last(held_out.strokes())
+    generated, seconds = held_out.drawn()
+    given, seconds_given = held_out.drawn(known)
+    drawings = {REAL: held_out.real, GENERATED: generated, GIVEN: given, INTERPOLATED: held_out.interpolated(known)}
     verdicts = {name: seen(judge, clips) for name, clips in drawings.items()}
     ways: dict[str, Any] = {}
     for name, clips in drawings.items():
         verdict = verdicts[name]
-        shares = faithfulness(verdict, bench.rows) if verdict else {}
+        shares = faithfulness(verdict, held_out.rows) if verdict else {}
         ways[name] = {
             "as_asked": {label: about(share) for label, share in shares.items()},
-            "frechet": frechet(verdict, verdicts[REAL], bench.rows),
-            "distributions": {key: _summary(found) for key, found in distributions(clips, bench.size).items()},
-            "between": None if name == REAL else bench.distances(clips),
+            "frechet": frechet(verdict, verdicts[REAL], held_out.rows),
+            "distributions": {key: _summary(found) for key, found in distributions(clips, held_out.size).items()},
+            "between": None if name == REAL else held_out.distances(clips),
         }
     found = {
-        "reconstruction_px": bench.reconstruction(),
+        "reconstruction_px": held_out.reconstruction(),
         "seconds": {GENERATED: seconds, GIVEN: seconds_given},
         "ways": ways,
     }

@@ -23,7 +23,7 @@ from benchmarks.command import run as run_command
 from benchmarks.plots import save_distributions
 from benchmarks.stroke_errors import DISTRIBUTIONS, distributions
 from benchmarks.stroke_sheets import Tile, save_sheets
-from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, Bench, Sampling, about, measured
+from benchmarks.stroke_ways import GENERATED, INTERPOLATED, REAL, HeldOutDrawings, Sampling, about, measured
 from benchmarks.tables import Write, as_table, page_of, show
 from sketch2video.curve_vae import CurveVAE
 from sketch2video.data.clips.shards import read_table
@@ -64,7 +64,9 @@ def markdown(found: Mapping[str, Any]) -> str:
     for key, name in DISTRIBUTIONS.items():
         rows.append([name, *(_spread(way["distributions"][key]) for way in ways.values())])
     for key, name in (("strokes_px", "strokes between, px"), ("unmatched", "unmatched"), ("ink_px", "ink between, px")):
-        rows.append([name, *("" if way["between"] is None else _number(way["between"][key]) for way in ways.values())])
+        rows.append(
+            [name, *("" if way["between"] is None else two_decimals(way["between"][key]) for way in ways.values())]
+        )
     rows.append(["seconds a clip", "", *(f"{seconds:.3f}" for seconds in found["seconds"].values())])
     title = f"{found['model']['name']}: {protocol['clips']} held-out captions, {protocol['frames']} frames"
     return f"{title}\n\n{as_table(['', *ways], rows)}\n\n{notes(found)}"
@@ -87,7 +89,8 @@ def _spread(summary: Mapping[str, float] | None) -> str:
     return f"{mean:.3g} ({low:.3g}, {middle:.3g}, {high:.3g})"
 
 
-def _number(value: float | None) -> str:
+def two_decimals(value: float | None) -> str:
+    """A number for a table; a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"
 
 
@@ -153,13 +156,13 @@ def compare(
     rows, split = evaluated_rows(table, number)
     text = encode_text(*load_text_encoder(text_encoder), rows["caption"].tolist()).to(vae.device)
     judge = judge_of_drawings(curves, table, labels, judges or output, settings=settings)
-    bench = Bench(vae, text, curves, rows, sampling, size)
-    found, drawings = measured(bench, judge)
+    held_out = HeldOutDrawings(vae, text, curves, rows, sampling, size)
+    found, drawings = measured(held_out, judge)
     drawn_with = {name: vae.config[name] if value is None else value for name, value in sampling._asdict().items()}
     found["protocol"] = {
         "split": split,
         "clips": len(rows),
-        "frames": len(bench.real[0]),
+        "frames": len(held_out.real[0]),
         "size": size,
         "frechet_clips_a_side": [int(side.sum()) for side in (halves(rows), ~halves(rows))],
         **drawn_with,

@@ -11,14 +11,14 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tabulate import tabulate
 
 from sketch2video.errors import UserError
 from sketch2video.evaluation.provenance import provenance
-from sketch2video.files import replacing
+from sketch2video.files import replacing, write_json
 
 MARKED = re.compile(r"^(<!-- table: (\S+) \((.+)\) -->)((?:(?!<!-- table:)[\s\S])*?)^(<!-- /table -->)", re.MULTILINE)
 """Opening comment, name, command, text and closing comment of a table, the comments at the beginning of lines."""
@@ -68,6 +68,23 @@ def show(name: str, text: str, page: Path | None, made: str | None = None) -> No
     with replacing(page) as partial:
         partial.write_bytes(MARKED.sub(lambda m: f"{m[1]}{block}{m[5]}" if m[2] == name else m[0], old).encode())
     print(f"written to {page}")
+
+
+def publish(name: str, text: str, results: Any, folder: Path, page: Path | None, made: str | None = None) -> None:
+    """Write what a benchmark found as ``<name>.json`` and ``<name>.md`` in a folder, and :func:`show` the table.
+
+    Args:
+        name: name of the files and of the table.
+        text: the table as Markdown, with its notes.
+        results: the content of the JSON file.
+        folder: it is made if it is missing.
+        page, made: see :func:`show`.
+    """
+    write_json(folder / f"{name}.json", results)
+    with replacing(folder / f"{name}.md") as partial:
+        partial.write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    show(name, text, page, made)
+    print(f"written to {folder}/{name}.json and {name}.md")
 
 
 def command() -> str:

@@ -15,12 +15,11 @@ import typer
 from tqdm import tqdm
 
 from benchmarks.command import run as run_command
-from benchmarks.tables import Write, as_table, page_of, show
+from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.autoencoder.training import mean_psnr, to_network
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.evaluation.consistency import Steadiness, steadiness
 from sketch2video.evaluation.evaluate import Data, evaluated_rows
-from sketch2video.files import replacing, write_json
 from sketch2video.tokens.vqgan.encode import encode_clip, token_array
 from sketch2video.tokens.vqgan.network import HierarchicalVQGAN, load_vqgan
 from sketch2video.training.previews import save_sheet, to_uint8
@@ -78,13 +77,10 @@ def main(
     reader = ShardReader(folder)
     chosen = [reader.batch("frames", rows.iloc[row : row + 1])[0] for row in range(len(rows))]
     found = measured(model, chosen)
-    write_json(reports / "tokens.json", found)
-    with replacing(reports / "tokens.md") as partial:
-        partial.write_text(markdown(found), encoding="utf-8")
+    publish("tokens", markdown(found), found, reports, page)
     indices = np.linspace(0, len(chosen[0]) - 1, min(SHOWN, len(chosen[0]))).round().astype(int)
     some = [frames[indices] for frames in chosen[:4]]
     save_sheet(reports / "tokens.png", [row for frames in some for row in (frames, there_and_back(model, frames))])
-    show("tokens", markdown(found), page)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def run_stages(graph: Graph, stages: Set[str]) -> None:
         stage = running.pop(future)
         done.add(stage)
         order.done(stage)
-        if future.state.is_failed():
+        if not future.state.is_completed():  # failed, crashed or cancelled
             failures.append(str(future.state.message))
     if failures:
         raise UserError(failures[0])

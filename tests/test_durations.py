@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import run
+from sketch2video import durations
 from sketch2video.durations import VARIABLE, chart
 
 SKETCH2VIDEO = [sys.executable, "-c", "from sketch2video.cli import main; main()"]
@@ -27,6 +28,12 @@ def test_a_command_appends_its_seconds(tmp_path: Path) -> None:
     assert (first["command"], second["command"]) == ("no-such-command one", "no-such-command two")
     assert 0 < first["seconds"] + second["seconds"] < total
     assert begun < first["begun"] < first["begun"] + first["seconds"] < second["begun"]
+
+
+def test_a_record_that_cannot_be_written_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durations, "FILE", str(tmp_path / "missing" / "file"))
+    durations.record()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_chart_shows_commands_from_start_to_end(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sketch2video.code import PACKAGE
 
 LAYERS = (
-    ("compiled.py", "durations.py", "errors.py", "files.py", "code.py", "guard.py"),
+    ("compiled.py", "durations.py", "errors.py", "files.py", "git.py", "code.py", "guard.py"),
     ("inputs",),
     ("params",),
     ("media", "scenes"),

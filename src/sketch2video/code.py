@@ -17,7 +17,18 @@ from sketch2video.files import sha256_of_value
 PACKAGE = Path(__file__).resolve().parent
 
 NOT_RESULTS = frozenset(
-    {"errors.py", "durations.py", "params", "files.py", "code.py", "training/previews.py", "tracking", "stages", "cli"}
+    {
+        "errors.py",
+        "durations.py",
+        "params",
+        "files.py",
+        "git.py",
+        "code.py",
+        "training/previews.py",
+        "tracking",
+        "stages",
+        "cli",
+    }
     | {"compiled.py", "systems/registry.py", "systems/spec.py", "evaluation/provenance.py"}
 )
 """Code that does not affect results: error messages, reading of parameters (which are compared by value), previews, the

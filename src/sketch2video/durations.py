@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "SKETCH2VIDEO_DURATIONS"
@@ -28,7 +29,7 @@ def record() -> None:
         return
     words = [word for word in sys.argv[1:] if word != "--"]
     line = json.dumps({"command": " ".join(words), "begun": BEGUN, "seconds": time.monotonic() - BEGUN})
-    with Path(FILE).open("a", encoding="utf-8") as stream:
+    with suppress(OSError), Path(FILE).open("a", encoding="utf-8") as stream:  # it must not hide a command's own error
         stream.write(f"{line}\n")
 
 

@@ -22,8 +22,9 @@ CODE = {"src": "a", "flows": "b", "systems": "c", "dvc.yaml": "d"}
 @pytest.fixture
 def experiments(tmp_path, monkeypatch):
     """A maker of the queue over this project's parameters, in which every experiment succeeds at once."""
-    monkeypatch.setattr(bottleneck, "code_version", lambda root: CODE)
-    monkeypatch.setattr(bottleneck, "committed", lambda root, path: (root / path).read_text())
+    monkeypatch.setattr(bottleneck, "last_commit", lambda root: "first")
+    monkeypatch.setattr(bottleneck, "code_version", lambda root, commit: CODE)
+    monkeypatch.setattr(bottleneck, "committed", lambda root, path, commit: (root / path).read_text())
     monkeypatch.setattr(bottleneck, "prepare_store", lambda: None)
     monkeypatch.setattr(bottleneck, "Lanes", Immediate)
     Immediate.folder, Immediate.calls, Immediate.failing = tmp_path, [], set()
@@ -37,8 +38,8 @@ def experiments(tmp_path, monkeypatch):
 class Immediate:
     """Stands for :class:`Lanes`: leaves made-up scores where the graph would."""
 
-    def __init__(self, root, folder, environment):
-        self.place = Immediate.folder / "place"
+    def __init__(self, root, commit, folder, environment):
+        self.place, Immediate.commit = Immediate.folder / "place", commit
 
     def run(self, lanes, jobs):
         for lane in lanes:
@@ -153,16 +154,31 @@ def test_what_is_done_is_not_run_again_and_what_failed_is(experiments):
 def test_other_code_and_other_parameters_make_everything_anew(experiments, monkeypatch):
     experiments().run(jobs=1)
     with monkeypatch.context() as changed:
-        changed.setattr(bottleneck, "code_version", lambda root: CODE | {"src": "other"})
+        changed.setattr(bottleneck, "code_version", lambda root, commit: CODE | {"src": "other"})
         assert len(experiments().left()) == 20
     with monkeypatch.context() as changed:
         changed.setattr(
             bottleneck,
             "committed",
-            lambda root, path: (root / path).read_text().replace("width: 128", "width: 64"),
+            lambda root, path, commit: (root / path).read_text().replace("width: 128", "width: 64"),
         )
         assert len(experiments().left()) == 20
     assert experiments().left() == []
+
+
+def test_keys_parameters_and_lanes_are_of_one_commit(experiments, monkeypatch):
+    asked = set()
+
+    def version(root, commit):
+        asked.add(commit)
+        return CODE
+
+    monkeypatch.setattr(bottleneck, "code_version", version)
+    queue = experiments(seeds=1)
+    monkeypatch.setattr(bottleneck, "last_commit", lambda root: "second")
+    queue.run(jobs=1)
+    assert asked == {"first"}
+    assert Immediate.commit == "first"
 
 
 def test_the_command_compares_what_there_is_and_names_what_failed(experiments, tmp_path, monkeypatch, capsys):

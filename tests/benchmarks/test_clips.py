@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.clips import Clip, embedded_clips, middle_square, real_clips, videos_of
+from benchmarks.clips import Clip, NamedVideo, embedded_clips, middle_square, real_clips, videos_of
 from sketch2video.errors import UserError
 from sketch2video.media.writing import write_video
 from sketch2video.params import load_params
@@ -53,8 +53,10 @@ def test_the_middle_square_is_the_middle():
 
 def test_a_table_names_its_videos_once(tmp_path, noise):
     write_video(tmp_path / "a.mp4", noise, 8)
-    (tmp_path / "captions.csv").write_text("path_to_video,caption\na.mp4,one\na.mp4,two\n")
-    assert videos_of(tmp_path) == videos_of(tmp_path / "captions.csv") == [tmp_path / "a.mp4"]
+    assert videos_of(tmp_path) == [NamedVideo(tmp_path / "a.mp4", "a")]
+    (tmp_path / "captions.csv").write_text("path_to_video,caption,label\na.mp4,one,x\na.mp4,two,x\n")
+    named = [NamedVideo(tmp_path / "a.mp4", "one", "x")]
+    assert videos_of(tmp_path) == videos_of(tmp_path / "captions.csv") == named
 
 
 @pytest.mark.parametrize(("name", "message"), [("nothing", "is not there"), ("", "holds no video")])

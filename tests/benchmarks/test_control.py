@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.control import COLUMNS, Bench, compare, markdown, save_curves
+from benchmarks.control import COLUMNS, ControlBench, compare, markdown, save_curves
 from sketch2video.errors import UserError
 from sketch2video.generation.seeded import ClipSampling
 from sketch2video.params import load_params
@@ -25,10 +25,10 @@ SAMPLING = ClipSampling(
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
+def bench(tmp_path_factory) -> ControlBench:
     params = load_params()
     params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"bootstrap": 5})})
-    return Bench(params, scene_data(tmp_path_factory.mktemp("world"), CLIPS, SIZE, FRAMES), CLIPS)
+    return ControlBench(params, scene_data(tmp_path_factory.mktemp("world"), CLIPS, SIZE, FRAMES), CLIPS)
 
 
 def test_fidelity_is_measured_over_the_scales(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import equation
 from benchmarks.clips import Clip
-from benchmarks.equation import COLUMNS, Run, columns_of, compared, markdown, measured, run, verdict
+from benchmarks.equation import COLUMNS, Run, columns_of, compare, compared, markdown, measured, run, verdict
 from benchmarks.methods import Drawn
-from benchmarks.race import Point
+from benchmarks.race import SCHEDULES, Point
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from tests.benchmarks.cells import cells_of
@@ -70,3 +72,22 @@ def test_the_verdict_says_how_often_and_how_much_longer():
     assert "20 times the CPU time" in verdict(results)
     assert "not within 4.0 s" in verdict(results)
     assert "0 of 1" in verdict({**results, "times_longer": [None]})
+
+
+def test_the_files_of_a_run_on_clips_of_ones_own_have_its_name(circle, tmp_path, monkeypatch):
+    raced = {
+        "fit": [Point(1, 2), Point(2, 1)],
+        "descent": {str(steps): [Point(1, 3), Point(2, 2)] for steps in SCHEDULES},
+        "times_longer": [10.0],
+        "limit_s": 4.0,
+    }
+    monkeypatch.setattr(equation, "race", lambda clips, fit: raced)
+    monkeypatch.setattr(equation, "compared", lambda few: {"this fit": (equation._tracked, few)})
+    monkeypatch.setattr(equation, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(jobs))
+    compare([circle], FIT, 3, tmp_path, "equation_mine")
+    pictures = {
+        f"equation_mine_{what}.png" for what in ("comparison", "error_against_time", "drawings", "trajectories")
+    }
+    names = {"equation_mine.json", "equation_mine.md", *pictures}
+    assert {path.name for path in tmp_path.iterdir()} == names, "those of the scenes stay as they are"
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in pictures)

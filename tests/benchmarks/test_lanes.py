@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lanes import Lanes, alone, code_version, committed
+from benchmarks.lanes import Lanes, alone, code_version, committed, last_commit
 from sketch2video.errors import UserError
 
 PROJECT = Path(__file__).parents[2]
@@ -62,9 +62,10 @@ output.write_text('{"seed": %d}' % seed)
 DRIVER = """
 import sys
 from pathlib import Path
-from benchmarks.lanes import Lanes
+from benchmarks.lanes import Lanes, last_commit
 folder = Path(sys.argv[1])
-Lanes(folder / "project", folder / "lanes", {}).reproduce("lane", "seed-1", folder / "1.yaml")
+project = folder / "project"
+Lanes(project, last_commit(project), folder / "lanes", {}).reproduce("lane", "seed-1", folder / "1.yaml")
 """
 
 
@@ -100,13 +101,19 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def lanes_of(folder: Path) -> Lanes:
+    """Lanes of the project's last commit."""
+    project = folder / "project"
+    return Lanes(project, last_commit(project), folder / "lanes", {})
+
+
 def runs(folder: Path) -> list[str]:
     return (folder / "done").read_text().split()
 
 
 @pytest.mark.slow
 def test_experiments_of_a_lane_share_data_and_are_known_to_the_project(folder):
-    project, lanes = folder / "project", Lanes(folder / "project", folder / "lanes", {})
+    project, lanes = folder / "project", lanes_of(folder)
     for seed in (1, 2):
         place = lanes.reproduce("lane", f"seed-{seed}", folder / f"{seed}.yaml")
         assert json.loads((place / "reports/metrics.json").read_text()) == {"seed": seed}
@@ -139,7 +146,7 @@ def test_a_killed_experiment_ends_with_its_processes_and_goes_on_from_its_last_s
     driver.wait()
     wait_for(lambda: not Path(f"/proc/{child}").exists())
     (folder / "done.hold").unlink()
-    place = Lanes(folder / "project", folder / "lanes", {}).reproduce("lane", "seed-1", folder / "1.yaml")
+    place = lanes_of(folder).reproduce("lane", "seed-1", folder / "1.yaml")
     assert json.loads((place / "reports/metrics.json").read_text()) == {"seed": 1}
     assert runs(folder).count("data/clips") == 1
     assert runs(folder).count("models/net") == 2
@@ -147,7 +154,7 @@ def test_a_killed_experiment_ends_with_its_processes_and_goes_on_from_its_last_s
 
 @pytest.mark.slow
 def test_a_failed_experiment_names_its_log(folder):
-    lanes = Lanes(folder / "project", folder / "lanes", {})
+    lanes = lanes_of(folder)
     with pytest.raises(UserError, match=r"`dvc repro .*` ended with code \d+; see .*seed-13\.log"):
         lanes.reproduce("lane", "seed-13", folder / "13.yaml")
     assert "failed to reproduce 'ingest'" in (folder / "lanes/seed-13.log").read_text()
@@ -155,16 +162,49 @@ def test_a_failed_experiment_names_its_log(folder):
 
 def test_code_must_be_as_committed_and_parameters_need_not(folder):
     project = folder / "project"
-    before = code_version(project)
+    first = last_commit(project)
+    before = code_version(project, first)
     (project / "params.yaml").write_text("base: {seed: 5, frames: 16}\n")
-    assert code_version(project) == before
-    assert committed(project, "params.yaml") == "base: {seed: 0, frames: 16}\n"
+    assert code_version(project, first) == before
+    assert committed(project, "params.yaml", first) == "base: {seed: 0, frames: 16}\n"
     (project / "src/stage.py").write_text("pass\n")
     with pytest.raises(UserError, match=r"src/stage\.py is not as committed"):
-        code_version(project)
+        code_version(project, first)
     git("commit", "--all", "--quiet", "-m", "changed", place=project)
-    assert code_version(project)["src"] != before["src"]
-    assert code_version(project)["flows"] == before["flows"]
+    with pytest.raises(UserError, match=r"src/stage\.py is not as committed"):
+        code_version(project, first)
+    after = code_version(project, last_commit(project))
+    assert after["src"] != before["src"]
+    assert after["flows"] == before["flows"]
+    assert committed(project, "params.yaml", first) != committed(project, "params.yaml", last_commit(project))
+
+
+@pytest.mark.parametrize("how", [[], ["--amend"]])
+def test_every_experiment_runs_the_code_of_the_start(folder, monkeypatch, how):
+    class Enough(Exception):
+        pass
+
+    code = []
+
+    def read(lanes, checkout, log, *arguments):
+        code.append((checkout.name, (checkout / "src/stage.py").read_text()))
+        raise Enough
+
+    monkeypatch.setattr(Lanes, "_dvc", read)
+    project, lanes = folder / "project", lanes_of(folder)
+
+    def reproduce(runner, lane):
+        with pytest.raises(Enough):
+            runner.reproduce(lane, "seed-1", folder / "1.yaml")
+
+    reproduce(lanes, "old")
+    (project / "src/stage.py").write_text("pass\n")
+    git("commit", "--all", "--quiet", "-m", "changed", *how, place=project)
+    for lane in ("old", "new"):
+        reproduce(lanes, lane)
+    assert code == [("old", STAGE), ("old", STAGE), ("new", STAGE)]
+    reproduce(lanes_of(folder), "old")
+    assert code[-1] == ("old", "pass\n"), "the next run has the new code"
 
 
 def test_one_process_at_a_time_uses_the_lanes(tmp_path):

@@ -93,7 +93,7 @@ def test_each_experiment_changes_what_its_title_says_alone(captions: Path, tmp_p
 
 
 def test_every_experiment_has_a_result_of_the_same_held_out_clips(output: Path) -> None:
-    results = read_json(output / "limits.json")
+    results = read_json(output / "limits_few.json")
     assert {name: result["training_clips"] for name, result in results.items()} == {
         "default": TRAIN,
         "half": TRAIN // 2,
@@ -112,7 +112,7 @@ def test_every_experiment_has_a_result_of_the_same_held_out_clips(output: Path) 
 
 
 def test_table_and_sheet_show_every_experiment(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    head, _, *rows = (output / "limits.md").read_text().splitlines()[: 2 + len(NAMES)]
+    head, _, *rows = (output / "limits_few.md").read_text().splitlines()[: 2 + len(NAMES)]
     assert len(cells_of(head)) == len(COLUMNS) + 2
     titles = [known.title for name, known in experiments(load_params()).items() if name in NAMES]
     assert [cells_of(row)[0] for row in rows] == titles

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from benchmarks import long_videos
 from benchmarks.cut import main as cut
-from benchmarks.long_videos import Video, measured, real_subject, report, scenes
+from benchmarks.long_videos import Subject, Video, measured, real_subject, report, scenes, tuned_on_one_window
 from benchmarks.plots import save_steadiness
 from sketch2video.errors import UserError
 from sketch2video.evaluation.consistency import steadiness
 from sketch2video.media.codec import read_frames
 from sketch2video.media.writing import write_video
 from sketch2video.params import load_params
+from sketch2video.systems import LongVideoPipeline
 from tests.benchmarks.cells import cells_of
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
@@ -101,3 +104,30 @@ def test_what_is_found_is_a_table_and_a_plot(tmp_path: Path, real) -> None:
     assert "nan" not in table
     assert cells_of(table.splitlines()[-1])[-1] == "2"
     assert (tmp_path / "long.png").read_bytes().startswith(b"\x89PNG")
+
+
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def test_a_copy_of_the_network_is_tuned_where_the_pipeline_is(
+    tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setattr(long_videos, "ONE_SHOT_STEPS", 2)
+    pipeline = LongVideoPipeline.from_pretrained(tiny_pipeline_folder, window=4, fusion_times=()).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    subject = Subject("a red circle moves left to right", 8.0, seed=0)
+    before = {name: weight.clone() for name, weight in pipeline.transformer.state_dict().items()}
+    output = pipeline(
+        [subject.caption],
+        num_frames=6,
+        num_inference_steps=1,
+        generator=[torch.Generator().manual_seed(subject.seed)],
+        output_type="latent",
+    )
+    tuned = tuned_on_one_window(pipeline, subject, output)
+    assert tuned.device.type == device
+    assert not any(weight.requires_grad for weight in tuned.parameters())
+    assert any(not torch.equal(weight, before[name]) for name, weight in tuned.state_dict().items())
+    for name, weight in pipeline.transformer.state_dict().items():
+        torch.testing.assert_close(weight, before[name], atol=0, rtol=0)

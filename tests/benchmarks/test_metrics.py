@@ -93,12 +93,14 @@ def test_the_command_measures_videos_of_the_users(world, tmp_path, monkeypatch, 
     for i, clip in enumerate(world[0]):
         write_video(tmp_path / "videos" / f"{i}.mp4", clip, 8.0)
     metrics.main(tmp_path / "videos", tmp_path / "bench")
-    stored = json.loads((tmp_path / "bench" / "metrics.json").read_text())
+    names = {f"metrics_videos.{kind}" for kind in ("json", "md", "png")}
+    assert {path.name for path in (tmp_path / "bench").iterdir()} == names, "those of the scenes stay as they are"
+    stored = json.loads((tmp_path / "bench" / "metrics_videos.json").read_text())
     assert set(stored["curves"]) == {"flicker", "background_drift", "sharpness", "motion"}
     assert set(stored["curves"]) < set(SHOULD), "too few clips for distances, and no words to judge"
     assert stored["spearman_rho"]["flicker"]["noise"] == 1
     assert stored["protocol"]["number"] == 4
-    assert (tmp_path / "bench" / "metrics.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "bench" / "metrics_videos.png").read_bytes().startswith(b"\x89PNG")
     first, _, last = (f"{value:.3g}" if value is not None else "–" for value in stored["curves"]["flicker"]["noise"])
     assert cells_of(capsys.readouterr().out.splitlines()[4])[:2] == ["flicker", f"+1.00 ✓ ({first} → {last})"]
 
@@ -108,3 +110,11 @@ def test_a_source_without_videos_is_one_line(tmp_path, source):
     with pytest.raises(UserError) as error:
         metrics.main(tmp_path / source, tmp_path / "bench")
     assert "\n" not in str(error.value)
+
+
+def test_a_row_that_cannot_be_used_is_named(world, tmp_path):
+    for i in range(2):
+        write_video(tmp_path / f"{i}.mp4", world[0][i], 8.0)
+    (tmp_path / "captions.csv").write_text("path_to_video,caption\n0.mp4,one\n1.mp4,\n")
+    with pytest.raises(UserError, match="line 3: caption is empty"):
+        metrics.main(tmp_path, tmp_path / "bench")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.samplers import COLUMNS, Bench, compare, markdown, save_guidance, save_steps
+from benchmarks.samplers import COLUMNS, SamplerBench, compare, markdown, save_guidance, save_steps
 from sketch2video.generation.seeded import ClipSampling
 from sketch2video.params import SAMPLERS
 from tests.benchmarks.cells import cells_of
@@ -15,8 +15,8 @@ SIZE, FRAMES, CLIPS = 32, 4, 8
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
-    return Bench(scene_data(tmp_path_factory.mktemp("world"), CLIPS, SIZE, FRAMES), CLIPS)
+def bench(tmp_path_factory) -> SamplerBench:
+    return SamplerBench(scene_data(tmp_path_factory.mktemp("world"), CLIPS, SIZE, FRAMES), CLIPS)
 
 
 def test_every_sampler_and_guidance_is_measured(bench, tiny_pipeline_folder: Path, tmp_path: Path) -> None:

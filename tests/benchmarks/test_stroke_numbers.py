@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.stroke_numbers import HARMONICS, TERMS, NumberCurves, train_on_numbers
+from benchmarks.stroke_numbers import HARMONICS, TERMS, NumberCurves, cells, train_on_numbers
+from benchmarks.stroke_ways import GENERATED, GIVEN
 from sketch2video.curve_vae.strokes import frame_times, from_series
 from sketch2video.curve_vae.training import curve_data
 from tests.curve_vae.rings import params, write_project
@@ -49,3 +50,13 @@ def test_the_prior_learns_on_numbers_as_on_latents(tmp_path):
     assert len(network.mean) == 5 + NumberCurves.latent_numbers(harmonics=8, time_terms=6)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert float(network.prior.out.weight.abs().max()) > 0, "it was trained"
+
+
+@pytest.mark.parametrize(("px", "cell"), [(1.2345, "1.23"), (None, "–")])
+def test_the_table_has_a_dash_where_no_stroke_matches(px, cell):
+    found = {
+        "reconstruction_px": 0.5,
+        "seconds": {GENERATED: 0.25},
+        "ways": {GENERATED: {"as_asked": {}, "frechet": None}, GIVEN: {"between": {"strokes_px": px}}},
+    }
+    assert cells(found) == ["0.50", "", "", cell, "0.250"]

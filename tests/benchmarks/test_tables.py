@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import loader, results, tables
-from benchmarks.tables import as_table, page_of, show
+from benchmarks.tables import as_table, page_of, publish, show
 from sketch2video.errors import UserError
 from sketch2video.evaluation.scores import Evaluation, Score
 from sketch2video.files import read_json, write_json
@@ -108,6 +108,21 @@ def test_other_text_keeps_its_bytes(copy):
     assert written.endswith(f"`*\n\n{END}\r\nend")
     show("one", r"new \1", page, "here")
     assert page.read_bytes().decode() == written
+
+
+def test_results_are_files_of_one_name_a_table_and_a_page(copy, capsys):
+    page = copy / "docs/new.md"
+    page.write_text(f"{BEGIN.format('one')}\n{END}\n")
+    publish("one", "| a |\n", {"b": [1, None]}, copy / "bench", page, "here")
+    assert {path.name for path in (copy / "bench").iterdir()} == {"one.json", "one.md"}
+    assert read_json(copy / "bench/one.json") == {"b": [1, None]}
+    assert (copy / "bench/one.md").read_text() == "| a |\n"
+    assert page.read_text().startswith(f"{BEGIN.format('one')}\n\n| a |\n\n*here: `")
+    assert capsys.readouterr().out.splitlines() == [
+        "| a |",
+        f"written to {page}",
+        f"written to {copy}/bench/one.json and one.md",
+    ]
 
 
 def test_cells_come_back_as_they_were():

@@ -69,6 +69,20 @@ def test_the_projects_own_folder_is_no_source(tmp_path, monkeypatch):
         refuse_unhashable(name)
 
 
+def test_outputs_of_all_systems_are_no_source(tmp_path, monkeypatch):
+    system = tmp_path / "systems/other"
+    system.mkdir(parents=True)
+    (system / "dvc.yaml").write_text("stages: {s: {wdir: ../.., cmd: x, outs: [data/other/tokens]}}")
+    (tmp_path / "data/other/tokens").mkdir(parents=True)
+    (tmp_path / "videos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for graph in ("", "params: [a.yaml]\n", "stages:\n"):
+        (tmp_path / "dvc.yaml").write_text(graph)
+        refuse_unhashable("videos")
+        with pytest.raises(UserError, match="data/other/tokens"):
+            refuse_unhashable("data/other")
+
+
 @pytest.mark.parametrize("fault", ["link", "name", "ignore"])
 def test_dvc_indeed_cannot_hash_it(tmp_path, fault):
     source = tmp_path / "source"

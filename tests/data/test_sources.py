@@ -1,7 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 
+from sketch2video.data.sources.captions import read_captions
+from sketch2video.data.sources.preview import preview
 from sketch2video.data.sources.rows import assign_splits
+from sketch2video.media.writing import write_video
 
 
 def test_splits_have_their_share_and_stay_when_videos_are_added():
@@ -34,3 +39,15 @@ def test_named_splits_are_kept():
     assert assign_splits(["a", "b", "c"], ["test", "test", None], 0.999) == ["test", "test", "train"]
     assert assign_splits(["a"], [None], 0.999) == ["train"]
     assert assign_splits([], [], 0.5) == []
+
+
+def test_a_missing_control_rejects_its_row_alone(tmp_path):
+    write_video(tmp_path / "a.mp4", np.zeros((4, 32, 32, 3), np.uint8), 8.0)
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "depth.mp4")
+    rows = ["a.mp4,first,depth.mp4", "a.mp4,second,none.mp4", "a.mp4,third,depth.mp4"]
+    (tmp_path / "list.csv").write_text("\n".join(["path_to_video,caption,path_to_control", *rows]) + "\n")
+    lines = preview(read_captions(tmp_path, "list.csv"), min_frames=2, max_rejected=5)
+    assert lines[0] == "rows      3, 2 usable"
+    assert [line for line in lines if line.startswith("rejected")] == [
+        "rejected  line 3 (a.mp4): path_to_control is missing"
+    ]

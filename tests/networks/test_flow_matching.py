@@ -47,6 +47,12 @@ def test_a_condition_that_is_not_there_is_not_guided() -> None:
     assert guided(4, 3, control=False, text=False) == (1.0, 1)
 
 
+def test_a_scale_of_zero_leaves_the_pictures_out() -> None:
+    assert guided(4, 0) == (pytest.approx(1 + 4 * 100), 2)
+    assert guided(1, 0) == (pytest.approx(1 + 100), 1)
+    assert guided(4, 0, text=False) == (1.0, 1)
+
+
 def test_the_line_goes_from_data_to_noise() -> None:
     data, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     torch.testing.assert_close(interpolate(data, noise, torch.tensor([0.0, 1.0])), torch.stack([data[0], noise[1]]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def test_models_are_loaded_once_and_two_are_kept(tiny_pipeline_folder: Path, mon
         models.load(offers[index])
     assert loaded == ["a", "b", "c", "b", "c"]
     assert [each.loaded for each in models.listed()] == [False, True, True]
+
+
+def test_a_folder_that_was_made_again_is_loaded_again(
+    tiny_pipeline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(module, "load_pipeline", lambda folder: loaded.append(folder.name))
+    monkeypatch.setattr(module, "content_hash", lambda folder: "hash")
+    one = Offer("a", "a", "a", tmp_path, None, offer("a", tiny_pipeline_folder).facts)
+    models = Models(lambda: [one])
+    for made in (1, 1, 2):
+        (tmp_path / "model_index.json").touch()
+        os.utime(tmp_path / "model_index.json", (made, made))
+        models.load(one)
+    assert len(loaded) == 2
 
 
 def test_the_list_is_made_again_after_some_seconds(tiny_pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

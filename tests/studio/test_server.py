@@ -86,5 +86,6 @@ def test_a_port_in_use_is_named_or_avoided(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(server, "PORT", used)
         with server._bound("127.0.0.1", None) as listening:
             assert listening.getsockname()[1] != used
-    with pytest.raises(UserError, match="choose another --port or --host"):
-        server._bound("203.0.113.1", None)
+    for host in ("203.0.113.1", "a..b"):
+        with pytest.raises(UserError, match="choose another --port or --host"):
+            server._bound(host, None)

@@ -82,7 +82,6 @@ def test_a_path_that_is_used_many_times_is_read_once(tmp_path, monkeypatch):
     read = []
     commands = outlines._commands
     monkeypatch.setattr(outlines, "_commands", lambda data: read.append(data) or commands(data))
-    outlines.path.cache_clear()
     uses = "".join(f'<use href="#a" x="{x}"/>' for x in range(40))
     ink = ink_of(tmp_path, document(f'<defs><path id="a" d="M5 10v60"/></defs>{uses}'))
     assert read == ["M5 10v60"]
@@ -113,6 +112,17 @@ REFUSED = {
     "groups in groups": (document("<g>" * 10000 + HOOK + "</g>" * 10000), "levels of nested elements"),
     "use of use of use": (document(f'<defs><path id="a0" d="M0 0h9"/>{LAUGHS}</defs><use href="#a11"/>'), "elements"),
     "masks of masks": (document(f'{MASKS}<path mask="url(#m0)" d="M0 0h9"/>'), "elements"),
+    "clips and masks of clips and masks": (
+        document(
+            "".join(
+                f'<{kind} id="{kind[0]}{i}" clip-path="url(#c{i + 1})" mask="url(#m{i + 1})"/>'
+                for i in range(41)
+                for kind in ("clipPath", "mask")
+            )
+            + '<path clip-path="url(#c0)" d="M0 0h9"/>'
+        ),
+        "more than 2000 elements",
+    ),
     "clips of clips": (
         document(
             "".join(f'<clipPath id="c{i}" clip-path="url(#c{i + 1})"/>' for i in range(500))
@@ -130,7 +140,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("sketch2video.svg.walk._MOST_ELEMENTS", 2000)
+    monkeypatch.setattr("sketch2video.svg.limits.MOST_ELEMENTS", 2000)
     text, reason = REFUSED[name]
     with pytest.raises(UserError, match=reason) as caught:
         ink_of(tmp_path, text)

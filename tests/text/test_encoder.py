@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from sketch2video.errors import UserError
-from sketch2video.text.encoder import encode_text, load_text_encoder, pooled_mean
+from sketch2video.text.encoder import TextCondition, encode_text, load_text_encoder, pooled_mean
 from sketch2video.text.training import train_tokenizer
 
 CAPTIONS = ["", "a red circle moves left to right", "grün 漢字 🙂", "word " * 40]
@@ -89,6 +89,9 @@ def test_the_mean_leaves_padding_out(saved):
     together = pooled_mean(encode_text(tokenizer, model, CAPTIONS))
     alone = torch.cat([pooled_mean(encode_text(tokenizer, model, [caption])) for caption in CAPTIONS])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    states = torch.tensor([[[1.0], [3.0], [50.0]]])  # a network's states at padding are not zero
+    mask = torch.tensor([[True, True, False]])
+    assert pooled_mean(TextCondition(states, mask)).tolist() == [[2.0]]
 
 
 def test_more_captions_than_one_batch_holds(tokenizer):

@@ -115,6 +115,13 @@ def test_a_wrong_row_is_named(model: Any, column: str, value: Any, message: str)
         model.predict(pd.DataFrame({"caption": ["a star"], column: [value]}))
 
 
+def test_videos_longer_than_the_model_makes_are_a_wrong_request(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(model.unwrap_python_model().pipeline), "longest", 16)
+    asked = pd.DataFrame({"caption": ["a star", "a heart"], "num_frames": [16, 17]})
+    with pytest.raises(MlflowException, match=r"row 2 of the request has num_frames 17, but this model makes 16"):
+        model.predict(asked)
+
+
 def ask(port: int, request: dict[str, Any]) -> tuple[int, Any]:
     data = json.dumps(request).encode()
     url = f"http://127.0.0.1:{port}/invocations"

@@ -178,6 +178,9 @@ def test_hashes_come_from_the_lock_files_of_all_systems(tmp_path):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "dvc.lock").write_text(LOCK.replace("data/clips", f"data/{folder or 'clips'}"))
     assert data_hashes(tmp_path) == {"data/clips": "0123.dir", "data/systems/text_ldm": "0123.dir"}
+    (tmp_path / "dvc.lock").write_text("<<<<<<< HEAD\nstages: {\n")
+    with pytest.raises(UserError, match=r"dvc\.lock"):
+        data_hashes(tmp_path)
 
 
 @pytest.mark.parametrize(("where", "named"), [("flows/train_x.py", "flows/train_x.py"), ("/other/run.py", "run.py")])

@@ -14,7 +14,8 @@ from sketch2video.autoencoder.frame_batches import encode_videos
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.autoencoder.training import to_network
 from sketch2video.code import code_digest
-from sketch2video.data.clips.datasets import IMAGES, image_latents
+from sketch2video.data.clips.columns import IMAGE_TABLE
+from sketch2video.data.clips.datasets import image_latents
 from sketch2video.data.clips.derive import derive_shards
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
@@ -49,7 +50,7 @@ def encode_latents(
         UserError: clips, images or autoencoder are missing or damaged.
     """
     model, settings = load_autoencoder(autoencoder), {"autoencoder": fingerprint([autoencoder])}
-    pictures = [] if images is None else [(images, image_latents(output), read_table(images / IMAGES))]
+    pictures = [] if images is None else [(images, image_latents(output), read_table(images / IMAGE_TABLE))]
     for source, target, table in [(clips, output, read_table(clips / "clips.parquet")), *pictures]:
         derive_shards(
             lambda clip, _: ({"latents": encode_clip(model, clip["frames"])}, {}),

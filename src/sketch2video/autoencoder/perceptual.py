@@ -1,11 +1,10 @@
 """The perceptual term of the autoencoder's loss: distances between features of a frozen network.
 
 The default needs no download: a small convolutional network whose filters are random, orthogonal and fixed by a seed.
-    Random filters followed by rectification
-still measure edges and texture and where they are, at several scales (He, Wang & Hopcroft 2016, "A Powerful Generative
-Model Using Random Weights for the Deep Image Representation"), which a plain pixel loss does not. With VGG16's
-weights, the term is that of Johnson et al. 2016 on relu1_2, relu2_2 and relu3_3. The judges that score videos are
-never used here.
+Random filters followed by rectification still measure edges and texture and where they are, at several scales (He, Wang
+& Hopcroft 2016, "A Powerful Generative Model Using Random Weights for the Deep Image Representation"), which a plain
+pixel loss does not. With VGG16's weights, the term is that of Johnson et al. 2016 on relu1_2, relu2_2 and relu3_3. The
+judges that score videos are never used here.
 """
 
 from __future__ import annotations

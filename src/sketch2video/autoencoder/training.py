@@ -186,7 +186,7 @@ class AutoencoderTask(Task):
         """Metrics of held-out frames; see :func:`train_autoencoder`."""
         frames, control = self._held_out(slice(None))
         decoded = self._reconstructed(frames, control)
-        similarity = StructuralSimilarityIndexMeasure(data_range=2.0)
+        similarity = StructuralSimilarityIndexMeasure(data_range=2.0).to(frames.device)
         blank = {} if control is None else {"psnr_blank_sheet": mean_psnr(self._reconstructed(frames, None), frames)}
         return {"psnr": mean_psnr(decoded, frames), **blank, "ssim": float(similarity(decoded.clamp(-1, 1), frames))}
 

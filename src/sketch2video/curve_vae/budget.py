@@ -15,9 +15,8 @@ def within_budget(coefficients: Tensor, visibility: Tensor, budget: int) -> Tens
     """Zero negligible harmonics, then those of least energy, until a frame takes at most ``budget`` numbers.
 
     Strokes lose their highest harmonics first: the harmonics with the largest *tails*, the energy in and above them,
-        are
-    kept, and a tail never grows with k. The choice is the same for a whole clip, which avoids flicker. Strokes that are
-    not visible become zero.
+    are kept, and a tail never grows with k. The choice is the same for a whole clip, which avoids flicker. Strokes that
+    are not visible become zero.
 
     Args:
         coefficients: (N, T, S, 2, K), frame widths.

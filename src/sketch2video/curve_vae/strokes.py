@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VISIBLE = 0.5
+from sketch2video.curves.equation.sequence import VISIBLE
+
 MIN_SIZE = 1e-3
 """Frame widths; a smaller stroke is a dot without a shape."""
 

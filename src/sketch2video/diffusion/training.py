@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.controls import Control, find_control
+from sketch2video.data.clips.columns import IMAGE_TABLE
 from sketch2video.data.clips.datasets import (
-    IMAGES,
     Dataset,
     ShardDataset,
     clips_of_split,
@@ -156,7 +156,7 @@ def train_video_ldm(
         "base": params.base.deciding(),
     }
     inputs = [latents, *set(seen.values()), table, text_encoder, autoencoder]
-    inputs += [images / IMAGES] if images else []
+    inputs += [images / IMAGE_TABLE] if images else []
     result = train(
         task,
         mixed,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import re
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
+from sketch2video.git import git
 from sketch2video.networks.precision import precision
 
 CODE = ("src", "benchmarks", "params.yaml")
@@ -34,15 +34,5 @@ def cpu() -> str:
 
 def commit() -> str:
     """The commit in the working directory, and whether code or parameters differ from it."""
-    head = _git("rev-parse", "--short", "HEAD")
-    return f"commit {head}{' with changes' * bool(_git('status', '--porcelain', '--', *CODE))}" if head else "no commit"
-
-
-def _git(*words: str) -> str:
-    """What git prints; empty without git or outside of a repository."""
-    try:
-        return subprocess.run(
-            ["git", "--no-optional-locks", *words], capture_output=True, text=True, check=False
-        ).stdout.strip()
-    except FileNotFoundError:
-        return ""
+    head = git("rev-parse", "--short", "HEAD")
+    return f"commit {head}{' with changes' * bool(git('status', '--porcelain', '--', *CODE))}" if head else "no commit"

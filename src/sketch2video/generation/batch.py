@@ -154,11 +154,7 @@ def _check(model: Model, prompts: Sequence[Prompt]) -> None:
             raise UserError(
                 f"{row} names a sketch, but {model.reference} follows none; leave the column out or name a sketch model"
             )
-        if pipeline.longest and (prompt.num_frames or 0) > pipeline.longest:
-            raise UserError(
-                f"{row} has num_frames {prompt.num_frames}, but {model.reference} makes {pipeline.longest};"
-                " lower it, or train the model with text_ldm.known_frames"
-            )
+        prompt.check_length(pipeline.longest, row, model.reference)
         for one in prompt.sketches:
             check_frame(one, row, prompt.num_frames or pipeline.sample_frames)
 

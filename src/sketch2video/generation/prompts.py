@@ -55,6 +55,20 @@ class Prompt:
     sketch: Path | None = None
     sketches: tuple[KeySketch, ...] = ()
 
+    def check_length(self, longest: int | None, where: str, model: str) -> None:
+        """Raise a UserError if the model makes at most ``longest`` frames (None: any number) and more are asked for.
+
+        Args:
+            longest: of the pipeline.
+            where: names the prompt.
+            model: names the model.
+        """
+        if longest and (self.num_frames or 0) > longest:
+            raise UserError(
+                f"{where} has num_frames {self.num_frames}, but {model} makes {longest}; lower it, or train the model"
+                " with text_ldm.known_frames"
+            )
+
     @property
     def drawn(self) -> bool:
         """Whether drawings are given."""

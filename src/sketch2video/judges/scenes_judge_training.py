@@ -291,7 +291,7 @@ class JudgeTask(Task):
     def scale_features(self) -> None:
         """Scale the judge's features to unit standard deviation over the clean clips."""
         clips = np.stack([self.clean[i].clip for i in range(len(self.clean))])
-        self.judge.feature_scale *= spread_of_features(judge_clips(self.judge, clips))
+        self.judge.feature_scale.mul_(spread_of_features(judge_clips(self.judge, clips)).to(self.judge.device))
 
 
 def _accuracies(judge: Judge, scenes: JudgeScenes, name: str) -> dict[str, float]:

@@ -1,9 +1,8 @@
 """Conversion of decoded frames to RGB of standard dynamic range: colour matrix, range, transparency, HDR.
 
 Frames without a colour tag follow the rule of players: BT.709 from 720 lines or 1280 columns on, BT.601 below.
-    Transparent
-pixels become white. HDR (PQ of SMPTE ST 2084 and HLG of ARIB STD-B67) is brought to sRGB: linear light with the
-reference white of ITU-R BT.2408 at 1, BT.2020 primaries to BT.709, and a tone curve for brighter values.
+Transparent pixels become white. HDR (PQ of SMPTE ST 2084 and HLG of ARIB STD-B67) is brought to sRGB: linear light with
+the reference white of ITU-R BT.2408 at 1, BT.2020 primaries to BT.709, and a tone curve for brighter values.
 """
 
 from __future__ import annotations

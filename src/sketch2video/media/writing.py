@@ -1,4 +1,4 @@
-"""Writing of video files: mp4 for common players, WebM for all browsers, and GIF."""
+"""Writing of video files: mp4 for common players, WebM for all browsers, and GIF; and of pictures."""
 
 from __future__ import annotations
 
@@ -77,6 +77,22 @@ def _write_container(
             container.mux(stream.encode())
 
 
+def write_png(path: Path | str, picture: np.ndarray) -> None:
+    """Write a picture as a PNG, atomically.
+
+    Args:
+        path: ends in ``.png``.
+        picture: uint8 (H, W, 3) RGB.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG")
+    with replacing(path) as partial:
+        partial.write_bytes(stream.getvalue())
+
+
 def write_gif(path: Path | str, frames: np.ndarray, fps: float) -> None:
     """Write the GIF of :func:`encode_gif`, atomically.
 
@@ -98,7 +114,8 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
-        fps: frames a second, above 0; GIF durations are in hundredths of a second, rounded so that their sum is right.
+        fps: frames a second, above 0; GIF durations are in hundredths of a second, at least two, rounded so that their
+            sum is right up to 50 fps.
 
     Raises:
         ValueError: the frames are not uint8 (T, H, W, 3), there are none, or the frame rate is not above 0.

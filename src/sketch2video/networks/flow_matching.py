@@ -57,14 +57,19 @@ def guidance_weights(has_control: bool, has_text: bool, guidance: Guidance) -> d
 
         v = v(-, -) + w_s (v(s, -) - v(-, -)) + w_c (v(s, c) - v(s, -))
 
+    A scale w_s of 0 leaves the pictures out of the last term, too, as if there were none.
+
     Args:
         has_control, has_text: which conditions there are; the scale of an absent one has no influence.
         guidance: the scales w_c, of the text, and w_s, of the control pictures.
 
     Returns:
-        By (with control, with text), the weights that are not zero: both scales at 1 leave one, one of them two. They
-        add up to 1.
+        By (with control, with text), the weights that are not zero, which add up to 1: one if both scales are 1, two if
+        they are equal, if the control's alone is 1 or if it is 0, else three.
     """
+    if has_control and guidance.control_guidance_scale == 0:
+        alone = {(False, True): guidance.guidance_scale, (False, False): 1.0 - guidance.guidance_scale}
+        return {key: weight for key, weight in (alone if has_text else {(False, False): 1.0}).items() if weight}
     control_weight = guidance.control_guidance_scale if has_control else 1.0
     text_weight = guidance.guidance_scale if has_text else control_weight
     weights = {

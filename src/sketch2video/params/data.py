@@ -30,7 +30,7 @@ class SyntheticParams(Section):
     """The embedded scenes (:mod:`sketch2video.scenes.synthetic`)."""
 
     clips_per_combination: int = Field(ge=1)
-    held_out_combinations: int = Field(ge=1, le=144)
+    held_out_combinations: int = Field(ge=36, le=144, description="of 216; the first 36 have all words")
     objects: Literal[1, 2]
     moving_ground: bool
     in_front: bool = Field(description="captions and labels of two objects tell which is in front")
@@ -45,7 +45,7 @@ class SyntheticParams(Section):
 
 
 class SpritesParams(Section):
-    """The sheets of Sprites (``videos/sprites.py``)."""
+    """The sheets of Sprites (:mod:`sketch2video.data.sources.sprites`)."""
 
     sheets: int = Field(ge=2, description="of each garment, numbered from 0")
     characters: int = Field(ge=0, description="a random subset of so many; 0: all")

@@ -18,6 +18,7 @@ from sketch2video.judges.shipped import WEIGHTS, judge_path, load_judge
 from sketch2video.judges.trained.description import read_description
 from sketch2video.judges.trained.video_judge import load_trained_judge
 from sketch2video.media.codec import read_clip, read_excerpt
+from sketch2video.networks.precision import device_name
 from sketch2video.scoring import c3d, i3d
 from sketch2video.scoring.features import Extractor, Protocol
 from sketch2video.scoring.resizing import RESIZES
@@ -27,11 +28,6 @@ IS_VARIANTS = {"tgan": ("bicubic", 128), "tganv2": ("corners", c3d.SIZE)}
 """Resizing in the code of the two papers; see also :func:`sketch2video.scoring.c3d.less_the_mean`."""
 
 JUDGE_SIZE = 64
-
-
-def device() -> torch.device:
-    """The GPU, if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def i3d_extractor(
@@ -52,10 +48,10 @@ def i3d_extractor(
         raise UserError(f"I3D needs at least {i3d.LEAST_FRAMES} frames a video, not {frames}; choose more frames")
     if resize not in FVD_RESIZES:
         raise UserError(f"resize {resize} is not known for FVD; it is one of {', '.join(FVD_RESIZES)}")
-    network = i3d.load_i3d(weights).to(device())
+    network = i3d.load_i3d(weights).to(device_name())
 
     def logits(videos: Tensor) -> Tensor:
-        return network(videos.to(device()).movedim(-1, 1) * (2 / 255) - 1)
+        return network(videos.to(device_name()).movedim(-1, 1) * (2 / 255) - 1)
 
     protocol = Protocol(
         "i3d", sha256_of_file(weights), frames, sampling, stride, resize, i3d.SIZE, "400 logits, mean over time"
@@ -77,10 +73,10 @@ def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", 
     """
     if variant not in IS_VARIANTS:
         raise UserError(f"IS variant {variant} is not known; it is {' or '.join(IS_VARIANTS)}")
-    network, subtracted = c3d.load_c3d(weights).to(device()), c3d.load_mean_clip(mean).to(device())
+    network, subtracted = c3d.load_c3d(weights).to(device_name()), c3d.load_mean_clip(mean).to(device_name())
 
     def probabilities(videos: Tensor) -> Tensor:
-        frames = videos.to(device()).movedim(-1, 2)
+        frames = videos.to(device_name()).movedim(-1, 2)
         return c3d.probabilities(network, c3d.less_the_mean(frames, subtracted, variant))
 
     resize, size = IS_VARIANTS[variant]
@@ -100,7 +96,7 @@ def c3d_extractor(weights: Path | str, mean: Path | str, variant: str = "tgan", 
 
 def embedded_extractor(frames: int = 16) -> Extractor:
     """The features of the embedded judge, from T frames of 64 × 64 spread over the whole video."""
-    judge = load_judge("video").to(device())
+    judge = load_judge("video").to(device_name())
     weights = sha256_of_file(judge_path("video") / WEIGHTS)
     protocol = Protocol("embedded", weights, frames, "spread", 1, "middle_square", JUDGE_SIZE, "features of its heads")
 
@@ -108,7 +104,7 @@ def embedded_extractor(frames: int = 16) -> Extractor:
         return read_clip(path, frames, JUDGE_SIZE, min_frames=2).frames
 
     def features(videos: Tensor) -> Tensor:
-        return judge(videos.to(device()).movedim(-1, 2).float() / 255)[1]
+        return judge(videos.to(device_name()).movedim(-1, 2).float() / 255)[1]
 
     return Extractor(protocol, read, features, batch=16)
 
@@ -130,7 +126,7 @@ def label_extractor(folder: Path) -> tuple[Extractor, dict[str, list[str]]]:
         raise UserError(
             f"{folder} holds no judge that is reliable for a label ({about.reason or about.name}); name another one"
         )
-    judge = load_trained_judge(folder, about).to(device())
+    judge = load_trained_judge(folder, about).to(device_name())
     words = {label: list(judge.vocabulary[label]) for label in about.usable}
     frames, size = judge.config.frames, judge.config.size
     output = f"words of {', '.join(words)}"
@@ -140,7 +136,7 @@ def label_extractor(folder: Path) -> tuple[Extractor, dict[str, list[str]]]:
         return read_clip(path, frames, size, min_frames=2).frames
 
     def found(videos: Tensor) -> Tensor:
-        logits = judge(videos.to(device()).movedim(-1, 2).float() / 255)[0]
+        logits = judge(videos.to(device_name()).movedim(-1, 2).float() / 255)[0]
         return torch.stack([logits[label].argmax(1) for label in words], 1)
 
     return Extractor(protocol, read, found, batch=16), words

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sketch2video.networks.loading import load_clip_tokenizer, load_named
-from sketch2video.scoring.extractors import device, reader
+from sketch2video.networks.precision import device_name
+from sketch2video.scoring.extractors import reader
 from sketch2video.scoring.features import Extractor, Protocol
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -39,7 +40,7 @@ def videomae_extractor(name: str, sampling: str = "first", stride: int = 1) -> E
     config = model.config
 
     def features(videos: Tensor) -> Tensor:
-        tokens = model.videomae(videos.to(device()).movedim(-1, 2) / 255).last_hidden_state
+        tokens = model.videomae(videos.to(device_name()).movedim(-1, 2) / 255).last_hidden_state
         return tokens[:, 0] if model.fc_norm is None else model.fc_norm(tokens.mean(1))
 
     protocol = Protocol(
@@ -72,10 +73,10 @@ def clip_extractor(name: str, frames: int = 16, sampling: str = "spread", stride
 
     model = _load(CLIPModel, name)
     size = model.config.vision_config.image_size
-    mean, std = (torch.tensor(v, device=device()).view(3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
+    mean, std = (torch.tensor(v, device=device_name()).view(3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
 
     def features(videos: Tensor) -> Tensor:
-        pixels = (videos.to(device()).flatten(0, 1).movedim(-1, 1) / 255 - mean) / std
+        pixels = (videos.to(device_name()).flatten(0, 1).movedim(-1, 1) / 255 - mean) / std
         embeddings = model.get_image_features(pixel_values=pixels).pooler_output
         return F.normalize(embeddings, dim=-1).unflatten(0, videos.shape[:2]).mean(1)
 
@@ -112,7 +113,7 @@ def clip_captions(name: str, captions: Sequence[str], batch: int = 64) -> np.nda
                 truncation=True,
                 max_length=length,
                 return_tensors="pt",
-            ).to(device())
+            ).to(device_name())
             embeddings = model.get_text_features(**tokens).pooler_output
             found.append(F.normalize(embeddings, dim=-1).float().cpu().numpy())
     return np.concatenate(found)
@@ -130,4 +131,4 @@ def sha256_of_weights(model: nn.Module) -> str:
 def _load(kind: Any, name: str, unused: str | None = None) -> Any:
     """A frozen model on the device; tensors whose names begin with ``unused`` may be missing."""
     fix = f"name a folder or a hub id of a trained {kind.__name__}"
-    return load_named(kind, name, kind.__name__, fix, unused=unused).requires_grad_(False).to(device())
+    return load_named(kind, name, kind.__name__, fix, unused=unused).requires_grad_(False).to(device_name())

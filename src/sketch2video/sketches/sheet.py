@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from sketch2video.files import replacing
+from sketch2video.media.writing import write_png
 
 SMALLEST = 128
 """Pixels; smaller frames are enlarged to at least this."""
@@ -27,5 +26,4 @@ def write_sheet(path: Path, clips: Sequence[tuple[np.ndarray, ...]]) -> None:
         rows.append(np.concatenate([panel for panels in zip(frames, *papers, strict=True) for panel in panels], axis=1))
     sheet = np.concatenate(rows)
     times = max(1, -(-SMALLEST // clips[0][0].shape[1]))
-    with replacing(path) as partial:
-        cv2.imwrite(str(partial), sheet.repeat(times, axis=0).repeat(times, axis=1)[..., ::-1])
+    write_png(path, sheet.repeat(times, axis=0).repeat(times, axis=1))

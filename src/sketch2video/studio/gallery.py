@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Gallery:
     def add(self, painted: Painted) -> None:
         """Write a video soon; see :meth:`flush`."""
         self._room.acquire()
-        self._writer.submit(self._write, painted).add_done_callback(lambda _: self._room.release())
+        self._writer.submit(self._write, painted).add_done_callback(self._written_or_not)
 
     def flush(self) -> None:
         """Wait until all videos are written that were added before."""
@@ -124,6 +124,11 @@ class Gallery:
                 write_manifest(self._folder, [*(row for row in rows if row["key"] != painted.key), row])
         except (OSError, UserError) as error:
             logger.warning("a video is missing in the gallery: %s", printable(error))
+
+    def _written_or_not(self, writing: Future[None]) -> None:
+        self._room.release()
+        if error := writing.exception():
+            logger.error("a video is missing in the gallery", exc_info=error)
 
     def _written(self, painted: Painted, index: int) -> dict[str, Any]:
         """Write the files of a video; its row of the manifest."""

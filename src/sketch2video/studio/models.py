@@ -63,7 +63,7 @@ class Models:
         self._finding = threading.Lock()
         self._offers: dict[str, Offer] = {}
         self._found = -FRESH
-        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, int], Model] = OrderedDict()
 
     def offers(self) -> list[Offer]:
         """All models, the default one first; the list is made again after some seconds."""
@@ -90,13 +90,14 @@ class Models:
         Raises:
             UserError: it cannot be loaded.
         """
-        if offer.id not in self._loaded:
+        key = _loading_key(offer)
+        if key not in self._loaded:
             while len(self._loaded) >= MOST_LOADED:
                 self._loaded.popitem(last=False)
             pipeline = load_pipeline(offer.folder)
-            self._loaded[offer.id] = Model(pipeline, offer.reference, offer.version, content_hash(offer.folder))
-        self._loaded.move_to_end(offer.id)
-        return self._loaded[offer.id]
+            self._loaded[key] = Model(pipeline, offer.reference, offer.version, content_hash(offer.folder))
+        self._loaded.move_to_end(key)
+        return self._loaded[key]
 
     def listed(self) -> list[OfferedModel]:
         """The list for the API."""
@@ -104,11 +105,17 @@ class Models:
             OfferedModel(
                 id=offer.id,
                 name=offer.name,
-                loaded=offer.id in self._loaded,
+                loaded=_loading_key(offer) in self._loaded,
                 **vars(offer.facts),
             )
             for offer in self.offers()
         ]
+
+
+def _loading_key(offer: Offer) -> tuple[str, int]:
+    """The model's id and when its folder was made: a graph that runs again puts another folder in its place."""
+    index = offer.folder / "model_index.json"
+    return offer.id, index.stat().st_mtime_ns if index.exists() else 0
 
 
 def find_models(model: str | None, registered: str | None) -> list[Offer]:

@@ -100,11 +100,11 @@ def _bound(host: str, port: int | None) -> socket.socket:
         try:
             listening.bind((host, number))
             listening.listen(128)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that is none, such as a..b
             listening.close()
             if number != ports[-1]:
                 continue
-            reason = printable(error.strerror or str(error))
+            reason = printable(getattr(error, "strerror", None) or str(error))
             raise UserError(f"{host}:{number} cannot be used ({reason}); choose another --port or --host") from error
         return listening
     raise AssertionError("the last port either is bound or raises")

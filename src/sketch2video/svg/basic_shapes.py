@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from sketch2video.svg.outlines import Subpath, path, shape
+from sketch2video.svg.outlines import Subpath, shape
 from sketch2video.svg.values import Box, length
 
 BOXES = ("stroke-box", "border-box", "margin-box", "fill-box", "padding-box", "content-box", "view-box")
@@ -34,13 +34,16 @@ class BasicShape(NamedTuple):
     even_odd: bool
 
 
-def basic_shape(text: str, box_of: Callable[[str], Box], font_size: float) -> BasicShape | None:
+def basic_shape(
+    text: str, box_of: Callable[[str], Box], font_size: float, path: Callable[[str], Sequence[Subpath]]
+) -> BasicShape | None:
     """The basic shape that a value of ``clip-path`` names; None if it is no such value.
 
     Args:
         text: such as ``circle(40%)`` or ``inset(10px round 5px) fill-box``.
         box_of: the reference box of the shape, by its keyword in :data:`BOXES`.
         font_size: user units of an em.
+        path: polylines of path data.
     """
     match = _SHAPE.search(text)
     words = (_SHAPE.sub(" ", text, count=1) if match else text).lower().split()
@@ -87,7 +90,7 @@ def _outline(name: str, text: str, box: Box, font_size: float) -> list[Subpath] 
         if both is None:
             return None
         values = dict(zip(("cx", "cy", "rx", "ry"), (*centre, *both), strict=True))
-        return shape("ellipse", lambda key, _: values[key], str, box)
+        return shape("ellipse", lambda key, _: values[key], "", box)
     if name in {"inset", "rect", "xywh"}:
         sides, _, corner = (part.strip() for part in f" {text}".partition(" round "))
         found = _rectangle(name, sides.split(), lengths, box)

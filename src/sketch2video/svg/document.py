@@ -17,10 +17,11 @@ import numpy as np
 
 from sketch2video.errors import UserError, printable
 from sketch2video.svg.ink import ink_of
+from sketch2video.svg.limits import TooLarge
 from sketch2video.svg.outlines import Subpath
 from sketch2video.svg.painted import Clip, Painted, visible_points
 from sketch2video.svg.style import local_name
-from sketch2video.svg.walk import TooLarge, Walk
+from sketch2video.svg.walk import Walk
 
 _FRAME = re.compile(r"frame-\d+")
 _MARGIN = 0.1

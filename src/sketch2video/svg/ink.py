@@ -15,6 +15,7 @@ from skimage.morphology import skeletonize
 
 from sketch2video.svg.outlines import Subpath
 from sketch2video.svg.painted import Clip, Painted
+from sketch2video.svg.winding import winding_numbers
 
 LINE = 2
 """Width of a line of ink in pixels."""
@@ -199,11 +200,15 @@ def _thin_parts(area: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     return thin, skeletonize(thin) if thin.any() else thin
 
 
+def _in_window(points: np.ndarray, window: Window) -> np.ndarray:
+    """Points in pixels from a window's upper left corner; those that are far away are clipped."""
+    rows, columns = window
+    return np.nan_to_num(np.clip(points - np.array([columns.start, rows.start]), -_FAR, _FAR))
+
+
 def _pixels(points: np.ndarray, window: Window) -> np.ndarray:
     """Points in OpenCV's coordinates: the centre of the window's first pixel is (0, 0)."""
-    rows, columns = window
-    inside = points - np.array([columns.start + 0.5, rows.start + 0.5])
-    return np.round(np.clip(inside, -_FAR, _FAR) * 2**_SHIFT).astype(np.int32)
+    return np.round((_in_window(points, window) - 0.5) * 2**_SHIFT).astype(np.int32)
 
 
 def _blank(window: Window) -> np.ndarray:
@@ -226,16 +231,8 @@ def _stroke_area(item: Painted, window: Window) -> np.ndarray:
 
 def _area(item: Painted, window: Window) -> np.ndarray:
     """The inside of an outline, its edge included: bool (h, w)."""
-    canvas = _blank(window)
-    parts = [_pixels(part.points, window) for part in item.outline]
-    if item.even_odd or len(parts) == 1:
-        cv2.fillPoly(canvas, parts, 1, cv2.LINE_8, _SHIFT)
-        return canvas.astype(bool)
-    winding = np.zeros(canvas.shape, np.int32)
-    for part in parts:
-        x, y = part.astype(np.float64).T
-        turns = np.sign(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
-        canvas[:] = 0
-        cv2.fillPoly(canvas, [part], 1, cv2.LINE_8, _SHIFT)
-        winding += int(turns) * canvas.astype(np.int32)
-    return winding != 0
+    rows, columns = window
+    polygons = [_in_window(part.points, window) for part in item.outline]
+    winding = winding_numbers(polygons, rows.stop - rows.start, columns.stop - columns.start)
+    inside = winding % 2 != 0 if item.even_odd else winding != 0
+    return inside | _polylines([part._replace(closed=True) for part in item.outline], window, 1)

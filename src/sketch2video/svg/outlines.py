@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from sketch2video.svg.limits import MOST_POINTS, TooLarge
 from sketch2video.svg.values import LISTED, MOST, NUMBER, Box, numbers_of
 
 _STEPS = 24
@@ -31,57 +32,70 @@ class Subpath(NamedTuple):
     stops: tuple[int, ...] | None = None
 
 
-@lru_cache(maxsize=16)
-def path(data: str) -> tuple[Subpath, ...]:
+def path(data: str, most: int = MOST_POINTS) -> list[Subpath]:
     """Polylines of path data; of invalid data the part before the error, as in browsers.
 
-    Results are cached, since ``use`` may repeat a path hundreds of times.
+    Args:
+        data: commands and their numbers.
+        most: number of points that the document may still draw; the end of a closed line counts as one.
+
+    Raises:
+        TooLarge: there are more points; no more than ``most`` are built.
     """
     found: list[Subpath] = []
-    points: list[complex] = []
+    numbers = array("d")  # x and y of each point of the line: few bytes, for path data may have millions of points
     stops: list[int] = []
     at = start = control = 0j
-    last = ""
+    last, left = "", most
+
+    def count(points: int) -> None:
+        nonlocal left
+        left -= points
+        if left < 0:
+            raise TooLarge(f"draws more than {MOST_POINTS} points")
+
+    def add(points: Sequence[complex] | np.ndarray) -> complex:
+        count(len(points))
+        numbers.frombytes(np.asarray(points, complex).tobytes())
+        return complex(points[-1])
 
     def end(closed: bool) -> None:
-        if len(points) > 1:
-            found.append(Subpath(np.array([(p.real, p.imag) for p in points]), closed, tuple(stops)))
-        points.clear()
-        stops.clear()
+        if len(numbers) > 2:
+            found.append(Subpath(np.array(numbers).reshape(-1, 2), closed, tuple(stops)))
+        del numbers[:], stops[:]
 
     for command, values in _commands(data):
         kind, base = command.upper(), at if command.islower() else 0j
-        if not found and not points and kind != "M":
+        if not found and not numbers and kind != "M":
             break
         pairs = [base + complex(x, y) for x, y in zip(values[-2::-2], values[-1::-2], strict=False)][::-1]
         if kind == "M":
             end(False)
-            at = start = pairs[0]
-            points.append(at)
+            at = start = add(pairs)
         elif kind == "Z":
+            count(1)
             end(True)
             at = start
         else:
-            points.extend([at] if not points else [])
+            if not numbers:
+                add([at])
             # A smooth curve continues from the previous control point, if that is of the same kind.
             mirrored = 2 * at - control if last and last in _SMOOTH.get(kind, "") else at
             if kind == "H":
-                points.append(complex(values[0] + base.real, at.imag))
+                at = add([complex(values[0] + base.real, at.imag)])
             elif kind == "V":
-                points.append(complex(at.real, values[0] + base.imag))
+                at = add([complex(at.real, values[0] + base.imag)])
             elif kind == "L":
-                points.append(pairs[0])
+                at = add(pairs)
             elif kind == "A":
-                points.extend(_arc(at, pairs[-1], *values[:5]))
+                at = add(_arc(at, pairs[-1], *values[:5]))
             else:
                 controls = [at, *([mirrored] if kind in _SMOOTH else []), *pairs]
-                points.extend(_bezier(controls))
-                control = controls[-2]
-            at = points[-1]
-        stops.extend([len(points) - 1] if points else [])
+                at, control = add(_bezier(controls)), controls[-2]
+        stops.extend([len(numbers) // 2 - 1] if numbers else [])
         last = kind
     end(False)
-    return tuple(found)
+    return found
 
 
 def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
@@ -109,19 +123,19 @@ def _commands(data: str) -> Iterator[tuple[str, list[float]]]:
         command = {"M": "L", "m": "l"}.get(command, command)
 
 
-def _bezier(controls: list[complex]) -> list[complex]:
-    """Points of a Bézier of degree 2 or 3 after its first."""
+def _bezier(controls: Sequence[complex]) -> np.ndarray:
+    """Points of a Bézier of degree 2 or 3 after its first: complex128 (n,)."""
     u = np.linspace(0, 1, _STEPS + 1)[1:]
     degree = len(controls) - 1
     curve = sum(math.comb(degree, i) * (1 - u) ** (degree - i) * u**i * control for i, control in enumerate(controls))
-    return list(np.asarray(curve, complex))
+    return np.asarray(curve, complex)
 
 
-def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large: float, sweep: float) -> list[complex]:
-    """Points of an elliptical arc after its first (SVG 1.1, appendix F.6)."""
+def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large: float, sweep: float) -> np.ndarray:
+    """Points of an elliptical arc after its first (SVG 1.1, appendix F.6): complex128 (n,)."""
     rx, ry = abs(rx), abs(ry)
     if start == end or not rx or not ry:
-        return [end]
+        return np.array([end])
     turn = complex(math.cos(math.radians(tilt)), math.sin(math.radians(tilt)))
     half = (start - end) / 2 / turn
     x, y = half.real / rx, half.imag / ry
@@ -130,7 +144,7 @@ def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large:
         rx, ry, square = rx * math.sqrt(square), ry * math.sqrt(square), 1.0
         x, y = half.real / rx, half.imag / ry
     if not square:
-        return [end]
+        return np.array([end])
     side = math.sqrt(max(1 / square - 1, 0.0)) * (-1 if bool(large) == bool(sweep) else 1)
     centre = complex(side * y, -side * x)  # on the unit circle that the ellipse is stretched from
     first, last = (math.atan2(v.imag, v.real) for v in (complex(x, y) - centre, complex(-x, -y) - centre))
@@ -138,21 +152,22 @@ def _arc(start: complex, end: complex, rx: float, ry: float, tilt: float, large:
     angles = first + span * np.linspace(0, 1, 2 * _STEPS + 1)[1:]
     middle = (start + end) / 2
     ring = rx * (np.cos(angles) + centre.real) + 1j * ry * (np.sin(angles) + centre.imag)
-    return [*(middle + turn * ring)[:-1], end]
+    return np.append((middle + turn * ring)[:-1], end)
 
 
 Measure = Callable[[str, float], float | None]
 """A shape's attribute as a length, given the length of 100 %; None where it is missing or wrong."""
 
 
-def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) -> list[Subpath]:
-    """Polylines of a shape; none if it is not drawn.
+def shape(name: str, measure: Measure, vertices: str, box: Box, most: int = MOST_POINTS) -> list[Subpath]:
+    """Polylines of a shape other than a path; none if it is not drawn.
 
     Args:
         name: of the element, such as ``rect``.
         measure: its lengths.
-        texts: its other attributes, such as ``d``; empty where they are missing.
+        vertices: its attribute ``points``; empty if it has none.
         box: the view box, which percentages refer to.
+        most: number of points that the document may still draw; of more vertices one more is returned.
     """
 
     def across(key: str) -> float:
@@ -166,12 +181,10 @@ def shape(name: str, measure: Measure, texts: Callable[[str], str], box: Box) ->
         return (ry if rx is None else rx) or 0.0, (rx if ry is None else ry) or 0.0
 
     match name:
-        case "path":
-            return list(path(texts("d")))
         case "line":
             return [Subpath(np.array([(across("x1"), down("y1")), (across("x2"), down("y2"))]), False)]
         case "polyline" | "polygon":
-            numbers = numbers_of(texts("points"))
+            numbers = numbers_of(vertices, 2 * (most + 1))
             points = np.array(numbers[: len(numbers) // 2 * 2]).reshape(-1, 2)
             return [Subpath(points, name == "polygon")] if len(points) > 1 else []
         case "circle":

@@ -50,10 +50,11 @@ class Colour(NamedTuple):
     alpha: float = 1.0
 
 
-def numbers_of(text: str) -> list[float]:
-    """The numbers of a list, up to the first invalid one."""
-    numbers, at = [], 0
-    while match := LISTED.match(text, at):
+def numbers_of(text: str, most: float = math.inf) -> list[float]:
+    """The first ``most`` numbers of a list, up to the first invalid one."""
+    numbers: list[float] = []
+    at = 0
+    while len(numbers) < most and (match := LISTED.match(text, at)):
         numbers.append(max(min(float(match[1]), MOST), -MOST))
         at = match.end()
     return numbers

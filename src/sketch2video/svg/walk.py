@@ -6,7 +6,7 @@ fill and stroke with the cascade of CSS; transforms, units, view boxes; clips an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from sketch2video.svg import markers
 from sketch2video.svg.basic_shapes import basic_shape, mask_region
-from sketch2video.svg.outlines import Subpath, dashed, shape
+from sketch2video.svg.limits import Limits
+from sketch2video.svg.outlines import Subpath, dashed, path, shape
 from sketch2video.svg.painted import Clip, Painted, box_around, clip_to, moved
 from sketch2video.svg.paints import Paints, target_of
 from sketch2video.svg.style import INITIAL, Sheet, Style, font_size, local_name
@@ -39,17 +40,7 @@ _CONTEXT = ("context-fill", "context-stroke")
 _GROUPS = {"svg", "g", "a", "switch", "use"}
 _NOT_DRAWN = {"text", "image", "foreignObject"}
 
-_DEEPEST = 100
-"""Largest nesting depth of elements, including those that ``use`` inserts."""
-_MOST_ELEMENTS = 100_000
-"""Largest number of visited elements, in all frames; a few with nested ``use`` could expand to billions."""
-_MOST_POINTS = 5_000_000
-
 _LANGUAGE = "en"
-
-
-class TooLarge(ValueError):
-    """A document draws too much."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,8 @@ class Walk:
         for element in root.iter():
             self._by_id.setdefault(element.get("id", ""), element)
         self._paints = Paints(self._sheet, self._by_id)
-        self._visited = self._points = 0
+        self._limits = Limits()
+        self._paths: dict[str, list[Subpath]] = {}
         self.left_out: set[str] = set()
         self.not_applied: set[str] = set()
 
@@ -114,7 +106,7 @@ class Walk:
             shown: overrides ``display`` of elements by their id, such as the frames of an animation.
 
         Raises:
-            TooLarge: it has too many elements, or too deeply nested ones.
+            TooLarge: it draws too much, in all frames so far.
         """
         self._shown = shown
         width, height = self.page() or (300.0, 150.0)
@@ -129,12 +121,11 @@ class Walk:
         return [item for child in self._root for item in self._visit(child, context)]
 
     def _visit(self, element: Element, context: _Context) -> list[Painted]:
+        if self._shown.get(element.get("id", "")) is False:
+            self._limits.skip()
+            return []
+        self._limits.visit(context.depth)
         name = local_name(element)
-        self._visited += 1
-        if self._visited > _MOST_ELEMENTS or self._points > _MOST_POINTS:
-            raise TooLarge(f"draws more than {_MOST_ELEMENTS} elements or {_MOST_POINTS} points")
-        if context.depth > _DEEPEST:
-            raise TooLarge(f"has more than {_DEEPEST} levels of nested elements")
         if not name or not _is_for_us(element):
             return []
         style = self._sheet.computed(element, context.style)
@@ -217,7 +208,7 @@ class Walk:
         name = local_name(target)
         if name not in {"symbol", "svg"}:
             return self._visit(target, inner)
-        self._visited += 1
+        self._limits.visit(inner.depth)
         style = self._sheet.computed(target, context.style)
         if name == "svg" and self._is_hidden(target, style):
             return []
@@ -235,8 +226,11 @@ class Walk:
         def measure(key: str, whole: float) -> float | None:
             return length(style.get(key, element.get(key)), whole, size)
 
-        outline = shape(name, measure, lambda key: element.get(key, ""), context.box)
-        self._points += sum(len(part.points) for part in outline)
+        if name == "path":
+            outline = self._path(element.get("d", ""))
+        else:
+            outline = shape(name, measure, element.get("points", ""), context.box, self._limits.points_left)
+        self._count(outline)
         if not outline:
             return []
         width = length(style["stroke-width"], context.box.diagonal, size)
@@ -249,8 +243,11 @@ class Walk:
             pattern = [length(one, context.box.diagonal, size) for one in texts]
             offset = length(style["stroke-dashoffset"], context.box.diagonal, size) or 0.0
             if None not in pattern:
-                lines = [dash for part in outline for dash in dashed(part, [one or 0.0 for one in pattern], offset)]
-        self._points += sum(len(part.points) for part in lines)
+                lines = []
+                for part in outline:
+                    dashes = dashed(part, [one or 0.0 for one in pattern], offset)
+                    self._count(dashes)
+                    lines += dashes
         areas, strokes = (
             [Subpath(moved(part.points, context.matrix), part.closed) for part in parts] for parts in (outline, lines)
         )
@@ -263,6 +260,15 @@ class Walk:
         if name in markers.SHAPES and not context.in_clip:
             items += self._markers(outline, width, replace(context, paints=(fill, stroke)))
         return items
+
+    def _path(self, data: str) -> list[Subpath]:
+        """Polylines of path data; each is built once, since ``use`` may repeat a path hundreds of times."""
+        if data not in self._paths:
+            self._paths[data] = path(data, self._limits.points_left)
+        return self._paths[data]
+
+    def _count(self, lines: Iterable[Subpath]) -> None:
+        self._limits.draw(sum(len(line.points) for line in lines))
 
     def _markers(self, outline: Sequence[Subpath], width: float, context: _Context) -> list[Painted]:
         """The markers on a line of some stroke width, whose paints the context has."""
@@ -282,7 +288,7 @@ class Walk:
     def _marker(
         self, element: Element, stop: markers.Vertex, width: float, context: _Context, is_first: bool
     ) -> list[Painted]:
-        self._visited += 1
+        self._limits.visit(context.depth)
         style = self._sheet.in_tree(element)
         sides = (("markerWidth", context.box.width), ("markerHeight", context.box.height))
         wide, high = (length(element.get(name, "3"), whole, font_size(style)) or 0.0 for name, whole in sides)
@@ -317,14 +323,13 @@ class Walk:
     def _clips(self, style: Style, context: _Context, items: Sequence[Painted]) -> list[Clip]:
         """Apply ``clip-path`` and ``mask`` of an element to its items."""
         found: list[Clip] = []
-        if context.depth > _DEEPEST:
-            raise TooLarge(f"has more than {_DEEPEST} levels of nested elements")
         for name, kind in (("clip-path", "clipPath"), ("mask", "mask")):
             element = self._named(style.get(name), kind)
             if element is None:
                 found += self._clip_by_shape(name, style.get(name, ""), context, items)
             if element is None or id(element) in context.used:
                 continue
+            self._limits.visit(context.depth)
             own = self._sheet.in_tree(element)
             matrix = context.matrix @ transform(own.get("transform"), context.box)
             units = element.get("clipPathUnits" if kind == "clipPath" else "maskContentUnits", "userSpaceOnUse")
@@ -351,10 +356,11 @@ class Walk:
             strokes = word in {"stroke-box", "border-box", "margin-box"}
             return box_around(items, context.matrix, with_strokes=strokes) or Box(0.0, 0.0, 0.0, 0.0)
 
-        inside = basic_shape(text, box_of, font_size(context.style)) if name == "clip-path" else None
+        inside = basic_shape(text, box_of, font_size(context.style), self._path) if name == "clip-path" else None
         if inside is None:
             self.not_applied.add(name)
             return []
+        self._count(inside.outline)
         return [clip_to(inside.outline, context.matrix, inside.even_odd)]
 
     def _named(self, text: str | None, kind: str) -> Element | None:

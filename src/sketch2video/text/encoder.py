@@ -145,5 +145,5 @@ def captions_of(text: TextCondition, index: torch.Tensor, device: torch.device) 
 
 
 def pooled_mean(text: TextCondition) -> torch.Tensor:
-    """The mean state of each caption's tokens: (N, D). A caption without tokens gives zeros."""
-    return text.hidden.sum(1) / text.mask.sum(1, keepdim=True).clamp(min=1)
+    """The mean state of each caption's tokens, padding left out: (N, D). A caption without tokens gives zeros."""
+    return (text.hidden * text.mask[..., None]).sum(1) / text.mask.sum(1, keepdim=True).clamp(min=1)

@@ -2,8 +2,7 @@
 
 Devlin et al. 2019, "BERT", without next-sentence prediction. All systems share the frozen encoder, so what they need
 must be contained in its token states: :func:`probe_accuracy` measures how well shape, colour and motion can be read
-    from them
-by a linear map, on captions of combinations that training did not contain.
+from them by a linear map, on captions of combinations that training did not contain.
 """
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ class MaskedLanguageModelling(Task):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor | float]]:
         """Cross-entropy at every word of the changed caption, and of its bag of words given the mean state."""
         ids, attention = batch["input_ids"], batch["attention_mask"]
-        masked, _ = mask_tokens(ids, self.tokenizer, generator)
+        masked = mask_tokens(ids, self.tokenizer, generator)
         states = self.module.bert(input_ids=masked, attention_mask=attention).last_hidden_state
         special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids, device=ids.device))
         labels = ids.masked_fill(special, -100).flatten()
@@ -181,9 +180,7 @@ class MaskedLanguageModelling(Task):
         return metrics
 
 
-def mask_tokens(
-    ids: torch.Tensor, tokenizer: PreTrainedTokenizerBase, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def mask_tokens(ids: torch.Tensor, tokenizer: PreTrainedTokenizerBase, generator: torch.Generator) -> torch.Tensor:
     """Choose ``MASKED_SHARE`` of the tokens; replace 80% of them by ``[MASK]`` and 10% by random ones (BERT, A.1).
 
     Args:
@@ -192,7 +189,7 @@ def mask_tokens(
         generator: on the device of ``ids``.
 
     Returns:
-        The changed ids, and labels: the true id where a token was chosen, -100 elsewhere; both int64 (N, L).
+        The changed ids, int64 (N, L).
     """
 
     def uniform() -> torch.Tensor:
@@ -203,8 +200,7 @@ def mask_tokens(
     fate = uniform()
     random_ids = draw(partial(torch.randint, len(tokenizer)), ids.shape, generator)
     masked = torch.where(chosen & (fate < 0.8), tokenizer.mask_token_id, ids)
-    masked = torch.where(chosen & (fate >= 0.9), random_ids, masked)
-    return masked, torch.where(chosen, ids, -100)
+    return torch.where(chosen & (fate >= 0.9), random_ids, masked)
 
 
 def probe_accuracies(

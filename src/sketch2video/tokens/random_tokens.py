@@ -12,7 +12,7 @@ from sketch2video.networks.processes import draw
 
 
 def corrupted(tokens: Tensor, codes: int, most: float, generator: torch.Generator, of_clip: int = 1) -> Tensor:
-    """Replace a share of the tokens by random ones, with a random share for each clip.
+    """Replace a share of the tokens by random ones, with a random share for each clip (``of_clip`` rows).
 
     In sampling, the transformers' inputs are their own outputs and have errors; in training they would have none.
 

@@ -119,7 +119,7 @@ def train_token_transformer(
         "token_transformer": section.model_dump(exclude={"temperature", "top_k", "top_p"}),
         "base": params.base.deciding(),
     }
-    inputs = [tokens, text_encoder, vqgan, *set(pictured.values())]
+    inputs = [tokens, table, text_encoder, vqgan, *set(pictured.values())]
     result = train(
         task,
         training,

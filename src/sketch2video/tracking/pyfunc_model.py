@@ -50,6 +50,8 @@ class ServedPipeline(PythonModel):
         """
         try:
             prompts = parse_prompts(model_input.astype(object).to_dict(orient="records"), "request")
+            for prompt in prompts:
+                prompt.check_length(self.pipeline.longest, f"row {prompt.row} of the request", "this model")
             settings = RequestParams.model_validate({**context.model_config, **(params or {})})
             with self.generating:
                 videos = self._generate(prompts, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
@@ -26,6 +24,8 @@ from mlflow.utils.mlflow_tags import (
 
 from sketch2video.errors import UserError
 from sketch2video.files import sha256_of_value
+from sketch2video.git import git
+from sketch2video.inputs.yaml_files import read_yaml
 from sketch2video.networks.processes import process_state
 from sketch2video.tracking.store import STORE, is_own_store, store_errors, tracking_uri
 
@@ -127,7 +127,7 @@ class TrackedRun:
             MLFLOW_RUN_NAME: self.name,
             MLFLOW_SOURCE_NAME: source_name(),
             MLFLOW_USER: os.environ.get("USER", ""),
-            "device": device_name(),
+            "device": hardware_name(),
             **({MLFLOW_RUN_NOTE: self.description} if self.description else {}),
             **({"data": sha256_of_value(data)} if data else {}),
             **data,
@@ -204,9 +204,9 @@ def data_hashes(project: Path) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     for lock in sorted([*project.glob("dvc.lock"), *project.glob("systems/*/dvc.lock")]):
-        stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+        stages = (read_yaml(lock) or {}).get("stages", {})
         outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
-        hashes |= {output["path"]: output["md5"] for output in outputs if output["path"].startswith("data/")}
+        hashes |= {out["path"]: out["md5"] for out in outputs if out["path"].startswith("data/") and "md5" in out}
     return hashes
 
 
@@ -220,22 +220,13 @@ def source_name() -> str:
 
 def git_state() -> dict[str, str]:
     """The commit of the current folder and whether files differ from it, as tags; empty outside a repository."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changes = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
+    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    if commit is None or changes is None:
         return {}
     return {MLFLOW_GIT_COMMIT: commit, "git.changed": str(bool(changes)).lower()}
 
 
-def _git(*arguments: str) -> str:
-    result = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, errors="replace", check=True, timeout=30
-    )
-    return result.stdout.strip()
-
-
-def device_name() -> str:
+def hardware_name() -> str:
     """The accelerator's name, or the processor and its number of threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()

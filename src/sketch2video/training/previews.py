@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
-from sketch2video.files import replacing
-from sketch2video.media.writing import write_gif
+from sketch2video.media.writing import write_gif, write_png
 
 SHEET_FRAMES = 8
 SMALLEST = 64
@@ -35,8 +33,7 @@ def save_sheet(path: Path, clips: Sequence[np.ndarray]) -> None:
     for clip in clips:
         frames = np.linspace(0, len(clip) - 1, min(SHEET_FRAMES, len(clip))).round().astype(int)
         rows.append(np.concatenate([_enlarged(clip[t]) for t in frames], axis=1))
-    with replacing(path) as partial:
-        cv2.imwrite(str(partial), np.concatenate(rows)[..., ::-1])
+    write_png(path, np.concatenate(rows))
 
 
 def save_moving_sheet(path: Path, columns: Sequence[Sequence[np.ndarray]], fps: float) -> None:

@@ -86,7 +86,7 @@ def pen_order(ends: np.ndarray, start: Sequence[float] = (0.0, 0.0)) -> list[tup
     if not len(ends):
         return []
     begin = np.asarray(start, np.float64)
-    tours = (_improved(_nearest(ends, begin, first), ends, begin) for first in np.ndindex(len(ends), 2))
+    tours = (_improved(_nearest(ends, first), ends, begin) for first in np.ndindex(len(ends), 2))
     return min(tours, key=lambda tour: travel(tour, ends, begin))
 
 
@@ -134,7 +134,7 @@ def _polyline(stroke: np.ndarray) -> np.ndarray:
 Tour = list[tuple[int, bool]]
 
 
-def _nearest(ends: np.ndarray, start: np.ndarray, first: tuple[int, ...]) -> Tour:
+def _nearest(ends: np.ndarray, first: tuple[int, ...]) -> Tour:
     """From one end of a stroke on, always to the nearest end that is left."""
     tour = [(first[0], bool(first[1]))]
     left = [stroke for stroke in range(len(ends)) if stroke != first[0]]

@@ -247,8 +247,5 @@ def write(equation: Equation, format_: Format, path: Path, settings: Settings | 
         UserError: the file cannot be written.
     """
     content = content_of(equation, format_, settings)
-    try:
-        with replacing(path) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another file") from error
+    with replacing(path) as partial:
+        partial.write_bytes(content)

@@ -95,7 +95,7 @@ def link(lines: list[Line], count: int, gap: float) -> list[Line]:
             group[group == group[b // 2]] = group[a // 2]
             partner[a], partner[b] = b, a
             number -= 1
-    linked = whole + [Line(points, False) for points, _ in _walk(paths, partner)]
+    linked = whole + [Line(points, False) for points in _walk(paths, partner)]
     return sorted(linked, key=_rank)[:count]
 
 
@@ -116,22 +116,23 @@ def _simple_paths(
     return unfolded(followed, starts, beside, branching, gap, offsets)
 
 
-def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[tuple[np.ndarray, bool]]:
-    """Concatenate paths along their joined ends; end 2 i is the start of path i, 2 i + 1 its end."""
+def _walk(open_paths: list[np.ndarray], partner: np.ndarray) -> list[np.ndarray]:
+    """Concatenate paths along their joined ends, which form no rings; end 2 i is the start of path i, 2 i + 1 its end.
+
+    Args:
+        open_paths: M arrays (n, 2).
+        partner: (2 M,), the end that each end is joined to, or -1.
+    """
     joined = []
     seen = np.zeros(len(open_paths), bool)
-    starts = [end for end in range(len(partner)) if partner[end] < 0]
-    for start in starts + list(range(0, len(partner), 2)):  # open chains first, the rest are rings
+    for start in np.flatnonzero(partner < 0):
         if seen[start // 2]:
             continue
-        pieces, end, closed = [], start, False
-        while True:
+        pieces, end = [], int(start)
+        while end >= 0:
             points = open_paths[end // 2]
             seen[end // 2] = True
             pieces.append(points if end % 2 == 0 else points[::-1])
-            end = partner[end ^ 1]
-            if end < 0 or seen[end // 2]:
-                closed = end == start and partner[start] >= 0
-                break
-        joined.append((np.concatenate(pieces), bool(closed)))
+            end = int(partner[end ^ 1])
+        joined.append(np.concatenate(pieces))
     return joined

@@ -55,7 +55,7 @@ def fit_curves(
         strokes: S, the most strokes of a frame.
         harmonics: K, the most harmonics of a stroke.
         rounds: largest number of iterations of assignment and solution in a frame; fewer if the discrepancy
-            no longer decreases (:data:`FALL`).
+            no longer decreases (:data:`.tracker.FALL`).
         stiffness: weight of the previous frame's coefficients, which grows with k².
 
     Raises:
@@ -66,11 +66,11 @@ def fit_curves(
     drawing = _checked(ink)
     if budget < 5 * strokes:
         raise ValueError(f"a budget of {budget} numbers cannot hold {strokes} strokes, which need {5 * strokes}")
-    frames, height, width = drawing.shape
+    frames, _, width = drawing.shape
     if cuts is not None and np.shape(cuts) != (frames,):
         raise ValueError(f"cuts must have the shape ({frames},) as the ink has, not {np.shape(cuts)}")
     inked = [InkFrame.of(*centre_lines(picture)) for picture in drawing]
-    tracker = partial(Tracker, height, width, budget, strokes, harmonics, rounds, stiffness)
+    tracker = partial(Tracker, width, budget, strokes, harmonics, rounds, stiffness)
     lives: list[Life] = []
     starts = find_cuts([frame.skeleton for frame in inked]) if cuts is None else cuts
     for shot in np.split(np.arange(frames), np.flatnonzero(starts)):

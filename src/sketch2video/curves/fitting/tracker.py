@@ -74,7 +74,6 @@ class Tracker:
 
     def __init__(
         self,
-        height: int,
         width: int,
         budget: int,
         strokes: int,

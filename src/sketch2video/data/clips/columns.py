@@ -4,6 +4,7 @@ TEXT = "str"
 WHOLE = "int64"
 REAL = "float64"
 
+# Of clips, label, shape, colour and motion may be null.
 CLIP_COLUMNS = {
     "clip_id": TEXT,
     "path_to_video": TEXT,

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sketch2video.data.clips.columns import IMAGE_TABLE
 from sketch2video.data.clips.shards import ShardReader, read_table
 from sketch2video.errors import UserError
-
-IMAGES = "images.parquet"
-"""Table of the captioned images, in their folder."""
 
 
 class Dataset(Protocol):
@@ -115,7 +113,7 @@ def image_table(images: Path | None) -> pd.DataFrame:
     """
     if images is None:
         return pd.DataFrame({"caption": [], "shard": [], "row": []})
-    table = read_table(images / IMAGES)
+    table = read_table(images / IMAGE_TABLE)
     return table[table["split"] == "train"].reset_index(drop=True)
 
 

@@ -22,9 +22,9 @@ CLUSTER_PATIENCE = 30
 
 def number_of_workers(workers: int) -> int:
     """Processes to use: ``workers``, or one a core for 0."""
-    return (
-        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
-    )
+    if workers:
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_jobs(

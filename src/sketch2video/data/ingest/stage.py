@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sketch2video.code import code_digest
+from sketch2video.data.clips.columns import CLIP_COLUMNS
 from sketch2video.data.clips.shards import label_columns, named_labels, update_shard, write_table
 from sketch2video.data.ingest.build import Rows, digest_of, make_rows, make_shards, write_rejected
 from sketch2video.data.ingest.images import ingest_images
@@ -28,28 +29,6 @@ from sketch2video.params import Params
 from sketch2video.scenes import synthetic, two_objects
 
 TABLE = "clips.parquet"
-COLUMNS = {
-    "clip_id": "str",
-    "path_to_video": "str",
-    "caption": "str",
-    "label": "str",
-    "split": "str",
-    "shard": "int64",
-    "row": "int64",
-    "source_frames": "int64",
-    "source_fps": "float64",
-    "fps": "float64",
-    "source_width": "int64",
-    "source_height": "int64",
-    "video_sha256": "str",
-    "shape": "str",
-    "colour": "str",
-    "motion": "str",
-}
-"""Columns of ``clips.parquet`` and their types; label, shape, colour and motion may be null.
-
-Columns ``label.<name>`` follow, sorted by name, where the source has such labels; they may be null, too.
-"""
 
 
 def ingest_all(params: Params, data: Path = Path("data")) -> None:
@@ -79,7 +58,7 @@ def ingest(params: Params, clips: Path = Path("data/clips")) -> None:
     (clips / TABLE).unlink(missing_ok=True)
     make = {"synthetic": _scenes, "sprites": _sprites}.get(params.ingest.source, _videos)
     table = pd.DataFrame(make(params, clips))
-    columns = COLUMNS | dict.fromkeys(label_columns(table), "str")
+    columns = CLIP_COLUMNS | dict.fromkeys(label_columns(table), "str")
     table = table.reindex(columns=list(columns)).astype(columns)
     write_table(table.sort_values("clip_id", ignore_index=True), clips / TABLE)
 

@@ -51,15 +51,15 @@ def refuse_unhashable(folder: Path | str) -> None:
 
 def _result_of_the_graph(folder: Path) -> str | None:
     """The first output of the project's graph that is ``folder``, is within it or contains it; None if none is."""
-    graph, resolved = Path("dvc.yaml"), folder.resolve()
-    if not graph.is_file():
-        return None
-    stages = read_yaml(graph)["stages"].values()
-    outputs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages for out in stage.get("outs", [])]
-    for output in map(str, outputs):
-        path = Path(output).resolve()
-        if path.is_relative_to(resolved) or resolved.is_relative_to(path):
-            return output
+    resolved = folder.resolve()
+    for graph in (Path("dvc.yaml"), *sorted(Path().glob("systems/*/dvc.yaml"))):
+        stages = ((read_yaml(graph) or {}).get("stages") or {}).values() if graph.is_file() else ()
+        for stage in stages:
+            for out in stage.get("outs", []):
+                output = str(next(iter(out)) if isinstance(out, dict) else out)
+                path = (graph.parent / stage.get("wdir", ".") / output).resolve()
+                if path.is_relative_to(resolved) or resolved.is_relative_to(path):
+                    return output
     return None
 
 

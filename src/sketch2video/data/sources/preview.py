@@ -51,7 +51,7 @@ def preview(source: Source, min_frames: int, max_rejected: int) -> list[str]:
         if (infos[path].frames or min_frames) < min_frames:
             faults[path] = f"is too short: {infos.pop(path).frames} frames, at least {min_frames} are needed"
     rejected = source.rejected + _rejections(source, faults)
-    usable = sum(len(rows) for path, rows in rows_of.items() if path not in faults)
+    usable = len(source.rows) + len(source.rejected) - len(rejected)
     rejected.sort(key=lambda one: one.row)
     lines = [f"rows      {usable + len(rejected)}, {usable} usable", f"videos    {len(rows_of) - len(faults)}"]
     lines += _rejected_lines(source, rejected, max_rejected)
@@ -80,7 +80,6 @@ def _rejections(source: Source, faults: dict[str, str]) -> list[Rejection]:
         reason = faults.get(row.path)
         if reason is None and row.control and (fault := _missing(source.base / row.control)):
             reason = f"path_to_control {fault}"
-            faults.setdefault(row.path, reason)
         if reason:
             found.append(Rejection(row.row, row.path, row.caption, reason))
     return found

@@ -174,8 +174,7 @@ def sides(params: SpritesParams, seed: int) -> dict[str, list[Character]]:
     Where ``split`` is ``characters``, ``test_characters`` of all are drawn for ``test``. Where it is ``combinations``,
     each bottomwear is combined with one topwear by a random permutation, and the characters that wear such a pair are
     for ``test``: training contains every sheet, but none of these pairs. A smaller number of ``characters`` is a subset
-        of
-    either side, in the same proportion, and of the subset of any larger number.
+    of either side, in the same proportion, and of the subset of any larger number.
 
     Raises:
         UserError: the characters for training do not show every sheet.
