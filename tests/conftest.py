@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from sketch2video.guard import guarded
@@ -17,6 +19,9 @@ pytest_plugins = ["tests.scenes_data"]
 
 quiet()
 os.environ.update(guarded(os.environ))  # what the tests start ends with them, also if they are killed
+# The same examples in every run, however busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
 
 TINY_CURVE_VAE = {"strokes": 3, "slots": 2, "harmonics": 8, "text_width": 16, "latent_dim": 4, "hidden": 16} | {
     "time_terms": 4,
@@ -34,6 +39,23 @@ def accelerate_of_its_own() -> Iterator[None]:
     yield
     if state := sys.modules.get("accelerate.state"):
         state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seed_of_module(request: pytest.FixtureRequest) -> None:
+    """Fixtures of a module draw the same random numbers in every run."""
+    _seed(request.node.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def seed_of_test(request: pytest.FixtureRequest) -> None:
+    """A test draws the same random numbers in every run, and in any order of the tests; others than its module does."""
+    _seed(request.node.nodeid)
+
+
+def _seed(name: str) -> None:
+    if torch := sys.modules.get("torch"):  # if nobody has imported it, its own seed is always the same
+        torch.manual_seed(zlib.crc32(name.encode()))
 
 
 @pytest.fixture(scope="session")

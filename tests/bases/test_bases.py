@@ -219,13 +219,29 @@ def test_what_is_offloaded_comes_to_the_device_when_it_is_needed(
 
 def test_tiles_are_decoded_one_by_one(bases: dict[str, Path]) -> None:
     pipe = stir_adapters(untrained(bases["wan"]))
+    widths: list[int] = []
+    pipe.vae.decoder.register_forward_hook(lambda decoder, given, frames: widths.append(frames.shape[-1]))
     whole = pipe([CAPTION], **call()).frames
+    assert set(widths) == {WIDTH}
+    of_whole = len(widths)
+    widths.clear()
     pipe.vae.enable_tiling(
-        tile_sample_min_height=16, tile_sample_min_width=16, tile_sample_stride_height=16, tile_sample_stride_width=16
+        tile_sample_min_height=32, tile_sample_min_width=32, tile_sample_stride_height=32, tile_sample_stride_width=16
     )
     tiled = pipe([CAPTION], **call()).frames
+    assert max(widths) <= 32
+    assert len(widths) > of_whole
     assert tiled.shape == whole.shape
-    assert np.abs(tiled - whole).max() > 1e-6
+    # Half of a tile is blended with the next one: the first half of the first tile is what it is alone.
+    base, vae = pipe.base, pipe.vae
+    latents = torch.randn(1, 3, base.latent_channels, HEIGHT // 8, WIDTH // 8, generator=seeded())
+    with torch.no_grad():
+        tiles = base.decode(vae, latents)
+        vae.disable_tiling()
+        alone, whole_one = base.decode(vae, latents[..., :4]), base.decode(vae, latents)
+    torch.testing.assert_close(tiles[..., :16], alone[..., :16], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(tiles, whole_one, atol=1e-3)
+    assert (tiles - whole_one).abs().mean() < whole_one.std(), "tiles differ from the whole in what they see around"
 
 
 def stroke() -> Any:

@@ -14,7 +14,7 @@ def strokes(frames: int, harmonics: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(frames, 2, harmonics)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 20), st.sets(st.integers(0, 19), max_size=6), st.integers(0, 99))
 def test_the_difference_is_interpolated_linearly_and_held_outside(frames: int, chosen: set[int], seed: int) -> None:
     base = strokes(frames, 5, seed)

@@ -8,9 +8,11 @@ from scipy.spatial import cKDTree
 
 from sketch2video.curves import fit_curves, fit_error
 from sketch2video.curves.equation.sequence import cosines
+from sketch2video.curves.fitting.centre_lines import centre_lines
 from sketch2video.curves.fitting.harmonics import TOLERANCE, share_harmonics, truncated
 from sketch2video.curves.fitting.order import alignment, in_order, rotate
 from sketch2video.curves.fitting.series import close, project
+from sketch2video.curves.fitting.track import find_cuts
 from sketch2video.judges.label_judge_scenes import draw_outlines
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import MOTIONS, SHAPES, Combination, render_scene, sample_scene
@@ -63,6 +65,17 @@ def test_a_cut_starts_new_strokes():
     sequence = fit_curves(ink)
     assert fit_error(sequence, ink).curve_to_ink < 1
     assert fit_error(sequence, ink).ink_to_curve < 1
+    assert not (sequence.visible[:3].any(0) & sequence.visible[3:].any(0)).any()
+
+
+def test_cuts_are_where_the_drawing_becomes_another_one():
+    moving = [circle(25 + 3 * t, 25 + 2 * t, 15) for t in range(3)]
+    fence, blank = np.zeros((2, 96, 96), np.uint8)
+    for x in (8, 30, 52, 74):
+        cv2.line(fence, (x, 5), (x + 10, 90), 255)
+    drawings = [*moving, fence, fence, blank, *moving]
+    cuts = find_cuts([centre_lines(ink)[0] for ink in drawings])
+    assert cuts.tolist() == [False, False, False, True, False, False, False, False, False]
 
 
 def test_a_known_cut_starts_new_strokes_where_the_drawing_shows_none():

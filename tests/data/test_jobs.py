@@ -37,6 +37,12 @@ def test_a_cluster_gives_the_same_results_and_errors(cluster):
     assert os.getpid() not in map_jobs(_process, [(), (), ()], where, "where")
 
 
+def test_a_cluster_without_dask_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
+    with pytest.raises(UserError, match=r"base\.cluster needs Dask: pip install 'sketch2video\[cluster\]'"):
+        map_jobs(divmod, [(7, 2), (9, 4)], local(1, "tcp://127.0.0.1:1"), "divide")
+
+
 def _process():
     return os.getpid()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -12,7 +13,7 @@ import pytest
 from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 
-from flows import pipeline
+from flows import pipeline, train
 from flows.pipeline import (
     needed_by,
     out_of_date,
@@ -20,10 +21,14 @@ from flows.pipeline import (
     read_graph,
     run_stage,
     run_stages,
+    side_by_side,
     stage_environment,
     unordered,
 )
 from sketch2video.errors import UserError
+from sketch2video.params import load_params
+
+ROOT = Path(__file__).parents[2]
 
 DOT = """
 strict digraph {
@@ -64,11 +69,18 @@ def test_stages_beside_a_stage_are_those_that_are_not_before_or_after_it() -> No
 
 
 class Runner:
-    """In place of the task: notes when stages begin and end, and fails some of them."""
+    """In place of the task: notes when stages begin and end, and fails some of them.
 
-    def __init__(self, failing: str = "", slow: str = "") -> None:
-        self.failing, self.slow, self.events, self.threads = failing, slow, list[str](), dict[str, int]()
-        self.pool = ThreadPoolExecutor()
+    Args:
+        failing: a stage.
+        until: stages with an event that each of them waits for before it ends: "+x" when the stage x has begun, "-x"
+            when the flow has noted its end.
+    """
+
+    def __init__(self, failing: str = "", until: dict[str, str] | None = None) -> None:
+        self.failing, self.until, self.events, self.threads = failing, until or {}, list[str](), dict[str, int]()
+        self.noted = {sign + stage: threading.Event() for sign in "+-" for stage in GRAPH}
+        self.pool = ThreadPoolExecutor(8)
 
     def with_options(self, task_run_name: str) -> Runner:
         return self
@@ -76,13 +88,15 @@ class Runner:
     def submit(self, stage: str, threads: int) -> Future[None]:
         self.threads[stage] = threads
         future = self.pool.submit(self._run, stage)
-        future.wait = future.result
+        future.wait = lambda: (future.result(), self.noted[f"-{stage}"].set())
         future.state = Failed(message=f"{stage} failed") if stage == self.failing else Completed()
         return future
 
     def _run(self, stage: str) -> None:
         self.events.append(f"+{stage}")
-        time.sleep(0.5 if stage == self.slow else 0.05)
+        self.noted[f"+{stage}"].set()
+        if event := self.until.get(stage):
+            assert self.noted[event].wait(60), f"{stage}: no event {event}"
         self.events.append(f"-{stage}")
 
 
@@ -97,7 +111,8 @@ def run_with(runner: Runner, monkeypatch: pytest.MonkeyPatch, most: int, changed
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_stages_run_side_by_side_after_what_they_depend_on(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    runner = Runner(slow="strokes")
+    together = {"fit": "+text", "frames": "+strokes", "strokes": "+video"}
+    runner = Runner(until=together if most == 2 else {})
     run_with(runner, monkeypatch, most, set(GRAPH))
     at = {event: index for index, event in enumerate(runner.events)}
     assert all(at[f"-{before}"] < at[f"+{stage}"] for stage, needed in GRAPH.items() for before in needed)
@@ -107,14 +122,14 @@ def test_stages_run_side_by_side_after_what_they_depend_on(monkeypatch: pytest.M
 
 
 def test_a_stage_has_all_cores_if_those_beside_it_have_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner()
+    runner = Runner(until={"video": "+strokes"})
     run_with(runner, monkeypatch, 2, {"video", "evaluate"})
     assert runner.threads["video"] == 4
     assert runner.threads["strokes"] == 2
 
 
 def test_a_stage_has_all_cores_if_those_beside_it_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner(slow="frames")
+    runner = Runner(until={"frames": "-strokes"})
     run_with(runner, monkeypatch, 2, set(GRAPH))
     assert runner.events.index("-strokes") < runner.events.index("+video")
     assert runner.threads["frames"] == 2
@@ -122,12 +137,60 @@ def test_a_stage_has_all_cores_if_those_beside_it_are_done(monkeypatch: pytest.M
 
 
 def test_after_a_failure_nothing_begins_and_what_runs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner("text")
+    runner = Runner("text", until={"fit": "-text"})
     with pytest.raises(UserError, match="text failed"):
         run_with(runner, monkeypatch, 2, set(GRAPH))
     begun, ended = ({event[1:] for event in runner.events if event[0] == sign} for sign in "+-")
-    assert begun == ended
-    assert {"ingest", "fit", "text"} <= begun <= {"ingest", "fit", "text", "frames"}, "frames may begin just before"
+    assert begun == ended == {"ingest", "fit", "text"}
+
+
+@pytest.mark.parametrize(("gpu", "cores", "most"), [(True, 8, 1), (False, 1, 1), (False, None, 1), (False, 2, 2)])
+def test_two_stages_run_at_once_on_several_cores_and_one_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, cores: int | None, most: int
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr(pipeline.os, "cpu_count", lambda: cores)
+    assert side_by_side() == most
+
+
+WHOLE = {
+    **{"ingest": set[str](), "fit": {"ingest"}, "train_a": {"fit"}, "encode_b": {"train_a"}},
+    **{"assemble": {"encode_b"}, "evaluate": {"assemble"}, "systems/x/dvc.yaml:train_c": {"fit"}},
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The stages that flows run of WHOLE; none is run."""
+    found: list[set[str]] = []
+    for module in (pipeline, train):
+        monkeypatch.setattr(module, "read_graph", lambda: WHOLE)
+        monkeypatch.setattr(module, "run_stages", lambda graph, stages: found.append(set(stages)))
+    monkeypatch.setattr(pipeline, "load_params", lambda: load_params(ROOT / "params.yaml"))
+    return found
+
+
+def test_the_pipeline_runs_the_stages_of_the_project_itself(asked: list[set[str]]) -> None:
+    pipeline.pipeline.fn()
+    assert asked == [{"ingest", "fit", "train_a", "encode_b", "assemble", "evaluate"}]
+
+
+def test_a_target_is_run_with_all_that_it_needs(asked: list[set[str]]) -> None:
+    pipeline.pipeline.fn("fit")
+    pipeline.pipeline.fn("systems/x/dvc.yaml:train_c")
+    assert asked == [{"ingest", "fit"}, {"ingest", "fit", "systems/x/dvc.yaml:train_c"}]
+
+
+def test_a_target_that_is_no_stage_is_refused(asked: list[set[str]]) -> None:
+    state = pipeline.pipeline.fn("fitt")
+    assert state.is_failed()
+    assert state.message.startswith("there is no stage fitt in dvc.yaml; choose one of ingest, fit, ")
+    assert not asked
+
+
+def test_a_training_alone_leaves_data_and_evaluation_as_they_are(asked: list[set[str]]) -> None:
+    train.train.fn()
+    assert asked == [{"train_a", "encode_b", "assemble"}]
 
 
 def test_a_stage_does_not_take_itself_for_this_flow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,8 +236,11 @@ def test_a_stage_that_another_run_holds_is_a_users_mistake(project: Path) -> Non
     run_stage.fn("first", 1)
     other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-s", "second"], start_new_session=True)
     try:
+        deadline = time.monotonic() + 100
         while not (project / "started").exists():
             assert other.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         assert "busy in another `dvc repro`" in run_stage.fn("second", 1).message
     finally:
         subprocess.run(["kill", "--", f"-{other.pid}"], check=False)

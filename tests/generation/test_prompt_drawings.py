@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import cv2
@@ -73,6 +74,15 @@ def test_an_svg_stands_still_in_its_view_box(tmp_path: Path, params: Params) -> 
 def test_an_svg_without_a_size_is_fitted_to_the_frame(tmp_path: Path, params: Params) -> None:
     (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><circle cx="0" cy="9" r="5000"/></svg>')
     check_circle(load_drawing(tmp_path / "a.svg", 2, 64, params.sketch, params.fit), (0.5, 0.5), 0.5 / 1.2)
+
+
+def test_a_compressed_svg_that_is_too_large_is_refused(tmp_path: Path, params: Params) -> None:
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="5" cy="5" r="2"/>%s</svg>'
+    (tmp_path / "a.svgz").write_bytes(gzip.compress(svg % b" "))
+    assert load_drawing(tmp_path / "a.svgz", 2, 64, params.sketch, params.fit).curves.num_slots == 1
+    (tmp_path / "a.svgz").write_bytes(gzip.compress(svg % (b" " * 2**26)))
+    with pytest.raises(UserError, match=r"a\.svgz is larger than 64 MiB; simplify the drawing"):
+        load_drawing(tmp_path / "a.svgz", 2, 64, params.sketch, params.fit)
 
 
 def test_curves_come_back_from_their_animated_svg(tmp_path: Path, params: Params) -> None:

@@ -21,6 +21,12 @@ def real_clips(number, size=64, frames=16, moving_background=False):
     return np.stack([render_scene(scene, size, frames).frames for scene in scenes]), words
 
 
+@pytest.fixture(scope="module")
+def real():
+    """72 of them, of the usual size and length, and their words. Clip i depends on i alone."""
+    return real_clips(72)
+
+
 def share_right(verdict: Verdict, words) -> float:
     judged = list(zip(*(verdict.words(name) for name in verdict.probabilities), strict=True))
     asked = [tuple(getattr(what, name) for name in verdict.probabilities) for what in words]
@@ -34,8 +40,8 @@ def test_the_frozen_judges_are_small_and_named_by_their_hash():
     assert all(tensor.dtype == torch.float32 for tensor in load_judge("video").parameters())
 
 
-def test_the_video_judge_is_right_about_real_clips():
-    clips, words = real_clips(72)
+def test_the_video_judge_is_right_about_real_clips(real):
+    clips, words = real
     assert share_right(judge_clips(load_judge("video"), clips), words) >= 0.95
 
 
@@ -45,17 +51,17 @@ def test_the_video_judge_takes_other_sizes_lengths_and_grounds(size, frames, mov
     assert share_right(judge_clips(load_judge("video"), clips), words) >= 0.9
 
 
-def test_the_sketch_judge_is_right_about_lines_and_fitted_curves():
-    clips, words = real_clips(36)
+def test_the_sketch_judge_is_right_about_lines_and_fitted_curves(real):
+    clips, words = (all_of_them[:36] for all_of_them in real)
     lines = [extract_sketches(clip) for clip in clips]
     curves = [fit_curves(ink).render(64, 64) for ink in lines]
     assert share_right(judge_clips(load_judge("sketch"), np.stack(lines)), words) >= 0.94
     assert share_right(judge_clips(load_judge("sketch"), np.stack(curves)), words) >= 0.94
 
 
-def test_the_video_judge_does_not_see_what_is_not_there():
+def test_the_video_judge_does_not_see_what_is_not_there(real):
     """Recoloured, reversed and still clips are other things, and are judged as such."""
-    clips, words = real_clips(36)
+    clips, words = (all_of_them[:36] for all_of_them in real)
     judge = load_judge("video")
     reversed_ = judge_clips(judge, clips[:, ::-1]).words("motion")
     opposite = {"left to right": "right to left", "top to bottom": "bottom to top"}
@@ -67,8 +73,8 @@ def test_the_video_judge_does_not_see_what_is_not_there():
     assert set(red) == {"blue"}
 
 
-def test_a_verdict_does_not_depend_on_the_batch():
-    clips, _ = real_clips(5)
+def test_a_verdict_does_not_depend_on_the_batch(real):
+    clips = real[0][:5]
     whole, parts = (judge_clips(load_judge("video"), clips, batch_size=n) for n in (5, 2))
     np.testing.assert_allclose(whole.features, parts.features, atol=1e-4)
     np.testing.assert_allclose(whole.probabilities["shape"], parts.probabilities["shape"], atol=1e-4)
@@ -84,9 +90,9 @@ def test_joint_probabilities_multiply_the_attributes():
     np.testing.assert_allclose(joint, expected, rtol=1e-5)
 
 
-def test_a_stored_judge_judges_alike_and_replaces_the_one_before(tmp_path):
+def test_a_stored_judge_judges_alike_and_replaces_the_one_before(tmp_path, real):
     torch.manual_seed(0)
-    clips, _ = real_clips(2)
+    clips = real[0][:2]
     first = store_judge(Judge(3, ["shape"]), "video", tmp_path)
     judge = Judge(3, ["shape"]).eval()
     before = judge_clips(judge, clips)

@@ -14,8 +14,12 @@ from transformers import (
 
 from sketch2video.errors import UserError
 from sketch2video.media.codec import read_frames
+from sketch2video.scoring.metrics import frechet_distance
 from sketch2video.scoring.pretrained import clip_captions, clip_extractor, sha256_of_weights, videomae_extractor
+from sketch2video.scoring.requested import requested_scores
 from sketch2video.scoring.resizing import RESIZES
+from sketch2video.scoring.score import score_sets
+from sketch2video.scoring.video_sets import list_videos
 from tests.media.small_videos import encode, noisy
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -107,3 +111,30 @@ def test_a_caption_times_a_video_is_the_mean_cosine_that_clip_itself_gives(clip_
     captions = clip_captions(str(clip_folder), [caption, "other words"])
     assert captions.shape == (2, 8)
     assert float(features_of(extractor, video).numpy() @ captions[0]) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_both_are_scored_if_they_are_requested(clip_folder, tmp_path):
+    videomae().save_pretrained(tmp_path / "videomae")
+    none = dict.fromkeys(("i3d", "c3d", "c3d_mean", "judge", "control"))
+    settings = {"resize": "tensorflow", "is_variant": "tgan", "is_splits": 1}
+    requests = requested_scores(
+        **none, **settings, videomae=tmp_path / "videomae", clip=clip_folder, frames=3, sampling="spread", stride=1
+    )
+    sets = {}
+    for name, number in (("real", 4), ("generated", 3)):
+        lines = ["path_to_video,caption"]
+        for i in range(number):
+            encode(tmp_path / f"{name}{i}.mp4", noisy(10, 24, 32))
+            lines.append(f"{name}{i}.mp4,a circle {'abcd'[i]}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+        sets[name] = list_videos(tmp_path / f"{name}.csv")
+    scores, _ = score_sets(sets["real"], sets["generated"], requests, tmp_path / "cache", bootstrap=0)
+    assert set(scores) == {"cd_fvd", "clipsim", "clipsim_real"}
+    network = videomae_extractor(str(tmp_path / "videomae"), "spread")
+    features = [np.stack([features_of(network, v.path).numpy() for v in sets[name]]) for name in ("real", "generated")]
+    assert scores["cd_fvd"].value == pytest.approx(frechet_distance(*features), rel=1e-3)
+    clip = clip_extractor(str(clip_folder), 3, "spread")
+    for name, score in (("generated", "clipsim"), ("real", "clipsim_real")):
+        texts = clip_captions(str(clip_folder), [v.caption for v in sets[name]])
+        cosines = [features_of(clip, v.path).numpy() @ text for v, text in zip(sets[name], texts, strict=True)]
+        assert scores[score].value == pytest.approx(np.mean(cosines), abs=1e-5)

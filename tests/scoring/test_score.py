@@ -14,7 +14,7 @@ import torch
 from sketch2video.errors import UserError
 from sketch2video.files import read_json, write_json
 from sketch2video.judges.shipped import load_judge
-from sketch2video.judges.trained.description import read_description
+from sketch2video.judges.trained.description import read_description, write_description
 from sketch2video.judges.trained.video_judge import load_trained_judge
 from sketch2video.judges.verdict import judge_clips
 from sketch2video.media.codec import read_clip, read_excerpt
@@ -245,6 +245,15 @@ def test_a_judge_of_labels_scores_the_words_of_a_csv(folders, tmp_path):
         assert score.interval[0] < score.value <= score.interval[1]
     with pytest.raises(UserError, match=r"path_to_video,label\.kind"):
         score_sets(sets["real"], list_videos(folders / "generated"), [request], tmp_path / "cache")
+
+
+def test_a_judge_that_is_reliable_for_no_label_is_refused(tmp_path):
+    name = untrained_judge(tmp_path / "unsure", {"label.kind": ["a", "b"]}, [])
+    with pytest.raises(UserError, match=f"unsure holds no judge that is reliable for a label .{name}.; name another"):
+        label_extractor(tmp_path / "unsure")
+    write_description(tmp_path / "none", trained=False, reason="the clips have no labels")
+    with pytest.raises(UserError, match=r"none holds no judge .*the clips have no labels"):
+        label_extractor(tmp_path / "none")
 
 
 def test_the_embedded_judge_sees_whole_actions(folders):

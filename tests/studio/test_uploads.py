@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -64,12 +65,12 @@ def test_an_svg_and_an_equation_are_taken(studio: Served) -> None:
 
 
 def bomb_png(width: int, height: int) -> bytes:
-    """A PNG of a few hundred kilobytes whose pixels would take gigabytes."""
+    """A PNG of a few kilobytes whose pixels would take gigabytes; whole, if they take less than a hundred megabytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = zlib.compress(bytes(min((width + 7) // 8 + 1, 2**20) * 64))
+    rows = zlib.compress(bytes(min(((width + 7) // 8 + 1) * height, 10**8)))
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
@@ -90,23 +91,33 @@ def bomb_equation() -> bytes:
     ).encode()
 
 
-BOMBS: dict[str, bytes] = {
-    "pixels": bomb_png(60000, 60000),
-    "more than a camera has": bomb_png(9000, 9000),
-    "svgz": gzip.compress(b"<svg>" + b" " * 2**26 + b"</svg>"),
-    "entities": b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">'
-    + b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9))
-    + b']><svg xmlns="http://www.w3.org/2000/svg"><text>&j;</text></svg>',
-    "equation": bomb_equation(),
-    "nested": b"{" * 100000,
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><circle cx="5" cy="5" r="2"/>%s</svg>'
+"""A drawing of a circle."""
+
+BOMBS: dict[str, tuple[bytes, str]] = {
+    "pixels": (bomb_png(60000, 60000), "too many pixels to be read"),
+    "more than a camera has": (bomb_png(9000, 9000), "9000 x 9000 pixels, more than 64 million"),
+    "svgz": (gzip.compress(SVG % (b" " * 2**26)), "cannot be read as an image"),
+    "entities": (
+        b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">'
+        + b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9))
+        + b"]>"
+        + SVG % b"<text>&j;</text>",
+        "as an SVG",
+    ),
+    "equation": (bomb_equation(), "simplify"),
+    "nested": (b"{" * 100000, "the file"),
 }
+"""Files, and words of the limit that refuses each."""
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_decompression_bombs_are_refused(studio: Served, name: str) -> None:
-    assert len(BOMBS[name]) < 2 * 2**20
-    response = post(studio, BOMBS[name])
+    data, words = BOMBS[name]
+    assert len(data) < 2 * 2**20
+    response = post(studio, data)
     assert response.status_code == 422, response.text
+    assert re.search(words, response.json()["detail"])
     assert "\n" not in response.json()["detail"]
 
 

@@ -217,9 +217,10 @@ def test_what_is_fused_at_last_has_one_background_to_the_last_bit(
     torch.testing.assert_close(fused[0][..., outside], once[..., outside].mean(0))
 
 
-def test_settings_are_kept_with_the_pipeline(merged, tmp_path: Path) -> None:
-    merged.register_to_config(stride=3)
-    merged.save_pretrained(tmp_path)
+def test_settings_are_kept_with_the_pipeline(tiny_pipeline_folder: Path, tmp_path: Path) -> None:
+    pipeline = loaded(tiny_pipeline_folder, **MERGED)
+    pipeline.register_to_config(stride=3)
+    pipeline.save_pretrained(tmp_path)
     again = LongVideoPipeline.from_pretrained(tmp_path)
     assert (again.config.window, again.config.stride, again.config.fusion_times) == (8, 3, [])
 

@@ -190,6 +190,10 @@ def test_the_caption_and_the_frame_rate_matter(pipeline) -> None:
 def test_without_captions_there_are_videos_of_anything(pipeline) -> None:
     out = pipeline(num_videos=3, num_frames=5, num_inference_steps=1, generator=seeded(0, 1, 2))
     assert out.frames.shape == (3, 5, 32, 32, 3)
+    arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2, "guidance_scale": 1.0}
+    anything = pipeline(**arguments, generator=seeded(0)).frames
+    captioned = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames
+    assert np.abs(anything - captioned).max() > 0.005
 
 
 @pytest.mark.parametrize(("output_type", "shape"), [("pt", (1, 2, 3, 32, 32)), ("latent", (1, 2, 4, 8, 8))])

@@ -83,6 +83,10 @@ def test_a_new_process_makes_the_same_video(tiny_text_pipeline_folder: Path, tmp
 def test_without_captions_there_are_videos_of_anything(pipeline) -> None:
     out = pipeline(num_videos=3, num_frames=5, num_inference_steps=1, generator=seeded(0, 1, 2))
     assert out.frames.shape == (3, 5, 32, 32, 3)
+    arguments = {**STEPS, "num_frames": 4, "guidance_scale": 1.0}
+    anything = pipeline(**arguments, num_videos=1, generator=seeded(0)).frames
+    captioned = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames
+    assert np.abs(anything - captioned).max() > 0.005
 
 
 def test_the_caption_its_guidance_and_the_frame_rate_matter(pipeline) -> None:
@@ -98,6 +102,8 @@ def test_a_control_video_is_followed(following) -> None:
     other = following(CAPTIONS[0], control=255 - shown, **STEPS, generator=seeded(0)).frames
     assert first.shape == (1, 6, 32, 32, 3)
     assert np.abs(first - other).max() > 0.01
+    anything = following(control=shown, **STEPS, generator=seeded(0)).frames
+    assert np.abs(first - anything).max() > 0.005
     assert following(control=pictures(1, 2, size=64), num_inference_steps=1).frames.shape == (1, 2, 32, 32, 3)
 
 

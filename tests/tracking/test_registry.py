@@ -22,7 +22,7 @@ from sketch2video.params import Params, load_params
 from sketch2video.scenes.synthetic import Combination, render_scene, sample_scene
 from sketch2video.systems.loading import content_hash, load_pipeline
 from sketch2video.tracking import registry
-from sketch2video.tracking.gate import chosen_metric, compare, pass_gate
+from sketch2video.tracking.gate import chosen_metric, compare, pass_gate, protocol_of
 from sketch2video.tracking.location import locate_model
 from sketch2video.tracking.registry import aliased_version, client, register_version
 from sketch2video.tracking.runs import tracked_run
@@ -175,8 +175,6 @@ def test_labels_of_the_data_decide_by_their_own_judge(
     met = pass_gate(params, second)
     assert (met["gate.metric"], met["gate.judge"]) == ("faithfulness_joint", name)
     assert {float(met[f"gate.{role}"]) * 8 % 1 for role in ("challenger", "champion")} == {0}, "shares of 8 clips"
-    if met["gate.promoted"] == "False":
-        assert pass_gate(params, second) == met
     by_shape = params.model_copy(
         update={"register_": params.register_.model_copy(update={"metric": "faithfulness_shape"})}
     )
@@ -242,6 +240,28 @@ def test_the_metric_follows_from_the_data(params: Params) -> None:
         by_distance = gate.model_copy(update={"metric": name})
         found = [chosen_metric(by_distance, judge, 8) for judge in (package, own, "no labels")]
         assert found == ["fvd_embedded", "fvd_labels", "fvd_embedded"]
+
+
+def test_a_protocol_is_all_that_decides_but_the_name_of_the_model(params: Params) -> None:
+    def changed(section: str, **values: object) -> Params:
+        return params.model_copy(update={section: getattr(params, section).model_copy(update=values)})
+
+    rows = pd.DataFrame({"clip_id": ["a", "b"], "caption": ["a star", "a circle"]})
+    judge = VideoJudge(None, "judge-0", {"hair": "label.hair"}, JudgeDescription(True))
+    usual = protocol_of(params, rows, judge)
+    assert protocol_of(changed("register_", name="another", system="text_ldm"), rows.copy(), judge) == usual
+    others = [
+        protocol_of(changed("evaluate", num_inference_steps=2), rows, judge),
+        protocol_of(changed("evaluate", guidance_scale=9.0), rows, judge),
+        protocol_of(changed("base", seed=params.base.seed + 1), rows, judge),
+        protocol_of(changed("register_", tolerance=0.5), rows, judge),
+        protocol_of(changed("register_", metric="faithfulness_shape"), rows, judge),
+        protocol_of(params, rows.assign(caption=["a star", "a square"]), judge),
+        protocol_of(params, rows.iloc[:1], judge),
+        protocol_of(params, rows, VideoJudge(None, "judge-1", {"hair": "label.hair"}, JudgeDescription(True))),
+        protocol_of(params, rows, "no labels"),
+    ]
+    assert len({usual, *others}) == 1 + len(others)
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,10 @@ class Answer(BaseHTTPRequestHandler):
     """A server that answers everything alike."""
 
     status, body, wait = 200, b"<html>Welcome</html>", 0.0
+    requests = 0
 
     def do_GET(self) -> None:
+        type(self).requests += 1
         if self.wait:
             time.sleep(self.wait)
             return
@@ -55,25 +57,29 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
+def serve() -> Iterator[Callable[..., tuple[str, type[Answer]]]]:
     servers = []
 
-    def start(**settings: object) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Chosen", (Answer,), settings))
+    def start(**settings: object) -> tuple[str, type[Answer]]:
+        """The address of a server, and its class, which counts requests."""
+        chosen = type("Chosen", (Answer,), settings)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), chosen)
         server.daemon_threads = True
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
+        return f"http://127.0.0.1:{server.server_port}", chosen
 
     yield start
     for server in servers:
         server.shutdown()
 
 
-def nobody_listens() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+@pytest.fixture
+def nobody_listens() -> Iterator[str]:
+    """An address that refuses connections, and that no other process can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def track() -> None:
@@ -99,34 +105,39 @@ ENTRIES = {
 
 
 def refused(entry: str, address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What an entry says about the store at an address, in less than ten seconds and one line that names it."""
+    """What an entry says about the store at an address, in one line that names it."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    began = time.monotonic()
     with pytest.raises(UserError) as error:
         ENTRIES[entry]()
-    assert time.monotonic() - began < 10
     assert address in str(error.value)
     assert "\n" not in str(error.value)
     assert "not in the registry" not in str(error.value)
     return str(error.value)
 
 
+def test_a_store_is_waited_for_in_seconds() -> None:
+    assert store.PATIENCE <= 10
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_a_server_that_is_down_is_named_in_seconds(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    says = refused(entry, nobody_listens(), monkeypatch)
+def test_a_server_that_is_down_is_named(entry: str, nobody_listens: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = refused(entry, nobody_listens, monkeypatch)
     assert "nothing listens there" in says
     assert "start it or set MLFLOW_TRACKING_URI" in says
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_a_server_that_takes_calls_and_does_not_answer_is_named_in_seconds(
-    entry: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_takes_calls_and_does_not_answer_is_named(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setattr(store, "PATIENCE", 1.0)
         assert "no response" in refused(entry, f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
+        silent.settimeout(10)
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it was called once
+            silent.accept()
 
 
 @pytest.mark.parametrize(
@@ -140,14 +151,18 @@ def test_a_server_that_takes_calls_and_does_not_answer_is_named_in_seconds(
         ({"wait": 4.0}, "no response"),
     ],
 )
-def test_what_answers_otherwise_than_mlflow_is_one_line(
-    serve: Callable[..., str], settings: dict[str, object], says: str, monkeypatch: pytest.MonkeyPatch
+def test_what_answers_otherwise_than_mlflow_is_one_line_after_one_request(
+    serve: Callable[..., tuple[str, type[Answer]]],
+    settings: dict[str, object],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "wait" in settings:
         monkeypatch.setattr(store, "PATIENCE", 1.0)
-    address = serve(**settings)
-    for entry in ("generate", "training"):
+    address, server = serve(**settings)
+    for count, entry in enumerate(("generate", "training"), 1):
         assert re.search(says, refused(entry, address, monkeypatch))
+        assert server.requests == count, "MLflow would try for minutes"
 
 
 @pytest.mark.parametrize(
@@ -173,8 +188,8 @@ def test_an_address_that_is_no_stores_is_one_line(
         assert says in refused(entry, address, monkeypatch)
 
 
-def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    address = nobody_listens().replace("//", "//user:secret@")
+def test_a_password_is_not_shown(nobody_listens: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = nobody_listens.replace("//", "//user:secret@")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     with pytest.raises(UserError) as error:
         track()
@@ -188,21 +203,25 @@ def test_what_is_not_there_is_told_from_a_store_that_is_not(project: Path) -> No
     assert (project / "mlruns/mlflow.db").is_file()
 
 
-def test_a_training_waits_for_a_server_that_is_started_again(monkeypatch: pytest.MonkeyPatch, caplog: object) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens())
+def test_a_training_waits_for_a_server_that_is_started_again(
+    nobody_listens: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens)
     entered = []
     with store_errors(patient=True):
         entered.append(True)
     assert entered
-    assert "nothing listens there" in caplog.text  # type: ignore[attr-defined]
+    assert "nothing listens there" in caplog.text
 
 
-def test_the_error_of_a_run_is_not_hidden_by_a_store_that_is_gone_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_run_is_not_hidden_by_a_store_that_is_gone_meanwhile(
+    nobody_listens: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
         with tracked_run("x", {}) as run:
             run.begin(None)
             monkeypatch.setattr(store, "_checked", {})
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens())
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody_listens)
             raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):

@@ -225,7 +225,9 @@ def test_sizes_rates_lines_and_turned_videos(tmp_path):
         },
     )
     write(table, tmp_path / "out", size="96x128", frames=9, fps=10.0, lines="black-on-white")
-    for path in (tmp_path / "out").glob("*/*.mp4"):
+    paths = sorted((tmp_path / "out").glob("*/*.mp4"))
+    assert [path.parent.name for path in paths] == ["control"] * 3 + ["videos"] * 3
+    for path in paths:
         frames, fps = decoded(path)
         assert frames.shape == (9, 128, 96, 3)
         assert fps == 10

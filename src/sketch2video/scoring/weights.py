@@ -39,7 +39,8 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(found.get(wrapper), dict):
             found = found[wrapper]
-    tensors = {name.removeprefix("module."): value for name, value in found.items() if isinstance(value, Tensor)}
+    named = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    tensors = {name.removeprefix("module."): value for name, value in named.items()}
     if not tensors:
         raise UserError(f"{path} holds no tensors by name; give a state dict as safetensors or .pt")
     return tensors

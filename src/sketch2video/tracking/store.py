@@ -112,6 +112,11 @@ def check_store(uri: str) -> None:
             f"MLflow at {shown(uri)}: runs are not kept in a plain folder; set MLFLOW_TRACKING_URI to the address of a"
             " server, or to a database such as sqlite:///mlruns/mlflow.db"
         )
+    else:
+        try:
+            MlflowClient(uri, uri)  # does not connect
+        except MlflowException as error:
+            raise _fault(uri, error) from error
     _checked[uri] = time.monotonic()
 
 
