@@ -4,14 +4,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.logging import disable_run_logger
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows import pipeline, train
 from flows.pipeline import (
@@ -75,9 +76,13 @@ class Runner:
         failing: a stage.
         until: stages with an event that each of them waits for before it ends: "+x" when the stage x has begun, "-x"
             when the flow has noted its end.
+        state: in which the failing stage ends.
     """
 
-    def __init__(self, failing: str = "", until: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, failing: str = "", until: dict[str, str] | None = None, state: Callable[..., State] = Failed
+    ) -> None:
+        self.state = state
         self.failing, self.until, self.events, self.threads = failing, until or {}, list[str](), dict[str, int]()
         self.noted = {sign + stage: threading.Event() for sign in "+-" for stage in GRAPH}
         self.pool = ThreadPoolExecutor(8)
@@ -89,7 +94,7 @@ class Runner:
         self.threads[stage] = threads
         future = self.pool.submit(self._run, stage)
         future.wait = lambda: (future.result(), self.noted[f"-{stage}"].set())
-        future.state = Failed(message=f"{stage} failed") if stage == self.failing else Completed()
+        future.state = self.state(message=f"{stage} failed") if stage == self.failing else Completed()
         return future
 
     def _run(self, stage: str) -> None:
@@ -136,8 +141,11 @@ def test_a_stage_has_all_cores_if_those_beside_it_are_done(monkeypatch: pytest.M
     assert runner.threads["video"] == 4
 
 
-def test_after_a_failure_nothing_begins_and_what_runs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner("text", until={"fit": "-text"})
+@pytest.mark.parametrize("state", [Failed, Crashed, Cancelled])
+def test_after_a_failure_nothing_begins_and_what_runs_ends(
+    monkeypatch: pytest.MonkeyPatch, state: Callable[..., State]
+) -> None:
+    runner = Runner("text", until={"fit": "-text"}, state=state)
     with pytest.raises(UserError, match="text failed"):
         run_with(runner, monkeypatch, 2, set(GRAPH))
     begun, ended = ({event[1:] for event in runner.events if event[0] == sign} for sign in "+-")
