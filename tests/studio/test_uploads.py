@@ -97,7 +97,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><circle cx="
 BOMBS: dict[str, tuple[bytes, str]] = {
     "pixels": (bomb_png(60000, 60000), "too many pixels to be read"),
     "more than a camera has": (bomb_png(9000, 9000), "9000 x 9000 pixels, more than 64 million"),
-    "svgz": (gzip.compress(SVG % (b" " * 2**26)), "cannot be read as an image"),
+    "svgz": (gzip.compress(SVG % (b" " * 2**26)), "larger than 64 MiB"),
     "entities": (
         b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">'
         + b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9))

@@ -54,8 +54,12 @@ def test_entities_of_the_document_are_replaced(tmp_path):
 def test_a_content_says_what_is_an_svg(tmp_path):
     (tmp_path / "a.png").write_text('<?xml version="1.0"?>\n' + document(HOOK))
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n <svg")
+    (tmp_path / "compressed").write_bytes(gzip.compress(document(HOOK).encode()))
+    (tmp_path / "cut").write_bytes(gzip.compress(document(HOOK).encode())[:20])
+    (tmp_path / "other").write_bytes(gzip.compress(b"text"))
     assert is_svg(tmp_path / "a.png")
-    assert not is_svg(tmp_path / "b.png")
+    assert is_svg(tmp_path / "compressed")
+    assert not any(is_svg(tmp_path / name) for name in ("b.png", "cut", "other"))
     assert not is_svg(tmp_path / "absent.png")
 
 

@@ -27,6 +27,7 @@ _FRAME = re.compile(r"frame-\d+")
 _MARGIN = 0.1
 """Margin around the drawing, relative to its longer side, if a document has no size and view box."""
 _MOST_BYTES = 64 * 2**20
+_GZIP = b"\x1f\x8b"
 _DEEPEST = 200
 """Largest nesting depth of elements, drawn or not."""
 
@@ -54,13 +55,16 @@ class SvgDrawing:
 
 
 def is_svg(path: Path) -> bool:
-    """Whether a file is an SVG by its ending or begins as one."""
+    """Whether a file is an SVG by its ending, or begins as one, compressed by gzip or not."""
     if path.suffix.lower() in {".svg", ".svgz"}:
         return True
     try:
         with path.open("rb") as file:
             first = file.read(1024)
-    except OSError:
+        if first.startswith(_GZIP):
+            with gzip.open(path) as file:
+                first = file.read(1024)
+    except (OSError, EOFError, zlib.error):
         return False
     return b"<svg" in first and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
