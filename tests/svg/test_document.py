@@ -216,3 +216,14 @@ def test_changed_documents_are_drawn_or_refused(tmp_path):
             refused = str(error)
             assert "\n" not in refused
     assert drawn > 20
+
+
+def test_the_drawing_does_not_depend_on_how_many_clips_are_kept(tmp_path, monkeypatch):
+    clips = "".join(f'<clipPath id="c{i}"><rect x="{20 * i}" width="20" height="100"/></clipPath>' for i in range(5))
+    lines = "".join(
+        f'<path clip-path="url(#c{i})" d="M0 {15 * j + 10}L100 {15 * j + 10}"/>' for j in range(4) for i in (0, 2, 4, 1)
+    )
+    drawn = ink_of(tmp_path, document(clips + lines))
+    assert drawn.any()
+    monkeypatch.setattr("sketch2video.svg.ink.KEPT_CLIPS", 1)
+    assert np.array_equal(ink_of(tmp_path, document(clips + lines)), drawn)

@@ -7,6 +7,7 @@ was converted to an outline, counts as a line.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import cv2
@@ -17,6 +18,8 @@ from sketch2video.svg.outlines import Subpath
 from sketch2video.svg.painted import Clip, Painted
 from sketch2video.svg.winding import winding_numbers
 
+KEPT_CLIPS = 32
+"""Clips whose coverage is kept: it is as large as the picture, and items with one clip follow each other."""
 LINE = 2
 """Width of a line of ink in pixels."""
 CONTRAST = 32.0
@@ -71,7 +74,7 @@ class _Canvas:
         self._edges = np.zeros((size, size), bool)
         # Where a line is the topmost item: lines of one colour that meet stay connected.
         self._on_line = np.zeros((size, size), bool)
-        self._through: dict[int, np.ndarray] = {}
+        self._through: OrderedDict[int, tuple[Clip, np.ndarray]] = OrderedDict()  # coverage of the last clips
 
     def paint(self, item: Painted) -> None:
         """Paint an item over the others."""
@@ -98,8 +101,11 @@ class _Canvas:
         left = np.ones([part.stop - part.start for part in window], np.float32)
         for clip in clips:
             if id(clip) not in self._through:
-                self._through[id(clip)] = self._opened(clip)
-            left = left * self._through[id(clip)][window]
+                self._through[id(clip)] = clip, self._opened(clip)
+                if len(self._through) > KEPT_CLIPS:
+                    self._through.popitem(last=False)
+            self._through.move_to_end(id(clip))
+            left = left * self._through[id(clip)][1][window]
         return left
 
     def _opened(self, clip: Clip) -> np.ndarray:

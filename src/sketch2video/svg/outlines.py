@@ -241,7 +241,7 @@ def dashed(line: Subpath, pattern: list[float], offset: float, most: int = 10_00
         for dash, gap in zip(edges[:-1:2], edges[1::2], strict=True):
             first, last = max(begin + dash, 0.0), min(begin + gap, along[-1])
             if last > first:
-                inner = along[(along > first) & (along < last)]
+                inner = along[np.searchsorted(along, first, "right") : np.searchsorted(along, last, "left")]
                 where = np.concatenate([[first], inner, [last]])
                 at = np.stack([np.interp(where, along, points[:, axis]) for axis in (0, 1)], axis=1)
                 found.append(Subpath(at, False))
