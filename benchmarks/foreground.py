@@ -23,8 +23,8 @@ from benchmarks.clock import clocked
 from benchmarks.command import run as run_command
 from benchmarks.tables import Write, as_table, page_of, publish
 from sketch2video.errors import UserError
-from sketch2video.files import replacing
 from sketch2video.media.codec import read_clip, read_companion
+from sketch2video.media.writing import write_png
 from sketch2video.params import load_params
 from sketch2video.scenes.synthetic import COLOURS, MOTIONS, SHAPES, Combination, render_scene, sample_scene
 from sketch2video.steadiness.segmenters import MOTION, segment
@@ -161,8 +161,7 @@ def save_sheet(path: Path, clips: list[Clip], found: list[np.ndarray], table: pd
     for i in table["iou"].sort_values().index[:12]:
         indices = np.linspace(0, len(clips[i].frames) - 1, SHOWN_FRAMES).round().astype(int)
         strips.append(np.hstack([_outlined(clips[i].frames[t], clips[i].truth[t], found[i][t]) for t in indices]))
-    with replacing(path) as partial:
-        partial.write_bytes(cv2.imencode(".png", np.vstack(strips)[..., ::-1])[1].tobytes())
+    write_png(path, np.vstack(strips))
 
 
 def _outlined(frame: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from sketch2video.files import replacing
+from sketch2video.media.writing import write_png
 
 SIDE = 128
 """Side of a frame, px."""
@@ -35,8 +35,7 @@ def save_limits_sheet(path: Path, shown: Mapping[str, Mapping[str, np.ndarray]])
         for clip in range(clips):
             rows = [np.concatenate([_resized(frame) for frame in tracks[track][clip]], axis=1) for track in TRACKS]
             sheet.paste(Image.fromarray(np.concatenate(rows)), (left, MARGIN + HEAD + clip * down))
-    with replacing(path) as partial:
-        sheet.save(partial, format="PNG")
+    write_png(path, np.asarray(sheet))
 
 
 def _resized(frame: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,7 +138,7 @@ def shortened(experiment: Experiment, params: Params, steps: int) -> Experiment:
             "checkpoint_every": steps,
             "preview_every": 0,
         }
-    return Experiment(experiment.name, experiment.title, profile=experiment.profile, differences=differences)
+    return replace(experiment, differences=differences)
 
 
 def makers(params: Params, logger: RunLogger, data: Data, folder: Path) -> dict[str, Callable[[], Any]]:

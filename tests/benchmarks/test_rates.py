@@ -84,8 +84,8 @@ def test_operations_of_attention_are_counted(tmp_path: Path) -> None:
 
 
 def test_times_are_those_of_the_intervals_of_the_loss_curve(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = iter([100.0, 101.0, 107.0])
-    monkeypatch.setattr(rates.time, "perf_counter", lambda: next(moments))
+    readings = iter([100.0, 101.0, 107.0])
+    monkeypatch.setattr(rates.time, "perf_counter", lambda: next(readings))
     times = StepTimes("prior_")
     times.metrics({"learning_rate": 1.0, "loss": 0.0}, 1)  # of the other training of the run
     times.metrics({"learning_rate": 1.0, "prior_loss": 0.0}, 4)
