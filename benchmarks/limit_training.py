@@ -53,6 +53,7 @@ from sketch2video.params import DiffusionSampling, Params
 from sketch2video.scoring.fidelity import lines_of_ink
 from sketch2video.sketches.extract import draw_lines
 from sketch2video.sketches.stage import sketch
+from sketch2video.systems.latent_diffusion import drawn_sampling
 from sketch2video.systems.sketch_ldm.pipeline import SketchToVideoPipeline
 from sketch2video.systems.text_ldm.pipeline import TextToVideoPipeline
 from sketch2video.text.encoder import load_text_encoder
@@ -217,7 +218,7 @@ def pipeline_of(params: Params, control: Control, folder: Path) -> Any:
         autoencoder=load_autoencoder(folder / "autoencoder"),
         transformer=transformer,
         scheduler=default_scheduler(transformer.config.objective, transformer.config.time_shift),
-        sampling=DiffusionSampling.options(params.evaluate),
+        sampling=drawn_sampling(params) if control.draws else DiffusionSampling.options(params.evaluate),
         **({"curve_vae": None} if control.draws else {}),
     )
 

@@ -53,7 +53,7 @@ def test_whitened_clips_have_the_deviations_that_are_left(exponent: float) -> No
 
 def test_without_an_exponent_nothing_changes() -> None:
     clips = torch.randn(2, 5, 3)
-    assert TemporalSpectrum(STEEP, 0.0).filter(5) is IDENTITY
+    assert TemporalSpectrum(STEEP, 0.0).filter(5) == IDENTITY
     assert IDENTITY.whiten(clips) is clips
     assert IDENTITY.colour(clips) is clips
 

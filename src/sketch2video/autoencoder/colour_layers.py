@@ -43,11 +43,16 @@ class ColourLayers(nn.Module):
         """The weights of the layer that predicts the mixture."""
         return self.weights.weight
 
-    def forward(self, features: Tensor, control: Tensor | None) -> Tensor:
-        """Features (N, C, H / scale, W / scale) and the control picture (N, control_channels, H, W): (N, 3, H, W)."""
+    def forward(self, features: Tensor, control: Tensor | None, edge_contrast: float = 1.0) -> Tensor:
+        """Features (N, C, H / scale, W / scale) and the control picture (N, control_channels, H, W): (N, 3, H, W).
+
+        Args:
+            features, control: as above; control is ignored, or None, where there are no such channels.
+            edge_contrast: factor of the logits of w; above 1 the steps between colours are steeper.
+        """
         x = self.fine(features)
         if self.control is not None:
             x = x + self.control(cast(Tensor, control))
-        weights = self.weights(functional.silu(self.block(x))).softmax(1)
+        weights = (edge_contrast * self.weights(functional.silu(self.block(x)))).softmax(1)
         colours = functional.interpolate(self.colours(features), scale_factor=float(self.scale), mode="bilinear")
         return (weights.unsqueeze(2) * colours.unflatten(1, (self.layers, 3))).sum(1)

@@ -59,6 +59,9 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         fine_width: channels at the full resolution, where the weights of the mixture are predicted.
         texture: whether the texture that the latent cannot hold can be sampled; see
             :mod:`~sketch2video.autoencoder.texture`.
+        texture_scale: of the amplitude of a sampled texture.
+        edge_contrast: of generated frames; see :class:`~sketch2video.autoencoder.colour_layers.ColourLayers`. Latents
+            that were generated are uncertain of where an edge is, and decode to softer ones than those of frames.
     """
 
     @register_to_config
@@ -74,6 +77,8 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         fold: int = 2,
         fine_width: int = 16,
         texture: bool = False,
+        texture_scale: float = 1.0,
+        edge_contrast: float = 1.0,
     ) -> None:
         super().__init__()
         levels = halvings + 2 - fold.bit_length()
@@ -137,7 +142,13 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
 
     @apply_forward_hook
-    def decode(self, latents: Tensor, control: Tensor | None = None, texture: Tensor | None = None) -> Tensor:
+    def decode(
+        self,
+        latents: Tensor,
+        control: Tensor | None = None,
+        texture: Tensor | None = None,
+        edge_contrast: float = 1.0,
+    ) -> Tensor:
         """Decode latents.
 
         Args:
@@ -146,6 +157,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
                 channels.
             texture: (N, 1, H, W), see :meth:`StaticTexture.field`, the same for all frames of a video; None: frames
                 are without texture.
+            edge_contrast: of the colour layers, if there are any.
 
         Returns:
             (N, 3, H, W), about [-1, 1]; not clamped, so that a loss has a gradient everywhere.
@@ -158,7 +170,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             height, width = latents.shape[-2] * self.factor, latents.shape[-1] * self.factor
             control = latents.new_zeros(len(latents), channels, height, width)
         features = self.features(latents, control)
-        pixels = self.pixels_of(features, control)
+        pixels = self.pixels_of(features, control, edge_contrast)
         if texture is None:
             return pixels
         if self.texture is None:
@@ -173,7 +185,7 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             return None
         shape = len(latents), 1, *(side * self.factor for side in latents.shape[-2:])
         noise: Tensor = randn_tensor(shape, generator=generator, device=latents.device)
-        return self.texture.field(noise)
+        return self.config.texture_scale * self.texture.field(noise)
 
     def features(self, latents: Tensor, control: Tensor | None) -> Tensor:
         """Features at the decoder's finest positions: (N, channels, H / fold, W / fold).
@@ -191,10 +203,10 @@ class FrameAutoencoder(ModelMixin, ConfigMixin):
             x = blocks(x)
         return cast(Tensor, x)
 
-    def pixels_of(self, features: Tensor, control: Tensor | None) -> Tensor:
+    def pixels_of(self, features: Tensor, control: Tensor | None, edge_contrast: float = 1.0) -> Tensor:
         """Frames (N, 3, H, W) of these features, without texture; see :meth:`features`."""
         if self.config.colour_layers:
-            return cast(Tensor, self.pixels(features, control))
+            return cast(Tensor, self.pixels(features, control, edge_contrast))
         return cast(Tensor, self.enlarge[-1](features))
 
     def forward(self, frames: Tensor, control: Tensor | None = None) -> Tensor:

@@ -68,7 +68,7 @@ def train_autoencoder(
     task = AutoencoderTask(section, followed, held_out_frames(followed, clips, curves))
     dataset = clip_dataset(followed, clips, curves, "train")
     settings = {
-        "autoencoder": section.model_dump(),
+        "autoencoder": section.model_dump(exclude={"texture_scale", "edge_contrast"}),  # of generated frames
         "control": control,
         "base": params.base.deciding(),
     }
@@ -118,6 +118,8 @@ class AutoencoderTask(Task):
                 colour_layers=section.colour_layers,
                 fold=section.fold,
                 texture=section.texture,
+                texture_scale=section.texture_scale,
+                edge_contrast=section.edge_contrast,
             )
         )
         self.section = section

@@ -12,7 +12,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.autoencoder.frame_batches import decode_videos, encode_videos
+from sketch2video.autoencoder.frame_batches import decode_generated, decode_videos, encode_videos
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.bases.base import LEVELS, Base, Predict, refuse
 from sketch2video.bases.widened_input import concatenating
@@ -89,15 +89,15 @@ class Own(Base):
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """See :class:`Base`."""
-        return self._decoded(vae, latents, None)
+        return decode_videos(vae, self._unnormalised(latents))
 
     def decode_finished(self, vae: Any, latents: Tensor, generator: Any) -> Tensor:
         """See :class:`Base`."""
-        return self._decoded(vae, latents, vae.sample_texture(latents, generator))
+        return decode_generated(vae, self._unnormalised(latents), None, generator)
 
-    def _decoded(self, vae: Any, latents: Tensor, texture: Tensor | None) -> Tensor:
+    def _unnormalised(self, latents: Tensor) -> Tensor:
         mean, std = latent_scale(self.config, latents)
-        return decode_videos(vae, latents * std + mean, texture=texture)
+        return latents * std + mean
 
     def encode_text(
         self,

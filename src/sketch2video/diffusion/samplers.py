@@ -188,11 +188,11 @@ def sample(
         on_step_end: called with a timestep and ``latents`` after it; returns the latents for the next step. None: no
             callback.
         time_filter: W of the noise's spectrum along time. The scheduler's latents are those times W, for which all
-            noise is white, that of the start and that of the steps.
+            noise is white, that of the start, by its scales, and that of the steps.
     """
     timesteps = begin(scheduler, steps, latents.device)
     if not begun:
-        latents = initial_noise(scheduler, latents)
+        latents = time_filter.start(initial_noise(scheduler, latents))
     else:
         latents = time_filter.whiten(latents)
         if hasattr(scheduler, "set_begin_index"):

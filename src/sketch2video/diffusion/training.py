@@ -138,6 +138,7 @@ def train_video_ldm(
         whitening=whitening,
         **deviations,
         frames_per_latent=frames_per_latent(section, mixture, statistics["temporal_deviations"]),
+        noise_scales=(section.shared_noise, section.changing_noise) if followed.lines else (1.0, 1.0),
         known_frames=mixture is not None and mixture.known_frames > 0,
         image_prior=single_frames,
         control=followed.name,
@@ -150,7 +151,7 @@ def train_video_ldm(
         reader, accumulation = ShardReader(image_latents(latents)), section.training.gradient_accumulation
         mixed = MixedDataset(dataset, pictures, reader, mixture, params.base.frames, accumulation)
     settings = {
-        "video_ldm": section.model_dump(),
+        "video_ldm": section.model_dump(exclude={"shared_noise", "changing_noise"}),  # of sampling
         "control": control,
         "mixture": mixture and mixture.model_dump(),
         "base": params.base.deciding(),

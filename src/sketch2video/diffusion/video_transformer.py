@@ -68,6 +68,8 @@ class VideoTransformer(ModelMixin, ConfigMixin):
             all positions hold for both.
         frames_per_latent: f; videos of T frames have only the T / f lowest frequencies along time, and T / f tokens a
             patch; see :mod:`~sketch2video.networks.temporal_spectrum`.
+        noise_scales: of the noise that sampling starts from: of what all frames share, and of what differs between
+            them; see :mod:`~sketch2video.networks.temporal_spectrum`.
         control: name of the control pictures; None: see :func:`~sketch2video.controls.control_of_network`.
     """
 
@@ -98,6 +100,7 @@ class VideoTransformer(ModelMixin, ConfigMixin):
         near_deviations: Sequence[float] = (),
         still_deviations: Sequence[float] = (),
         frames_per_latent: int = 1,
+        noise_scales: Sequence[float] = (1.0, 1.0),
     ) -> None:
         super().__init__()
         if frames_per_latent > 1 and (known_frames or image_prior):
@@ -246,7 +249,9 @@ def spectrum_of(config: Mapping[str, Any]) -> TemporalSpectrum:
     """The spectrum of the noise of a network with this config."""
     near, still = (tuple(config.get(f"{name}_deviations", ())) for name in ("near", "still"))
     frames = int(config.get("frames_per_latent", 1))
-    return TemporalSpectrum(tuple(config["temporal_deviations"]), config["whitening"], near, still, frames)
+    shared, changing = config.get("noise_scales", (1.0, 1.0))
+    deviations = tuple(config["temporal_deviations"])
+    return TemporalSpectrum(deviations, config["whitening"], near, still, frames, (shared, changing))
 
 
 def latent_scale(config: Mapping[str, Any], like: Tensor) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,8 @@ def evaluate(
     """
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
-    sampling = ClipSampling.of(params)
+    pipeline = load(model)
+    sampling = ClipSampling.of(params).suiting(pipeline)
     protocol = {
         "split": split,
         "clips": len(rows),
@@ -100,7 +101,6 @@ def evaluate(
         "sampling": sampling.model_dump(),
     }
     judge = video_judge(rows, trained_judge)
-    pipeline = load(model)
     control = pipeline.control
     ways = ways_to_generate(control, data, params.base.size)
     inputs = set(control.arrays(data.clips, data.curves).values())

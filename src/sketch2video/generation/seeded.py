@@ -43,12 +43,15 @@ class ClipSampling(CallParams):
         return cls(num_frames=params.base.frames, seed=params.base.seed, **CallParams.options(params.evaluate))
 
     def suiting(self, pipeline: Any) -> ClipSampling:
-        """The same, with the pipeline's own sampler if it does not support this one.
+        """The same, with the pipeline's own guidance if there is none, and its own sampler if it lacks this one.
 
         The sampler of the parameters is meant for the objective there; a pipeline may have been trained with another.
         """
         samplers = getattr(pipeline, "samplers", ())
-        return self.model_copy(update={"sampler": samplers[0]}) if samplers and self.sampler not in samplers else self
+        own: dict[str, Any] = {"sampler": samplers[0]} if samplers and self.sampler not in samplers else {}
+        if self.guidance_scale is None:
+            own |= {"guidance_scale": pipeline.config["sampling"]["guidance_scale"]}
+        return self.model_copy(update=own)
 
 
 def row_batches(rows: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

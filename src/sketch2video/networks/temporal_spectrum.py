@@ -20,6 +20,11 @@ m is a function of the drawing of the whole video: the same for all its frames a
 Most frequencies of slow actions are so weak that they may be left out. With f frames a latent, noise and samples have
 only k < T / f: W is zero at the others, W^-1 is its pseudoinverse, and the network works on T / f latents
 (:func:`resampled`), on a fraction of the tokens.
+
+Sampling may start from less noise than it was trained for. Over a drawing, which says what moves, little is left to be
+chosen that differs between frames: it starts from
+
+    n = W^-1 D^T diag(a_0, ..., a_(T-1)) D e,    a_k = shared for what is slower than an action, changing elsewhere
 """
 
 from __future__ import annotations
@@ -53,11 +58,13 @@ class TimeFilter:
         log_gains: log s_k^p of the lowest frequencies; the others are left out. Empty: W is the identity.
         still_log_gains: those at still positions.
         still: (N, 1, h, w) bool, the still positions of clips (N, T, C, h, w); None: ``log_gains`` hold everywhere.
+        scales: a_k of these frequencies; empty: 1.
     """
 
     log_gains: tuple[float, ...] = ()
     still_log_gains: tuple[float, ...] = ()
     still: Tensor | None = None
+    scales: tuple[float, ...] = ()
 
     def whiten(self, clips: Tensor) -> Tensor:
         """W x of clips (N, T, ...), in float32."""
@@ -66,6 +73,10 @@ class TimeFilter:
     def colour(self, clips: Tensor) -> Tensor:
         """W^-1 z of clips (N, T, ...), in float32."""
         return self._applied(clips, 1)
+
+    def start(self, noise: Tensor) -> Tensor:
+        """The whitened clips from which sampling starts, of white noise (N, T, ...), in float32."""
+        return _along_time(_scaling(noise.shape[1], self.scales), noise) if self.scales else noise
 
     def _applied(self, clips: Tensor, power: int) -> Tensor:
         if not self.log_gains:
@@ -92,6 +103,7 @@ class TemporalSpectrum:
         near_deviations, still_deviations: s_k of the positions near the drawing and of the still ones, used where there
             is a mask; empty: ``deviations`` hold for both.
         frames_per_latent: f; clips of T frames have the T / f lowest frequencies only.
+        noise_scales: a of frequencies below half a cycle an action, and of all others; see :meth:`TimeFilter.start`.
     """
 
     deviations: tuple[float, ...]
@@ -99,6 +111,7 @@ class TemporalSpectrum:
     near_deviations: tuple[float, ...] = ()
     still_deviations: tuple[float, ...] = ()
     frames_per_latent: int = 1
+    noise_scales: tuple[float, float] = (1.0, 1.0)
 
     def filter(self, frames: int, window: int | None = None, still: Tensor | None = None) -> TimeFilter:
         """W for videos of another length.
@@ -113,21 +126,32 @@ class TemporalSpectrum:
             still: (N, 1, h, w) bool, the still positions; see :func:`still_positions`. None: ``deviations`` hold
                 everywhere.
         """
+        kept, scales = latents_of(frames, self.frames_per_latent), self._scales(frames, window)
         if not self.exponent:
-            kept = latents_of(frames, self.frames_per_latent)
-            return IDENTITY if kept == frames else TimeFilter((0.0,) * kept)
+            return TimeFilter((0.0,) * kept if kept < frames else (), scales=scales)
         if still is None or not self.still_deviations:
-            return TimeFilter(self._log_gains(self.deviations, frames, window))
+            return TimeFilter(self._log_gains(self.deviations, frames, window), scales=scales)
         near, far = (self._log_gains(s, frames, window) for s in (self.near_deviations, self.still_deviations))
-        return TimeFilter(near, far, still)
+        return TimeFilter(near, far, still, scales)
+
+    def _scales(self, frames: int, window: int | None) -> tuple[float, ...]:
+        if self.noise_scales == (1.0, 1.0):
+            return ()
+        shared = ceil(_actions(frames, window))
+        return tuple(self.noise_scales[k >= shared] for k in range(frames))
 
     def _log_gains(self, deviations: tuple[float, ...], frames: int, window: int | None) -> tuple[float, ...]:
         known = len(deviations)
-        actions = max(1.0, frames / window) if window else 1.0
+        actions = _actions(frames, window)
         logs = np.interp(np.arange(frames) / actions, np.arange(known), np.log(deviations))
         density = frames / actions / known
         gains = self.exponent * (logs + 0.5 * np.log(density))
         return tuple(gains[: latents_of(frames, self.frames_per_latent)].tolist())
+
+
+def _actions(frames: int, window: int | None) -> float:
+    """Number of actions of a video; see :meth:`TemporalSpectrum.filter`."""
+    return max(1.0, frames / window) if window else 1.0
 
 
 def latents_of(frames: int, frames_per_latent: int) -> int:
@@ -212,6 +236,12 @@ def _along_time(matrix: np.ndarray, clips: Tensor) -> Tensor:
 def _matrix(frames: int, logarithms: tuple[float, ...], power: int) -> np.ndarray:
     transform = _dct(frames)[: len(logarithms)]
     return (transform.T @ (np.exp(power * np.asarray(logarithms))[:, None] * transform)).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _scaling(frames: int, scales: tuple[float, ...]) -> np.ndarray:
+    transform = _dct(frames)
+    return (transform.T @ (np.asarray(scales)[:, None] * transform)).astype(np.float32)
 
 
 @lru_cache(maxsize=32)

@@ -121,6 +121,8 @@ class AutoencoderParams(Section):
     width: int = Field(ge=8)
     colour_layers: int = Field(ge=0)
     texture: bool = Field(description="whether texture that latents cannot hold is sampled")
+    texture_scale: float = Field(ge=0, description="of that texture")
+    edge_contrast: float = Field(gt=0, description="of generated frames: factor of the logits of the colour layers")
     kl_weight: float = Field(ge=0)
     line_weight: float = Field(ge=0)
     change_weight: float = Field(ge=0)
@@ -159,6 +161,8 @@ class VideoLDMParams(Section):
     whitening: float = Field(ge=0, le=1, description="exponent of the noise's spectrum along time; 0: white")
     still_spectrum: bool = Field(description="noise with a second spectrum where the drawing does not come near")
     time_mean: bool
+    shared_noise: float = Field(ge=0, description="scale of the initial noise over a drawing: of what frames share")
+    changing_noise: float = Field(ge=0, description="of what differs between frames")
     training: TrainingParams
 
     @model_validator(mode="after")

@@ -73,6 +73,7 @@ class AdaptedVideoParams(Section):
 class CallParams(DiffusionSampling):
     """How a pipeline is called, for the report and for batch generation."""
 
+    guidance_scale: float | None = Field(ge=0, description="null: that of the system")  # type: ignore[assignment]
     batch_size: int = Field(ge=1)
     sampler: Sampler
 

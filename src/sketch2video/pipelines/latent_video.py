@@ -15,7 +15,7 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sketch2video.autoencoder.frame_batches import decode_videos, encode_videos
+from sketch2video.autoencoder.frame_batches import decode_generated, decode_videos, encode_videos
 from sketch2video.autoencoder.network import FrameAutoencoder, load_autoencoder
 from sketch2video.curve_vae.sampling import Generators
 from sketch2video.diffusion.samplers import check_scheduler, default_scheduler, make_scheduler, sample
@@ -223,19 +223,18 @@ class LatentVideoPipeline(VideoPipeline):
         """The autoencoder's latents (N, T, C, h, w) of pictures (N, T, 3, S, S) in [-1, 1], computed in batches."""
         return encode_videos(self.autoencoder, pictures)
 
-    def decode_videos(self, made: Tensor, control: Tensor | None, texture: Tensor | None = None) -> Tensor:
+    def decode_videos(self, made: Tensor, control: Tensor | None) -> Tensor:
         """Frames (N, T, 3, S, S), about [-1, 1], of latents (N, T, C, h, w) in the autoencoder's units.
 
         Args:
             made: the latents.
             control: control pictures for the decoder, (N, T, C, S, S); None: none.
-            texture: (N, 1, S, S), see :meth:`FrameAutoencoder.decode`; None: none.
         """
-        return decode_videos(self.autoencoder, made, control, texture)
+        return decode_videos(self.autoencoder, made, control)
 
     def decode_finished(self, made: Tensor, control: Tensor | None, generator: Generators) -> Tensor:
-        """See :class:`VideoPipeline`; samples the texture, if the autoencoder has one."""
-        return self.decode_videos(made, control, self.autoencoder.sample_texture(made, generator))
+        """See :class:`VideoPipeline` and :func:`~sketch2video.autoencoder.frame_batches.decode_generated`."""
+        return decode_generated(self.autoencoder, made, control, generator)
 
 
 def save_pipeline(

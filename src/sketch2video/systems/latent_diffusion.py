@@ -9,6 +9,9 @@ from typing import Any
 from sketch2video.params import DiffusionSampling, MixtureParams, Params
 from sketch2video.systems.spec import TEXT_ENCODER, Part, data_folder, model_folder
 
+DRAWN_GUIDANCE = 1.0
+"""Guidance of the caption of systems with drawings, unless the parameters have one: a drawing says nearly all."""
+
 
 def latent_diffusion_parts(
     system: str,
@@ -58,6 +61,12 @@ def latent_diffusion_parts(
             ("video_ldm", *sections),
         ),
     )
+
+
+def drawn_sampling(params: Params) -> dict[str, Any]:
+    """Defaults of sampling of a system with drawings, by name."""
+    sampling = DiffusionSampling.options(params.evaluate)
+    return sampling if params.evaluate.guidance_scale is not None else sampling | {"guidance_scale": DRAWN_GUIDANCE}
 
 
 def latent_diffusion_arguments(system: str, params: Params) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.utils.uri import is_local_uri
 
 from sketch2video.errors import UserError
+from sketch2video.files import read_json
 from sketch2video.params import RequestParams
-from sketch2video.systems.loading import content_hash, pipeline_folder
+from sketch2video.systems.loading import INDEX, content_hash, pipeline_folder
 from sketch2video.systems.registry import find_system, system_names
 from sketch2video.systems.spec import named_file
 from sketch2video.tracking import pyfunc_model
@@ -53,7 +54,7 @@ def register_version(folder: Path, name: str, settings: RequestParams, run: Trac
     Args:
         folder: folder of the assembled pipeline.
         name: name of the registered model.
-        settings: defaults of the served model's parameters.
+        settings: defaults of the served model's parameters; the pipeline's own guidance, if they have none.
         run: the MLflow run of a new version.
 
     Returns:
@@ -64,6 +65,9 @@ def register_version(folder: Path, name: str, settings: RequestParams, run: Trac
     """
     folder = pipeline_folder(folder)
     content = content_hash(folder)
+    if settings.guidance_scale is None:
+        saved = read_json(folder / INDEX)["sampling"]["guidance_scale"]
+        settings = settings.model_copy(update={"guidance_scale": saved})
     version = find_version(name, content)
     with registry_errors():
         if version is None:

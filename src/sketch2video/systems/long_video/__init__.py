@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sketch2video.files import PIPELINE
-from sketch2video.systems.latent_diffusion import latent_diffusion_arguments
+from sketch2video.systems.latent_diffusion import drawn_sampling, latent_diffusion_arguments
 from sketch2video.systems.spec import CURVE_VAE, TEXT_ENCODER, Part, SystemSpec, data_folder, model_folder
 
 NAME = "long_video"
@@ -39,6 +39,7 @@ SPEC = SystemSpec(
     assemble="sketch2video.systems.long_video.pipeline:assemble",
     arguments=lambda params: {
         **latent_diffusion_arguments(BASE, params),
+        "sampling": drawn_sampling(params),
         "curve_vae": CURVE_VAE,
         "video_ldm": model_folder(NAME, "long_video"),
         "settings": params.long_video,

@@ -80,7 +80,7 @@ def steady_clips(
     chosen, reader = table.iloc[rows].reset_index(drop=True), ShardReader(curves)
     frames = ShardReader(clips)
     pipeline.set_sampler(settings.sampler)
-    sampling = DiffusionSampling(**DiffusionSampling.options(settings))
+    sampling = DiffusionSampling.checked(pipeline.config.sampling, DiffusionSampling.options(settings))
     shares = []
     with writing_shard(shard_path(output, 0), "steadied") as shard:
         for row in tqdm(range(len(chosen)), desc="steady clips", unit="clip"):

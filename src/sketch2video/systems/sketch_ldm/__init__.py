@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sketch2video.systems.latent_diffusion import latent_diffusion_arguments, latent_diffusion_parts
+from sketch2video.systems.latent_diffusion import drawn_sampling, latent_diffusion_arguments, latent_diffusion_parts
 from sketch2video.systems.spec import CURVE_VAE, SystemSpec
 
 NAME = "sketch_ldm"
@@ -14,6 +14,10 @@ SPEC = SystemSpec(
     control=lambda params: "sketch",
     parts=latent_diffusion_parts(NAME, lambda params: "sketch"),
     assemble="sketch2video.systems.sketch_ldm.pipeline:assemble",
-    arguments=lambda params: {**latent_diffusion_arguments(NAME, params), "curve_vae": CURVE_VAE},
+    arguments=lambda params: {
+        **latent_diffusion_arguments(NAME, params),
+        "sampling": drawn_sampling(params),
+        "curve_vae": CURVE_VAE,
+    },
     sections=("text_encoder", "autoencoder", "video_ldm", "curve_vae"),
 )
