@@ -67,7 +67,7 @@ FIT = ("strokes", "num_parameters", "ink_to_curve_px", "curve_to_ink_px")
 """Measurements of the fit, columns of ``curves.parquet``."""
 
 
-def prepare(experiment: Experiment, params: Params, folder: Path) -> Data:
+def prepare(experiment: Experiment, params: Params, folder: Path, made: set[Path]) -> Data:
     """Make an experiment's clips, drawings and curves; what experiments share is made once.
 
     Held-out clips are the same in all experiments: the split is determined by the videos.
@@ -76,6 +76,7 @@ def prepare(experiment: Experiment, params: Params, folder: Path) -> Data:
         experiment: its ``share`` is read.
         params: its parameters.
         folder: of the data of all experiments.
+        made: folders that are not made again; those that are made are added.
 
     Raises:
         UserError: the videos cannot be read.
@@ -84,9 +85,12 @@ def prepare(experiment: Experiment, params: Params, folder: Path) -> Data:
     shared = folder / f"{params.base.size}px-{sha256_of_value(sections)[:8]}"
     curves = shared / f"curves-{sha256_of_value(params.fit.model_dump())[:8]}"
     data = Data(shared / "clips", shared / "sketches", curves)
-    ingest(params, data.clips)
-    sketch(params, data.clips, data.sketches, sheet=shared / "sketches.png")
-    fit(params, data.clips, data.sketches, data.curves, report=curves.with_suffix(".json"))
+    if shared not in made:
+        ingest(params, data.clips)
+        sketch(params, data.clips, data.sketches, sheet=shared / "sketches.png")
+    if curves not in made:
+        fit(params, data.clips, data.sketches, data.curves, report=curves.with_suffix(".json"))
+    made |= {shared, curves}
     if experiment.share == 1:
         return data
     return subset(data, experiment.share, curves.with_name(f"{curves.name}-{experiment.name}"))

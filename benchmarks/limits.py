@@ -91,12 +91,13 @@ def plan(clips: Path, names: Sequence[str], profile: str | None, output: Path) -
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"there is no experiment {unknown[0]!r}; choose from {', '.join(known)}")
     code = code_digest(*(str(module.__file__) for module in (drawing_control, limit_experiments, limit_training)))
-    planned = []
+    planned: list[Planned] = []
+    made: set[Path] = set()
     for name, experiment in known.items():
         if names and name not in names:
             continue
         params = experiment.written_params(output / "params" / f"{name}.yaml", clips, profile)
-        data = prepare(experiment, params, output / "data")
+        data = prepare(experiment, params, output / "data", made)
         table = read_table(data.clips / "clips.parquet")[["clip_id", "video_sha256", "split"]]
         key = {
             "code": code,

@@ -267,7 +267,7 @@ def main(
         full = whole.written_params(path, clips)
         one_step, params = (shortened(whole, full, count).written_params(path, clips) for count in (1, steps))
         shutil.rmtree(folder, ignore_errors=True)  # checkpoints of an earlier run would shorten the trainings
-        data = prepare(whole, params, output / "data")
+        data = prepare(whole, params, output / "data", set())
         device = torch.device(device_name())
         product = product_rate(device)
         rates = measure(params, one_step, data, folder)

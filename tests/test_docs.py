@@ -18,6 +18,7 @@ import yaml
 from benchmarks.tables import MARKED
 from sketch2video.cli import app
 from sketch2video.params import load_params, parse_params
+from sketch2video.systems.latent_diffusion import drawn_sampling
 from sketch2video.systems.registry import find_system, registered, system_names
 from sketch2video.systems.shared import SHARED_PARTS
 from sketch2video.systems.spec import SHARED, SystemSpec, model_folder
@@ -304,7 +305,7 @@ def test_defaults_that_the_pages_state_are_those_of_the_parameters() -> None:
     params = load_params(ROOT / "params.yaml")
     text = (ROOT / "docs/sketch_ldm.md").read_text()
     assert f"saved in the pipeline: {params.evaluate.num_inference_steps} |" in text
-    assert f"saved: {params.evaluate.guidance_scale} |" in text
+    assert f"saved: {drawn_sampling(params)['guidance_scale']}; other systems" in text
     assert f"saved: {params.evaluate.control_guidance_scale} |" in text
 
 

@@ -42,6 +42,13 @@ def test_pixels_are_a_convex_combination_of_the_interpolated_colours():
     assert (pixels - colours[:, 0]).abs().max() > 0.1
 
 
+def test_contrast_of_edges_is_a_power_of_the_odds_of_two_colours():
+    layers = two_colours()
+    control, features = torch.linspace(0.3, 0.7, 16).expand(1, 1, 16, 16), torch.randn(1, 4, 8, 8)
+    plain, steep = (layers(features, control, contrast).double() / 2 + 0.5 for contrast in (1.0, 3.0))
+    torch.testing.assert_close(torch.logit(steep), 3 * torch.logit(plain), atol=1e-3, rtol=1e-3)
+
+
 def test_without_a_control_picture_there_are_no_weights_for_it():
     layers = ColourLayers(8, 2, 3, 16, 0)
     assert layers.control is None

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sketch2video.autoencoder.frame_batches import decode_generated, decode_videos
 from sketch2video.autoencoder.network import FrameAutoencoder
 from sketch2video.autoencoder.texture import StaticTexture, covariance_loss, frequencies
 
@@ -87,6 +88,23 @@ def test_a_decoder_adds_amplitude_times_texture(colour_layers):
     assert amplitude.shape == (3, 1, 16, 16)
     assert amplitude.min() > 0
     torch.testing.assert_close(textured - plain, (amplitude * field).expand(-1, 3, -1, -1), atol=1e-6, rtol=0)
+
+
+def test_generated_latents_decode_with_scaled_texture_and_contrast():
+    torch.manual_seed(0)
+    model = FrameAutoencoder(2, 2, 16, colour_layers=2, texture=True, texture_scale=3.0, edge_contrast=2.0).eval()
+    latents, control = torch.randn(2, 5, 2, 4, 4), torch.rand(2, 5, 1, 16, 16)
+
+    def generator() -> torch.Generator:
+        return torch.Generator().manual_seed(1)
+
+    white = torch.randn(2, 1, 16, 16, generator=generator())
+    with torch.no_grad():
+        generated = decode_generated(model, latents, control, generator())
+        expected = decode_videos(model, latents, control, 3 * model.texture.field(white), 2.0)
+        plain = decode_videos(model, latents, control)
+    torch.testing.assert_close(generated, expected)
+    assert (generated - plain).abs().max() > 0.01
 
 
 def test_an_autoencoder_without_texture_refuses_one():

@@ -152,8 +152,9 @@ def test_finished_experiments_are_kept_and_others_removed(
 
 def test_a_smaller_share_is_a_part_of_a_larger_one(captions: Path, tmp_path: Path) -> None:
     params = Experiment("default", "").written_params(tmp_path / "params.yaml", captions, "smoke")
+    made: set[Path] = set()
     whole, half, some = (
-        prepare(Experiment(f"share{share:.0%}", "", share=share), params, tmp_path / "data")
+        prepare(Experiment(f"share{share:.0%}", "", share=share), params, tmp_path / "data", made)
         for share in (1.0, 0.5, 0.34)
     )
     tables = [read_table(data.curves / "curves.parquet") for data in (whole, half, some)]
@@ -167,11 +168,11 @@ def test_a_smaller_share_is_a_part_of_a_larger_one(captions: Path, tmp_path: Pat
 
 
 def test_more_numbers_fit_the_same_drawings_better(captions: Path, tmp_path: Path) -> None:
-    fits = []
+    fits, made = [], set()
     known = experiments(Experiment("default", "").written_params(tmp_path / "first.yaml", captions, "smoke"))
     for name in ("default", "numbers"):
         params = known[name].written_params(tmp_path / f"{name}.yaml", captions, "smoke")
-        fits.append(prepare(known[name], params, tmp_path / "data"))
+        fits.append(prepare(known[name], params, tmp_path / "data", made))
     assert fits[0].sketches == fits[1].sketches
     few, many = (read_table(data.curves / "curves.parquet").mean(numeric_only=True) for data in fits)
     assert many["strokes"] > 1.2 * few["strokes"]

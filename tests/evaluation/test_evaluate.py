@@ -67,6 +67,7 @@ class Copier:
 
     def __init__(self, clips, calls_before_death=None):
         self.clips, self.calls, self.calls_before_death = clips, [], calls_before_death
+        self.config = {"sampling": {"guidance_scale": 1.0}}
 
     def __call__(self, captions, num_frames, fps, generator, output_type, curves=None, **settings):
         if self.calls_before_death is not None and len(self.calls) == self.calls_before_death:

@@ -58,6 +58,22 @@ def test_without_an_exponent_nothing_changes() -> None:
     assert IDENTITY.colour(clips) is clips
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+def test_sampling_starts_from_as_much_noise_of_each_kind_as_is_asked(exponent: float) -> None:
+    spectrum = TemporalSpectrum(STEEP, exponent, noise_scales=(0.7, 0.2))
+    noise = torch.randn(400, 16, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    found = measured(spectrum.filter(16).start(noise).numpy())
+    np.testing.assert_allclose(found, [0.7] + 15 * [0.2], rtol=0.03)
+    assert torch.equal(TemporalSpectrum(STEEP, exponent).filter(16).start(noise), noise)
+
+
+def test_in_a_long_video_frames_share_what_is_slower_than_an_action() -> None:
+    spectrum = TemporalSpectrum(STEEP, 0.5, noise_scales=(0.7, 0.0))
+    started = spectrum.filter(48, window=16).start(torch.randn(300, 48, 2, 4, 4))
+    scales = np.sqrt(np.mean(np.square(dct(started.numpy(), axis=1, norm="ortho")), axis=(0, 2, 3, 4)))
+    np.testing.assert_allclose(scales, 3 * [0.7] + 45 * [0.0], rtol=0.03, atol=1e-6)
+
+
 @pytest.mark.parametrize("frames", [8, 32])
 def test_the_same_actions_at_another_frame_rate_have_the_spectrum_that_is_expected(frames: int) -> None:
     def actions(count: int) -> np.ndarray:
@@ -157,7 +173,7 @@ def test_every_position_has_the_matrix_of_its_kind() -> None:
 def test_without_a_mask_or_a_second_spectrum_there_is_one() -> None:
     assert TWO.filter(12, 8) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
     assert TemporalSpectrum(STEEP, 0.5).filter(12, 8, mask(2)) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
-    assert TemporalSpectrum(STEEP, 0.0, NEAR, STILL).filter(16, still=mask(2)) is IDENTITY
+    assert TemporalSpectrum(STEEP, 0.0, NEAR, STILL).filter(16, still=mask(2)) == IDENTITY
     found = TWO.filter(32, 16, mask(2))
     assert found.log_gains == TemporalSpectrum(NEAR, 0.5).filter(32, 16).log_gains
     assert found.still_log_gains == TemporalSpectrum(STILL, 0.5).filter(32, 16).log_gains

@@ -11,6 +11,7 @@ import yaml
 
 from sketch2video.errors import UserError
 from sketch2video.params import load_params, parse_params
+from sketch2video.params.sampling import DEFAULTS
 from sketch2video.systems.registry import DEFAULT, find_part, find_system, system_names, system_of_class
 from sketch2video.systems.shared import SHARED_PARTS
 from sketch2video.systems.spec import SHARED, named_file, report_folder
@@ -50,6 +51,18 @@ def test_every_part_is_a_stage_of_the_systems_own_graph(system: str) -> None:
 def test_shared_parts_are_stages_of_the_projects_graph() -> None:
     for part in SHARED_PARTS:
         assert part.folder(SHARED).as_posix() in outputs_of(graph_of(DEFAULT)[part.stage])
+
+
+def test_a_guidance_of_the_parameters_is_that_of_all_systems_and_else_drawings_need_none() -> None:
+    params = load_params(ROOT / "params.yaml")
+    guided = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"guidance_scale": 3.0})})
+    own = {"sketch_ldm": 1.0, "long_video": 1.0}
+    for system in system_names():
+        spec = find_system(system)
+        kind = spec.pipeline_class.sampling_type
+        found, asked = (kind.checked({}, spec.arguments(each)["sampling"]) for each in (params, guided))
+        assert found.guidance_scale == own.get(system, DEFAULTS["guidance_scale"])
+        assert asked.guidance_scale == 3.0
 
 
 @pytest.mark.parametrize("system", system_names())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,18 @@ def test_a_version_holds_all_that_a_server_needs(project: Path, tiny_pipeline_fo
     assert not [path for path in model.rglob("*") if path.suffix in {".pkl", ".pt", ".pickle", ".bin"}]
     runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("sketch2video").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+def test_without_a_guidance_requests_have_that_of_the_pipeline(
+    project: Path, tiny_pipeline_folder: Path, params: Params
+) -> None:
+    assert params.generate.guidance_scale is None
+    register(tiny_pipeline_folder, params)
+    model = locate_model(f"models:/{NAME}@challenger").folder.parents[1]
+    described = yaml.safe_load((model / "MLmodel").read_text())
+    defaults = {each["name"]: each["default"] for each in yaml.safe_load(described["signature"]["params"])}
+    saved = json.loads((tiny_pipeline_folder / "model_index.json").read_text())["sampling"]
+    assert defaults["guidance_scale"] == saved["guidance_scale"]
 
 
 def test_the_same_pipeline_is_one_version(

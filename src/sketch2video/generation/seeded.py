@@ -48,10 +48,8 @@ class ClipSampling(CallParams):
         The sampler of the parameters is meant for the objective there; a pipeline may have been trained with another.
         """
         samplers = getattr(pipeline, "samplers", ())
-        own: dict[str, Any] = {"sampler": samplers[0]} if samplers and self.sampler not in samplers else {}
-        if self.guidance_scale is None:
-            own |= {"guidance_scale": pipeline.config["sampling"]["guidance_scale"]}
-        return self.model_copy(update=own)
+        own = {"sampler": samplers[0]} if samplers and self.sampler not in samplers else {}
+        return self.completed(pipeline.config["sampling"]).model_copy(update=own)
 
 
 def row_batches(rows: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

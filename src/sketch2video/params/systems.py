@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -76,6 +77,15 @@ class CallParams(DiffusionSampling):
     guidance_scale: float | None = Field(ge=0, description="null: that of the system")  # type: ignore[assignment]
     batch_size: int = Field(ge=1)
     sampler: Sampler
+
+    def completed(self, saved: Mapping[str, Any]) -> Self:
+        """The same, with the guidance of the caption that a pipeline was saved with if there is none here.
+
+        Args:
+            saved: ``sampling`` of the pipeline's config.
+        """
+        own = saved["guidance_scale"] if self.guidance_scale is None else self.guidance_scale
+        return self.model_copy(update={"guidance_scale": own})
 
 
 class EvaluateParams(CallParams):

@@ -65,9 +65,7 @@ def register_version(folder: Path, name: str, settings: RequestParams, run: Trac
     """
     folder = pipeline_folder(folder)
     content = content_hash(folder)
-    if settings.guidance_scale is None:
-        saved = read_json(folder / INDEX)["sampling"]["guidance_scale"]
-        settings = settings.model_copy(update={"guidance_scale": saved})
+    settings = settings.completed(read_json(folder / INDEX)["sampling"])
     version = find_version(name, content)
     with registry_errors():
         if version is None:
