@@ -212,7 +212,7 @@ def test_what_is_done_is_not_generated_again(tmp_path: Path, generate: Callable[
     before = contents(tmp_path)
 
     class Unusable:
-        control, longest = SKETCH, None
+        control, longest, config = SKETCH, None, model.pipeline.config
 
     generate(PROMPTS, tmp_path, Model(Unusable(), model.reference, model.version, model.content_hash))
     assert contents(tmp_path) == before

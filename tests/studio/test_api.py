@@ -351,14 +351,14 @@ def test_a_failing_pipeline_gives_a_message_and_the_server_goes_on(
 ) -> None:
     def loading(folder: Path) -> Any:
         pipeline = load_pipeline(folder)
-        decode = pipeline.decode_videos
+        decode = pipeline.decode_finished
 
         def failing(made: Any, *seen: Any) -> Any:
             if made.shape[1] == 5:
                 raise RuntimeError("out of memory\nand more")
             return decode(made, *seen)
 
-        pipeline.decode_videos = failing
+        pipeline.decode_finished = failing
         return pipeline
 
     monkeypatch.setattr(models_module, "load_pipeline", loading)

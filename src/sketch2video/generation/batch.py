@@ -111,7 +111,7 @@ def generate_batch(
     check_folder_target(output, "output")
     output.mkdir(parents=True, exist_ok=True)
     remove_partial(output)
-    params = params.completed(model.pipeline.config["sampling"])
+    params = params.completed(model.pipeline.config.get("sampling", {}))
     settings = params.deciding()
     lines = {"sketch": made_by(sketch), "fit": fit.model_dump()}
     jobs = [

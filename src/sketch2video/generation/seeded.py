@@ -49,7 +49,7 @@ class ClipSampling(CallParams):
         """
         samplers = getattr(pipeline, "samplers", ())
         own = {"sampler": samplers[0]} if samplers and self.sampler not in samplers else {}
-        return self.completed(pipeline.config["sampling"]).model_copy(update=own)
+        return self.completed(pipeline.config.get("sampling", {})).model_copy(update=own)
 
 
 def row_batches(rows: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

@@ -17,7 +17,7 @@ from sketch2video.params.networks import (
     TrainingParams,
     WindowWeights,
 )
-from sketch2video.params.sampling import DiffusionSampling
+from sketch2video.params.sampling import DEFAULTS, DiffusionSampling
 from sketch2video.params.section import Section
 
 
@@ -82,9 +82,9 @@ class CallParams(DiffusionSampling):
         """The same, with the guidance of the caption that a pipeline was saved with if there is none here.
 
         Args:
-            saved: ``sampling`` of the pipeline's config.
+            saved: ``sampling`` of the pipeline's config; what it lacks are the ``DEFAULTS``.
         """
-        own = saved["guidance_scale"] if self.guidance_scale is None else self.guidance_scale
+        own = {**DEFAULTS, **saved}["guidance_scale"] if self.guidance_scale is None else self.guidance_scale
         return self.model_copy(update={"guidance_scale": own})
 
 

@@ -65,7 +65,7 @@ def register_version(folder: Path, name: str, settings: RequestParams, run: Trac
     """
     folder = pipeline_folder(folder)
     content = content_hash(folder)
-    settings = settings.completed(read_json(folder / INDEX)["sampling"])
+    settings = settings.completed(read_json(folder / INDEX).get("sampling", {}))
     version = find_version(name, content)
     with registry_errors():
         if version is None:
