@@ -178,6 +178,18 @@ def test_guidance_changes_the_video(pipeline, scale: str) -> None:
     assert np.abs(plain - pushed).max() > 0.01
 
 
+@pytest.mark.parametrize(("scale", "as_in_training"), [(1.0, False), (0.0, True)])
+def test_sampling_starts_from_less_noise_where_the_drawing_is_seen(
+    pipeline, monkeypatch: pytest.MonkeyPatch, scale: float, as_in_training: bool
+) -> None:
+    def latents(noise_scales: tuple[float, float]) -> np.ndarray:
+        monkeypatch.setitem(pipeline.transformer._internal_dict, "noise_scales", noise_scales)
+        arguments = {"num_inference_steps": 2, "control_guidance_scale": scale, "output_type": "latent"}
+        return pipeline(CAPTIONS[0], sketches=drawing(4, 32)[None], **arguments, generator=seeded(0)).frames
+
+    assert np.array_equal(latents((1.0, 1.0)), latents((0.5, 0.0))) == as_in_training
+
+
 def test_the_caption_and_the_frame_rate_matter(pipeline) -> None:
     arguments = {"sketches": drawing(4, 32)[None], "num_inference_steps": 2}
     first = pipeline(CAPTIONS[0], **arguments, generator=seeded(0)).frames

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from sketch2video.files import replacing
 from sketch2video.networks.flow_matching import guided_prediction
 from sketch2video.networks.loading import load_frozen
 from sketch2video.networks.precision import precision
+from sketch2video.networks.temporal_spectrum import TemporalSpectrum
 from sketch2video.params import SAMPLERS, CallParams, DiffusionSampling, Guidance
 from sketch2video.pipelines.callbacks import StepEnd
 from sketch2video.pipelines.request import VideoRequest
@@ -162,12 +164,18 @@ class LatentVideoPipeline(VideoPipeline):
             generator,
             self.until_interrupted,
             on_step_end=on_step_end,
-            time_filter=self.transformer.spectrum.filter(frames, still=still),
+            time_filter=self.spectrum_for(control, sampling).filter(frames, still=still),
         )
         latents = self.unnormalised(made)
         if known is None or known_mask is None:
             return latents
         return torch.where(frame_mask(known_mask), known, latents)
+
+    def spectrum_for(self, control: Tensor | None, guidance: Guidance) -> TemporalSpectrum:
+        """The spectrum of the noise; sampling starts from all of it where the network sees no control pictures."""
+        spectrum: TemporalSpectrum = self.transformer.spectrum
+        seen = control is not None and guidance.control_guidance_scale > 0
+        return spectrum if seen else replace(spectrum, noise_scales=(1.0, 1.0))
 
     def noise(self, shape: tuple[int, ...], generator: Generators, given: Tensor | None = None) -> Tensor:
         """Standard normal noise, float32 on the execution device; ``given`` if it is not None."""

@@ -96,5 +96,5 @@ class WindowedSketchPipeline(SketchToVideoPipeline):
             self.until_interrupted,
             begun,
             on_step_end,
-            self.transformer.spectrum.filter(windows.frames, len(windows.weights), still),
+            self.spectrum_for(windows.control, sampling).filter(windows.frames, len(windows.weights), still),
         )
