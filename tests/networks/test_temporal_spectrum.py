@@ -53,7 +53,7 @@ def test_whitened_clips_have_the_deviations_that_are_left(exponent: float) -> No
 
 def test_without_an_exponent_nothing_changes() -> None:
     clips = torch.randn(2, 5, 3)
-    assert TemporalSpectrum(STEEP, 0.0).filter(5) == IDENTITY
+    assert TemporalSpectrum(STEEP, 0.0).filter(5) is IDENTITY
     assert IDENTITY.whiten(clips) is clips
     assert IDENTITY.colour(clips) is clips
 
@@ -173,7 +173,7 @@ def test_every_position_has_the_matrix_of_its_kind() -> None:
 def test_without_a_mask_or_a_second_spectrum_there_is_one() -> None:
     assert TWO.filter(12, 8) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
     assert TemporalSpectrum(STEEP, 0.5).filter(12, 8, mask(2)) == TemporalSpectrum(STEEP, 0.5).filter(12, 8)
-    assert TemporalSpectrum(STEEP, 0.0, NEAR, STILL).filter(16, still=mask(2)) == IDENTITY
+    assert TemporalSpectrum(STEEP, 0.0, NEAR, STILL).filter(16, still=mask(2)) is IDENTITY
     found = TWO.filter(32, 16, mask(2))
     assert found.log_gains == TemporalSpectrum(NEAR, 0.5).filter(32, 16).log_gains
     assert found.still_log_gains == TemporalSpectrum(STILL, 0.5).filter(32, 16).log_gains

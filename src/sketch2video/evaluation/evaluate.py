@@ -87,7 +87,7 @@ def evaluate(
     data = data or Data()
     rows, split = evaluated_rows(read_table(data.clips / "clips.parquet"), params.evaluate.clips)
     pipeline = load(model)
-    sampling = ClipSampling.of(params).suiting(pipeline)
+    sampling = ClipSampling.of(params).completed(pipeline.config.get("sampling", {}))
     protocol = {
         "split": split,
         "clips": len(rows),

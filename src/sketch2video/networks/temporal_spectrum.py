@@ -76,16 +76,16 @@ class TimeFilter:
 
     def start(self, noise: Tensor) -> Tensor:
         """The whitened clips from which sampling starts, of white noise (N, T, ...), in float32."""
-        return _along_time(_scaling(noise.shape[1], self.scales), noise) if self.scales else noise
+        return _along_time(_matrix(noise.shape[1], self.scales), noise) if self.scales else noise
 
     def _applied(self, clips: Tensor, power: int) -> Tensor:
         if not self.log_gains:
             return clips
         frames = clips.shape[1]
-        found = _along_time(_matrix(frames, self.log_gains, power), clips)
+        found = _along_time(_matrix(frames, _powers(self.log_gains, power)), clips)
         if self.still is None:
             return found
-        still = _along_time(_matrix(frames, self.still_log_gains, power), clips)
+        still = _along_time(_matrix(frames, _powers(self.still_log_gains, power)), clips)
         return torch.where(self.still[:, None], still, found)
 
 
@@ -128,7 +128,8 @@ class TemporalSpectrum:
         """
         kept, scales = latents_of(frames, self.frames_per_latent), self._scales(frames, window)
         if not self.exponent:
-            return TimeFilter((0.0,) * kept if kept < frames else (), scales=scales)
+            gains = (0.0,) * kept if kept < frames else ()
+            return TimeFilter(gains, scales=scales) if gains or scales else IDENTITY
         if still is None or not self.still_deviations:
             return TimeFilter(self._log_gains(self.deviations, frames, window), scales=scales)
         near, far = (self._log_gains(s, frames, window) for s in (self.near_deviations, self.still_deviations))
@@ -233,15 +234,14 @@ def _along_time(matrix: np.ndarray, clips: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _matrix(frames: int, logarithms: tuple[float, ...], power: int) -> np.ndarray:
-    transform = _dct(frames)[: len(logarithms)]
-    return (transform.T @ (np.exp(power * np.asarray(logarithms))[:, None] * transform)).astype(np.float32)
+def _matrix(frames: int, gains: tuple[float, ...]) -> np.ndarray:
+    """D^T diag(gains) D with the lowest frequencies."""
+    transform = _dct(frames)[: len(gains)]
+    return (transform.T @ (np.asarray(gains)[:, None] * transform)).astype(np.float32)
 
 
-@lru_cache(maxsize=32)
-def _scaling(frames: int, scales: tuple[float, ...]) -> np.ndarray:
-    transform = _dct(frames)
-    return (transform.T @ (np.asarray(scales)[:, None] * transform)).astype(np.float32)
+def _powers(logarithms: tuple[float, ...], power: int) -> tuple[float, ...]:
+    return tuple(np.exp(power * np.asarray(logarithms)).tolist())
 
 
 @lru_cache(maxsize=32)
