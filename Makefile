@@ -29,8 +29,9 @@ SYSTEMS ?=
 DATA_NAME ?=
 # WRITE=1 writes the tables of make results, bench, bottleneck and most bench-* between their markers in the documentation.
 WRITE ?=
-# Prompts for make demo; empty: prompts/demo.txt, or held-out captions of your own videos.
-PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,prompts/demo.txt)
+# Prompts for make demo; empty: prompts/PROFILE.txt, else prompts/demo.txt, or held-out captions of your own videos.
+SCENES_PROMPTS := $(firstword $(wildcard prompts/$(PROFILE).txt) prompts/demo.txt)
+PROMPTS ?= $(if $(filter-out synthetic,$(SOURCE)),reports/captions.txt,$(SCENES_PROMPTS))
 
 VENV := .venv
 BIN := $(VENV)/bin

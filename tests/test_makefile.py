@@ -39,6 +39,7 @@ def project(request, tmp_path):
         stand_in.write_text(STAND_IN.format(python=sys.executable))
         stand_in.chmod(0o755)
     (folder / ".venv/.ready").write_text("")
+    shutil.copytree(ROOT / "prompts", folder / "prompts")
     return folder
 
 
@@ -74,10 +75,12 @@ def test_names_reach_the_commands_as_they_are(project, name):
     [
         ([], ["--prompts=prompts/demo.txt"], "prompts/demo.txt"),
         (["SOURCE=synthetic"], ["--prompts=prompts/demo.txt"], "prompts/demo.txt"),
+        (["PROFILE=fine"], ["--prompts=prompts/demo.txt"], "prompts/demo.txt"),
+        (["PROFILE=rich"], ["--prompts=prompts/rich.txt"], "prompts/rich.txt"),
         (["SOURCE=two words.csv"], [], "reports/captions.txt"),
     ],
 )
-def test_videos_of_ones_own_bring_their_captions(project, arguments, checked, prompts):
+def test_scenes_and_videos_of_ones_own_bring_their_captions(project, arguments, checked, prompts):
     done, commands = make(project, "demo", *arguments)
     assert done.returncode == 0, done.stderr
     assert ["sketch2video", "check", *checked] in commands

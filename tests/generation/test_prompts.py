@@ -101,8 +101,9 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
         read_prompts(write(tmp_path, "prompts/p.csv", "caption,sketch\na star,link.svg\n"))
 
 
-def test_the_examples_that_come_with_the_project_are_valid() -> None:
-    assert len(read_prompts(Path(__file__).parents[2] / "prompts" / "demo.txt")) == 8
+@pytest.mark.parametrize("name", ["demo", "rich", "two_objects"])
+def test_the_examples_that_come_with_the_project_are_valid(name: str) -> None:
+    assert len(read_prompts(Path(__file__).parents[2] / "prompts" / f"{name}.txt")) == 8
 
 
 def test_rows_from_elsewhere_are_checked_alike() -> None:
