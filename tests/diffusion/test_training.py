@@ -78,7 +78,7 @@ def test_the_folder_holds_the_latents_statistics_and_sizes(encoded: Path, tmp_pa
 
 def test_without_a_sketch_no_curve_is_read(encoded: Path, tmp_path: Path) -> None:
     where = {name: encoded / name for name in ("latents", "clips", "autoencoder")} | {"text_encoder": encoded / "text"}
-    params = small_params("video_ldm", 2, width=32, layers=2, heads=2)
+    params = small_params("video_ldm", 2, width=32, layers=2, heads=2, whitening=0.75, undrawn_whitening=0.125)
     result = train_video_ldm(
         params,
         SilentLogger(),
@@ -89,7 +89,9 @@ def test_without_a_sketch_no_curve_is_read(encoded: Path, tmp_path: Path) -> Non
         checkpoints=tmp_path / "checkpoints",
     )
     assert "loss_test_without_control" not in result.metrics
-    assert VideoTransformer.from_pretrained(tmp_path / "video_ldm").config.control_channels == 0
+    config = VideoTransformer.from_pretrained(tmp_path / "video_ldm").config
+    assert config.control_channels == 0
+    assert config.whitening == 0.125, "the exponent for networks without a drawing"
     assert list((tmp_path / "checkpoints").rglob("previews/*.gif"))
 
 

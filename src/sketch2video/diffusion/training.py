@@ -106,9 +106,9 @@ def train_video_ldm(
     table = followed.table(clips, curves)
     train_table, test_table = clips_of_split(table, "train"), clips_of_split(table, "test")
     tokenizer, encoder = load_text_encoder(text_encoder)
-    # After single frames, clips are at first processed frame by frame, so that no frequency along time can differ.
     single_frames = mixture is not None and mixture.single_frames
-    whitening = 0.0 if single_frames else section.whitening
+    # After single frames, clips are at first processed frame by frame, so that no frequency along time can differ.
+    whitening = 0.0 if single_frames else (section.whitening if followed.lines else section.undrawn_whitening)
     pictures = image_table(images if single_frames else None)
     text_train = encode_text(tokenizer, encoder, [*train_table["caption"], *pictures["caption"]])
     text_test = encode_text(tokenizer, encoder, test_table["caption"].tolist())

@@ -159,6 +159,7 @@ class VideoLDMParams(Section):
     ink_weight: float = Field(ge=0)
     wavering_weight: float = Field(ge=0)
     whitening: float = Field(ge=0, le=1, description="exponent of the noise's spectrum along time; 0: white")
+    undrawn_whitening: float = Field(ge=0, le=1, description="the same for networks that see no line drawing")
     still_spectrum: bool = Field(description="noise with a second spectrum where the drawing does not come near")
     time_mean: bool
     shared_noise: float = Field(ge=0, description="scale of the initial noise over a drawing: of what frames share")
