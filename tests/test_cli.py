@@ -143,8 +143,9 @@ def test_a_source_of_no_use_leaves_the_parameters(tmp_path, content, words):
 
 
 def test_captions_that_training_did_not_see(tmp_path):
-    clips = pd.DataFrame({"caption": ["a", "b", "c", "b"], "split": ["train", "test", "test", "test"]})
+    clips = pd.DataFrame({"caption": ["a", "b", "c", "b", "d"], "split": ["train", *["test"] * 4]})
     write_table(clips, tmp_path / "data/clips/clips.parquet")
-    assert sketch2video("captions", folder=tmp_path).stdout == "b\nc\n"
+    assert sketch2video("captions", folder=tmp_path).stdout == "b\nc\nd\n"
+    assert sketch2video("captions", "--limit", "2", folder=tmp_path).stdout == "b\nd\n"
     assert sketch2video("captions", "--limit", "1", folder=tmp_path).stdout == "b\n"
     assert sketch2video("captions", "--limit", "0", folder=tmp_path).returncode == 2

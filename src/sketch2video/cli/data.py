@@ -133,14 +133,18 @@ def check(
 
 @app.command(rich_help_panel=DATA)
 def captions(
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 24,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, evenly spread over the held-out clips.")] = 24,
 ) -> None:
     """Print captions that training did not see, one a line: a prompts file for `sketch2video generate`."""
+    import numpy as np
+
     from sketch2video.data.clips.shards import read_table
     from sketch2video.inputs.caption_lines import caption_line
 
     table = read_table("data/clips/clips.parquet")
-    for caption in table.loc[table["split"] == "test", "caption"].drop_duplicates().head(limit):
+    held_out = table.loc[table["split"] == "test", "caption"].drop_duplicates()
+    chosen = np.linspace(0, len(held_out) - 1, min(limit, len(held_out))).round().astype(int)
+    for caption in held_out.iloc[chosen]:
         # Bytes, since prompts are UTF-8 for any encoding of the terminal.
         typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)
 
