@@ -136,15 +136,12 @@ def captions(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, evenly spread over the held-out clips.")] = 24,
 ) -> None:
     """Print captions that training did not see, one a line: a prompts file for `sketch2video generate`."""
-    import numpy as np
-
-    from sketch2video.data.clips.shards import read_table
+    from sketch2video.data.clips.shards import evenly_spread, read_table
     from sketch2video.inputs.caption_lines import caption_line
 
     table = read_table("data/clips/clips.parquet")
-    held_out = table.loc[table["split"] == "test", "caption"].drop_duplicates()
-    chosen = np.linspace(0, len(held_out) - 1, min(limit, len(held_out))).round().astype(int)
-    for caption in held_out.iloc[chosen]:
+    held_out = table[table["split"] == "test"].drop_duplicates("caption")
+    for caption in evenly_spread(held_out, limit)["caption"]:
         # Bytes, since prompts are UTF-8 for any encoding of the terminal.
         typer.echo(f"{caption_line(caption)}\n".encode(), nl=False)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sketch2video.data.clips.shards import evenly_spread
 from sketch2video.errors import UserError
 from sketch2video.networks.processes import draw
 
@@ -65,7 +66,7 @@ def some_clips(table: pd.DataFrame, split: str, number: int) -> pd.DataFrame:
     rows = table[table["split"] == split]
     if rows.empty:
         raise UserError(f"there is no clip of the {split} split to judge by; add videos or change ingest.test_fraction")
-    return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int)].reset_index(drop=True)
+    return evenly_spread(rows, number).reset_index(drop=True)
 
 
 def label_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:

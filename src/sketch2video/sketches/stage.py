@@ -10,7 +10,7 @@ import numpy as np
 
 from sketch2video.code import code_digest
 from sketch2video.data.clips.derive import Arrays, derive_shards, shards_of
-from sketch2video.data.clips.shards import ShardReader, read_table, write_table
+from sketch2video.data.clips.shards import ShardReader, evenly_spread, read_table, write_table
 from sketch2video.params import Params, SketchParams
 from sketch2video.sketches import classical, learned
 from sketch2video.sketches.extract import MODEL, draw_lines, made_by
@@ -69,7 +69,7 @@ def _code(sketch: SketchParams) -> str:
 def _shown(sketch: SketchParams, clips: Path, sketches: Path) -> list[tuple[np.ndarray, ...]]:
     """Frames of a few clips, evenly spaced, with classical drawings and, if the extractor is learned, learned ones."""
     table = read_table(clips / "clips.parquet").sort_values("clip_id")
-    chosen = table.iloc[np.unique(np.linspace(0, len(table) - 1, SHOWN_CLIPS).round().astype(int))]
+    chosen = evenly_spread(table, SHOWN_CLIPS)
     videos, drawn = ShardReader(clips).batch("frames", chosen), ShardReader(sketches).batch("ink", chosen)
     shown = np.linspace(0, videos.shape[1] - 1, SHOWN_FRAMES + 2).round().astype(int)[1:-1]
     classically = sketch.model_copy(update={"extractor": "classical"})

@@ -232,6 +232,11 @@ def read_table(path: Path | str) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it") from error
 
 
+def evenly_spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most ``number`` rows of a table, evenly spread over it and in its order."""
+    return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int)]
+
+
 def label_columns(table: pd.DataFrame) -> list[str]:
     """Names of the columns of further labels, such as ``label.action``, sorted."""
     return sorted(name for name in table.columns if name.startswith(LABEL))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sketch2video.curves import CurveSequence
 from sketch2video.data.clips.datasets import clips_of_split
-from sketch2video.data.clips.shards import ShardReader, shard_path, write_table, writing_shard
+from sketch2video.data.clips.shards import ShardReader, evenly_spread, shard_path, write_table, writing_shard
 from sketch2video.errors import UserError
 from sketch2video.params import DiffusionSampling, EvaluateParams, Params, SteadySource
 from sketch2video.pipelines.drawing import ink_of
@@ -76,8 +76,7 @@ def steady_clips(
     if not pipeline.config.fusion_times:
         raise UserError("long_video.fusion_times is empty, and there is nothing to be tuned for; give times in [0, 1]")
     table = clips_of_split(curves / "curves.parquet", "train")
-    rows = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
-    chosen, reader = table.iloc[rows].reset_index(drop=True), ShardReader(curves)
+    chosen, reader = evenly_spread(table, count).reset_index(drop=True), ShardReader(curves)
     frames = ShardReader(clips)
     pipeline.set_sampler(settings.sampler)
     sampling = DiffusionSampling.checked(pipeline.config.sampling, DiffusionSampling.options(settings))
