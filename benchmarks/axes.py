@@ -44,6 +44,14 @@ class Bottleneck(NamedTuple):
         return ceil(channels * size**2 / self.reduction)
 
     @property
+    def fold(self) -> int:
+        """Pixels along an axis of a position of the autoencoder's finest layers, for three resolutions behind every f.
+
+        With more, the finest ones have so few channels that colours are not carried.
+        """
+        return max(self.factor // 4, 2)
+
+    @property
     def patch(self) -> int:
         """Side of the denoiser's patches; bottlenecks of one :attr:`reduction` have equally many tokens a frame."""
         return max(isqrt(PIXELS_PER_TOKEN // self.reduction), 1)

@@ -1,10 +1,10 @@
 """Quality against the size of the latent, with and without a sketch: ``python -m benchmarks.bottleneck``.
 
 The paper claims that a sketch allows a tighter bottleneck for long sequences. Here the sketch system and the text-only
-system are trained in the same way (same data, networks, steps, clips in a step, and evaluation; the sketch in decoder
-and denoiser, or in neither) behind bottlenecks that are tightened in space, by the autoencoder, and in time, where the
-denoiser's frames share latents (``benchmarks/axes.py``). Clips have 16 or 48 frames of the same actions; there are
-several seeds of training and sampling. See ``benchmarks/claim.py`` for the comparison.
+system are trained in the same way: same data, networks, steps, clips in a step, and evaluation; the sketch in decoder
+and denoiser, or in neither; each with the noise along time that suits it. Bottlenecks are tightened in space, by the
+autoencoder, and in time, where the denoiser's frames share latents (``benchmarks/axes.py``). Clips have 16 or 48 frames
+of the same actions; there are several seeds of training and sampling. See ``benchmarks/claim.py`` for the comparison.
 
 One experiment is one bottleneck, length and seed, with both systems; ``benchmarks/lanes.py`` runs it. Its result is
 ``<reports>/<experiment>.json``. Existing results of the committed code and parameters are kept.
@@ -46,6 +46,10 @@ BOTTLENECKS = (Bottleneck(3), Bottleneck(3, 16), Bottleneck(3, 4), Bottleneck(5)
 """Those of one autoencoder one after another, as DVC trains it again after another one; among them the extremes first,
 as they are most informative if a run ends early."""
 
+AUTOENCODER_STEPS = {5: 3}
+"""By halvings: how many times as many steps the autoencoder is trained, where that is not once. After as many as the
+others, f = 32 does not carry colours yet."""
+
 REPORTS = Path("reports/bottleneck")
 LANES = Path(".dvc/tmp/bottleneck")
 SYSTEMS = {name: report_folder(name) for name in ("sketch_ldm", "text_ldm")}
@@ -82,10 +86,15 @@ class Point:
             size = getattr(getattr(params, training_of), key).batch_size
             return {key: {"batch_size": max(size * LENGTHS[0] // self.frames, 1)}}
 
+        halvings = self.bottleneck.halvings
         return {
             "base": {"frames": self.frames, "seed": self.seed},
             "curve_vae": batch("curve_vae") | batch("curve_vae", "prior_training"),
-            "autoencoder": {"halvings": self.bottleneck.halvings},
+            "autoencoder": {
+                "halvings": halvings,
+                "fold": self.bottleneck.fold,
+                "training": {"steps": params.autoencoder.training.steps * AUTOENCODER_STEPS.get(halvings, 1)},
+            },
             "video_ldm": {
                 "frames_per_latent": self.bottleneck.frames_per_latent,
                 "patch": self.bottleneck.patch,

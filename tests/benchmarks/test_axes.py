@@ -21,6 +21,10 @@ def test_the_denoiser_has_equally_many_tokens_a_frame_behind_both_axes():
         assert tokens == [16, 16, 4]
 
 
+def test_autoencoders_of_every_factor_have_equally_many_resolutions():
+    assert {b.halvings - b.fold.bit_length() for axis in AXES.values() for b in axis} == {1}
+
+
 @pytest.mark.parametrize(("bottleneck", "numbers"), [(Bottleneck(2), 64), (Bottleneck(3, 3), 6), (Bottleneck(5, 4), 1)])
 def test_numbers_of_a_frame_are_rounded_up(bottleneck, numbers):
     assert bottleneck.numbers(1, 32) == numbers

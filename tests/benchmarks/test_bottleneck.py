@@ -88,7 +88,10 @@ def test_points_are_trained_alike(experiments, profile):
     for point, params in made.items():
         assert (params.base.frames, params.base.seed) == (point.frames, point.seed)
         assert (params.autoencoder.halvings, params.video_ldm.frames_per_latent) == point.bottleneck
-        for section in ("autoencoder", "video_ldm", "curve_vae", "text_encoder"):
+        assert params.autoencoder.fold == max(2 ** (params.autoencoder.halvings - 2), 2)
+        steps = params.autoencoder.training.steps // every[0].autoencoder.training.steps
+        assert steps == (3 if params.autoencoder.halvings == 5 else 1)
+        for section in ("video_ldm", "curve_vae", "text_encoder"):
             assert getattr(params, section).training.steps == getattr(every[0], section).training.steps
         # What needs a latent a frame cannot be learned along time, so none is.
         assert not params.text_ldm.known_frames
